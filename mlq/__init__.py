@@ -1,0 +1,52 @@
+"""MLQ, a job queue for machine-learning work: post from anywhere, work anywhere, on Redis or Valkey."""
+
+from mlq.aio import AsyncMLQ
+from mlq.errors import (
+    InputError,
+    JobCancelled,
+    JobError,
+    JobFailed,
+    LeaseLost,
+    MLQError,
+    NoServer,
+    OutOfMemory,
+    ServerError,
+    TooLarge,
+    Undecodable,
+    UnknownJob,
+    Unserializable,
+    Unsupported,
+    WaitCircle,
+    WaitTimeout,
+    WrongState,
+)
+from mlq.handle import AsyncJobHandle, JobHandle
+from mlq.queue import MLQ
+from mlq.states import State
+
+__version__ = "1.0.0a1"
+
+__all__ = [
+    "MLQ",
+    "AsyncJobHandle",
+    "AsyncMLQ",
+    "InputError",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "JobHandle",
+    "LeaseLost",
+    "MLQError",
+    "NoServer",
+    "OutOfMemory",
+    "ServerError",
+    "State",
+    "TooLarge",
+    "Undecodable",
+    "UnknownJob",
+    "Unserializable",
+    "Unsupported",
+    "WaitCircle",
+    "WaitTimeout",
+    "WrongState",
+]

@@ -1,0 +1,207 @@
+"""The asyncio twin of `client.py`: the same operations, awaited. A test compares the two."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from mlq import codec
+from mlq.errors import WaitTimeout
+from mlq.handle import AsyncJobHandle
+from mlq.job import progress_of, progress_words
+from mlq.keys import Keys
+from mlq.ops import data as data_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.options import check_id, check_seconds, check_size
+from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, value_of
+from mlq.shell.aio import AsyncInbox, AsyncShell
+from mlq.shell.target import from_arguments
+from mlq.states import State
+
+
+class AsyncMLQ:
+    """A namespace on a server, for the tasks of one event loop. Making one connects to nothing."""
+
+    def __init__(
+        self,
+        namespace: str = "mlq_default",
+        redis_host: str | None = None,
+        redis_port: int | None = None,
+        redis_db: int = 0,
+        *,
+        url: str | None = None,
+    ) -> None:
+        """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
+        self._keys = Keys(namespace)
+        self._shell = AsyncShell(from_arguments(url, redis_host, redis_port, redis_db))
+        self._inbox = AsyncInbox(self._shell, self._keys.inbox)
+
+    async def __aenter__(self) -> Self:
+        """Itself; nothing is contacted yet."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Closes the connections."""
+        await self.close()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's name."""
+        return self._keys.namespace
+
+    async def post(
+        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+    ) -> str:
+        """Post one job; its id. `ttl`: seconds that it is kept after its success, for ever if None."""
+        wanted = draft(callback, functions, ttl)
+        body = wanted.body(msg)
+        with self._shell.callers.borrow() as caller:
+            return str(await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,))))
+
+    async def post_many(
+        self, msgs: Iterable[Any], callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+    ) -> list[str]:
+        """Post many jobs alike, in order, in few round trips; their ids. All messages are checked before the first is sent."""
+        wanted = draft(callback, functions, ttl)
+        ids: list[str] = []
+        for bodies in chunks([wanted.body(msg) for msg in msgs]):
+            with self._shell.callers.borrow() as caller:
+                first = await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, bodies))
+            ids.extend(str(first + i) for i in range(len(bodies)))
+        return ids
+
+    async def submit(
+        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+    ) -> AsyncJobHandle:
+        """Post one job; a handle on it."""
+        return AsyncJobHandle(self, await self.post(msg, callback, functions, ttl=ttl))
+
+    def job(self, job_id: str) -> AsyncJobHandle:
+        """A handle on a job that anybody posted. Asks nothing of the server."""
+        return AsyncJobHandle(self, check_id(job_id))
+
+    async def get_job(self, job_id: str) -> dict[str, Any]:
+        """All that is known of a job. Raises UnknownJob."""
+        return await self._shell.run(job_ops.read(self._keys, check_id(job_id)))
+
+    async def get_progress(self, job_id: str) -> str:
+        """The progress in words, or the value last reported as text. Raises UnknownJob."""
+        return progress_words(*await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+
+    async def get_job_progress(self, job_id: str) -> Any:
+        """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
+        return progress_of(*await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+
+    async def get_state(self, job_id: str) -> State:
+        """The state, without moving the payloads. Raises UnknownJob."""
+        return State((await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))[0])
+
+    async def get_result(self, job_id: str) -> Any:
+        """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
+        fields = await self._shell.run(job_ops.outcome(self._keys, check_id(job_id)))
+        return None if fields is None else value_of(job_id, fields, original=False)
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
+        """The result, when it is there. `timeout` in seconds. Raises as the sync twin does."""
+        return value_of(str(job_id), await self._ended(check_id(job_id), timeout), original=True)
+
+    async def _ended(self, job_id: str, timeout: float | None) -> dict[str, bytes]:  # noqa: ASYNC109
+        give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
+        with self._inbox.listen(job_id) as heard:
+            while True:
+                fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN))
+                if fields is not None:
+                    return fields
+                left = LISTEN if give_up is None else give_up - time.monotonic()
+                if left <= 0:
+                    raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
+                try:
+                    await asyncio.wait_for(heard.wait(), min(left, LISTEN))
+                except TimeoutError:
+                    continue
+
+    async def job_count(self) -> int:
+        """Jobs that wait or run."""
+        now = await self.counts()
+        return now.waiting + now.running
+
+    async def counts(self) -> Counts:
+        """Jobs that wait, by lane, that run, and dead letters."""
+        return await self._shell.run(job_ops.counts(self._keys))
+
+    async def jobs(self, state: State | None = None) -> AsyncIterator[Listed]:
+        """All jobs of the namespace, newest first; asks for them page by page."""
+        below = ""
+        while below != "0":
+            page, below = await self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            for listed in page:
+                yield listed
+
+    async def position(self, job_id: str) -> int | None:
+        """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
+        return (await self._shell.run(job_ops.place(self._keys, check_id(job_id)))).ahead
+
+    async def cancel(self, job_id: str) -> None:
+        """Take a waiting job out of its queue. Raises WrongState when it runs or ended, UnknownJob."""
+        await self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
+
+    async def delete(self, job_id: str) -> None:
+        """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
+        await self._shell.run(job_ops.delete(self._keys, check_id(job_id)))
+
+    async def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
+        """The dead letters by place, oldest first, both ends included."""
+        return await self._shell.run(job_ops.dead(self._keys, first, last))
+
+    async def requeue(self, job_id: str) -> None:
+        """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
+        await self._shell.run(job_ops.requeue(self._keys, check_id(job_id)))
+
+    async def requeue_all(self) -> int:
+        """Give every dead letter of this moment another try; how many there were."""
+        return await self._each_dead_letter(job_ops.requeue)
+
+    async def discard(self, job_id: str) -> None:
+        """Remove a dead letter for good. Raises WrongState, UnknownJob."""
+        await self.delete(job_id)
+
+    async def discard_all(self) -> int:
+        """Remove every dead letter of this moment for good; how many there were."""
+        return await self._each_dead_letter(job_ops.delete)
+
+    async def _each_dead_letter(self, change: Any) -> int:
+        letters = await self.dead_letters()
+        await self._shell.run_many([change(self._keys, letter.id) for letter in letters])
+        return len(letters)
+
+    async def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
+        """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
+        name = data_key(key)
+        packed = check_size("the data", codec.pack(data))
+        await self._shell.run(data_ops.store(self._keys, name, packed, check_seconds("expiry", expiry)))
+        return name
+
+    async def fetch_data(self, key: str) -> Any:
+        """What `store_data` kept; None when there is nothing (any more)."""
+        packed = await self._shell.run(data_ops.fetch(self._keys, data_key(key)))
+        return None if packed is None else codec.unpack(packed)
+
+    async def workers(self) -> list[dict[str, str]]:
+        """The workers that live, and what each says of itself."""
+        return await self._shell.run(work_ops.workers(self._keys))
+
+    async def clear(self) -> int:
+        """Remove everything of this namespace but the counter of ids; how many keys went."""
+        removed, cursor = 0, ""
+        while cursor != "0":
+            cursor, names = await self._shell.run(data_ops.scan(self._keys, cursor or "0"))
+            removed += await self._shell.run(data_ops.unlink(names)) if names else 0
+        return removed
+
+    async def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        await self._inbox.close()
+        await self._shell.close()

@@ -1,0 +1,112 @@
+"""The duty that sends callbacks from the outbox, on threads of its own: no receiver holds up the worker.
+
+A callback is tried 3 times: 5 s each, with pauses of 2 and 5 s between, so all within 22 s. It is taken under a lease like a
+job, so it survives this worker.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from mlq.errors import ServerError
+from mlq.keys import Keys
+from mlq.ops import callbacks as callback_ops
+from mlq.ops.callbacks import Callback
+from mlq.pools.thread import ThreadPool
+from mlq.service import Service
+from mlq.shell.sync import Shell
+
+log = logging.getLogger("mlq.callback")
+
+TRIES = 3
+TRY_TIMEOUT = 5.0  # seconds
+PAUSES = (2.0, 5.0)  # seconds before the second and the third try
+LEASE = 10.0  # seconds; above TRY_TIMEOUT
+AT_ONCE = 16  # callbacks under way: receivers that hang hold up so many others, never the worker
+
+
+def address(callback: Callback) -> str:
+    """The URL with `success`, `job_id` and, where it fits, `short_result` added to its query."""
+    said = {"success": callback.success, "job_id": callback.id}
+    if callback.short_result is not None:
+        said["short_result"] = callback.short_result
+    parts = urlsplit(callback.url)
+    query = "&".join(part for part in (parts.query, urlencode(said)) if part)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+class CallbackSender(Service):
+    """Takes due callbacks and sends them."""
+
+    def __init__(self, keys: Keys, shell: Shell, died: Callable[[], None]) -> None:
+        """Makes no connection before the first callback is due."""
+        super().__init__("callback sender", died)
+        self._keys = keys
+        self._shell = shell
+        self._pool = ThreadPool()
+        self._room = threading.Semaphore(AT_ONCE)
+        self._due = threading.Event()
+        self._http: Any = None
+
+    def due(self) -> None:
+        """Say that there is a callback to send."""
+        self._due.set()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End; what is under way comes due again when its lease runs out."""
+        self.stopping.set()
+        self._due.set()
+        super().stop(timeout)
+        self._pool.stop()
+
+    def turn(self) -> None:
+        """Wait for word of a due callback, then send all that are."""
+        self._due.wait()
+        self._due.clear()
+        if self.stopping.is_set():
+            return
+        if self._http is None:
+            import urllib3  # 30 ms that a worker without callbacks need not spend
+
+            self._http = urllib3.PoolManager(num_pools=50, maxsize=AT_ONCE)
+        try:
+            self._send_all()
+        except ServerError as error:
+            log.warning("can't take callbacks: %s", error)
+
+    def _send_all(self) -> None:
+        while not self.stopping.is_set():
+            self._room.acquire()
+            taken = self._shell.run(callback_ops.take(self._keys, 1, LEASE, TRIES)).callbacks
+            if not taken:
+                self._room.release()
+                return
+            self._pool.submit(lambda callback=taken[0]: self._send(callback))  # type: ignore[misc]
+
+    def _send(self, callback: Callback) -> None:
+        try:
+            trouble = self._attempt(callback)
+            again = None if trouble is None or callback.attempt >= TRIES else PAUSES[callback.attempt - 1]
+            if trouble is not None:
+                log.warning("callback of job %s, try %d of %d: %s", callback.id, callback.attempt, TRIES, trouble)
+            self._shell.run(callback_ops.end(self._keys, callback, trouble or "sent", again))
+        except ServerError as error:
+            log.warning("can't record the callback of job %s, it may be sent again: %s", callback.id, error)
+        finally:
+            self._room.release()
+
+    def _attempt(self, callback: Callback) -> str | None:
+        """Send once; None when the receiver answered 2xx, else why not."""
+        import urllib3
+
+        timeout = urllib3.Timeout(total=TRY_TIMEOUT)
+        try:
+            answer = self._http.request(
+                "GET", address(callback), timeout=timeout, retries=False, redirect=False, preload_content=False
+            )
+            answer.close()
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"[:500]
+        return None if 200 <= answer.status < 300 else f"answered {answer.status}"

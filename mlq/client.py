@@ -1,0 +1,211 @@
+"""What programs do with jobs from outside a worker: one short method per operation over the ops. `aio.py` is its twin."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import redis
+
+from mlq import codec
+from mlq.errors import WaitTimeout
+from mlq.handle import JobHandle
+from mlq.job import progress_of, progress_words
+from mlq.keys import Keys
+from mlq.ops import data as data_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.options import check_id, check_seconds, check_size
+from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, value_of
+from mlq.shell.sync import Shell
+from mlq.shell.target import from_arguments
+from mlq.states import State
+
+
+
+class Client:
+    """A namespace on a server. Making one connects to nothing; the first operation does."""
+
+    def __init__(
+        self,
+        namespace: str = "mlq_default",
+        redis_host: str | None = None,
+        redis_port: int | None = None,
+        redis_db: int = 0,
+        *,
+        url: str | None = None,
+    ) -> None:
+        """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
+        self._keys = Keys(namespace)
+        self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's name."""
+        return self._keys.namespace
+
+    @property
+    def server(self) -> str:
+        """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
+        return str(self._shell.target)
+
+    @property
+    def _redis(self) -> "redis.Redis":
+        """The redis-py client; programs written for the first MLQ reach for it."""
+        return redis.Redis(connection_pool=self._shell.pool)
+
+    def post(self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None) -> str:
+        """Post one job; its id. `ttl`: seconds that it is kept after its success, for ever if None.
+
+        Raises InputError (nothing was written) or ServerError.
+        """
+        wanted = draft(callback, functions, ttl)
+        body = wanted.body(msg)
+        with self._shell.callers.borrow() as caller:
+            return str(self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,))))
+
+    def post_many(
+        self, msgs: Iterable[Any], callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+    ) -> list[str]:
+        """Post many jobs alike, in order, in few round trips; their ids. All messages are checked before the first is sent."""
+        wanted = draft(callback, functions, ttl)
+        ids: list[str] = []
+        for bodies in chunks([wanted.body(msg) for msg in msgs]):
+            with self._shell.callers.borrow() as caller:
+                first = self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, bodies))
+            ids.extend(str(first + i) for i in range(len(bodies)))
+        return ids
+
+    def submit(
+        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+    ) -> JobHandle:
+        """Post one job; a handle on it."""
+        return JobHandle(self, self.post(msg, callback, functions, ttl=ttl))
+
+    def job(self, job_id: str) -> JobHandle:
+        """A handle on a job that anybody posted. Asks nothing of the server."""
+        return JobHandle(self, check_id(job_id))
+
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        """All that is known of a job. Raises UnknownJob."""
+        return self._shell.run(job_ops.read(self._keys, check_id(job_id)))
+
+    def get_progress(self, job_id: str) -> str:
+        """The progress in words, or the value last reported as text. Raises UnknownJob."""
+        return progress_words(*self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+
+    def get_job_progress(self, job_id: str) -> Any:
+        """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
+        return progress_of(*self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+
+    def get_state(self, job_id: str) -> State:
+        """The state, without moving the payloads. Raises UnknownJob."""
+        return State(self._shell.run(job_ops.glance(self._keys, check_id(job_id)))[0])
+
+    def get_result(self, job_id: str) -> Any:
+        """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
+        fields = self._shell.run(job_ops.outcome(self._keys, check_id(job_id)))
+        return None if fields is None else value_of(job_id, fields, original=False)
+
+    def wait(self, job_id: str, timeout: float | None = None) -> Any:
+        """The result, when it is there. `timeout` in seconds.
+
+        Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own exception, or
+        JobFailed where that can't be rebuilt here.
+        """
+        return value_of(str(job_id), self._ended(check_id(job_id), timeout), original=True)
+
+    def _ended(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
+        give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
+        with self._shell.callers.borrow() as caller:
+            while True:
+                left = LISTEN if give_up is None else give_up - time.monotonic()
+                seconds = max(0.001, min(left, LISTEN))
+                op = job_ops.wait(self._keys, job_id, caller.name, LISTEN)
+                fields, _ = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
+                if fields is not None:
+                    return fields
+                if give_up is not None and time.monotonic() >= give_up:
+                    raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
+
+    def job_count(self) -> int:
+        """Jobs that wait or run."""
+        now = self.counts()
+        return now.waiting + now.running
+
+    def counts(self) -> Counts:
+        """Jobs that wait, by lane, that run, and dead letters."""
+        return self._shell.run(job_ops.counts(self._keys))
+
+    def jobs(self, state: State | None = None) -> Iterator[Listed]:
+        """All jobs of the namespace, newest first; asks for them page by page."""
+        below = ""
+        while below != "0":
+            page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            yield from page
+
+    def position(self, job_id: str) -> int | None:
+        """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
+        return self._shell.run(job_ops.place(self._keys, check_id(job_id))).ahead
+
+    def cancel(self, job_id: str) -> None:
+        """Take a waiting job out of its queue. Raises WrongState when it runs or ended, UnknownJob."""
+        self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
+        self._shell.run(job_ops.delete(self._keys, check_id(job_id)))
+
+    def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
+        """The dead letters by place, oldest first, both ends included."""
+        return self._shell.run(job_ops.dead(self._keys, first, last))
+
+    def requeue(self, job_id: str) -> None:
+        """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
+        self._shell.run(job_ops.requeue(self._keys, check_id(job_id)))
+
+    def requeue_all(self) -> int:
+        """Give every dead letter of this moment another try; how many there were."""
+        return self._each_dead_letter(job_ops.requeue)
+
+    def discard(self, job_id: str) -> None:
+        """Remove a dead letter for good. Raises WrongState, UnknownJob."""
+        self.delete(job_id)
+
+    def discard_all(self) -> int:
+        """Remove every dead letter of this moment for good; how many there were."""
+        return self._each_dead_letter(job_ops.delete)
+
+    def _each_dead_letter(self, change: Any) -> int:
+        letters = self.dead_letters()
+        for start in range(0, len(letters), PAGE):
+            self._shell.run_many([change(self._keys, letter.id) for letter in letters[start : start + PAGE]])
+        return len(letters)
+
+    def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
+        """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
+        name = data_key(key)
+        packed = check_size("the data", codec.pack(data))
+        self._shell.run(data_ops.store(self._keys, name, packed, check_seconds("expiry", expiry)))
+        return name
+
+    def fetch_data(self, key: str) -> Any:
+        """What `store_data` kept; None when there is nothing (any more)."""
+        packed = self._shell.run(data_ops.fetch(self._keys, data_key(key)))
+        return None if packed is None else codec.unpack(packed)
+
+    def workers(self) -> list[dict[str, str]]:
+        """The workers that live, and what each says of itself."""
+        return self._shell.run(work_ops.workers(self._keys))
+
+    def clear(self) -> int:
+        """Remove everything of this namespace but the counter of ids; how many keys went."""
+        removed, cursor = 0, ""
+        while cursor != "0":
+            cursor, names = self._shell.run(data_ops.scan(self._keys, cursor or "0"))
+            removed += self._shell.run(data_ops.unlink(names)) if names else 0
+        return removed
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._shell.close()

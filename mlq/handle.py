@@ -1,0 +1,76 @@
+"""Handles on one job: what `submit` gives, and `job(id)` makes in any process."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlq.job import is_finished
+from mlq.states import State
+
+if TYPE_CHECKING:
+    from mlq.aio import AsyncMLQ
+    from mlq.client import Client
+
+
+class JobHandle:
+    """One job, seen from a program."""
+
+    def __init__(self, client: "Client", job_id: str) -> None:
+        """`job_id` is not checked to exist."""
+        self._client = client
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        """Names the job."""
+        return f"<JobHandle {self.id} in {self._client.namespace!r}>"
+
+    def state(self) -> State:
+        """The job's state. Raises UnknownJob."""
+        return self._client.get_state(self.id)
+
+    def ready(self) -> bool:
+        """Whether the job has ended, well or badly. Raises UnknownJob."""
+        return is_finished(self.state())
+
+    def progress(self) -> Any:
+        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
+        return self._client.get_job_progress(self.id)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
+        return self._client.wait(self.id, timeout)
+
+    def cancel(self) -> None:
+        """Take the job out of its queue. Raises WrongState when it runs or ended."""
+        self._client.cancel(self.id)
+
+
+class AsyncJobHandle:
+    """One job, seen from an asyncio program."""
+
+    def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
+        """`job_id` is not checked to exist."""
+        self._client = client
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        """Names the job."""
+        return f"<AsyncJobHandle {self.id} in {self._client.namespace!r}>"
+
+    async def state(self) -> State:
+        """The job's state. Raises UnknownJob."""
+        return await self._client.get_state(self.id)
+
+    async def ready(self) -> bool:
+        """Whether the job has ended, well or badly. Raises UnknownJob."""
+        return is_finished(await self.state())
+
+    async def progress(self) -> Any:
+        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
+        return await self._client.get_job_progress(self.id)
+
+    async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the same signature as the sync twin's
+        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
+        return await self._client.wait(self.id, timeout)
+
+    async def cancel(self) -> None:
+        """Take the job out of its queue. Raises WrongState when it runs or ended."""
+        await self._client.cancel(self.id)

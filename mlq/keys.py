@@ -1,0 +1,62 @@
+"""The names of everything that MLQ keeps in Redis.
+
+All keys of a namespace share the hash tag `{namespace}`, so that every script works on Redis Cluster and no namespace can
+see another's. A name that ends in a colon is a stem: the scripts append a job's id, a worker's or a caller's name.
+
+    counter         string   the last id given out; survives `clear`
+    post:<id>       string   what was posted; never changes (job.py describes the bytes)
+    job:<id>        hash     what became of it; made by the first claim or cancellation
+    lane:<lane>     zset     waiting ids by place; a lane is a queue and a set of functions
+    lanes           set      the lanes that exist
+    lanes-version   string   counts changes of `lanes`, so that a worker reads the set only when it changed
+    leases          zset     `<id>:<token>` of every running attempt by deadline
+    dead            zset     dead letters by time of death
+    wake:<what>     list     at most one token: something waits for a worker that serves <what>
+    workers         zset     workers by the time until which they count as alive
+    worker:<name>   hash     what a worker says of itself
+    reaping         hash     when somebody last looked for lapsed leases, and since when it is safe to take them
+    replay:<name>   string   a caller's last call and its reply, so that a repeated call has the effect of one
+    waiters:<id>    set      inboxes to tell when the job ends
+    inbox:<name>    list     what a waiting client or a worker is told
+    callbacks       zset     ids whose callback is to be sent, by due time
+    callback:<id>   hash     the callback's URL, what to say, tries so far
+    data:<key>      string   what `store_data` stored
+    format          string   version of this layout
+"""
+
+from mlq.options import check_namespace
+
+FORMAT = "1"
+
+
+class Keys:
+    """The key names of one namespace."""
+
+    __slots__ = (
+        "callback", "callbacks", "counter", "data", "dead", "format", "inbox", "job", "lane", "lanes",
+        "lanes_version", "leases", "namespace", "post", "reaping", "replay", "root", "waiters", "wake", "worker", "workers",
+    )  # fmt: skip
+
+    def __init__(self, namespace: str) -> None:
+        """Raises InputError for a namespace that can't be one."""
+        self.namespace = check_namespace(namespace)
+        self.root = root = f"{{{namespace}}}:"
+        self.counter = root + "counter"
+        self.post = root + "post:"
+        self.job = root + "job:"
+        self.lane = root + "lane:"
+        self.lanes = root + "lanes"
+        self.lanes_version = root + "lanes-version"
+        self.leases = root + "leases"
+        self.dead = root + "dead"
+        self.wake = root + "wake:"
+        self.workers = root + "workers"
+        self.worker = root + "worker:"
+        self.reaping = root + "reaping"
+        self.replay = root + "replay:"
+        self.waiters = root + "waiters:"
+        self.inbox = root + "inbox:"
+        self.callbacks = root + "callbacks"
+        self.callback = root + "callback:"
+        self.data = root + "data:"
+        self.format = root + "format"

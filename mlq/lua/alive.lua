@@ -1,0 +1,20 @@
+-- A worker says that it lives, and what it is.
+-- Guarantee: it counts as alive for `alive` seconds, unless it says so again. Drops the workers that have not.
+-- KEYS  workers zset · worker hash · format string
+-- ARGV  name · alive in seconds · version of the layout · field · value · ...
+-- RETURNS  {'ok'} · {'format', version} when the namespace is kept in another layout
+--- include clock
+local workers, worker, format = KEYS[1], KEYS[2], KEYS[3]
+local kept = redis.call('GET', format)
+if kept and kept ~= ARGV[3] then
+  return {'format', kept}
+end
+if not kept then
+  redis.call('SET', format, ARGV[3])
+end
+local now = clock()
+redis.call('HSET', worker, 'seen', now, unpack(ARGV, 4))
+redis.call('EXPIRE', worker, 60)
+redis.call('ZADD', workers, now + tonumber(ARGV[2]), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
+return {'ok'}

@@ -1,0 +1,28 @@
+-- Takes a waiting job out of its lane.
+-- Guarantee: it will not run, unless a person requeues it.
+-- KEYS  those of shared/lapse.lua
+-- ARGV  id
+-- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
+--- include clock
+--- include wake
+--- include announce
+--- include finish
+--- include line_up
+--- include lapse
+local id = ARGV[1]
+local lane = lane_of(posts, id)
+if not lane then
+  return {'gone'}
+end
+local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
+if state ~= 'queued' then
+  return {'state', state}
+end
+redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', clock())
+redis.call('ZREM', lane_stem .. lane, id)
+local url = callback_url(id)
+if url then
+  queue_callback(callbacks, callback, clock(), id, url, 'cancelled', '', '0')
+end
+announce(waiters, inboxes, id)
+return {'ok'}

@@ -1,0 +1,78 @@
+-- Claims up to `count` waiting jobs of the given lanes, oldest first, each under a lease.
+-- Guarantee: a job is in its lane or under a lease, never both or neither; the same call sent again claims nothing more.
+-- An entry whose message is missing becomes a dead letter instead of stopping the queue.
+-- KEYS  version string · lanes set · posts stem · jobs stem · leases zset · replay string · dead zset · wakes stem
+--       · then every lane zset that the worker can serve
+-- ARGV  number of the call · version of `lanes` that the worker knows · token · worker · lease in seconds · count
+--       · then the name of every lane, in the order of KEYS
+-- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lane, ...} when the worker's list is out of date
+--- include clock
+--- include wake
+local version, lanes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local leases, replay, dead, wakes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local number, known, token, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local last = redis.call('GET', replay)
+if last and string.match(last, '^%d+') == number then
+  local reply = {'ok', clock()}
+  for id in string.gmatch(last, ' ([^ ]+)') do
+    local held = redis.call('HMGET', jobs .. id, 'token', 'attempts')
+    if held[1] == token then
+      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = id, held[2], redis.call('GET', posts .. id)
+    end
+  end
+  return reply
+end
+local current = redis.call('GET', version) or '0'
+if current ~= known then
+  return {'lanes', current, unpack(redis.call('SMEMBERS', lanes))}
+end
+
+local heads = {}
+for l = 9, #KEYS do
+  local lane = redis.call('ZRANGE', KEYS[l], 0, count - 1, 'WITHSCORES')
+  for i = 1, #lane, 2 do
+    heads[#heads + 1] = {id = lane[i], place = tonumber(lane[i + 1]), lane = l}
+  end
+end
+if #heads == 0 then
+  return {'ok', '0'}
+end
+if #KEYS > 9 then
+  table.sort(heads, function(a, b) return a.place < b.place end)
+end
+
+local now = clock()
+local deadline = string.format('%.6f', now + lease)
+local reply, held, taken, ids = {'ok', now}, {}, {}, {}
+for i = 1, math.min(count, #heads) do
+  ids[i] = heads[i].id
+end
+redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
+for i, id in ipairs(ids) do
+  local record = redis.call('GET', posts .. id)
+  local lane = heads[i].lane
+  taken[lane] = taken[lane] or {}
+  table.insert(taken[lane], id)
+  if record then
+    local attempt = redis.call('HINCRBY', jobs .. id, 'attempts', 1)
+    redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
+    held[#held + 1], held[#held + 2] = deadline, id .. ':' .. token
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = id, attempt, record
+  else
+    redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', 'error',
+      'error_type', 'mlq.errors.Undecodable', 'error', 'the message of this entry is missing')
+    redis.call('ZADD', dead, now, id)
+  end
+end
+if #held > 0 then
+  redis.call('ZADD', leases, unpack(held))
+end
+for lane, gone in pairs(taken) do
+  redis.call('ZREM', KEYS[lane], unpack(gone))
+  if redis.call('EXISTS', KEYS[lane]) == 1 then
+    wake(wakes, ARGV[lane - 2])
+  end
+end
+return reply

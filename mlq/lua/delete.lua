@@ -1,0 +1,26 @@
+-- Removes a job that does not run, with all that is kept of it. Works on a full server, too.
+-- Guarantee: afterwards its id is unknown; whoever waits for it is told.
+-- KEYS  those of shared/lapse.lua
+-- ARGV  id
+-- RETURNS  {'ok'} · {'gone'} · {'state', 'running'}
+--- include clock
+--- include wake
+--- include announce
+--- include finish
+--- include line_up
+--- include lapse
+local id = ARGV[1]
+local state = redis.call('HGET', jobs .. id, 'state')
+if state == 'running' then
+  return {'state', state}
+end
+local lane = lane_of(posts, id)
+local removed = redis.call('DEL', jobs .. id, posts .. id)
+if lane then
+  redis.call('ZREM', lane_stem .. lane, id)
+end
+redis.call('ZREM', dead, id)
+redis.call('ZREM', callbacks, id)
+redis.call('DEL', callback .. id)
+announce(waiters, inboxes, id)
+return {removed > 0 and 'ok' or 'gone'}

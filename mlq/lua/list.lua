@@ -1,0 +1,30 @@
+-- One page of the namespace's jobs, newest first.
+-- KEYS  counter string · posts stem · jobs stem
+-- ARGV  id to begin below, or '' for the newest · jobs a page · state to keep, or ''
+-- RETURNS  {id to go on below, or '0' at the end, then per job: id, head of the record, state, attempts, worker, posted...}
+local counter, posts, jobs = KEYS[1], KEYS[2], KEYS[3]
+local wanted, most = ARGV[3], tonumber(ARGV[2])
+local id = ARGV[1] == '' and tonumber(redis.call('GET', counter) or '0') or tonumber(ARGV[1]) - 1
+local reply = {'0'}
+for _ = 1, 2000 do
+  if id < 1 then
+    return reply
+  end
+  if #reply > most * 8 then
+    break
+  end
+  local name = string.format('%d', id)
+  local head = redis.call('GETRANGE', posts .. name, 0, 1100)
+  if head ~= '' then
+    local job = redis.call('HMGET', jobs .. name, 'state', 'attempts', 'worker', 'started', 'finished', 'progress')
+    local state = job[1] or 'queued'
+    if wanted == '' or wanted == state then
+      for _, value in ipairs({name, head, state, job[2], job[3], job[4], job[5], job[6]}) do
+        reply[#reply + 1] = value
+      end
+    end
+  end
+  id = id - 1
+end
+reply[1] = string.format('%d', id + 1)
+return reply

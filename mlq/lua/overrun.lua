@@ -1,0 +1,32 @@
+-- Ends attempts that have run longer than a limit that a user asked for: their jobs go back into their lanes, or, when
+-- they were run again too often already, among the dead letters.
+-- Guarantee: the attempt can record nothing from then on. Looks at one page of the running jobs a call.
+-- KEYS  those of shared/lapse.lua
+-- ARGV  limit in seconds · runs after the first that a job may have · cursor ('0' to begin)
+-- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
+--- include clock
+--- include wake
+--- include announce
+--- include finish
+--- include line_up
+--- include lapse
+local limit, allowed = tonumber(ARGV[1]), tonumber(ARGV[2])
+local now = clock()
+local page = redis.call('ZSCAN', leases, ARGV[3], 'COUNT', 200)
+local reply = {page[1]}
+for i = 1, #page[2], 2 do
+  local lease = page[2][i]
+  local id = string.match(lease, '^[^:]+')
+  local run = redis.call('HMGET', jobs .. id, 'started', 'attempts')
+  local lane = lane_of(posts, id)
+  if run[1] and lane and now - run[1] > limit then
+    if run[2] - 1 >= allowed then
+      bury(now, id, lease, 'timeout', 'builtins.TimeoutError',
+        'ran longer than ' .. ARGV[1] .. ' s, in attempt ' .. run[2] .. ' as well')
+    else
+      give_back(id, lease, lane, 'timeout')
+    end
+    reply[#reply + 1] = id
+  end
+end
+return reply

@@ -1,0 +1,37 @@
+-- Posts jobs of one lane, in order, with ids that follow one another.
+-- Guarantee: all of them or none; the same call sent again (same caller, same number) makes no second jobs.
+-- KEYS  counter string · posts stem · lane zset · lanes set · version string · replay string · leases zset · wakes stem
+-- ARGV  number of the call · lane · lease of the posting attempt, or '' · body of each job
+-- RETURNS  {'ok', first id} · {'lost'} when the posting attempt no longer holds its lease
+--- include clock
+--- include wake
+local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local version, replay, leases, wakes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local number, lane, lease = ARGV[1], ARGV[2], ARGV[3]
+local count = #ARGV - 3
+
+local last = redis.call('GET', replay)
+if last then
+  local before, first = string.match(last, '^(%d+) (%d+)$')
+  if before == number then
+    return {'ok', first}
+  end
+end
+if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
+  return {'lost'}
+end
+
+local head = lane .. '\n' .. clock() .. '\n'
+local first = redis.call('INCRBY', counter, count) - count + 1
+for i = 1, count do
+  local id = string.format('%d', first + i - 1)
+  redis.call('SET', posts .. id, head .. ARGV[3 + i])
+  redis.call('ZADD', lane_key, id, id)
+end
+if redis.call('SADD', lanes, lane) == 1 then
+  redis.call('INCR', version)
+end
+first = string.format('%d', first)
+redis.call('SET', replay, number .. ' ' .. first, 'EX', 3600)
+wake(wakes, lane)
+return {'ok', first}

@@ -1,0 +1,47 @@
+-- Puts the jobs of lapsed leases back into their lanes, at their old places; one that has lost its lease too often
+-- becomes a dead letter.
+-- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
+-- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
+-- KEYS  those of shared/lapse.lua · then reaping hash
+-- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
+-- RETURNS  {how many were taken, how many callbacks are due}
+--- include clock
+--- include wake
+--- include announce
+--- include finish
+--- include line_up
+--- include lapse
+local reaping = KEYS[13]
+local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local now = clock()
+local last = redis.call('HMGET', reaping, 'at', 'hold')
+local due = redis.call('ZCOUNT', callbacks, '-inf', now)
+local hold = tonumber(last[2] or '0')
+if not last[1] or now - last[1] > pause then
+  hold = now + grace
+  redis.call('HSET', reaping, 'hold', hold)
+end
+redis.call('HSET', reaping, 'at', now)
+redis.call('EXPIRE', reaping, 86400)
+if now + 0 < hold then
+  return {0, due}
+end
+
+local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
+for _, lease in ipairs(lapsed) do
+  local id = string.match(lease, '^[^:]+')
+  local lane = lane_of(posts, id)
+  if lane then
+    local losses = redis.call('HINCRBY', jobs .. id, 'losses', 1)
+    if losses > allowed then
+      bury(now, id, lease, 'lost', 'mlq.errors.LeaseLost',
+        'its worker died or was cut off in ' .. losses .. ' attempts, the last one on ' ..
+        (redis.call('HGET', jobs .. id, 'worker') or 'an unknown worker'))
+    else
+      give_back(id, lease, lane, 'lost')
+    end
+  else
+    redis.call('ZREM', leases, lease)
+  end
+end
+return {#lapsed, due}

@@ -1,0 +1,30 @@
+-- A person puts a dead letter or a cancelled job back into its lane, at its old place, with its losses forgiven.
+-- Guarantee: what the failure left behind is gone; runs are counted on.
+-- KEYS  those of shared/lapse.lua
+-- ARGV  id
+-- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
+--- include clock
+--- include wake
+--- include announce
+--- include finish
+--- include line_up
+--- include lapse
+local id = ARGV[1]
+local lane = lane_of(posts, id)
+if not lane then
+  return {'gone'}
+end
+local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
+if state ~= 'failed' and state ~= 'cancelled' then
+  return {'state', state}
+end
+redis.call('HSET', jobs .. id, 'state', 'queued')
+redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'reason', 'result', 'short',
+  'error', 'error_type', 'error_args', 'traceback', 'waits_for')
+redis.call('PERSIST', jobs .. id)
+redis.call('PERSIST', posts .. id)
+redis.call('ZREM', dead, id)
+redis.call('ZREM', callbacks, id)
+redis.call('DEL', callback .. id)
+line_up(lane_stem, lanes, version, wakes, lane, id)
+return {'ok'}

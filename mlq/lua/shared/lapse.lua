@@ -1,0 +1,34 @@
+-- Ends an attempt that nobody settles: `lose` puts its job back into its lane, or buries it among the dead letters when
+-- that has happened too often. Needs line_up, wake, announce and finish, and these keys:
+-- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · version string · wakes stem · dead zset
+--       · waiters stem · inboxes stem · callbacks zset · callback stem
+local leases, jobs, posts, lane_stem, lanes, version = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local wakes, dead, waiters, inboxes, callbacks, callback = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+
+local function callback_url(id)
+  local head = redis.call('GETRANGE', posts .. id, 0, 32767)
+  local size, start = string.match(head, '^[^\n]+\n[^\n]+\n(%d+)\n()')
+  if not size or size == '0' then
+    return nil
+  end
+  return cmsgpack.unpack(string.sub(head, start, start + size - 1)).callback
+end
+
+local function bury(now, id, lease, reason, kind, text)
+  redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', reason, 'error_type', kind, 'error', text)
+  redis.call('HDEL', jobs .. id, 'token')
+  redis.call('ZREM', leases, lease)
+  redis.call('ZADD', dead, now, id)
+  local url = callback_url(id)
+  if url then
+    queue_callback(callbacks, callback, now, id, url, 'failed', '', '0')
+  end
+  announce(waiters, inboxes, id)
+end
+
+local function give_back(id, lease, lane, reason)
+  redis.call('HSET', jobs .. id, 'state', 'queued', 'reason', reason)
+  redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker')
+  redis.call('ZREM', leases, lease)
+  line_up(lane_stem, lanes, version, wakes, lane, id)
+end

@@ -1,0 +1,43 @@
+-- Asks how a job ended, and to be told if it has not.
+-- Guarantee: either the reply says the end, or the inbox gets the id when it comes; so no end is missed. The inbox gets it
+-- at once where the end is known, since the caller has already sent the command that waits for it. With a waiting job
+-- named, jobs that would wait for one another in a circle are refused.
+-- KEYS  job hash · post string · waiters set · inbox list · jobs stem
+-- ARGV  id · inbox's name · seconds until the asker will ask again · id of the job that waits, or ''
+-- RETURNS  {'gone'} · {'circle'} · {'wait'} · {'ended', field, value, ...}
+local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local id, waiting = ARGV[1], ARGV[4]
+
+local function at_once(reply)
+  if ARGV[2] ~= '' then
+    redis.call('RPUSH', inbox, id)
+    redis.call('EXPIRE', inbox, 60)
+  end
+  return reply
+end
+
+local state = redis.call('HGET', job, 'state')
+if not state and redis.call('EXISTS', post) == 0 then
+  return at_once({'gone'})
+end
+if state == 'succeeded' or state == 'failed' or state == 'cancelled' then
+  return at_once({'ended', unpack(redis.call('HGETALL', job))})
+end
+if waiting ~= '' then
+  local other = id
+  for _ = 1, 10000 do
+    if not other or other == waiting then
+      break
+    end
+    other = redis.call('HGET', jobs .. other, 'waits_for')
+  end
+  if other then
+    return at_once({'circle'})
+  end
+  redis.call('HSET', jobs .. waiting, 'waits_for', id)
+end
+if ARGV[2] ~= '' then
+  redis.call('SADD', waiters, ARGV[2])
+  redis.call('EXPIRE', waiters, ARGV[3] * 2 + 10)
+end
+return {'wait'}

@@ -1,0 +1,10 @@
+-- The workers that count as alive.
+-- KEYS  workers zset · worker stem
+-- RETURNS  per worker: {name, fields and values}
+--- include clock
+local workers, stem = KEYS[1], KEYS[2]
+local reply = {}
+for i, name in ipairs(redis.call('ZRANGEBYSCORE', workers, clock(), '+inf')) do
+  reply[i] = {name, redis.call('HGETALL', stem .. name)}
+end
+return reply

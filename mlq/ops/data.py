@@ -1,0 +1,37 @@
+"""Ops on stored data and on the namespace as a whole."""
+
+from typing import Any
+
+from mlq.keys import Keys
+from mlq.ops import Op, nothing
+
+
+def store(keys: Keys, key: str, packed: bytes, expiry: float | None) -> Op[None]:
+    """Keep `packed` under `key`, for `expiry` seconds or for ever."""
+    command: tuple[Any, ...] = ("SET", keys.data + key, packed)
+    return Op(command if expiry is None else (*command, "PX", max(1, int(expiry * 1000))), nothing)
+
+
+def fetch(keys: Keys, key: str) -> Op[bytes | None]:
+    """What is kept under `key`."""
+    return Op(("GET", keys.data + key), lambda reply: reply)
+
+
+def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
+    """One page of the namespace's keys, the counter left out."""
+    pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
+
+    def parse(reply: list[Any]) -> tuple[str, list[bytes]]:
+        return reply[0].decode(), [name for name in reply[1] if name != keys.counter.encode()]
+
+    return Op(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000), parse)
+
+
+def unlink(names: list[bytes]) -> Op[int]:
+    """Remove keys."""
+    return Op(("UNLINK", *names), int)
+
+
+def wake_up(keys: Keys, worker: str) -> tuple[Op[None], Op[None]]:
+    """Make a worker that waits for jobs look again, at once."""
+    return Op(("RPUSH", keys.inbox + worker, "wake"), nothing), Op(("EXPIRE", keys.inbox + worker, 60), nothing)

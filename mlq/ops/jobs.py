@@ -1,0 +1,202 @@
+"""Ops on jobs from outside a worker: post, read, wait, cancel, requeue, delete, list."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from mlq.errors import LeaseLost, UnknownJob, WaitCircle, WrongState
+from mlq.job import Record, describe, fields_of, number, text
+from mlq.keys import Keys
+from mlq.ops import Op, call
+from mlq.ops.scripts import script
+from mlq.states import State
+
+
+def lapse_keys(keys: Keys) -> tuple[str, ...]:
+    """KEYS of the scripts that include shared/lapse.lua."""
+    return (
+        keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.lanes_version,
+        keys.wake, keys.dead, keys.waiters, keys.inbox, keys.callbacks, keys.callback,
+    )  # fmt: skip
+
+
+def unknown(keys: Keys, job_id: str) -> UnknownJob:
+    """The error for an id that names no job."""
+    return UnknownJob(f"no job {job_id} in namespace {keys.namespace!r}: it never existed, was deleted, or has expired")
+
+
+def post(keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "") -> Op[int]:
+    """Post jobs of one lane; gives the first id, the others follow on. `lease` fences posts from a listener."""
+
+    def parse(reply: list[bytes]) -> int:
+        if reply[0] != b"ok":
+            raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
+        return int(reply[1])
+
+    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.lanes_version, keys.replay + caller,
+             keys.leases, keys.wake)  # fmt: skip
+    return call(script("post"), names, (number, lane, lease, *bodies), parse)
+
+
+def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
+    """Everything of a job, as `describe` words it."""
+
+    def parse(reply: list[Any]) -> dict[str, Any]:
+        if reply[0] is None:
+            raise unknown(keys, job_id)
+        return describe(job_id, reply[0], fields_of(reply[1]))
+
+    return call(script("read"), (keys.post + job_id, keys.job + job_id), (), parse)
+
+
+def glance(keys: Keys, job_id: str) -> Op[tuple[str, bytes | None]]:
+    """A job's state and packed progress, without its payloads."""
+
+    def parse(reply: list[bytes]) -> tuple[str, bytes | None]:
+        if not reply:
+            raise unknown(keys, job_id)
+        return reply[0].decode(), reply[1]
+
+    return call(script("glance"), (keys.post + job_id, keys.job + job_id), (), parse)
+
+
+def outcome(keys: Keys, job_id: str) -> Op[dict[str, bytes] | None]:
+    """The fields of a finished job; None while it is not."""
+    return wait(keys, job_id, "", 0)
+
+
+def wait(keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "") -> Op[dict[str, bytes] | None]:
+    """The fields of a finished job; else None, and `inbox` is told when it ends. `waiting` is the job that waits."""
+
+    def parse(reply: list[bytes]) -> dict[str, bytes] | None:
+        word = reply[0]
+        if word == b"gone":
+            raise unknown(keys, job_id)
+        if word == b"circle":
+            raise WaitCircle(f"job {waiting} can't wait for job {job_id}, which waits for it")
+        return fields_of(reply[1:]) if word == b"ended" else None
+
+    names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
+    return call(script("wait"), names, (job_id, inbox, seconds, waiting), parse)
+
+
+def _change(name: str, keys: Keys, job_id: str, hint: str) -> Op[None]:
+    """An op of a person on one job."""
+
+    def parse(reply: list[bytes]) -> None:
+        if reply[0] == b"gone":
+            raise unknown(keys, job_id)
+        if reply[0] == b"state":
+            raise WrongState(f"can't {name} job {job_id}: it is {reply[1].decode()}; {hint}")
+
+    return call(script(name), lapse_keys(keys), (job_id,), parse)
+
+
+def cancel(keys: Keys, job_id: str) -> Op[None]:
+    """Take a waiting job out of its lane."""
+    return _change("cancel", keys, job_id, "only a waiting job can be cancelled")
+
+
+def requeue(keys: Keys, job_id: str) -> Op[None]:
+    """Put a dead letter or a cancelled job back into its lane."""
+    return _change("requeue", keys, job_id, "only a failed or cancelled job can be requeued")
+
+
+def delete(keys: Keys, job_id: str) -> Op[None]:
+    """Remove all that is kept of a job that does not run."""
+    return _change("delete", keys, job_id, "a running job can't be deleted")
+
+
+class Place(NamedTuple):
+    """Where a job waits."""
+
+    ahead: int | None  # jobs before it in its lane; None when it does not wait
+    lane: str
+
+
+def place(keys: Keys, job_id: str) -> Op[Place]:
+    """Where a job stands in its lane."""
+
+    def parse(reply: list[Any]) -> Place:
+        if reply[0] == b"gone":
+            raise unknown(keys, job_id)
+        return Place(reply[1], reply[2].decode())
+
+    return call(script("place"), lapse_keys(keys), (job_id,), parse)
+
+
+class Counts(NamedTuple):
+    """How many jobs there are, now."""
+
+    running: int
+    dead: int
+    lanes: dict[str, int]  # waiting, by lane
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait, over all lanes."""
+        return sum(self.lanes.values())
+
+
+def counts(keys: Keys) -> Op[Counts]:
+    """How many jobs wait, run, and are dead letters."""
+
+    def parse(reply: list[Any]) -> Counts:
+        lanes = {reply[i].decode(): reply[i + 1] for i in range(2, len(reply), 2)}
+        return Counts(reply[0], reply[1], lanes)
+
+    return call(script("counts"), (keys.lanes, keys.lane, keys.leases, keys.dead), (), parse)
+
+
+class Listed(NamedTuple):
+    """One line of a list of jobs."""
+
+    id: str
+    state: str
+    lane: str
+    posted: float  # seconds since the epoch
+    attempts: int
+    worker: str | None
+    started: float | None
+    finished: float | None
+
+
+def _page(width: int, make: Callable[[list[Any]], Any], reply: list[Any]) -> list[Any]:
+    return [make(reply[i : i + width]) for i in range(0, len(reply), width)]
+
+
+def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = None) -> Op[tuple[list[Listed], str]]:
+    """A page of jobs, newest first, and the id to go on `below` ("0" at the end). Pages may be short when few match."""
+
+    def make(row: list[Any]) -> Listed:
+        head = Record.parse(row[1].split(b"\n", 2)[0] + b"\n" + row[1].split(b"\n", 2)[1] + b"\n0\n")
+        return Listed(row[0].decode(), row[2].decode(), head.lane, head.posted, int(row[3] or 0), text(row[4]),
+                      number(row[5]), number(row[6]))  # fmt: skip
+
+    def parse(reply: list[Any]) -> tuple[list[Listed], str]:
+        return _page(8, make, reply[1:]), reply[0].decode()
+
+    return call(script("list"), (keys.counter, keys.post, keys.job), (below, limit, state or ""), parse)
+
+
+class DeadLetter(NamedTuple):
+    """A job that ended in failure and waits for a person."""
+
+    id: str
+    died: float  # seconds since the epoch
+    reason: str
+    error_type: str
+    error: str
+    attempts: int
+
+
+def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
+    """Dead letters by place, oldest first; both ends included, -1 is the last."""
+
+    def make(row: list[Any]) -> DeadLetter:
+        return DeadLetter(row[0].decode("utf-8", "replace"), float(row[1]), text(row[2]) or "", text(row[3]) or "",
+                          text(row[4]) or "", int(row[5] or 0))  # fmt: skip
+
+    def parse(reply: list[Any]) -> list[DeadLetter]:
+        return _page(6, make, reply)  # type: ignore[no-any-return]
+
+    return call(script("dead"), (keys.dead, keys.job), (first, last), parse)

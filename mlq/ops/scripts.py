@@ -1,0 +1,30 @@
+"""Loads the scripts of `mlq/lua/` and addresses them by the hash of their content.
+
+By content and not by name, so that two versions of MLQ can work on one server during a rolling upgrade. A line
+`--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`; included files include nothing.
+"""
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+_INCLUDE = re.compile(r"^--- include (\w+)$", re.MULTILINE)
+
+
+class Script(NamedTuple):
+    """A script ready to be sent."""
+
+    name: str
+    source: str
+    sha: str  # SHA-1 in hex, as Redis computes it
+
+
+@cache
+def script(name: str) -> Script:
+    """The script `mlq/lua/<name>.lua`."""
+    folder = files("mlq") / "lua"
+    source = (folder / f"{name}.lua").read_text("utf-8")
+    source = _INCLUDE.sub(lambda found: (folder / "shared" / f"{found[1]}.lua").read_text("utf-8"), source)
+    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

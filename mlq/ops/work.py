@@ -1,0 +1,144 @@
+"""Ops of workers: claim, renew, settle, hand back, report progress, reap, say that one lives."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mlq.errors import LeaseLost, Unsupported
+from mlq.job import Claimed, Outcome, Record, fields_of
+from mlq.keys import FORMAT, Keys
+from mlq.ops import Op, call, nothing
+from mlq.ops.jobs import lapse_keys
+from mlq.ops.scripts import script
+
+
+class Lanes(NamedTuple):
+    """The lanes that exist, as of a version."""
+
+    version: str
+    names: tuple[str, ...]
+
+
+def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, count: int) -> Op[list[Claimed] | Lanes]:
+    """Claim up to `count` jobs of `lanes.names` under leases of `seconds`.
+
+    Gives `Lanes` (all that exist) instead when the version is out of date: choose those that can be served, and ask again.
+    """
+    token = f"{worker}.{number}"
+
+    def parse(reply: list[Any]) -> list[Claimed] | Lanes:
+        if reply[0] == b"lanes":
+            return Lanes(reply[1].decode(), tuple(name.decode() for name in reply[2:]))
+        started = float(reply[1])
+        return [
+            Claimed(reply[i].decode(), int(reply[i + 1]), token, worker, started, reply[i + 2])
+            for i in range(2, len(reply), 3)
+        ]
+
+    names = (keys.lanes_version, keys.lanes, keys.post, keys.job, keys.leases, keys.replay + worker, keys.dead, keys.wake)
+    lane_keys = tuple(keys.lane + name for name in lanes.names)
+    args = (number, lanes.version, token, worker, seconds, count, *lanes.names)
+    return call(script("claim"), names + lane_keys, args, parse)
+
+
+def settle(keys: Keys, outcomes: Sequence[tuple[Claimed, Outcome, Record | None]]) -> Op[list[bool]]:
+    """Record outcomes; per outcome whether the lease still stood. The record tells the callback and the time to live."""
+    args: list[Any] = []
+    for claimed, result, record in outcomes:
+        options = record.options if record else {}
+        flat = [part for pair in result.fields.items() for part in pair]
+        args += (claimed.id, claimed.token, str(result.state), options.get("ttl", ""), options.get("callback", ""),
+                 result.said or "", 0 if result.said is None else 1, len(flat), *flat)  # fmt: skip
+
+    def parse(reply: list[bytes]) -> list[bool]:
+        return [word == b"ok" for word in reply]
+
+    names = (keys.leases, keys.job, keys.post, keys.dead, keys.waiters, keys.inbox, keys.callbacks, keys.callback)
+    return call(script("settle"), names, tuple(args), parse)
+
+
+def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]]:
+    """Extend leases by `seconds` from now; gives those that were taken away (as `Claimed.lease`)."""
+
+    def parse(reply: list[bytes]) -> set[str]:
+        return {lease.decode() for lease in reply}
+
+    return call(script("renew"), (keys.leases,), (seconds, *(one.lease for one in claimed)), parse)
+
+
+def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bool]]:
+    """Give jobs back to their lanes; each with whether its listener had begun."""
+    args = [part for one, begun in claimed for part in (one.id, one.token, int(begun))]
+
+    def parse(reply: list[bytes]) -> list[bool]:
+        return [word == b"ok" for word in reply]
+
+    return call(script("hand_back"), lapse_keys(keys), tuple(args), parse)
+
+
+def progress(keys: Keys, claimed: Claimed, packed: bytes) -> Op[None]:
+    """Record a running listener's progress."""
+
+    def parse(reply: bytes) -> None:
+        if reply != b"ok":
+            raise LeaseLost(f"update_progress: attempt {claimed.attempt} no longer holds job {claimed.id}")
+
+    return call(script("progress"), (keys.leases, keys.job + claimed.id), (claimed.lease, packed), parse)
+
+
+def waits_no_more(keys: Keys, claimed: Claimed) -> Op[None]:
+    """A listener stopped waiting for another job."""
+    return Op(("HDEL", keys.job + claimed.id, "waits_for"), nothing)
+
+
+class Reaped(NamedTuple):
+    """What one look for lapsed leases found."""
+
+    taken: int
+    callbacks_due: int
+
+
+def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -> Op[Reaped]:
+    """Take back jobs whose lease ran out; see reap.lua. `losses` is how many leases a job may lose and run again."""
+
+    def parse(reply: list[int]) -> Reaped:
+        return Reaped(reply[0], reply[1])
+
+    return call(script("reap"), (*lapse_keys(keys), keys.reaping), (pause, grace, losses, most), parse)
+
+
+def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tuple[str, list[str]]]:
+    """End attempts older than `limit` seconds on one page of the running jobs: (next cursor, ids of the ended)."""
+
+    def parse(reply: list[bytes]) -> tuple[str, list[str]]:
+        return reply[0].decode(), [job_id.decode() for job_id in reply[1:]]
+
+    return call(script("overrun"), lapse_keys(keys), (limit, retries, cursor), parse)
+
+
+def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[None]:
+    """Say that a worker lives for `seconds` more, and what it is."""
+
+    def parse(reply: list[bytes]) -> None:
+        if reply[0] == b"format":
+            raise Unsupported(
+                f"namespace {keys.namespace!r} is kept in layout {reply[1].decode()}, this version of MLQ reads {FORMAT}"
+            )
+
+    flat = [part for pair in about.items() for part in pair]
+    return call(script("alive"), (keys.workers, keys.worker + worker, keys.format), (worker, seconds, FORMAT, *flat), parse)
+
+
+def retire(keys: Keys, worker: str) -> tuple[Op[int], Op[int]]:
+    """A worker that stopped is no longer listed."""
+    return Op(("ZREM", keys.workers, worker), int), Op(("DEL", keys.worker + worker, keys.inbox + worker), int)
+
+
+def workers(keys: Keys) -> Op[list[dict[str, str]]]:
+    """The workers that live: what each says of itself, with its name under `name`."""
+
+    def parse(reply: list[Any]) -> list[dict[str, str]]:
+        return [
+            {"name": name.decode()} | {key: value.decode() for key, value in fields_of(flat).items()} for name, flat in reply
+        ]
+
+    return call(script("workers"), (keys.workers, keys.worker), (), parse)

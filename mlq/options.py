@@ -1,0 +1,97 @@
+"""Checks of what users hand in, and the limits they are checked against. Pure; raises InputError before anything is written."""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from mlq.errors import InputError, TooLarge
+
+MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis itself stops at 512 MB a value
+NAMESPACE_LIMIT = 128  # characters
+LANE_LIMIT = 1000  # bytes of a queue with its functions: scripts read that much of a record's head, no more
+URL_LIMIT = 8000  # characters of a callback's URL; common servers refuse longer request lines
+DEFAULT_QUEUE = "default"
+
+
+def _printable(text: str) -> bool:
+    return bool(text) and not any(ord(c) < 32 or ord(c) == 127 for c in text)
+
+
+def check_namespace(namespace: object) -> str:
+    """`namespace` itself, if it can name one: 1 to 128 characters, no braces (they mark the hash tag), no control characters."""
+    if not isinstance(namespace, str) or not _printable(namespace) or len(namespace) > NAMESPACE_LIMIT:
+        raise InputError(f"namespace must be a text of 1 to {NAMESPACE_LIMIT} printable characters, not {namespace!r:.80}")
+    if "{" in namespace or "}" in namespace:
+        raise InputError(f"namespace must not contain braces: {namespace!r}")
+    return namespace
+
+
+def check_functions(functions: object) -> list[str] | None:
+    """The listener names a job asks for, in the order given, or None where it asks for none."""
+    if functions is None:
+        return None
+    if isinstance(functions, (str, bytes)) or not isinstance(functions, Iterable):
+        raise InputError(f"functions must be a list of listener names, not {functions!r:.80}")
+    names = list(functions)
+    for name in names:
+        if not isinstance(name, str) or not _printable(name) or "," in name:
+            raise InputError(f"functions must be a list of listener names (texts without commas), but holds {name!r:.80}")
+    if not names:
+        raise InputError("functions must name at least one listener; leave it out to have all of them run")
+    return names
+
+
+def check_callback(callback: object) -> str | None:
+    """The callback's URL: http or https, with a host."""
+    if callback is None:
+        return None
+    if not isinstance(callback, str) or not _printable(callback) or " " in callback or len(callback) > URL_LIMIT:
+        raise InputError(f"callback must be a URL of at most {URL_LIMIT} printable characters, not {callback!r:.80}")
+    try:
+        parts = urlsplit(callback)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"callback is not a URL ({error}): {callback!r:.80}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise InputError(f"callback must be an http:// or https:// URL, not {callback!r:.80}")
+    return callback
+
+
+def check_seconds(name: str, value: object, *, zero: bool = False) -> float | None:
+    """A duration in seconds (above 0, or from 0 with `zero`), or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e10 or (value == 0 and not zero):
+        raise InputError(f"{name} must be a number of seconds {'from' if zero else 'above'} 0, not {value!r:.80}")
+    return float(value)
+
+
+def check_size(what: str, packed: bytes, limit: int = MESSAGE_LIMIT) -> bytes:
+    """`packed` itself, unless it is above `limit` bytes."""
+    if len(packed) > limit:
+        raise TooLarge(f"{what} is {len(packed):,} bytes; the limit is {limit:,}. Store it elsewhere and post its address")
+    return packed
+
+
+def check_id(job_id: object) -> str:
+    """A job's id as text; whole numbers are taken too, since ids look like them."""
+    if isinstance(job_id, int) and not isinstance(job_id, bool):
+        job_id = str(job_id)
+    if not isinstance(job_id, str) or not job_id.isascii() or not job_id.isdigit() or len(job_id) > 18:
+        raise InputError(f"a job's id is a text of digits, not {job_id!r:.80}")
+    return job_id
+
+
+def lane_of(queue: str, functions: Sequence[str] | None) -> str:
+    """The lane of a job: its queue and the set of functions that it names (`default`, `default:embed,train`)."""
+    if functions is None:
+        return queue
+    lane = f"{queue}:{','.join(sorted(set(functions)))}"
+    if len(lane.encode()) > LANE_LIMIT:
+        raise InputError(f"functions: the names together must stay below {LANE_LIMIT} bytes")
+    return lane
+
+
+def functions_of(lane: str) -> frozenset[str]:
+    """The functions that a lane's jobs need; empty where any will do."""
+    _, _, names = lane.partition(":")
+    return frozenset(names.split(",")) if names else frozenset()

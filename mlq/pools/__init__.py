@@ -1,0 +1,1 @@
+"""Where a worker's listeners run. A pool knows nothing of Redis."""

@@ -1,0 +1,46 @@
+"""The thread pool: a thread per slot, for listeners that release the GIL, and for anything where one slot is enough."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+from mlq.listeners import end_of_thread
+
+Task = Callable[[], None]
+
+
+class ThreadPool:
+    """Threads that run tasks. They start when needed and stay; a task must not raise."""
+
+    def __init__(self) -> None:
+        """Without a thread. The worker bounds how many tasks it submits."""
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._ready = 0  # threads without a task, less the tasks that wait
+        self._made = 0
+
+    def submit(self, task: Task) -> None:
+        """Run `task` on a thread that is ready, or on a new one."""
+        with self._lock:
+            self._ready -= 1
+            short = self._ready < 0
+            if short:
+                self._ready += 1
+                self._made += 1
+                number = self._made
+        self._tasks.put(task)
+        if short:
+            threading.Thread(target=self._main, name=f"mlq-slot-{number}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let every thread end when it has no task. Those that are stuck end with the process."""
+        with self._lock:
+            for _ in range(self._made):
+                self._tasks.put(None)
+
+    def _main(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task()
+            with self._lock:
+                self._ready += 1
+        end_of_thread()

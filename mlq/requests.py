@@ -1,0 +1,102 @@
+"""What both clients share: how arguments become ops, and what an outcome means to the caller. Pure."""
+
+import builtins
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mlq import codec
+from mlq.errors import InputError, JobCancelled, JobFailed, MLQError, RemoteTraceback
+from mlq.job import pack_body, text
+from mlq.options import DEFAULT_QUEUE, check_callback, check_functions, check_seconds, check_size, lane_of
+from mlq.states import State
+
+CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
+CHUNK_BYTES = 4 * 1024 * 1024  # and bytes; a single larger message goes alone
+LISTEN = 10  # seconds of one wait on the server; a lost wake-up costs no more than that
+PAGE = 100  # jobs or dead letters of one call
+
+
+class Draft(NamedTuple):
+    """Checked arguments of a post."""
+
+    lane: str
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, callback: object, functions: object, ttl: object) -> "Draft":
+        """Raises InputError."""
+        names = check_functions(functions)
+        kept = {"callback": check_callback(callback), "functions": names, "ttl": check_seconds("ttl", ttl)}
+        options = {name: value for name, value in kept.items() if value is not None}
+        return cls(lane_of(DEFAULT_QUEUE, names), options)
+
+    def body(self, message: object) -> bytes:
+        """The record's bytes for one message. Raises Unserializable or TooLarge."""
+        return pack_body(check_size("the message", codec.pack(message)), self.options)
+
+
+PLAIN = Draft(DEFAULT_QUEUE, {})
+
+
+def draft(callback: object, functions: object, ttl: object) -> Draft:
+    """The draft for these arguments; most posts have none."""
+    if callback is None and functions is None and ttl is None:
+        return PLAIN
+    return Draft.of(callback, functions, ttl)
+
+
+def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Bodies in portions that one call carries."""
+    portion: list[bytes] = []
+    size = 0
+    for body in bodies:
+        if portion and (len(portion) >= CHUNK_JOBS or size + len(body) > CHUNK_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(body)
+        size += len(body)
+    if portion:
+        yield portion
+
+
+def data_key(key: object) -> str:
+    """The key to store data under; made up where none is given."""
+    if key is None:
+        return secrets.token_urlsafe(16)
+    if not isinstance(key, str) or not key or len(key) > 1000:
+        raise InputError(f"key must be a text of 1 to 1000 characters, not {key!r:.80}")
+    return key
+
+
+def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
+    """A finished job's result. Raises JobFailed (or, with `original`, the listener's own exception) or JobCancelled."""
+    state = text(fields.get("state"))
+    if state == State.SUCCEEDED:
+        packed = fields.get("result")
+        return None if packed is None else codec.unpack(packed)
+    if state == State.CANCELLED:
+        raise JobCancelled(f"job {job_id} was cancelled")
+    message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
+    remote = text(fields.get("traceback")) or ""
+    error = _rebuilt(kind, fields.get("error_args"), message) if original else None
+    if error is None:
+        told = f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}"
+        error = JobFailed(told, kind, remote, text(fields.get("reason")) or "")
+    if remote:
+        error.__cause__ = RemoteTraceback(remote)
+    raise error
+
+
+def _rebuilt(kind: str, args: bytes | None, message: str) -> Exception | None:
+    """The listener's exception, if its class is a builtin or was imported here already, and can be made from its arguments."""
+    module, _, name = kind.rpartition(".")
+    found = getattr(builtins if module == "builtins" else sys.modules.get(module), name, None)
+    if not isinstance(found, type) or not issubclass(found, Exception):
+        return None
+    try:
+        error: Exception = found(*(codec.unpack(args) if args is not None else (message,)))
+    except (TypeError, ValueError, LookupError, AttributeError, MLQError):
+        return None
+    return error

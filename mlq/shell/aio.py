@@ -1,0 +1,187 @@
+"""Carries ops out on an event loop: the asyncio twin of `sync`, with the same rules.
+
+Any number of tasks may wait for jobs: they share one connection that listens to this client's inbox.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis import exceptions as redis_errors
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from mlq.errors import ServerError
+from mlq.ops import Op
+from mlq.ops.scripts import Script
+from mlq.shell import trouble
+from mlq.shell.callers import Caller, Callers
+from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
+
+T = TypeVar("T")
+
+
+class AsyncShell:
+    """Connections to one server, for the tasks of one event loop."""
+
+    def __init__(self, named: Target | None, most: int = 20, patience: float = trouble.PATIENCE) -> None:
+        """`most`: connections for calls at a time; `patience`: seconds a call waits for a server that went away."""
+        self.named = named
+        self.patience = patience
+        self.callers = Callers()
+        self._target: Target | None = None
+        self._pool: redis.asyncio.ConnectionPool | None = None
+        self._idle: deque[Any] = deque()
+        self._room = asyncio.Semaphore(most)
+        self._choosing = asyncio.Lock()
+        self._answered = False
+
+    async def target(self) -> Target:
+        """The server in use; chosen (in a thread: the embedded one may have to start) on first need."""
+        async with self._choosing:
+            if self._target is None:
+                self._target = await asyncio.to_thread(choose, self.named)
+        return self._target
+
+    async def run(self, op: Op[T]) -> T:
+        """Carry one op out. Raises ServerError, or what the op's parser raises."""
+        return op.parse(await self._with_connection(lambda connection: self._exchange(connection, op)))
+
+    async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
+        """Carry ops out, in order; the results in order."""
+        return [await self.run(op) for op in ops]
+
+    async def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
+        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
+
+        async def exchange(connection: Any) -> Any:
+            await connection.send_command("BLPOP", *names, f"{seconds:.3f}")
+            return await connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
+
+        item = await self._with_connection(exchange)
+        return item and (item[0].decode(), item[1])
+
+    async def close(self) -> None:
+        """Close all idle connections."""
+        while self._idle:
+            await self._idle.pop().disconnect()
+
+    async def _exchange(self, connection: Any, op: Op[Any]) -> Any:
+        await connection.send_command(*op.command)
+        try:
+            return await connection.read_response()
+        except redis_errors.NoScriptError:
+            await self._load(connection, op.script)
+            await connection.send_command(*op.command)
+            return await connection.read_response()
+
+    async def _load(self, connection: Any, script: Script | None) -> None:
+        assert script is not None  # noqa: S101 - only scripts can be missing
+        await connection.send_command("SCRIPT", "LOAD", script.source)
+        await connection.read_response()
+
+    async def _with_connection(self, exchange: Callable[[Any], Awaitable[T]]) -> T:
+        """Run `exchange` on a connection; again after a pause while the connection breaks and patience lasts."""
+        failures, give_up = 0, time.monotonic() + self.patience
+        while True:
+            try:
+                return await self._once(exchange)
+            except redis_errors.ResponseError as error:
+                raise trouble.translate(error, self._target) from None
+            except trouble.LOST as error:
+                failures += 1
+                wait = trouble.pause(failures)
+                hopeless = not self._answered and not isinstance(error, redis_errors.BusyLoadingError)
+                if hopeless or trouble.is_final(error) or time.monotonic() + wait > give_up:
+                    raise trouble.translate(error, self._target) from None
+                await asyncio.sleep(wait)
+                await self._revive()
+            except redis_errors.RedisError as error:
+                raise trouble.translate(error, self._target) from None
+
+    async def _once(self, exchange: Callable[[Any], Awaitable[T]]) -> T:
+        async with self._room:
+            connection = self._idle.pop() if self._idle else await self._connect()
+            try:
+                reply = await exchange(connection)
+            except redis_errors.ResponseError:
+                self._idle.append(connection)
+                raise
+            except BaseException:  # cancelled as well: what the next reader would get is not its reply
+                await connection.disconnect(nowait=True)
+                self._idle.append(connection)
+                raise
+            self._idle.append(connection)
+            return reply
+
+    async def _connect(self) -> Any:
+        target = await self.target()
+        if self._pool is None:
+            options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+            self._pool = redis.asyncio.ConnectionPool.from_url(target.url, **options)
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+        await connection.connect()
+        if not self._answered:
+            with contextlib.suppress(redis_errors.NoPermissionError):
+                await connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
+                trouble.check_features(await connection.read_response(), self._target)
+            self._answered = True
+        return connection
+
+    async def _revive(self) -> None:
+        """The embedded server, when it went away, is ours to start again."""
+        if self._target is not None and self._target.origin == "embedded":
+            from mlq import server
+
+            await asyncio.to_thread(server.ensure_running)
+
+
+class AsyncInbox:
+    """Where an asyncio client is told that jobs ended. Reads only while somebody waits."""
+
+    LISTEN = 5.0  # seconds of one wait on the server
+
+    def __init__(self, shell: AsyncShell, key_stem: str) -> None:
+        """`key_stem` is the stem of inboxes."""
+        self._shell = AsyncShell(shell.named, most=1)
+        self.name = Caller().name
+        self._key = key_stem + self.name
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._reader: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def listen(self, job_id: str) -> Any:
+        """An event that is set when the inbox hears of `job_id`."""
+        heard = asyncio.Event()
+        self._waiting[job_id].add(heard)
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
+        try:
+            yield heard
+        finally:
+            self._waiting[job_id].discard(heard)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+    async def _read(self) -> None:
+        while self._waiting:
+            try:
+                item = await self._shell.pop([self._key], self.LISTEN)
+            except ServerError:
+                await asyncio.sleep(1.0)  # waiters ask again by themselves
+                continue
+            if item is not None:
+                for heard in self._waiting.get(item[1].decode(), ()):
+                    heard.set()
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+        await self._shell.close()

@@ -1,0 +1,48 @@
+"""Turns redis-py's errors into ours, and says how long to wait before the next try. Pure."""
+
+from redis import exceptions as redis_errors
+
+from mlq.errors import MLQError, NoServer, OutOfMemory, ServerError, Unsupported
+from mlq.shell.target import Target
+
+PATIENCE = 10.0  # seconds that a call waits for a server that has answered before; one restart fits in
+NEEDED = ("EVALSHA", "ZMSCORE", "UNLINK")  # ZMSCORE came with Redis 6.2
+# What a broken or silent connection raises; a call that met it may be sent again.
+LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError)
+
+
+def pause(failures: int) -> float:
+    """Seconds to wait after that many failures in a row: none at first (a stale connection), then up to 1 s."""
+    return 0.0 if failures <= 1 else min(1.0, 0.05 * 2 ** (failures - 2))
+
+
+def is_final(error: Exception) -> bool:
+    """Whether trying again can't help."""
+    return isinstance(error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError, redis_errors.InvalidResponse))
+
+
+def translate(error: Exception, target: Target | None) -> MLQError:
+    """The error that the user sees; it names the server and what to do."""
+    where = str(target)
+    message = str(error)
+    if isinstance(error, (redis_errors.AuthenticationError, redis_errors.NoPermissionError)) or message.startswith("NOAUTH"):
+        return ServerError(
+            f"the server at {where} refused us: {message}. Give user and password in the URL "
+            "(redis://user:password@host:port) or in MLQ_URL"
+        )
+    if isinstance(error, redis_errors.InvalidResponse):
+        return NoServer(f"what answers at {where} is not Redis or Valkey: {message}")
+    if isinstance(error, LOST):
+        return NoServer(f"can't reach the server at {where}: {message}. Is it running, and are host and port right?")
+    if isinstance(error, redis_errors.OutOfMemoryError) or message.startswith(("OOM", "command not allowed when used memory")):
+        return OutOfMemory(f"the server at {where} has reached its maxmemory, nothing was written: delete jobs or raise the limit")
+    if "unknown command" in message.lower():
+        return Unsupported(f"the server at {where} lacks a command that MLQ needs ({message}): use Redis 6.2+ or Valkey 7.2+")
+    return ServerError(f"the server at {where} answered with an error: {message}")
+
+
+def check_features(reply: object, target: Target | None) -> None:
+    """Raises Unsupported when COMMAND INFO of `NEEDED` shows that one is missing."""
+    missing = [name for name, info in zip(NEEDED, reply, strict=False) if not info] if isinstance(reply, list) else []
+    if missing:
+        raise Unsupported(f"the server at {target} lacks {', '.join(missing)}: MLQ needs Redis 6.2+ or Valkey 7.2+")

@@ -1,0 +1,125 @@
+"""Keeps the process of a worker alive after its main program ended, and ends it in order on a signal.
+
+A worker's threads are daemons, so the main thread has to stay. It must stay *before* the interpreter begins to shut down:
+later, executors refuse work and (Python 3.12.0 and 3.12.1) threads can't start, but listeners go on and may want both.
+
+- `threading._register_atexit` runs a function when the main thread is through, in reverse order of registration, so before
+  `concurrent.futures` closes its executors, as long as those modules were imported first.
+- Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of the main
+  module itself is watched with `sys.monitoring`.
+
+SIGTERM and SIGINT stop the workers with their grace period; a second signal ends the process at once, with code 1.
+"""
+
+import concurrent.futures.process
+import concurrent.futures.thread
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, Protocol
+
+log = logging.getLogger("mlq.worker")
+
+KILLED = 1  # exit codes as in the command line's documentation
+BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
+
+
+class Stoppable(Protocol):
+    """What keeps a process alive: a worker, or a reaper."""
+
+    stopped: threading.Event
+    broken: bool
+
+    def stop(self, grace: float) -> None:
+        """End in order within about `grace` seconds."""
+
+
+class _Keeper:
+    """All that this process must outlive, and its way out."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Stoppable, float]] = []
+        self._lock = threading.Lock()
+        self._hooked = False
+        self._signalled = False
+        self._main_ended = False
+
+    def keep(self, kept: Stoppable, grace: float) -> None:
+        """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds."""
+        with self._lock:
+            self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
+            self._kept.append((kept, grace))
+            if self._hooked:
+                return
+            self._hooked = True
+        _call_when_main_ends(self._hold)
+        if threading.current_thread() is threading.main_thread():
+            for number, default in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+                if signal.getsignal(number) is default:  # a program's own handler stays
+                    signal.signal(number, self._on_signal)
+
+    def _hold(self) -> None:
+        """The main program ended: wait until nothing is left to keep."""
+        self._main_ended = True
+        for kept, _ in self._kept:
+            while not kept.stopped.wait(1.0):
+                pass
+        if any(kept.broken for kept, _ in self._kept):
+            logging.shutdown()
+            os._exit(BROKEN)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._signalled:
+            os._exit(KILLED)
+        self._signalled = True
+        log.info("signal %d: stopping; once more ends the process at once", number)
+        for kept, grace in self._kept:
+            # on a thread: the main thread may hold a lock that stopping needs, and must hear the second signal
+            thread = threading.Thread(target=kept.stop, args=(grace,), name="mlq-stop", daemon=True)
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+        if not self._main_ended:
+            for kept, _ in self._kept:
+                while not kept.stopped.wait(0.5):
+                    pass
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
+
+
+_keeper = _Keeper()
+keep = _keeper.keep
+
+
+def _call_when_main_ends(hold: Callable[[], None]) -> None:
+    if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)) and _watch_main_module(hold):
+        return
+    register: Any = threading._register_atexit  # type: ignore[attr-defined]  # noqa: SLF001 - the executors' own way
+    register(hold)
+
+
+def _watch_main_module(hold: Callable[[], None]) -> bool:
+    """Call `hold` when the main module's last line is through; False when that module runs no more."""
+    main = vars(sys.modules["__main__"])
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001
+    while frame is not None and not (frame.f_globals is main and frame.f_code.co_name == "<module>"):
+        frame = frame.f_back
+    if frame is None:
+        return False
+    monitoring = sys.monitoring
+    tool = next((number for number in range(6) if monitoring.get_tool(number) is None), None)
+    if tool is None:
+        return False
+    code = frame.f_code
+
+    def returned(returned_code: CodeType, _offset: int, _value: object) -> None:
+        if returned_code is code:
+            hold()
+
+    monitoring.use_tool_id(tool, "mlq")
+    monitoring.register_callback(tool, monitoring.events.PY_RETURN, returned)
+    monitoring.set_local_events(tool, code, monitoring.events.PY_RETURN)
+    return True

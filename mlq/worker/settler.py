@@ -1,0 +1,111 @@
+"""The duty that records outcomes: in batches, and in one round trip with the next claim."""
+
+import queue
+from collections.abc import Callable
+from typing import Any
+
+from mlq.errors import ServerError
+from mlq.job import Outcome
+from mlq.ops import work as work_ops
+from mlq.ops.work import Lanes
+from mlq.service import Service, log
+from mlq.worker.attempt import Attempt
+from mlq.worker.claimer import MOST, claim_now
+from mlq.worker.desk import LEASE, Desk, Give
+
+BATCH = 100  # outcomes of one settle
+BATCH_BYTES = 8 * 1024 * 1024
+
+Ended = tuple[Attempt, Outcome]
+
+
+class Settler(Service):
+    """Takes what ended, settles it, and refills the slots."""
+
+    def __init__(self, desk: Desk, give: Give, called_back: Callable[[], None], died: Callable[[], None]) -> None:
+        """`give` takes a new attempt and has it run; `called_back` is told when a callback was queued."""
+        super().__init__("settler", died)
+        self._desk = desk
+        self._give = give
+        self._called_back = called_back
+        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()
+        self._failures = 0
+        self.refill = True  # False while the worker stops: settle, but claim nothing more
+
+    def put(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Hand over what ended."""
+        self._ended.put((attempt, outcome))
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Settle what was put, then end."""
+        self._ended.put(None)
+        super().stop(timeout)
+
+    def turn(self) -> None:
+        """Settle one batch; the same again until the server has it."""
+        batch = self._collect()
+        while batch and not self._settled(batch):
+            self._failures += 1
+            if self.stopping.wait(min(1.0, 0.05 * 2**self._failures)):
+                return  # the leases run out, and the jobs run again
+        self._failures = 0
+
+    def _collect(self) -> list[Ended]:
+        batch: list[Ended] = []
+        size = 0
+        while len(batch) < BATCH and size < BATCH_BYTES:
+            try:
+                one = self._ended.get(block=not batch)
+            except queue.Empty:
+                break
+            if one is None:
+                self.stopping.set()
+                break
+            batch.append(one)
+            size += one[1].size
+        return batch
+
+    def _settled(self, batch: list[Ended]) -> bool:
+        desk = self._desk
+        for attempt, _ in batch:
+            desk.release(attempt)
+        settle = work_ops.settle(desk.keys, [(attempt.claimed, outcome, attempt.record) for attempt, outcome in batch])
+        try:
+            stood = self._settle_and_claim(settle)
+        except ServerError as error:
+            log.warning("can't settle %d outcomes yet: %s", len(batch), error)
+            return False
+        for (attempt, outcome), ok in zip(batch, stood, strict=True):
+            desk.drop(attempt)
+            if not ok:
+                log.warning("job %s: the lease was lost, the outcome is refused (%s)", attempt.claimed.id, outcome.state)
+        if any(attempt.record and "callback" in attempt.record.options for attempt, _ in batch):
+            self._called_back()
+        return True
+
+    def _settle_and_claim(self, settle: work_ops.Op[list[bool]]) -> list[bool]:
+        """Settle; in the same round trip claim for the free slots, when nobody else is claiming and more may be there."""
+        desk = self._desk
+        if not self.refill or desk.drained or not desk.claiming.acquire(blocking=False):
+            return desk.shell.run(settle)
+        try:
+            wanted = desk.slots.take(MOST)
+            if not wanted:
+                return desk.shell.run(settle)
+            claimed: Any = []
+            try:
+                claim = work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.lanes, LEASE, wanted)
+                stood, claimed = desk.shell.run_many([settle, claim])
+            finally:
+                got = claimed if isinstance(claimed, list) else []
+                desk.slots.give(wanted - len(got))
+            if isinstance(claimed, Lanes):
+                desk.choose_lanes(claimed)
+                claim_now(desk, self._give)
+            else:
+                desk.drained = len(got) < wanted
+                for attempt in desk.hold(got):
+                    self._give(attempt)
+            return stood  # type: ignore[no-any-return]
+        finally:
+            desk.claiming.release()
