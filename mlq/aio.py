@@ -43,7 +43,9 @@ class AsyncMLQ:
         """Itself; nothing is contacted yet."""
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Closes the connections."""
         await self.close()
 
@@ -59,12 +61,18 @@ class AsyncMLQ:
         wanted = draft(callback, functions, ttl)
         body = wanted.body(msg)
         with self._shell.callers.borrow() as caller:
-            return str(await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,))))
+            first = await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
+        return str(first)
 
     async def post_many(
-        self, msgs: Iterable[Any], callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+        self,
+        msgs: Iterable[Any],
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        ttl: float | None = None,
     ) -> list[str]:
-        """Post many jobs alike, in order, in few round trips; their ids. All messages are checked before the first is sent."""
+        """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
         wanted = draft(callback, functions, ttl)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
@@ -161,7 +169,7 @@ class AsyncMLQ:
         await self._shell.run(job_ops.requeue(self._keys, check_id(job_id)))
 
     async def requeue_all(self) -> int:
-        """Give every dead letter of this moment another try; how many there were."""
+        """Give every dead letter of this moment another try; how many were changed."""
         return await self._each_dead_letter(job_ops.requeue)
 
     async def discard(self, job_id: str) -> None:
@@ -169,13 +177,14 @@ class AsyncMLQ:
         await self.delete(job_id)
 
     async def discard_all(self) -> int:
-        """Remove every dead letter of this moment for good; how many there were."""
+        """Remove every dead letter of this moment for good; how many were changed."""
         return await self._each_dead_letter(job_ops.delete)
 
     async def _each_dead_letter(self, change: Any) -> int:
         letters = await self.dead_letters()
-        await self._shell.run_many([change(self._keys, letter.id) for letter in letters])
-        return len(letters)
+        return sum(
+            await self._shell.run_many([job_ops.try_change(change(self._keys, letter.id)) for letter in letters])
+        )
 
     async def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""

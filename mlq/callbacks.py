@@ -1,7 +1,7 @@
 """The duty that sends callbacks from the outbox, on threads of its own: no receiver holds up the worker.
 
-A callback is tried 3 times: 5 s each, with pauses of 2 and 5 s between, so all within 22 s. It is taken under a lease like a
-job, so it survives this worker.
+A callback is tried 3 times: 5 s each, with pauses of 2 and 5 s between, so all within 22 s. It is taken under a lease
+like a job, so it survives this worker.
 """
 
 import logging

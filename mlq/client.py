@@ -1,4 +1,4 @@
-"""What programs do with jobs from outside a worker: one short method per operation over the ops. `aio.py` is its twin."""
+"""What programs do with jobs from outside a worker: a short method per operation. `aio.py` is its twin."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,6 @@ from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, value_of
 from mlq.shell.sync import Shell
 from mlq.shell.target import from_arguments
 from mlq.states import State
-
 
 
 class Client:
@@ -54,7 +53,9 @@ class Client:
         """The redis-py client; programs written for the first MLQ reach for it."""
         return redis.Redis(connection_pool=self._shell.pool)
 
-    def post(self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None) -> str:
+    def post(
+        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+    ) -> str:
         """Post one job; its id. `ttl`: seconds that it is kept after its success, for ever if None.
 
         Raises InputError (nothing was written) or ServerError.
@@ -62,12 +63,18 @@ class Client:
         wanted = draft(callback, functions, ttl)
         body = wanted.body(msg)
         with self._shell.callers.borrow() as caller:
-            return str(self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,))))
+            first = self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
+        return str(first)
 
     def post_many(
-        self, msgs: Iterable[Any], callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+        self,
+        msgs: Iterable[Any],
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        ttl: float | None = None,
     ) -> list[str]:
-        """Post many jobs alike, in order, in few round trips; their ids. All messages are checked before the first is sent."""
+        """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
         wanted = draft(callback, functions, ttl)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
@@ -110,8 +117,8 @@ class Client:
     def wait(self, job_id: str, timeout: float | None = None) -> Any:
         """The result, when it is there. `timeout` in seconds.
 
-        Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own exception, or
-        JobFailed where that can't be rebuilt here.
+        Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own
+        exception, or JobFailed where that can't be rebuilt here.
         """
         return value_of(str(job_id), self._ended(check_id(job_id), timeout), original=True)
 
@@ -165,7 +172,7 @@ class Client:
         self._shell.run(job_ops.requeue(self._keys, check_id(job_id)))
 
     def requeue_all(self) -> int:
-        """Give every dead letter of this moment another try; how many there were."""
+        """Give every dead letter of this moment another try; how many were changed."""
         return self._each_dead_letter(job_ops.requeue)
 
     def discard(self, job_id: str) -> None:
@@ -173,14 +180,16 @@ class Client:
         self.delete(job_id)
 
     def discard_all(self) -> int:
-        """Remove every dead letter of this moment for good; how many there were."""
+        """Remove every dead letter of this moment for good; how many were changed."""
         return self._each_dead_letter(job_ops.delete)
 
     def _each_dead_letter(self, change: Any) -> int:
         letters = self.dead_letters()
+        changed = 0
         for start in range(0, len(letters), PAGE):
-            self._shell.run_many([change(self._keys, letter.id) for letter in letters[start : start + PAGE]])
-        return len(letters)
+            page = letters[start : start + PAGE]
+            changed += sum(self._shell.run_many([job_ops.try_change(change(self._keys, letter.id)) for letter in page]))
+        return changed
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""

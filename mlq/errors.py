@@ -2,7 +2,8 @@
 
 Strategy: `InputError` is the caller's mistake (nothing was written), `ServerError` is the server's or the network's,
 `JobError` tells what became of a job, `Undecodable` is data in Redis that no reader understands. Where Python has an
-exception of the same meaning (KeyError, TimeoutError, ...) ours is one of its kind too, so that callers need not know ours.
+exception of the same meaning (KeyError, TimeoutError, ...) ours is one of its kind too, so that callers need not know
+ours.
 """
 
 
@@ -85,7 +86,7 @@ class LeaseLost(JobError):
     """This attempt no longer holds its job: another one does, or nobody may."""
 
 
-class RemoteTraceback(Exception):  # noqa: N818 - it is shown as a cause, never caught
+class RemoteTraceback(Exception):
     """Carries the worker's traceback as the cause of a re-raised exception."""
 
     def __str__(self) -> str:

@@ -1,11 +1,11 @@
-"""What travels between client, Redis and worker, as frozen values and the bytes they become.
+r"""What travels between client, Redis and worker, as frozen values and the bytes they become.
 
 The record of a job (`post:<id>`) is written once and never changed:
 
-    <lane> \\n <posted at, seconds> \\n <length of options> \\n <options, MessagePack map> <message, MessagePack>
+    <lane> \n <posted at, seconds> \n <length of options> \n <options, MessagePack map> <message, MessagePack>
 
-The head is text so that a script reads the lane from the first bytes, whatever the message's size. The client makes all but
-the first two lines (Redis knows the time). The message stays packed until a listener or a reader asks for it.
+The head is text so that a script reads the lane from the first bytes, whatever the message's size. The client makes all
+but the first two lines (Redis knows the time). The message stays packed until a listener or a reader asks for it.
 """
 
 from dataclasses import dataclass, field
@@ -40,6 +40,15 @@ class Record(NamedTuple):
             return cls(lane.decode(), float(posted), options, rest[cut:])
         except (ValueError, AttributeError) as error:
             raise Undecodable(f"not a job's record: {record[:60]!r} ({error})") from None
+
+
+def head_of(record: bytes) -> tuple[str, float]:
+    """Lane and time of posting from a record's first bytes; blank and 0 where they are not what `post.lua` writes."""
+    lane, _, rest = record.partition(b"\n")
+    try:
+        return lane.decode(), float(rest.partition(b"\n")[0])
+    except ValueError:
+        return "", 0.0
 
 
 class Claimed(NamedTuple):
@@ -101,7 +110,7 @@ def progress_words(state: str, raw: bytes | None) -> str:
     if state in words:
         return words[State(state)]
     value = codec.unpack(raw) if raw else 0
-    return "[started]" if value == 0 and not isinstance(value, bool) else str(value)
+    return "[started]" if type(value) is int and value == 0 else str(value)
 
 
 def _decoded(packed: bytes | None) -> Any:
@@ -111,7 +120,8 @@ def _decoded(packed: bytes | None) -> Any:
 def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
     """The mapping that `get_job` gives: what was posted and what became of it.
 
-    Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback and reason.
+    Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason and callback_outcome
+    ("sent", or why the last try failed).
     """
     posted = Record.parse(record)
     state = text(now.get("state")) or State.QUEUED
@@ -135,6 +145,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "error_type": text(now.get("error_type")),
         "traceback": text(now.get("traceback")),
         "reason": text(now.get("reason")),
+        "callback_outcome": text(now.get("callback_outcome")),
     }
 
 

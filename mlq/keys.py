@@ -1,7 +1,8 @@
 """The names of everything that MLQ keeps in Redis.
 
-All keys of a namespace share the hash tag `{namespace}`, so that every script works on Redis Cluster and no namespace can
-see another's. A name that ends in a colon is a stem: the scripts append a job's id, a worker's or a caller's name.
+All keys of a namespace share the hash tag `{namespace}`, so that every script works on Redis Cluster and no namespace
+can see another's. A name that ends in a colon is a stem: the scripts append a job's id, a worker's or a caller's
+name.
 
     counter         string   the last id given out; survives `clear`
     post:<id>       string   what was posted; never changes (job.py describes the bytes)
@@ -34,7 +35,8 @@ class Keys:
 
     __slots__ = (
         "callback", "callbacks", "counter", "data", "dead", "format", "inbox", "job", "lane", "lanes",
-        "lanes_version", "leases", "namespace", "post", "reaping", "replay", "root", "waiters", "wake", "worker", "workers",
+        "lanes_version", "leases", "namespace", "post", "reaping", "replay", "root", "waiters", "wake", "worker",
+        "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:

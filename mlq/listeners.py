@@ -1,4 +1,4 @@
-"""Listeners: which functions a worker runs, and how one attempt runs them. User code is called here and nowhere else."""
+"""Listeners: which functions a worker runs, and how an attempt runs them. User code is called here, nowhere else."""
 
 import asyncio
 import inspect
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from mlq import codec
-from mlq.errors import MLQError
 from mlq.job import Outcome
 from mlq.options import check_functions, check_size, functions_of
 from mlq.states import State
@@ -50,7 +49,7 @@ def _takes_two(function: Callable[..., Any]) -> bool:
 
 
 class Listeners:
-    """The listeners of a worker, in the order they were added, unique by name. Threads may read while others change it."""
+    """The listeners of a worker, in order, unique by name. Threads may read while others change it."""
 
     def __init__(self) -> None:
         """With none."""
@@ -90,10 +89,13 @@ class Listeners:
         return tuple(listener for listener in self._all if listener.name in wanted)
 
 
-def execute(packed: bytes, listeners: tuple[Listener, ...], make_context: Callable[[Any], Any]) -> Outcome:
+def execute(
+    packed: bytes, listeners: tuple[Listener, ...], make_context: Callable[[Any], Any], *, calls_back: bool = False
+) -> Outcome:
     """Run `listeners` on one packed message, one after the other; the last one's value is the result.
 
-    Never raises: whatever goes wrong, SystemExit included, is the outcome.
+    With `calls_back` the outcome also says what a callback tells of the result. Never raises: whatever goes wrong,
+    SystemExit included, is the outcome.
     """
     try:
         message = codec.unpack(packed)
@@ -101,7 +103,7 @@ def execute(packed: bytes, listeners: tuple[Listener, ...], make_context: Callab
         value: Any = None
         for listener in listeners:
             value = _call(listener, message, context)
-        return success(value)
+        return success(value, calls_back=calls_back)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error)
 
@@ -131,14 +133,14 @@ def end_of_thread() -> None:
         runner.close()
 
 
-def success(value: Any) -> Outcome:
+def success(value: Any, *, calls_back: bool = False) -> Outcome:
     """The outcome of a listener that returned `value`. Raises Unserializable or TooLarge."""
     pair = isinstance(value, tuple) and len(value) == 2
     short, result = value if pair else (value, value)
     fields: dict[str, bytes | str] = {"result": check_size("the result", codec.pack(result))}
     if pair:
         fields["short"] = check_size("the short result", codec.pack(short))
-    return Outcome(State.SUCCEEDED, fields, said(short))
+    return Outcome(State.SUCCEEDED, fields, said(short) if calls_back else None)
 
 
 def said(short: Any) -> str | None:
@@ -159,16 +161,19 @@ def said(short: Any) -> str | None:
 def failure(error: BaseException) -> Outcome:
     """The outcome of a listener that raised."""
     kind = type(error)
-    trace = "".join(traceback.format_exception(error))
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - user code: the exception's own methods
+        trace = ""
     fields: dict[str, bytes | str] = {
         "reason": "error",
         "error": _words(error),
         "error_type": f"{kind.__module__}.{kind.__qualname__}",
-        "traceback": trace[-TEXT_LIMIT:],
+        "traceback": _plain(trace[-TEXT_LIMIT:]),
     }
     try:
         args = codec.pack(error.args)
-    except MLQError:
+    except BaseException:  # noqa: BLE001 - user code: `args` may be a property
         args = b""
     if args and len(args) <= ARGS_LIMIT:
         fields["error_args"] = args
@@ -177,6 +182,11 @@ def failure(error: BaseException) -> Outcome:
 
 def _words(error: BaseException) -> str:
     try:
-        return str(error).encode("utf-8", "replace").decode()[:TEXT_LIMIT] or type(error).__name__
-    except Exception:  # user code: an exception's __str__
+        return _plain(str(error))[:TEXT_LIMIT] or type(error).__name__
+    except BaseException:  # noqa: BLE001 - user code: the exception's __str__
         return type(error).__name__
+
+
+def _plain(words: str) -> str:
+    """Without lone surrogates, which no encoding carries."""
+    return words.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Checks of what users hand in, and the limits they are checked against. Pure; raises InputError before anything is written."""
+"""Checks of what users hand in, and the limits they are checked against. Pure; they raise InputError."""
 
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
@@ -12,14 +12,17 @@ URL_LIMIT = 8000  # characters of a callback's URL; common servers refuse longer
 DEFAULT_QUEUE = "default"
 
 
-def _printable(text: str) -> bool:
-    return bool(text) and not any(ord(c) < 32 or ord(c) == 127 for c in text)
+def printable(text: str) -> bool:
+    """Whether `text` has at least one character, and none that controls or that no encoding carries."""
+    return bool(text) and not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000 for c in text)
 
 
 def check_namespace(namespace: object) -> str:
-    """`namespace` itself, if it can name one: 1 to 128 characters, no braces (they mark the hash tag), no control characters."""
-    if not isinstance(namespace, str) or not _printable(namespace) or len(namespace) > NAMESPACE_LIMIT:
-        raise InputError(f"namespace must be a text of 1 to {NAMESPACE_LIMIT} printable characters, not {namespace!r:.80}")
+    """`namespace` itself, if it can name one: 1 to 128 printable characters, no braces (they mark the hash tag)."""
+    if not isinstance(namespace, str) or not printable(namespace) or len(namespace) > NAMESPACE_LIMIT:
+        raise InputError(
+            f"namespace must be a text of 1 to {NAMESPACE_LIMIT} printable characters, not {namespace!r:.80}"
+        )
     if "{" in namespace or "}" in namespace:
         raise InputError(f"namespace must not contain braces: {namespace!r}")
     return namespace
@@ -33,18 +36,20 @@ def check_functions(functions: object) -> list[str] | None:
         raise InputError(f"functions must be a list of listener names, not {functions!r:.80}")
     names = list(functions)
     for name in names:
-        if not isinstance(name, str) or not _printable(name) or "," in name:
-            raise InputError(f"functions must be a list of listener names (texts without commas), but holds {name!r:.80}")
+        if not isinstance(name, str) or not printable(name) or "," in name:
+            raise InputError(
+                f"functions must be a list of listener names (texts without commas), but holds {name!r:.80}"
+            )
     if not names:
         raise InputError("functions must name at least one listener; leave it out to have all of them run")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def check_callback(callback: object) -> str | None:
     """The callback's URL: http or https, with a host."""
     if callback is None:
         return None
-    if not isinstance(callback, str) or not _printable(callback) or " " in callback or len(callback) > URL_LIMIT:
+    if not isinstance(callback, str) or not printable(callback) or " " in callback or len(callback) > URL_LIMIT:
         raise InputError(f"callback must be a URL of at most {URL_LIMIT} printable characters, not {callback!r:.80}")
     try:
         parts = urlsplit(callback)
@@ -60,7 +65,12 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> float | No
     """A duration in seconds (above 0, or from 0 with `zero`), or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e10 or (value == 0 and not zero):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not 0 <= value < 1e10
+        or (value == 0 and not zero)
+    ):
         raise InputError(f"{name} must be a number of seconds {'from' if zero else 'above'} 0, not {value!r:.80}")
     return float(value)
 
@@ -68,7 +78,9 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> float | No
 def check_size(what: str, packed: bytes, limit: int = MESSAGE_LIMIT) -> bytes:
     """`packed` itself, unless it is above `limit` bytes."""
     if len(packed) > limit:
-        raise TooLarge(f"{what} is {len(packed):,} bytes; the limit is {limit:,}. Store it elsewhere and post its address")
+        raise TooLarge(
+            f"{what} is {len(packed):,} bytes; the limit is {limit:,}. Store it elsewhere and post its address"
+        )
     return packed
 
 

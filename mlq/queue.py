@@ -46,11 +46,14 @@ class MLQ(Client):
         self.listeners.add(function)
         return function
 
-    def create_listener(self, function: Callable[..., Any] | None = None, *, concurrency: int = 1, grace: float = GRACE) -> bool:
+    def create_listener(
+        self, function: Callable[..., Any] | None = None, *, concurrency: int = 1, grace: float = GRACE
+    ) -> bool:
         """Add a listener, and start this process's worker when it does not run yet.
 
-        The process goes on working when its main program has ended, until SIGTERM, SIGINT or `shutdown`. `concurrency` (jobs
-        at a time) and `grace` (seconds that running jobs get at a signal) count when the worker starts.
+        The process goes on working when its main program has ended, until SIGTERM, SIGINT or `shutdown`.
+        `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) count when the worker
+        starts.
         """
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InputError(f"concurrency must be a whole number from 1, not {concurrency!r}")
@@ -93,14 +96,20 @@ class MLQ(Client):
     def create_reaper(self, call_how_often: float = 60, job_timeout: float = 300, max_retries: int = 5) -> None:
         """Limit how long an attempt may take: look every `call_how_often` seconds for one over `job_timeout` seconds.
 
-        Such a job is requeued, and a dead letter once it ran `max_retries` times after the first. A second call replaces the
-        first one's limits. Recovery from dead workers needs no reaper.
+        Such a job is requeued, and a dead letter once it ran `max_retries` times after the first. A second call
+        replaces the first one's limits. Recovery from dead workers needs no reaper.
         """
         from mlq.reaper import Reaper
         from mlq.worker import exit as way_out
 
         interval, timeout = check_seconds("call_how_often", call_how_often), check_seconds("job_timeout", job_timeout)
-        if interval is None or timeout is None or isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+        if (
+            interval is None
+            or timeout is None
+            or isinstance(max_retries, bool)
+            or not isinstance(max_retries, int)
+            or max_retries < 0
+        ):
             raise InputError("create_reaper takes two durations in seconds and a whole number of retries from 0")
         with self._starting:
             if self._reaper is not None:

@@ -19,7 +19,7 @@ class Reaper(Service):
     """Looks at all running jobs every `interval` seconds."""
 
     def __init__(self, keys: Keys, shell: Shell, interval: float, timeout: float, retries: int) -> None:
-        """`timeout`: seconds that an attempt may take; `retries`: runs after the first, then the job is a dead letter."""
+        """`timeout`: seconds an attempt may take; `retries`: runs after the first, then it is a dead letter."""
         self.stopped = threading.Event()
         self.broken = False
         super().__init__("reaper", self.stopped.set)

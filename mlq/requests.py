@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mlq import codec
-from mlq.errors import InputError, JobCancelled, JobFailed, MLQError, RemoteTraceback
+from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
 from mlq.job import pack_body, text
-from mlq.options import DEFAULT_QUEUE, check_callback, check_functions, check_seconds, check_size, lane_of
+from mlq.options import DEFAULT_QUEUE, check_callback, check_functions, check_seconds, check_size, lane_of, printable
 from mlq.states import State
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
@@ -65,8 +65,8 @@ def data_key(key: object) -> str:
     """The key to store data under; made up where none is given."""
     if key is None:
         return secrets.token_urlsafe(16)
-    if not isinstance(key, str) or not key or len(key) > 1000:
-        raise InputError(f"key must be a text of 1 to 1000 characters, not {key!r:.80}")
+    if not isinstance(key, str) or not printable(key) or len(key) > 1000:
+        raise InputError(f"key must be a text of 1 to 1000 printable characters, not {key!r:.80}")
     return key
 
 
@@ -90,13 +90,13 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
 
 
 def _rebuilt(kind: str, args: bytes | None, message: str) -> Exception | None:
-    """The listener's exception, if its class is a builtin or was imported here already, and can be made from its arguments."""
+    """The listener's exception, if its class is a builtin or is imported here, and can be made from its arguments."""
     module, _, name = kind.rpartition(".")
     found = getattr(builtins if module == "builtins" else sys.modules.get(module), name, None)
     if not isinstance(found, type) or not issubclass(found, Exception):
         return None
     try:
         error: Exception = found(*(codec.unpack(args) if args is not None else (message,)))
-    except (TypeError, ValueError, LookupError, AttributeError, MLQError):
+    except Exception:  # noqa: BLE001 - user code: the exception's constructor
         return None
     return error

@@ -1,7 +1,8 @@
 """The states of a job and the transitions between them, as a table.
 
-Rule: what changes a job's state is listed here, and nothing else changes it. The scripts in `lua/` carry the transitions
-out, one file per event; `docs/states.md`, the state-machine test and the dashboard are derived from this table.
+Rule: what changes a job's state is listed here, and nothing else changes it. The scripts in `lua/` carry the
+transitions out, one file per event; `docs/states.md`, the state-machine test and the dashboard are derived from this
+table.
 """
 
 from enum import StrEnum

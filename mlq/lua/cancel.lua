@@ -18,9 +18,9 @@ local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
 if state ~= 'queued' then
   return {'state', state}
 end
+local url = callback_url(id)
 redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', clock())
 redis.call('ZREM', lane_stem .. lane, id)
-local url = callback_url(id)
 if url then
   queue_callback(callbacks, callback, clock(), id, url, 'cancelled', '', '0')
 end

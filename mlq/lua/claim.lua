@@ -26,7 +26,10 @@ if last and string.match(last, '^%d+') == number then
 end
 local current = redis.call('GET', version) or '0'
 if current ~= known then
-  return {'lanes', current, unpack(redis.call('SMEMBERS', lanes))}
+  local reply = redis.call('SMEMBERS', lanes)
+  table.insert(reply, 1, current)
+  table.insert(reply, 1, 'lanes')
+  return reply
 end
 
 local heads = {}

@@ -9,7 +9,7 @@ if redis.call('HGET', callback, 'tries') ~= ARGV[2] then
   return 'gone'
 end
 if redis.call('EXISTS', job) == 1 then
-  redis.call('HSET', job, 'callback', ARGV[3])
+  redis.call('HSET', job, 'callback_outcome', ARGV[3])
 end
 if ARGV[4] == '' then
   redis.call('DEL', callback)

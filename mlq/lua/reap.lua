@@ -41,7 +41,16 @@ for _, lease in ipairs(lapsed) do
       give_back(id, lease, lane, 'lost')
     end
   else
-    redis.call('ZREM', leases, lease)
+    bury(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
+  end
+end
+-- Lanes that are empty are kept, since they tend to be used again; only when there are very many, some are dropped.
+if redis.call('SCARD', lanes) > 100 then
+  for _, lane in ipairs(redis.call('SRANDMEMBER', lanes, 50)) do
+    if redis.call('EXISTS', lane_stem .. lane) == 0 then
+      redis.call('SREM', lanes, lane)
+      redis.call('INCR', version)
+    end
   end
 end
 return {#lapsed, due}

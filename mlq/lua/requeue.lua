@@ -20,7 +20,7 @@ if state ~= 'failed' and state ~= 'cancelled' then
 end
 redis.call('HSET', jobs .. id, 'state', 'queued')
 redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'reason', 'result', 'short',
-  'error', 'error_type', 'error_args', 'traceback', 'waits_for')
+  'error', 'error_type', 'error_args', 'traceback', 'waits_for', 'callback_outcome')
 redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)
 redis.call('ZREM', dead, id)

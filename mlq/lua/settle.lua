@@ -19,13 +19,15 @@ while i <= #ARGV do
   local lease = id .. ':' .. token
   local word = 'ok'
   if redis.call('ZSCORE', leases, lease) then
+    local expiry = ttl ~= '' and string.format('%d', math.max(1, math.floor(ttl * 1000 + 0.5)))
     redis.call('HSET', jobs .. id, 'state', state, 'finished', now, unpack(ARGV, i + 8, i + 7 + count))
+    redis.call('HDEL', jobs .. id, 'waits_for')
     redis.call('ZREM', leases, lease)
     if state == 'failed' then
       redis.call('ZADD', dead, now, id)
-    elseif ttl ~= '' then
-      redis.call('PEXPIRE', jobs .. id, ttl * 1000)
-      redis.call('PEXPIRE', posts .. id, ttl * 1000)
+    elseif expiry then
+      redis.call('PEXPIRE', jobs .. id, expiry)
+      redis.call('PEXPIRE', posts .. id, expiry)
     end
     if url ~= '' then
       queue_callback(callbacks, callback, now, id, url, state, said, says)

@@ -21,7 +21,9 @@ if not state and redis.call('EXISTS', post) == 0 then
   return at_once({'gone'})
 end
 if state == 'succeeded' or state == 'failed' or state == 'cancelled' then
-  return at_once({'ended', unpack(redis.call('HGETALL', job))})
+  local reply = redis.call('HGETALL', job)
+  table.insert(reply, 1, 'ended')
+  return at_once(reply)
 end
 if waiting ~= '' then
   local other = id
@@ -34,7 +36,9 @@ if waiting ~= '' then
   if other then
     return at_once({'circle'})
   end
-  redis.call('HSET', jobs .. waiting, 'waits_for', id)
+  if redis.call('HGET', jobs .. waiting, 'state') == 'running' then
+    redis.call('HSET', jobs .. waiting, 'waits_for', id)
+  end
 end
 if ARGV[2] ~= '' then
   redis.call('SADD', waiters, ARGV[2])

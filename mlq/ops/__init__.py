@@ -1,7 +1,7 @@
 """Every operation on Redis as a value: built by pure functions here, carried out by `mlq.shell`.
 
-An `Op` is one command and what to make of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent as
-EVALSHA; they answer with a word first, and the op's parser turns the word into a value or a named error.
+An `Op` is one command and what to make of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent
+as EVALSHA; they answer with a word first, and the op's parser turns the word into a value or a named error.
 """
 
 from collections.abc import Callable

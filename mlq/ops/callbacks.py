@@ -29,7 +29,13 @@ def take(keys: Keys, most: int, lease: float, tries: int) -> Op[Due]:
 
     def parse(reply: list[Any]) -> Due:
         taken = [
-            Callback(row[0].decode(), int(row[1]), row[2].decode(), row[3].decode(), row[5].decode() if row[4] == b"1" else None)
+            Callback(
+                row[0].decode(),
+                int(row[1]),
+                row[2].decode(),
+                row[3].decode(),
+                row[5].decode() if row[4] == b"1" else None,
+            )
             for row in (reply[i : i + 6] for i in range(1, len(reply), 6))
         ]
         after = float(reply[0])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from mlq.errors import LeaseLost, UnknownJob, WaitCircle, WrongState
-from mlq.job import Record, describe, fields_of, number, text
+from mlq.job import describe, fields_of, head_of, number, text
 from mlq.keys import Keys
 from mlq.ops import Op, call
 from mlq.ops.scripts import script
@@ -101,6 +101,15 @@ def requeue(keys: Keys, job_id: str) -> Op[None]:
     return _change("requeue", keys, job_id, "only a failed or cancelled job can be requeued")
 
 
+def try_change(op: Op[None]) -> Op[bool]:
+    """`op`, but giving False where it would raise because the job is gone or in another state by now."""
+
+    def parse(reply: list[bytes]) -> bool:
+        return reply[0] == b"ok"
+
+    return Op(op.command, parse, op.script)
+
+
 def delete(keys: Keys, job_id: str) -> Op[None]:
     """Remove all that is kept of a job that does not run."""
     return _change("delete", keys, job_id, "a running job can't be deleted")
@@ -168,9 +177,9 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
     """A page of jobs, newest first, and the id to go on `below` ("0" at the end). Pages may be short when few match."""
 
     def make(row: list[Any]) -> Listed:
-        head = Record.parse(row[1].split(b"\n", 2)[0] + b"\n" + row[1].split(b"\n", 2)[1] + b"\n0\n")
-        return Listed(row[0].decode(), row[2].decode(), head.lane, head.posted, int(row[3] or 0), text(row[4]),
-                      number(row[5]), number(row[6]))  # fmt: skip
+        lane, posted = head_of(row[1])
+        return Listed(row[0].decode(), row[2].decode(), lane, posted, int(row[3] or 0), text(row[4]), number(row[5]),
+                      number(row[6]))  # fmt: skip
 
     def parse(reply: list[Any]) -> tuple[list[Listed], str]:
         return _page(8, make, reply[1:]), reply[0].decode()
@@ -197,6 +206,6 @@ def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
                           text(row[4]) or "", int(row[5] or 0))  # fmt: skip
 
     def parse(reply: list[Any]) -> list[DeadLetter]:
-        return _page(6, make, reply)  # type: ignore[no-any-return]
+        return _page(6, make, reply)
 
     return call(script("dead"), (keys.dead, keys.job), (first, last), parse)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from mlq.errors import LeaseLost, Unsupported
 from mlq.job import Claimed, Outcome, Record, fields_of
 from mlq.keys import FORMAT, Keys
-from mlq.ops import Op, call, nothing
+from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.jobs import lapse_keys
 from mlq.ops.scripts import script
 
@@ -21,7 +21,7 @@ class Lanes(NamedTuple):
 def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, count: int) -> Op[list[Claimed] | Lanes]:
     """Claim up to `count` jobs of `lanes.names` under leases of `seconds`.
 
-    Gives `Lanes` (all that exist) instead when the version is out of date: choose those that can be served, and ask again.
+    Gives `Lanes` (all that exist) instead when the version is out of date: choose those to serve, and ask again.
     """
     token = f"{worker}.{number}"
 
@@ -34,14 +34,23 @@ def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, co
             for i in range(2, len(reply), 3)
         ]
 
-    names = (keys.lanes_version, keys.lanes, keys.post, keys.job, keys.leases, keys.replay + worker, keys.dead, keys.wake)
+    names = (
+        keys.lanes_version,
+        keys.lanes,
+        keys.post,
+        keys.job,
+        keys.leases,
+        keys.replay + worker,
+        keys.dead,
+        keys.wake,
+    )
     lane_keys = tuple(keys.lane + name for name in lanes.names)
-    args = (number, lanes.version, token, worker, seconds, count, *lanes.names)
+    args: tuple[Argument, ...] = (number, lanes.version, token, worker, seconds, count, *lanes.names)
     return call(script("claim"), names + lane_keys, args, parse)
 
 
 def settle(keys: Keys, outcomes: Sequence[tuple[Claimed, Outcome, Record | None]]) -> Op[list[bool]]:
-    """Record outcomes; per outcome whether the lease still stood. The record tells the callback and the time to live."""
+    """Record outcomes; per outcome whether the lease still stood. The record tells callback and time to live."""
     args: list[Any] = []
     for claimed, result, record in outcomes:
         options = record.options if record else {}
@@ -121,11 +130,13 @@ def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | 
     def parse(reply: list[bytes]) -> None:
         if reply[0] == b"format":
             raise Unsupported(
-                f"namespace {keys.namespace!r} is kept in layout {reply[1].decode()}, this version of MLQ reads {FORMAT}"
+                f"namespace {keys.namespace!r} is kept in layout {reply[1].decode()}, this MLQ reads {FORMAT}"
             )
 
     flat = [part for pair in about.items() for part in pair]
-    return call(script("alive"), (keys.workers, keys.worker + worker, keys.format), (worker, seconds, FORMAT, *flat), parse)
+    return call(
+        script("alive"), (keys.workers, keys.worker + worker, keys.format), (worker, seconds, FORMAT, *flat), parse
+    )
 
 
 def retire(keys: Keys, worker: str) -> tuple[Op[int], Op[int]]:
@@ -138,7 +149,8 @@ def workers(keys: Keys) -> Op[list[dict[str, str]]]:
 
     def parse(reply: list[Any]) -> list[dict[str, str]]:
         return [
-            {"name": name.decode()} | {key: value.decode() for key, value in fields_of(flat).items()} for name, flat in reply
+            {"name": name.decode()} | {key: value.decode() for key, value in fields_of(flat).items()}
+            for name, flat in reply
         ]
 
     return call(script("workers"), (keys.workers, keys.worker), (), parse)

@@ -52,8 +52,9 @@ class AsyncShell:
         return op.parse(await self._with_connection(lambda connection: self._exchange(connection, op)))
 
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
-        """Carry ops out, in order; the results in order."""
-        return [await self.run(op) for op in ops]
+        """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
+        replies = await self._with_connection(lambda connection: self._exchange_many(connection, ops))
+        return [op.parse(self._checked(reply)) for op, reply in zip(ops, replies, strict=True)]
 
     async def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
         """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
@@ -78,6 +79,27 @@ class AsyncShell:
             await self._load(connection, op.script)
             await connection.send_command(*op.command)
             return await connection.read_response()
+
+    async def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
+        await connection.send_packed_command(connection.pack_commands([op.command for op in ops]))
+        replies: list[Any] = []
+        for _ in ops:
+            try:
+                replies.append(await connection.read_response())
+            except redis_errors.ResponseError as error:
+                replies.append(error)
+        for i, op in enumerate(ops):
+            if isinstance(replies[i], redis_errors.NoScriptError):
+                try:
+                    replies[i] = await self._exchange(connection, op)
+                except redis_errors.ResponseError as error:
+                    replies[i] = error
+        return replies
+
+    def _checked(self, reply: Any) -> Any:
+        if isinstance(reply, redis_errors.ResponseError):
+            raise trouble.translate(reply, self._target) from None
+        return reply
 
     async def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
@@ -121,7 +143,7 @@ class AsyncShell:
     async def _connect(self) -> Any:
         target = await self.target()
         if self._pool is None:
-            options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+            options = connection_options(target.url) | {"retry": Retry(NoBackoff(), 0)}
             self._pool = redis.asyncio.ConnectionPool.from_url(target.url, **options)
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         await connection.connect()

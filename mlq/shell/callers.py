@@ -1,7 +1,8 @@
 """Names for callers, so that a call that is sent again has the effect of one.
 
-A script that must not take effect twice keeps, per caller, the number of the last call and its reply. A caller has one
-call under way at a time; so a client keeps a few, and each call borrows one. One whose call failed for good is not given back.
+A script that must not take effect twice keeps, per caller, the number of the last call and its reply. A caller has
+one call under way at a time; so a client keeps a few, and each call borrows one. One whose call failed for good is
+not given back.
 """
 
 import secrets

@@ -1,8 +1,9 @@
 """Carries ops out over blocking sockets.
 
-Theory: every op has the effect of one however often it is sent, so a call whose connection broke is simply sent again. A
-server that has answered before is worth waiting for (`patience`); one that never has is a mistake and is reported at once.
-Connections are redis-py's; taking one from our own stack saves the 15 us that redis-py's client and pool spend per call.
+Theory: every op has the effect of one however often it is sent, so a call whose connection broke is simply sent
+again. A server that has answered before is worth waiting for (`patience`); one that never has is a mistake and is
+reported at once. Connections are redis-py's; taking one from our own stack saves the 15 us that redis-py's client and
+pool spend per call.
 """
 
 import os
@@ -58,7 +59,7 @@ class Shell:
     def pool(self) -> redis.ConnectionPool:
         """redis-py's pool for this server, as a maker of connections."""
         if self._pool is None:
-            options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+            options = connection_options(self.target.url) | {"retry": Retry(NoBackoff(), 0)}
             self._pool = redis.ConnectionPool.from_url(self.target.url, **options)
         return self._pool
 

@@ -16,7 +16,9 @@ from mlq.errors import InputError
 log = logging.getLogger("mlq.server")
 
 LOCAL = "redis://localhost:6379"
-ANSWER_TIMEOUT = 5.0  # seconds to connect, and for one reply; below the lease (6 s), so that a hung call leaves time for another
+ANSWER_TIMEOUT = (
+    5.0  # seconds to connect, and for one reply; below the lease (6 s), so that a hung call leaves time for another
+)
 _PROBE_TIMEOUT = 0.5  # seconds; the loopback either answers at once or not at all
 
 
@@ -82,13 +84,13 @@ def _answers_locally() -> bool:
         return False
 
 
-def connection_options() -> dict[str, Any]:
-    """What both shells tell redis-py: raw bytes over RESP2, no retries of its own (ours know which calls may be repeated)."""
-    return {
+def connection_options(url: str) -> dict[str, Any]:
+    """What both shells tell redis-py: raw bytes over RESP2. It must not retry: we know what may be repeated."""
+    over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
+    return over_tcp | {
         "protocol": 2,
         "decode_responses": False,
         "socket_timeout": ANSWER_TIMEOUT,
         "socket_connect_timeout": ANSWER_TIMEOUT,
-        "socket_keepalive": True,
         "health_check_interval": 0,
     }

@@ -18,14 +18,18 @@ def pause(failures: int) -> float:
 
 def is_final(error: Exception) -> bool:
     """Whether trying again can't help."""
-    return isinstance(error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError, redis_errors.InvalidResponse))
+    return isinstance(
+        error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError, redis_errors.InvalidResponse)
+    )
 
 
 def translate(error: Exception, target: Target | None) -> MLQError:
     """The error that the user sees; it names the server and what to do."""
     where = str(target)
     message = str(error)
-    if isinstance(error, (redis_errors.AuthenticationError, redis_errors.NoPermissionError)) or message.startswith("NOAUTH"):
+    if isinstance(error, (redis_errors.AuthenticationError, redis_errors.NoPermissionError)) or message.startswith(
+        "NOAUTH"
+    ):
         return ServerError(
             f"the server at {where} refused us: {message}. Give user and password in the URL "
             "(redis://user:password@host:port) or in MLQ_URL"
@@ -34,10 +38,16 @@ def translate(error: Exception, target: Target | None) -> MLQError:
         return NoServer(f"what answers at {where} is not Redis or Valkey: {message}")
     if isinstance(error, LOST):
         return NoServer(f"can't reach the server at {where}: {message}. Is it running, and are host and port right?")
-    if isinstance(error, redis_errors.OutOfMemoryError) or message.startswith(("OOM", "command not allowed when used memory")):
-        return OutOfMemory(f"the server at {where} has reached its maxmemory, nothing was written: delete jobs or raise the limit")
+    if isinstance(error, redis_errors.OutOfMemoryError) or message.startswith(
+        ("OOM", "command not allowed when used memory")
+    ):
+        return OutOfMemory(
+            f"the server at {where} has reached its maxmemory, nothing was written: delete jobs or raise the limit"
+        )
     if "unknown command" in message.lower():
-        return Unsupported(f"the server at {where} lacks a command that MLQ needs ({message}): use Redis 6.2+ or Valkey 7.2+")
+        return Unsupported(
+            f"the server at {where} lacks a command that MLQ needs ({message}): use Redis 6.2+ or Valkey 7.2+"
+        )
     return ServerError(f"the server at {where} answered with an error: {message}")
 
 

@@ -99,4 +99,3 @@ class Claimer(Service):
         desk.slots.touch()
         with contextlib.suppress(ServerError):
             desk.shell.run_many(data_ops.wake_up(desk.keys, desk.name))
-

@@ -29,7 +29,7 @@ class JobContext(dict[str, Any]):
 
 
 class Helpers:
-    """The functions of one attempt's context. Those that write to the queue raise LeaseLost once the job is not ours."""
+    """The functions of one attempt's context. Those that write to the queue raise LeaseLost once it lost its job."""
 
     def __init__(self, desk: Desk, attempt: Attempt, nudge: Callable[[], None]) -> None:
         """`nudge` makes the claimer look again, when a slot was given away."""
@@ -68,7 +68,9 @@ class Helpers:
 
     def update_progress(self, value: Any) -> bool:
         """Report progress: any value that a message may hold. True, as the old package answered."""
-        self._desk.shell.run(work_ops.progress(self._desk.keys, self._claimed, check_size("progress", codec.pack(value))))
+        self._desk.shell.run(
+            work_ops.progress(self._desk.keys, self._claimed, check_size("progress", codec.pack(value)))
+        )
         return True
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
@@ -95,7 +97,7 @@ class Helpers:
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Another job's result. The slot is given away meanwhile, so that even a worker of one slot can run that job.
 
-        Raises WaitCircle, WaitTimeout, UnknownJob, JobCancelled, and for a failed job its listener's exception or JobFailed.
+        Raises WaitCircle, WaitTimeout, UnknownJob, JobCancelled; for a failed job its own exception or JobFailed.
         """
         wanted = check_id(job_id)
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)

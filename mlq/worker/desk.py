@@ -96,10 +96,14 @@ class Desk:
 
     def release(self, attempt: Attempt) -> None:
         """Free the slot of an attempt, if it holds one."""
+        if self.let_go(attempt):
+            self.slots.give()
+
+    def let_go(self, attempt: Attempt) -> bool:
+        """Whether the attempt held a slot; it is the caller's now."""
         with self._lock:
             holds, attempt.holds_slot = attempt.holds_slot, False
-        if holds:
-            self.slots.give()
+        return holds
 
     def take_back(self, attempt: Attempt) -> None:
         """Give an attempt its slot again, as soon as one is free; not when it is no longer ours."""

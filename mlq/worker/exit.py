@@ -1,18 +1,19 @@
 """Keeps the process of a worker alive after its main program ended, and ends it in order on a signal.
 
-A worker's threads are daemons, so the main thread has to stay. It must stay *before* the interpreter begins to shut down:
-later, executors refuse work and (Python 3.12.0 and 3.12.1) threads can't start, but listeners go on and may want both.
+A worker's threads are daemons, so the main thread has to stay. It must stay *before* the interpreter begins to shut
+down: later, executors refuse work and (Python 3.12.0 and 3.12.1) threads can't start, but listeners go on and may
+want both.
 
-- `threading._register_atexit` runs a function when the main thread is through, in reverse order of registration, so before
-  `concurrent.futures` closes its executors, as long as those modules were imported first.
-- Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of the main
-  module itself is watched with `sys.monitoring`.
+- `threading._register_atexit` runs a function when the main thread is through, in reverse order of registration, so
+  before `concurrent.futures` closes its executors, as long as those modules were imported first.
+- Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of
+  the main module itself is watched with `sys.monitoring`.
 
 SIGTERM and SIGINT stop the workers with their grace period; a second signal ends the process at once, with code 1.
 """
 
-import concurrent.futures.process
-import concurrent.futures.thread
+import concurrent.futures.process  # registers its own end, and so before ours
+import concurrent.futures.thread  # noqa: F401 - likewise
 import contextlib
 import logging
 import os
@@ -66,14 +67,13 @@ class _Keeper:
     def _hold(self) -> None:
         """The main program ended: wait until nothing is left to keep."""
         self._main_ended = True
-        for kept, _ in self._kept:
-            while not kept.stopped.wait(1.0):
-                pass
+        while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
+            working[0].stopped.wait(1.0)
         if any(kept.broken for kept, _ in self._kept):
             logging.shutdown()
             os._exit(BROKEN)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._signalled:
             os._exit(KILLED)
         self._signalled = True
@@ -109,7 +109,7 @@ def _watch_main_module(hold: Callable[[], None]) -> bool:
         frame = frame.f_back
     if frame is None:
         return False
-    monitoring = sys.monitoring
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # new in 3.12
     tool = next((number for number in range(6) if monitoring.get_tool(number) is None), None)
     if tool is None:
         return False

@@ -5,6 +5,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from mlq.errors import ServerError
 from mlq.ops import Op
@@ -58,7 +59,7 @@ class Renewer(Service):
 
     def _look_round(self) -> None:
         desk = self._desk
-        ops: list[Op[object]] = [work_ops.reap(desk.keys, PAUSE, GRACE, LOSSES)]
+        ops: list[Op[Any]] = [work_ops.reap(desk.keys, PAUSE, GRACE, LOSSES)]
         if self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
         self._round += 1

@@ -2,10 +2,10 @@
 
 import queue
 from collections.abc import Callable
-from typing import Any
 
 from mlq.errors import ServerError
-from mlq.job import Outcome
+from mlq.job import Claimed, Outcome
+from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.ops.work import Lanes
 from mlq.service import Service, log
@@ -67,45 +67,50 @@ class Settler(Service):
 
     def _settled(self, batch: list[Ended]) -> bool:
         desk = self._desk
-        for attempt, _ in batch:
-            desk.release(attempt)
+        freed = sum(desk.let_go(attempt) for attempt, _ in batch)
         settle = work_ops.settle(desk.keys, [(attempt.claimed, outcome, attempt.record) for attempt, outcome in batch])
         try:
-            stood = self._settle_and_claim(settle)
+            stood = self._settle_and_claim(settle, freed)
         except ServerError as error:
             log.warning("can't settle %d outcomes yet: %s", len(batch), error)
             return False
         for (attempt, outcome), ok in zip(batch, stood, strict=True):
             desk.drop(attempt)
             if not ok:
-                log.warning("job %s: the lease was lost, the outcome is refused (%s)", attempt.claimed.id, outcome.state)
+                log.warning(
+                    "job %s: the lease was lost, the outcome is refused (%s)", attempt.claimed.id, outcome.state
+                )
         if any(attempt.record and "callback" in attempt.record.options for attempt, _ in batch):
             self._called_back()
         return True
 
-    def _settle_and_claim(self, settle: work_ops.Op[list[bool]]) -> list[bool]:
-        """Settle; in the same round trip claim for the free slots, when nobody else is claiming and more may be there."""
+    def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
+        """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""
         desk = self._desk
         if not self.refill or desk.drained or not desk.claiming.acquire(blocking=False):
+            desk.slots.give(freed)
             return desk.shell.run(settle)
         try:
-            wanted = desk.slots.take(MOST)
-            if not wanted:
-                return desk.shell.run(settle)
-            claimed: Any = []
-            try:
-                claim = work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.lanes, LEASE, wanted)
-                stood, claimed = desk.shell.run_many([settle, claim])
-            finally:
-                got = claimed if isinstance(claimed, list) else []
-                desk.slots.give(wanted - len(got))
-            if isinstance(claimed, Lanes):
-                desk.choose_lanes(claimed)
-                claim_now(desk, self._give)
-            else:
-                desk.drained = len(got) < wanted
-                for attempt in desk.hold(got):
-                    self._give(attempt)
-            return stood  # type: ignore[no-any-return]
+            wanted = desk.slots.swap(freed, MOST)
+            return self._both(settle, wanted) if wanted else desk.shell.run(settle)
         finally:
             desk.claiming.release()
+
+    def _both(self, settle: Op[list[bool]], wanted: int) -> list[bool]:
+        desk = self._desk
+        reply: list[Claimed] | Lanes = []
+        try:
+            claim = work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.lanes, LEASE, wanted)
+            stood, reply = desk.shell.run_many([settle, claim])
+        finally:
+            claimed = reply if isinstance(reply, list) else []
+            if len(claimed) < wanted:
+                desk.slots.give(wanted - len(claimed))
+        if isinstance(reply, Lanes):
+            desk.choose_lanes(reply)
+            claim_now(desk, self._give)
+        else:
+            desk.drained = len(claimed) < wanted
+            for attempt in desk.hold(claimed):
+                self._give(attempt)
+        return stood  # type: ignore[no-any-return]

@@ -25,6 +25,16 @@ class Slots:
             self._free += count
             self._changed.notify_all()
 
+    def swap(self, freed: int, most: int) -> int:
+        """Make `freed` slots free and take up to `most` for new jobs in one step: nobody is woken for nothing."""
+        with self._changed:
+            self._free += freed
+            taken = max(0, min(most, self._free - self._returning))
+            self._free -= taken
+            if self._free:
+                self._changed.notify_all()
+            return taken
+
     def retake(self) -> None:
         """Wait for a slot, ahead of new jobs."""
         with self._changed:

@@ -54,7 +54,9 @@ class Worker:
         """Begin to work."""
         for duty in (self._callbacks, self._settler, self._renewer, self._claimer):
             duty.start()
-        log.info("worker %s of namespace %r started with %d slots", self.name, self._desk.keys.namespace, self._desk.total)
+        log.info(
+            "worker %s of namespace %r started with %d slots", self.name, self._desk.keys.namespace, self._desk.total
+        )
 
     def listeners_changed(self) -> None:
         """The listeners are not what they were: other lanes may be served now."""
@@ -63,7 +65,7 @@ class Worker:
         self._claimer.nudge()
 
     def stop(self, grace: float) -> None:
-        """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back. Returns when all is done."""
+        """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back; then return."""
         with self._stop_once:
             if self.stopped.is_set():
                 return
@@ -87,9 +89,11 @@ class Worker:
 
     def _hand_back_all(self, stage: Stage) -> None:
         """Give the jobs of that stage back, so that other workers start them at once."""
-        self._hand_back([attempt for attempt in self._desk.held() if attempt.stage is stage], stage is Stage.BEGUN)
+        self._hand_back(
+            [attempt for attempt in self._desk.held() if attempt.stage is stage], begun=stage is Stage.BEGUN
+        )
 
-    def _hand_back(self, attempts: list[Attempt], begun: bool) -> None:
+    def _hand_back(self, attempts: list[Attempt], *, begun: bool) -> None:
         back = [attempt for attempt in attempts if attempt.end(Stage.HANDED_BACK) is not None]
         if not back:
             return
@@ -120,7 +124,8 @@ class Worker:
     def _execute(self, attempt: Attempt, record: Record) -> Outcome:
         helpers = Helpers(self._desk, attempt, self._claimer.nudge)
         chosen = self._desk.listeners.chosen(functions_of(record.lane) or None)
-        return execute(record.message, chosen, lambda message: helpers.context(record, message))
+        calls_back = "callback" in record.options
+        return execute(record.message, chosen, lambda message: helpers.context(record, message), calls_back=calls_back)
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.end(Stage.ENDED) is not None:
@@ -131,7 +136,9 @@ class Worker:
         """A listener's job was lost under it; it can't be killed, and its slot was replaced."""
         self._stuck.add(attempt)
         if len(self._stuck) >= STUCK_LIMIT:
-            log.critical("%d listeners of worker %s run on though their jobs were taken; it stops", STUCK_LIMIT, self.name)
+            log.critical(
+                "%d listeners of worker %s run on though their jobs were taken; it stops", STUCK_LIMIT, self.name
+            )
             self._die()
 
     def _die(self) -> None:

@@ -5,21 +5,24 @@
 local leases, jobs, posts, lane_stem, lanes, version = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local wakes, dead, waiters, inboxes, callbacks, callback = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 
+-- The URL that job `id` asks to call, if any. Read it before the first write: a record may hold anything.
 local function callback_url(id)
-  local head = redis.call('GETRANGE', posts .. id, 0, 32767)
+  local head = redis.call('GETRANGE', posts .. id, 0, 1199)
   local size, start = string.match(head, '^[^\n]+\n[^\n]+\n(%d+)\n()')
   if not size or size == '0' then
     return nil
   end
-  return cmsgpack.unpack(string.sub(head, start, start + size - 1)).callback
+  local options = redis.call('GETRANGE', posts .. id, start - 1, start + size - 2)
+  local ok, read = pcall(cmsgpack.unpack, options)
+  return ok and type(read) == 'table' and type(read.callback) == 'string' and read.callback or nil
 end
 
 local function bury(now, id, lease, reason, kind, text)
+  local url = callback_url(id)
   redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', reason, 'error_type', kind, 'error', text)
-  redis.call('HDEL', jobs .. id, 'token')
+  redis.call('HDEL', jobs .. id, 'token', 'waits_for')
   redis.call('ZREM', leases, lease)
   redis.call('ZADD', dead, now, id)
-  local url = callback_url(id)
   if url then
     queue_callback(callbacks, callback, now, id, url, 'failed', '', '0')
   end
@@ -28,7 +31,7 @@ end
 
 local function give_back(id, lease, lane, reason)
   redis.call('HSET', jobs .. id, 'state', 'queued', 'reason', reason)
-  redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker')
+  redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
   redis.call('ZREM', leases, lease)
   line_up(lane_stem, lanes, version, wakes, lane, id)
 end

@@ -1,0 +1,1 @@
+"""Measurements of MLQ; `python -m benchmarks` prints a table."""

@@ -1,0 +1,83 @@
+"""Where a server keeps its files, closed to other users."""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from mlq.errors import ServerError
+
+SOCKET_PATH_MAX = 100  # bytes; the kernels take 103 (macOS) and 107 (Linux)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A server's directory: absolute and without symbolic links, so that all its spellings are one server."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: Path | None = None) -> "Home":
+        """`path`, else what MLQ_HOME names, else the platform's place for a user's data."""
+        if path is None:
+            if from_environment := os.environ.get("MLQ_HOME"):
+                path = Path(from_environment)
+            else:
+                from platformdirs import user_data_path  # here, because it takes 10 ms to import
+
+                path = user_data_path("mlq")
+        return cls(path.expanduser().resolve())
+
+    @property
+    def socket(self) -> Path:
+        """In the directory itself, unless that makes the path too long for a socket.
+
+        The short way round is in /tmp, not in what TMPDIR names: that is often long too, and differs between processes.
+        """
+        inside = self.path / "socket"
+        if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return Path(f"/tmp/mlq-{os.getuid()}-{digest}/socket")  # noqa: S108 - `make` checks whose it is
+
+    @property
+    def url(self) -> str:
+        """What redis-py's `from_url` takes."""
+        return f"unix://{quote(str(self.socket))}"
+
+    @property
+    def log(self) -> Path:
+        """What the server says; it only grows."""
+        return self.path / "server.log"
+
+    @property
+    def lock(self) -> Path:
+        """Locked for as long as a server lives here."""
+        return self.path / "lock"
+
+    @property
+    def pid_file(self) -> Path:
+        """Written and removed by the server; it stays behind a killed one."""
+        return self.path / "server.pid"
+
+    def make(self) -> None:
+        """Make the directories, or check that they are ours; raises ServerError where they can't be used."""
+        _make_private(self.path)
+        _make_private(self.socket.parent)
+
+
+def _make_private(folder: Path) -> None:
+    """Give a directory of this user mode 0700; refuses a link, and what others own or all may write to, like /tmp."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & stat.S_IWOTH:
+            raise PermissionError(f"it is not a directory of user {os.getuid()} alone")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise ServerError(
+            f"the embedded server can't use the directory {folder}: {error}. Set MLQ_HOME to one that it can."
+        ) from error

@@ -1,0 +1,88 @@
+"""Throwaway servers for tests, benchmarks and demonstrations: private, and gone when their starter is."""
+
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlq.errors import ServerError
+from mlq.server import process
+from mlq.server.home import Home
+
+# Waits for a line, or for the end of whoever would write it (even by SIGKILL), and leaves nothing behind.
+_SWEEPER = 'read _; kill -9 "$(cat "$1")"; shift; rm -rf "$@"'
+
+
+class Scratch:
+    """A private server that may be killed, stopped and restarted."""
+
+    def __init__(self, home: Home, port: int, arguments: Sequence[str]) -> None:
+        """Starts nothing; `port` 0 means that the unix socket is its address."""
+        self._home = home
+        self._arguments = arguments
+        self._child: int | None = None
+        self.home: Path = home.path
+        self.url = f"redis://127.0.0.1:{port}" if port else home.url
+
+    @property
+    def pid(self) -> int:
+        """Of the server process; raises ServerError after it was stopped or killed."""
+        if not self._child:
+            raise ServerError(f"the server at {self.url} does not run")
+        return self._child
+
+    def kill(self) -> None:
+        """SIGKILL; returns when the process is gone."""
+        if self._child:
+            process.end(self._child, signal.SIGKILL)
+            self._child = None
+        self.stop()
+
+    def stop(self) -> None:
+        """End it in good order, its data on disk; returns when the process is gone."""
+        process.shut_down(self._home)
+        if self._child:
+            process.end(self._child)
+            self._child = None
+        self._home.pid_file.unlink(missing_ok=True)  # left by a killed server; the sweeper must not trust it
+
+    def restart(self) -> None:
+        """Start it again at the same address, after stopping it if it runs."""
+        self.stop()
+        self._child = process.start(self._home, self._arguments)
+
+
+@contextmanager
+def scratch(
+    appendfsync: str | None = "everysec", port: int | None = None, extra: Sequence[str] = ()
+) -> Iterator[Scratch]:
+    """A server in a directory of its own that ends, and is removed, with the `with` block or with this process.
+
+    `appendfsync` is "everysec", "always", or None to keep nothing on disk. With `port` it listens on TCP at 127.0.0.1
+    as well (0 picks a free port) and `url` says so. `extra` are further arguments, like `"--maxmemory", "100mb"`.
+    """
+    home = Home(Path(tempfile.mkdtemp(prefix="mlq-scratch-")).resolve())
+    port = _free_port() if port == 0 else port or 0
+    server = Scratch(home, port, [*process.arguments(home, appendfsync, port), *extra])
+    with subprocess.Popen(
+        ["/bin/sh", "-c", _SWEEPER, "sweeper", home.pid_file, home.path, home.socket.parent],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C in the terminal is for the starter
+    ) as sweeper:
+        try:
+            server.restart()
+            yield server
+        finally:
+            server.kill()
+            sweeper.communicate(b"\n")  # a line, because a forked child of ours may hold the pipe open
+
+
+def _free_port() -> int:
+    """A TCP port that nobody uses at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
