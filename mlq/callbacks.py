@@ -6,6 +6,7 @@ like a job, so it survives this worker.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -55,10 +56,13 @@ class CallbackSender(Service):
         self._due.set()
 
     def stop(self, timeout: float | None = None) -> None:
-        """End; what is under way comes due again when its lease runs out."""
+        """Let the tries that are under way end; what is left comes due again, for any worker."""
         self.stopping.set()
         self._due.set()
         super().stop(timeout)
+        give_up = time.monotonic() + (timeout or 0.0)
+        for _ in range(AT_ONCE):  # all permits are back when no try is under way
+            self._room.acquire(timeout=max(0.0, give_up - time.monotonic()))
         self._pool.stop()
 
     def turn(self) -> None:

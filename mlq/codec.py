@@ -1,7 +1,6 @@
 """Turns values into bytes and back: MessagePack and a few extension types.
 
-What MessagePack has no type for travels as an extension type. The codes are fixed, so that what was written once stays
-readable, here and in other languages:
+The extension types, whose codes and payloads never change:
 
     code  type           payload
     -1    (timestamp)    MessagePack's own: only read, as a datetime in UTC, because other libraries send it
@@ -73,7 +72,8 @@ def pack(value: object, name: str = "msg") -> bytes:
 def unpack(data: bytes | memoryview) -> Any:
     """The value of what `pack` wrote; raises Undecodable for anything else.
 
-    A claimed length costs no memory: msgpack refuses one beyond the end of `data`, and so does `_build` for arrays.
+    Lengths beyond the end of `data` are refused before anything is allocated. msgpack believes shorter ones: lists in
+    lists that claim too much take 85 MB and 0.1 s for a moment if `data` is 1 MB, 170 MB and 0.3 s if it is 10 MB.
     """
     try:
         try:
@@ -95,10 +95,7 @@ def _tuples(key: object) -> object:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-# --- extension types
+    return str(error)[:200] or type(error).__name__  # some messages quote all of the bytes
 
 
 def _moment_bytes(kind: Any, value: Any) -> bytes:
@@ -183,7 +180,7 @@ def _read_header(header: bytes) -> tuple[Any, str, tuple[int, ...]]:
     fields = ast.literal_eval(header.decode())
     descr, shape = fields["descr"], fields["shape"]
     if not _is_plain(descr) or min(shape, default=0) < 0:  # a shape of -1 kills numpy, too, if the items have no bytes
-        raise ValueError(f"no array has dtype {descr} and shape {shape}")
+        raise ValueError(f"no array has the shape {shape} and the dtype {descr}")
     return descr, "F" if fields["fortran_order"] else "C", shape
 
 
@@ -193,7 +190,7 @@ def _descr(dtype: Any) -> str:
     npy = _numpy().lib.format
     # The comparison is for dtypes that numpy doesn't own: a bfloat16 would come back as two raw bytes.
     if dtype.hasobject or not _is_plain(descr := npy.dtype_to_descr(dtype)) or npy.descr_to_dtype(descr) != dtype:
-        raise TypeError(f"dtype {dtype} has no portable form; send .astype() of a plain one, or .tolist()")
+        raise TypeError(f"its dtype has no portable form; send .astype() of a plain one, or .tolist(): {dtype}")
     return repr(descr)
 
 
@@ -285,7 +282,7 @@ def _fault(leaf: object) -> str | None:
     try:
         Packer(default=_extend).pack(leaf)
     except _UNPACKABLE as error:
-        return _reason(error) if type(error) in (TypeError, ValueError) else _advice(leaf)
+        return _reason(error) if type(error) in (TypeError, ValueError, BufferError) else _advice(leaf)
     return None
 
 
@@ -297,8 +294,6 @@ def _advice(value: object) -> str:
         return "it needs more than 64 bits; send a str or a Decimal"
     if isinstance(value, str):
         return "UTF-8 has no lone surrogates; send .encode('utf-8', 'surrogatepass')"
-    if isinstance(value, memoryview):
-        return "it is not contiguous; send bytes() of it"
     if ways := [f".{name}()" for name in ("to_dict", "to_numpy", "model_dump", "numpy") if hasattr(type(value), name)]:
         return f"send its {' or '.join(ways)}"
     return "send what it holds as dict, list, str, bytes, int, float or numpy arrays"

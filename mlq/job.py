@@ -22,6 +22,19 @@ def pack_body(message: bytes, options: dict[str, Any]) -> bytes:
     return b"%d\n%b%b" % (len(packed), packed, message)
 
 
+def _checked(options: Any) -> dict[str, Any]:
+    """Options as the client writes them; whoever writes to Redis by hand may have put anything there."""
+    functions = options.get("functions")
+    named = functions is None or (isinstance(functions, list) and all(isinstance(name, str) for name in functions))
+    if (
+        not named
+        or not isinstance(options.get("callback"), str | None)
+        or not isinstance(options.get("ttl"), float | None)
+    ):
+        raise ValueError("options of other types than the client writes")
+    return options  # type: ignore[no-any-return]
+
+
 class Record(NamedTuple):
     """What was posted."""
 
@@ -36,7 +49,7 @@ class Record(NamedTuple):
         try:
             lane, posted, size, rest = record.split(b"\n", 3)
             cut = int(size)
-            options = codec.unpack(rest[:cut]) if cut else {}
+            options = _checked(codec.unpack(rest[:cut])) if cut else {}
             return cls(lane.decode(), float(posted), options, rest[cut:])
         except (ValueError, AttributeError) as error:
             raise Undecodable(f"not a job's record: {record[:60]!r} ({error})") from None

@@ -9,7 +9,7 @@ name.
     job:<id>        hash     what became of it; made by the first claim or cancellation
     lane:<lane>     zset     waiting ids by place; a lane is a queue and a set of functions
     lanes           set      the lanes that exist
-    lanes-version   string   counts changes of `lanes`, so that a worker reads the set only when it changed
+    lanes-version   string   when `lanes` last changed, so that a worker reads the set only then
     leases          zset     `<id>:<token>` of every running attempt by deadline
     dead            zset     dead letters by time of death
     wake:<what>     list     at most one token: something waits for a worker that serves <what>

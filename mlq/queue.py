@@ -1,5 +1,6 @@
 """`MLQ`, what users hold: a client, and the worker of this process."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
@@ -30,6 +31,7 @@ class MLQ(Client):
         super().__init__(namespace, redis_host, redis_port, redis_db, url=url)
         self.listeners = Listeners()
         self._worker: Any = None
+        self._started_in = 0  # the process: a forked child has no threads of its parent's worker
         self._reaper: Any = None
         self._starting = threading.Lock()
 
@@ -61,7 +63,7 @@ class MLQ(Client):
         if function is not None:
             self.listeners.add(function)
         with self._starting:
-            if self._worker is not None and not self._worker.stopped.is_set():
+            if self._started_in == os.getpid() and not self._worker.stopped.is_set():
                 self._worker.listeners_changed()
                 return True
             self._start(concurrency, seconds)
@@ -72,13 +74,14 @@ class MLQ(Client):
         from mlq.worker.worker import Worker
 
         self._worker = Worker(self._keys, self._shell.named, self.listeners, concurrency)
+        self._started_in = os.getpid()
         self._worker.start()
         way_out.keep(self._worker, grace)
 
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
         """Remove a listener, by itself or by its name; whether it was there."""
         removed = self.listeners.remove(function)
-        if removed and self._worker is not None:
+        if removed and self._started_in == os.getpid():
             self._worker.listeners_changed()
         return removed
 
@@ -88,7 +91,7 @@ class MLQ(Client):
         `create_listener` starts a new one. Does nothing where none runs.
         """
         seconds = check_seconds("grace", grace, zero=True) or 0.0
-        if self._worker is not None:
+        if self._started_in == os.getpid():
             self._worker.stop(seconds)
         if self._reaper is not None:
             self._reaper.stop()

@@ -29,7 +29,7 @@ for i = 1, count do
   redis.call('ZADD', lane_key, id, id)
 end
 if redis.call('SADD', lanes, lane) == 1 then
-  redis.call('INCR', version)
+  redis.call('SET', version, clock())
 end
 first = string.format('%d', first)
 redis.call('SET', replay, number .. ' ' .. first, 'EX', 3600)

@@ -49,7 +49,7 @@ if redis.call('SCARD', lanes) > 100 then
   for _, lane in ipairs(redis.call('SRANDMEMBER', lanes, 50)) do
     if redis.call('EXISTS', lane_stem .. lane) == 0 then
       redis.call('SREM', lanes, lane)
-      redis.call('INCR', version)
+      redis.call('SET', version, clock())
     end
   end
 end

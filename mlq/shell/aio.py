@@ -15,7 +15,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from mlq.errors import ServerError
+from mlq.errors import MLQError, ServerError
 from mlq.ops import Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
@@ -54,7 +54,7 @@ class AsyncShell:
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
         replies = await self._with_connection(lambda connection: self._exchange_many(connection, ops))
-        return [op.parse(self._checked(reply)) for op, reply in zip(ops, replies, strict=True)]
+        return [self._result(op, reply) for op, reply in zip(ops, replies, strict=True)]
 
     async def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
         """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
@@ -96,10 +96,10 @@ class AsyncShell:
                     replies[i] = error
         return replies
 
-    def _checked(self, reply: Any) -> Any:
+    def _result(self, op: Op[T], reply: Any) -> T:
         if isinstance(reply, redis_errors.ResponseError):
             raise trouble.translate(reply, self._target) from None
-        return reply
+        return op.parse(reply)
 
     async def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
@@ -112,6 +112,8 @@ class AsyncShell:
         while True:
             try:
                 return await self._once(exchange)
+            except MLQError:
+                raise  # ours already, and a ConnectionError too
             except redis_errors.ResponseError as error:
                 raise trouble.translate(error, self._target) from None
             except trouble.LOST as error:

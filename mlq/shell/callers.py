@@ -5,6 +5,7 @@ one call under way at a time; so a client keeps a few, and each call borrows one
 not given back.
 """
 
+import os
 import secrets
 from collections import deque
 from collections.abc import Iterator
@@ -28,10 +29,14 @@ class Callers:
     def __init__(self) -> None:
         """With none; they are made when needed."""
         self._free: deque[Caller] = deque()
+        self._pid = os.getpid()
 
     @contextmanager
     def borrow(self) -> Iterator[Caller]:
         """A caller with a new number, for one call."""
+        if self._pid != os.getpid():  # a forked child must not answer to its parent's names
+            self._pid = os.getpid()
+            self._free = deque()
         try:
             caller = self._free.pop()
         except IndexError:

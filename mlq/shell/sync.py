@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -18,6 +19,7 @@ from redis import exceptions as redis_errors
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from mlq.errors import MLQError
 from mlq.ops import Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
@@ -36,16 +38,16 @@ class Shell:
         self.patience = patience
         self._most = most
         self._target: Target | None = None
-        self._lock = threading.Lock()
+        self.callers = Callers()
         self._reset()
 
     def _reset(self) -> None:
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = threading.Semaphore(self._most)
         self._answered = False
-        self.callers = Callers()
 
     @property
     def target(self) -> Target:
@@ -69,8 +71,12 @@ class Shell:
 
     def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
+        return [result() for result in self.run_each(ops)]
+
+    def run_each(self, ops: Sequence[Op[Any]]) -> list[Callable[[], Any]]:
+        """As `run_many`, but each result is a function that gives it or raises that op's own error."""
         replies = self._with_connection(lambda connection: self._exchange_many(connection, ops))
-        return [op.parse(self._checked(reply)) for op, reply in zip(ops, replies, strict=True)]
+        return [partial(self._result, op, reply) for op, reply in zip(ops, replies, strict=True)]
 
     def run_and_pop(self, op: Op[T], names: Sequence[str], seconds: float) -> tuple[T, tuple[str, bytes] | None]:
         """Carry one op out, and in the same round trip wait up to `seconds` for an item of the lists `names`."""
@@ -131,10 +137,10 @@ class Shell:
                     replies[i] = error
         return replies
 
-    def _checked(self, reply: Any) -> Any:
+    def _result(self, op: Op[T], reply: Any) -> T:
         if isinstance(reply, redis_errors.ResponseError):
             raise trouble.translate(reply, self._target) from None
-        return reply
+        return op.parse(reply)
 
     def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
@@ -149,6 +155,8 @@ class Shell:
         while True:
             try:
                 return self._once(exchange)
+            except MLQError:
+                raise  # ours already, and a ConnectionError too
             except redis_errors.ResponseError as error:
                 raise trouble.translate(error, self._target) from None
             except trouble.LOST as error:

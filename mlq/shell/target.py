@@ -43,7 +43,7 @@ def from_arguments(url: str | None, host: str | None, port: int | str | None, db
         if url.partition("://")[0] not in ("redis", "rediss", "unix"):
             raise InputError(f"the server's URL must begin with redis://, rediss:// or unix://, not {url!r:.60}")
         return Target(url, "arguments")
-    if host is None and port is None:
+    if host is None and port is None and db in (0, "0"):
         return None
     try:
         number, base = int(port or 6379), int(db)

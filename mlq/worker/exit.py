@@ -29,6 +29,8 @@ log = logging.getLogger("mlq.worker")
 KILLED = 1  # exit codes as in the command line's documentation
 BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
 
+_SIGNALS = ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler))  # with Python's own handlers
+
 
 class Stoppable(Protocol):
     """What keeps a process alive: a worker, or a reaper."""
@@ -59,14 +61,29 @@ class _Keeper:
                 return
             self._hooked = True
         _call_when_main_ends(self._hold)
+        os.register_at_fork(after_in_child=self._forget)
+        self._catch_signals()
+
+    def _catch_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number, default in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+            for number, default in _SIGNALS:
                 if signal.getsignal(number) is default:  # a program's own handler stays
                     signal.signal(number, self._on_signal)
+
+    def _forget(self) -> None:
+        """In a forked child: the workers, which are threads, are the parent's."""
+        self._kept = []
+        self._lock = threading.Lock()
+        for number, default in _SIGNALS:
+            if signal.getsignal(number) == self._on_signal:
+                signal.signal(number, default)
 
     def _hold(self) -> None:
         """The main program ended: wait until nothing is left to keep."""
         self._main_ended = True
+        self._catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
+        if getattr(sys, "last_type", None) is KeyboardInterrupt:  # what ended the main program was meant for us, too
+            self._stop_all()
         while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
             working[0].stopped.wait(1.0)
         if any(kept.broken for kept, _ in self._kept):
@@ -76,18 +93,21 @@ class _Keeper:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._signalled:
             os._exit(KILLED)
-        self._signalled = True
         log.info("signal %d: stopping; once more ends the process at once", number)
-        for kept, grace in self._kept:
-            # on a thread: the main thread may hold a lock that stopping needs, and must hear the second signal
-            thread = threading.Thread(target=kept.stop, args=(grace,), name="mlq-stop", daemon=True)
-            with contextlib.suppress(RuntimeError):
-                thread.start()
+        self._stop_all()
         if not self._main_ended:
             for kept, _ in self._kept:
                 while not kept.stopped.wait(0.5):
                     pass
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
+
+    def _stop_all(self) -> None:
+        self._signalled = True
+        for kept, grace in self._kept:
+            # on a thread: the main thread may hold a lock that stopping needs, and must hear the second signal
+            thread = threading.Thread(target=kept.stop, args=(grace,), name="mlq-stop", daemon=True)
+            with contextlib.suppress(RuntimeError):
+                thread.start()
 
 
 _keeper = _Keeper()
@@ -95,31 +115,30 @@ keep = _keeper.keep
 
 
 def _call_when_main_ends(hold: Callable[[], None]) -> None:
-    if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)) and _watch_main_module(hold):
-        return
+    if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
+        _watch_main_module(hold)
     register: Any = threading._register_atexit  # type: ignore[attr-defined]  # noqa: SLF001 - the executors' own way
     register(hold)
 
 
-def _watch_main_module(hold: Callable[[], None]) -> bool:
-    """Call `hold` when the main module's last line is through; False when that module runs no more."""
+def _watch_main_module(hold: Callable[[], None]) -> None:
+    """Call `hold` when the main module is left, by its last line or by an exception such as SystemExit."""
     main = vars(sys.modules["__main__"])
     frame: FrameType | None = sys._getframe()  # noqa: SLF001
     while frame is not None and not (frame.f_globals is main and frame.f_code.co_name == "<module>"):
         frame = frame.f_back
-    if frame is None:
-        return False
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # new in 3.12
     tool = next((number for number in range(6) if monitoring.get_tool(number) is None), None)
-    if tool is None:
-        return False
+    if frame is None or tool is None:
+        return
     code = frame.f_code
 
-    def returned(returned_code: CodeType, _offset: int, _value: object) -> None:
-        if returned_code is code:
+    def left(left_code: CodeType, _offset: int, _value: object) -> None:
+        if left_code is code:
             hold()
 
     monitoring.use_tool_id(tool, "mlq")
-    monitoring.register_callback(tool, monitoring.events.PY_RETURN, returned)
+    monitoring.register_callback(tool, monitoring.events.PY_RETURN, left)
+    monitoring.register_callback(tool, monitoring.events.PY_UNWIND, left)
     monitoring.set_local_events(tool, code, monitoring.events.PY_RETURN)
-    return True
+    monitoring.set_events(tool, monitoring.events.PY_UNWIND)  # can't be local

@@ -39,6 +39,7 @@ class Settler(Service):
     def stop(self, timeout: float | None = None) -> None:
         """Settle what was put, then end."""
         self._ended.put(None)
+        self._thread.join(timeout)
         super().stop(timeout)
 
     def turn(self) -> None:
@@ -101,7 +102,8 @@ class Settler(Service):
         reply: list[Claimed] | Lanes = []
         try:
             claim = work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.lanes, LEASE, wanted)
-            stood, reply = desk.shell.run_many([settle, claim])
+            settled, got = desk.shell.run_each([settle, claim])
+            reply = got()
         finally:
             claimed = reply if isinstance(reply, list) else []
             if len(claimed) < wanted:
@@ -113,4 +115,4 @@ class Settler(Service):
             desk.drained = len(claimed) < wanted
             for attempt in desk.hold(claimed):
                 self._give(attempt)
-        return stood  # type: ignore[no-any-return]
+        return settled()  # type: ignore[no-any-return]  # raises only now: what was claimed is in good hands

@@ -24,6 +24,7 @@ from mlq.worker.settler import Settler
 log = logging.getLogger("mlq.worker")
 
 STUCK_LIMIT = 8  # listeners that go on though their job was lost; then a fresh process is better
+STOP_PATIENCE = 1.0  # seconds that each call waits for a server that went away, once we stop
 JOIN = 5.0  # seconds to wait for a duty to end
 
 
@@ -70,6 +71,7 @@ class Worker:
             if self.stopped.is_set():
                 return
             log.info("worker %s stops; running jobs have %.0f s", self.name, grace)
+            self._desk.shell.patience = STOP_PATIENCE
             self._settler.refill = False
             self._claimer.stopping.set()
             self._claimer.nudge()

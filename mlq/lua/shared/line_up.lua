@@ -7,7 +7,7 @@ end
 local function line_up(lane_stem, lanes, version, wake_stem, lane, id)
   redis.call('ZADD', lane_stem .. lane, id, id)
   if redis.call('SADD', lanes, lane) == 1 then
-    redis.call('INCR', version)
+    redis.call('SET', version, clock())
   end
   wake(wake_stem, lane)
 end

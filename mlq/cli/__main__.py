@@ -1,0 +1,5 @@
+"""Makes `python -m mlq.cli` the command `mlq`."""
+
+from mlq.cli import main
+
+main()

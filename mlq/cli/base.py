@@ -1,0 +1,139 @@
+"""What all commands share: the global options, the way out, and how mistakes are told.
+
+Exit codes:
+
+    0    done
+    1    the job failed, was cancelled, is unknown, or is in a state in which the command makes no sense
+    2    wrong usage, or a module that can't be imported
+    3    the server can't be reached, refuses, or does not run
+    4    the job did not end in the time that --timeout gave it
+    130  Ctrl-C
+
+Whatever goes wrong is told in one line on stderr, beginning with `mlq:`.
+"""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
+
+OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
+LEVELS = ("debug", "info", "warning", "error")
+
+P = ParamSpec("P")
+
+
+@dataclass(slots=True)
+class Settings:
+    """The global options, as given before or after the command."""
+
+    url: str | None = None
+    namespace: str | None = None
+    log_level: str | None = None
+
+    def queue(self) -> MLQ:
+        """The queue that the command is about."""
+        return MLQ(self.namespace or "mlq_default", url=self.url)
+
+    def start_logging(self) -> None:
+        """Log to stderr; a program that set its own handlers up keeps them."""
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger().setLevel((self.log_level or "warning").upper())
+
+
+def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    """Remember a global option; where it stands both before and after the command, the latter wins."""
+    if value is not None:
+        setattr(context.ensure_object(Settings), option.name or "", value)
+
+
+def global_options(*, environment: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the global options; one place, the group's, also reads them from the environment."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in _options(environment):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _options(environment: bool) -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:  # noqa: FBT001
+    common: dict[str, Any] = {"expose_value": False, "callback": _keep}
+    return [
+        click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), metavar="LEVEL",
+                     help="What is told on stderr: debug, info, warning or error.",
+                     allow_from_autoenv=environment, **common),
+        click.option("--namespace", metavar="NAME", help="The application's namespace, instead of mlq_default.",
+                     allow_from_autoenv=environment, **common),
+        # MLQ_URL is read by the library itself, which then can say that the server came from there
+        click.option("--url", metavar="URL", allow_from_autoenv=False, **common,
+                     help="The server (redis://...); else MLQ_URL, localhost:6379, or the embedded one."),
+    ]  # fmt: skip
+
+
+def with_settings(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
+    """Gives a command's function the global options, as its first argument."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        settings = click.get_current_context().ensure_object(Settings)
+        settings.start_logging()
+        function(settings, *args, **kwargs)
+
+    return global_options()(run)
+
+
+class Program(click.Group):
+    """A group whose mistakes are told in one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and end the process."""
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.Abort as stopped:
+            code = _stopped(stopped)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            code = USAGE
+        except click.ClickException as error:
+            code = _told(_usage(error), error.exit_code)
+        except MLQError as error:
+            code = _told(str(error), _code(error))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def complain(sentence: str) -> None:
+    """Tell something on stderr."""
+    click.echo(f"mlq: {' '.join(sentence.split())}", err=True)
+
+
+def _told(sentence: str, code: int) -> int:
+    complain(sentence)
+    return code
+
+
+def _stopped(stopped: click.Abort) -> int:
+    """The code after Ctrl-C, or after the end of input where an answer was asked for."""
+    if isinstance(stopped.__context__, KeyboardInterrupt):
+        return CTRL_C
+    click.echo(err=True)  # ends the line of the question
+    return _told("nothing was done: the question was not answered with yes", OTHER)
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" (see: {context.command_path} --help)" if context else ""
+    return f"{error.format_message().rstrip('.')}{hint}"
+
+
+def _code(error: MLQError) -> int:
+    codes = ((InputError, USAGE), (ServerError, SERVER), (WaitTimeout, TIMEOUT))
+    return next((code for kind, code in codes if isinstance(error, kind)), OTHER)

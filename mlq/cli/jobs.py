@@ -1,0 +1,222 @@
+"""Commands on single jobs: post, wait, job, jobs, cancel, delete."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from mlq import MLQ, JobError, State, WaitTimeout
+from mlq.cli import show
+from mlq.cli.base import OTHER, Settings, complain, with_settings
+from mlq.errors import RemoteTraceback
+from mlq.http.values import read_message
+
+PATIENCE = 3.0  # seconds of waiting after which it is told that no worker can run the job
+STATES = tuple(state.value for state in State if state is not State.GONE)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
+timeout_option = click.option("--timeout", type=float, metavar="S", help="Give up after S seconds, with exit code 4.")
+
+
+@click.command
+@click.argument("msg")
+@click.option("--callback", metavar="URL", help="A URL to call (GET) when the job ended.")
+@click.option("--functions", metavar="NAME", multiple=True,
+              help="The listener to run; again, or with commas, for several. Without it, all run.")  # fmt: skip
+@click.option(
+    "--ttl", type=float, metavar="S", help="Keep the job for S seconds after its success; for ever if not given."
+)
+@click.option("--wait", "waits", is_flag=True, help="Wait for the result and write that instead of the id.")
+@timeout_option
+@json_option
+@with_settings
+def post(
+    settings: Settings,
+    msg: str,
+    callback: str | None,
+    functions: tuple[str, ...],
+    ttl: float | None,
+    timeout: float | None,
+    *,
+    waits: bool,
+    as_json: bool,
+) -> None:
+    """Post one job and write its id.
+
+    MSG is JSON, or else a text; - reads it from stdin, where it may also be binary (one newline at the end of a text
+    is dropped). A binary result is written as it is, a text as a line, all else as JSON.
+    """
+    if timeout is not None and not waits:
+        raise click.UsageError("--timeout goes with --wait")
+    names = [name.strip() for group in functions for name in group.split(",")] if functions else None
+    mlq = settings.queue()
+    job_id = mlq.post(_from_stdin() if msg == "-" else read_message(msg), callback, names, ttl=ttl)
+    if waits:
+        show.emit(_result(mlq, job_id, timeout), as_json=as_json)
+    else:
+        show.emit({"id": job_id} if as_json else job_id, as_json=as_json)
+
+
+def _from_stdin() -> Any:
+    given = sys.stdin.buffer.read()
+    try:
+        text = given.decode()
+    except UnicodeDecodeError:
+        return given
+    return read_message(text.removesuffix("\n"))
+
+
+@click.command
+@click.argument("job_id", metavar="ID")
+@timeout_option
+@json_option
+@with_settings
+def wait(settings: Settings, job_id: str, timeout: float | None, *, as_json: bool) -> None:
+    """Wait until a job ended and write its result."""
+    show.emit(_result(settings.queue(), job_id, timeout), as_json=as_json)
+
+
+def _result(mlq: MLQ, job_id: str, timeout: float | None) -> Any:
+    """The result of a job. Raises JobFailed for whatever its listener raised."""
+    first = PATIENCE if timeout is None else min(timeout, PATIENCE)
+    try:
+        try:
+            return mlq.wait(job_id, first)
+        except WaitTimeout:
+            if timeout is not None and timeout <= PATIENCE:
+                raise
+            _tell_unless_servable(mlq, job_id)
+            return mlq.wait(job_id, None if timeout is None else timeout - PATIENCE)
+    except Exception as error:  # `wait` raises what the listener raised, which may be anything
+        if isinstance(error.__cause__, RemoteTraceback):
+            mlq.get_result(job_id)  # says the same as a JobFailed
+        if isinstance(error, WaitTimeout):
+            raise WaitTimeout(f"job {job_id} did not end within {timeout:g} s") from None
+        raise
+
+
+def _tell_unless_servable(mlq: MLQ, job_id: str) -> None:
+    job = mlq.get_job(job_id)
+    if job["state"] == State.QUEUED and not _servable(mlq, job):
+        complain(f"job {job_id} waits: {_lack(job)}")
+
+
+def _servable(mlq: MLQ, job: dict[str, Any]) -> bool:
+    return show.servable(_lane(job), mlq.workers())
+
+
+def _lane(job: dict[str, Any]) -> str:
+    return ":".join(filter(None, (job["queue"], ",".join(job["functions"] or ()))))
+
+
+def _lack(job: dict[str, Any]) -> str:
+    return "no live worker " + (f"has {', '.join(job['functions'])}" if job["functions"] else "has a listener")
+
+
+@click.command("job")
+@click.argument("job_id", metavar="ID")
+@json_option
+@with_settings
+def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
+    """Show all that is known of a job."""
+    mlq = settings.queue()
+    job = mlq.get_job(job_id)
+    waits = job["state"] == State.QUEUED
+    job["servable"] = _servable(mlq, job) if waits else None
+    job["ahead"] = mlq.position(job_id) if waits else None
+    if as_json:
+        show.emit_json(job)
+        return
+    show.described(_description(job))
+    if job["traceback"]:
+        click.echo(f"\n{job['traceback'].rstrip()}")
+
+
+def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
+    lacking = f" ({_lack(job)})" if job["servable"] is False else ""
+    started, finished = job["processing_started"], job["processing_finished"]
+    yield "id", job["id"]
+    yield "state", f"{job['state']}{lacking}"
+    yield "jobs ahead", job["ahead"]
+    yield "queue", job["queue"]
+    yield "functions", job["functions"] and ", ".join(job["functions"])
+    yield "message", show.brief(job["msg"])
+    yield "callback", job["callback"]
+    yield "posted", show.moment(job["timestamp"])
+    yield "started", show.moment(started)
+    yield "finished", show.moment(finished)
+    yield "took", show.span(finished - started) if started and finished else None
+    yield "worker", job["worker"]
+    yield "retries", job["retries"] or None
+    yield "progress", show.brief(job["progress"]) if job["state"] == State.RUNNING else None
+    yield "short result", show.brief(job["short_result"])
+    yield "result", None if job["error"] else show.brief(job["result"])
+    yield "reason", job["reason"]
+    yield "error", job["error"] and show.error_line(job["error_type"], job["error"])
+
+
+@click.command("jobs")
+@click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most N jobs.")
+@json_option
+@with_settings
+def many_jobs(settings: Settings, state: str | None, limit: int, *, as_json: bool) -> None:
+    """List jobs, newest first."""
+    mlq = settings.queue()
+    found = list(itertools.islice(mlq.jobs(State(state) if state else None), limit))
+    workers = mlq.workers()
+    if as_json:
+        show.emit_json([_listed(job, workers) for job in found])
+        return
+    if not found:
+        complain(f"no {state + ' ' if state else ''}jobs in namespace {mlq.namespace!r}")
+        return
+    show.table(("ID", "STATE", "FUNCTIONS", "POSTED", "TOOK", "RUNS", "WORKER"), (_row(job, workers) for job in found))
+    if len(found) == limit:
+        complain(f"these are the newest {limit}; --limit shows more")
+
+
+def _listed(job: Any, workers: list[dict[str, str]]) -> dict[str, Any]:
+    waits = job.state == State.QUEUED
+    return {**job._asdict(), "servable": show.servable(job.lane, workers) if waits else None}
+
+
+def _row(job: Any, workers: list[dict[str, str]]) -> tuple[object, ...]:
+    stranded = job.state == State.QUEUED and not show.servable(job.lane, workers)
+    took = show.span(job.finished - job.started) if job.started and job.finished else None
+    worker = job.worker and job.worker[:8]
+    state = f"{job.state} (no worker)" if stranded else job.state
+    return job.id, state, job.lane.partition(":")[2], show.moment(job.posted), took, job.attempts, worker
+
+
+def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> None:
+    """Do something to each job; what can't be done is told, and the exit code is 1 in the end."""
+    failures = 0
+    for job_id in job_ids:
+        try:
+            change(job_id)
+        except JobError as error:
+            complain(str(error))
+            failures += 1
+        else:
+            click.echo(f"{done} {job_id}")
+    if failures:
+        click.get_current_context().exit(OTHER)
+
+
+@click.command
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@with_settings
+def cancel(settings: Settings, job_ids: tuple[str, ...]) -> None:
+    """Take waiting jobs out of their queue."""
+    each(job_ids, settings.queue().cancel, "cancelled")
+
+
+@click.command
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@with_settings
+def delete(settings: Settings, job_ids: tuple[str, ...]) -> None:
+    """Remove jobs that do not run, with their results."""
+    each(job_ids, settings.queue().delete, "deleted")

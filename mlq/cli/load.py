@@ -1,0 +1,85 @@
+"""Finds the queues of a worker: imports what the user named, and looks for `MLQ` objects with listeners."""
+
+import importlib
+import importlib.util
+import logging
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from mlq import MLQ, InputError, MLQError
+
+log = logging.getLogger("mlq.cli")
+
+
+def queues_of(target: str, namespace: str | None) -> list[MLQ]:
+    """The queues of `module`, `module:object`, `path/file.py` or `path/file.py:object` that have listeners.
+
+    With `namespace`, those of that namespace. Raises InputError with the reason where there are none.
+    """
+    place, _, wanted = target.partition(":")
+    module = _imported(place)
+    found = [_named(module, place, wanted)] if wanted else _all_queues(module)
+    if not found:
+        raise InputError(f"{place} holds no queue: write  mlq = MLQ('name')  in it, and @mlq.listener before functions")
+    queues = [queue for queue in found if queue.listeners.names()]
+    if not queues:
+        raise InputError(f"the queue in {place} has no listeners: write  @mlq.listener  before the functions to run")
+    matching = [queue for queue in queues if namespace in (None, queue.namespace)]
+    if not matching:
+        there = ", ".join(repr(queue.namespace) for queue in queues)
+        raise InputError(
+            f"{place} works in namespace {there}, not in {namespace!r}: leave --namespace out, or change one"
+        )
+    return matching
+
+
+def _all_queues(module: ModuleType) -> list[MLQ]:
+    return list({id(value): value for value in vars(module).values() if isinstance(value, MLQ)}.values())
+
+
+def _named(module: ModuleType, place: str, wanted: str) -> MLQ:
+    value: object = module
+    for name in wanted.split("."):
+        value = getattr(value, name, None)
+    if not isinstance(value, MLQ):
+        raise InputError(f"{wanted!r} in {place} is no MLQ object, but {value!r:.80}")
+    return value
+
+
+def _imported(place: str) -> ModuleType:
+    """The module named. Raises InputError with the last line of what went wrong in it."""
+    try:
+        if place.endswith(".py") or "/" in place:
+            return _from_file(Path(place))
+        sys.path.insert(0, str(Path.cwd()))  # a console script's path begins with its own folder
+        return importlib.import_module(place)
+    except MLQError:
+        raise
+    except (Exception, SystemExit) as error:  # the module is user code
+        log.debug("importing %s failed", place, exc_info=True)
+        raise InputError(f"can't import {place}: {_reason(error)}; --log-level debug shows all") from None
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    name = path.stem
+    if name in sys.modules or name in sys.stdlib_module_names:
+        raise InputError(f"{path} has the name of a module that Python itself needs ({name}): rename the file")
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is no Python file")
+    sys.path.insert(0, str(path.resolve().parent))  # as if it were run: it finds its neighbours
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _reason(error: BaseException) -> str:
+    """The error, and the line of the user's code that raised it."""
+    told = " ".join(traceback.format_exception_only(error)[-1].split())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    own = frames[-1] if frames and frames[-1].filename != __file__ else None
+    return f"{told} ({own.filename}, line {own.lineno})" if own else told

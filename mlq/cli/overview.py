@@ -1,0 +1,131 @@
+"""Commands on a whole namespace and its server: count, status, workers, clear, server."""
+
+import time
+
+import click
+
+from mlq import server as embedded
+from mlq.cli import show
+from mlq.cli.base import SERVER, Settings, complain, with_settings
+from mlq.cli.jobs import json_option
+
+
+@click.command
+@with_settings
+def count(settings: Settings) -> None:
+    """Write how many jobs wait or run."""
+    click.echo(settings.queue().job_count())
+
+
+@click.command
+@json_option
+@with_settings
+def status(settings: Settings, *, as_json: bool) -> None:
+    """Show what waits, runs and failed.
+
+    What waits is told by the functions that the jobs name.
+    """
+    mlq = settings.queue()
+    now, workers = mlq.counts(), mlq.workers()
+    stranded = {lane: waiting for lane, waiting in now.lanes.items() if waiting and not show.servable(lane, workers)}
+    if as_json:
+        found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting, "running": now.running,
+                 "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unservable": stranded}  # fmt: skip
+        show.emit_json(found)
+        return
+    lanes = [
+        (f"  {lane}", f"{waiting}{' (no worker)' * (lane in stranded)}")
+        for lane, waiting in now.lanes.items()
+        if waiting
+    ]
+    show.described([
+        ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *sorted(lanes),
+        ("running", now.running), ("dead letters", now.dead), ("workers", len(workers)),
+    ])  # fmt: skip
+
+
+@click.command
+@json_option
+@with_settings
+def workers(settings: Settings, *, as_json: bool) -> None:
+    """List the workers that live."""
+    mlq = settings.queue()
+    found = mlq.workers()
+    if as_json:
+        show.emit_json(found)
+    elif found:
+        heads = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "UP", "FUNCTIONS")
+        show.table(heads, (_worker_row(worker) for worker in found))
+    else:
+        complain(f"no workers in namespace {mlq.namespace!r}")
+
+
+def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
+    began = worker.get("began")
+    return (
+        worker["name"][:8],
+        worker.get("host"),
+        worker.get("pid"),
+        worker.get("pool"),
+        f"{worker.get('running', '?')} of {worker.get('slots', '?')}",
+        show.span(time.time() - float(began)) if began else None,
+        worker.get("functions", "").replace(",", ", "),
+    )
+
+
+@click.command
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_settings
+def clear(settings: Settings, *, yes: bool) -> None:
+    """Remove all of a namespace.
+
+    Jobs, results and stored data go, in this namespace alone.
+    """
+    mlq = settings.queue()
+    if not yes:
+        click.confirm(f"Remove everything of namespace {mlq.namespace!r} at {mlq.server}?", abort=True, err=True)
+    click.echo(f"removed {mlq.clear()} keys of namespace {mlq.namespace!r}")
+
+
+@click.group
+def server() -> None:
+    """Start and stop the embedded server.
+
+    It is used where no other server is named or found, and then starts by itself.
+    """
+
+
+@server.command
+@with_settings
+def start(settings: Settings) -> None:  # noqa: ARG001 - the global options stand after every command
+    """Start it, unless it runs, and write its URL."""
+    click.echo(embedded.ensure_running())
+
+
+@server.command("status")
+@json_option
+@with_settings
+def server_status(settings: Settings, *, as_json: bool) -> None:  # noqa: ARG001 - as above
+    """Show whether it runs; exit code 3 when it does not."""
+    found = embedded.status()
+    if as_json:
+        show.emit_json(None if found is None else {
+            "url": found.url, "pid": found.pid, "version": found.version, "home": str(found.home),
+            "uptime": found.uptime, "used_memory": found.used_memory,
+        })  # fmt: skip
+    elif found:
+        show.described([
+            ("url", found.url), ("version", found.version), ("pid", found.pid), ("home", found.home),
+            ("up", show.span(found.uptime)), ("memory", f"{found.used_memory / 1e6:.1f} MB"),
+        ])  # fmt: skip
+    else:
+        complain("the embedded server does not run")
+    if found is None:
+        click.get_current_context().exit(SERVER)
+
+
+@server.command
+@with_settings
+def stop(settings: Settings) -> None:  # noqa: ARG001 - as above
+    """Stop it; its data stay on disk."""
+    click.echo("stopped" if embedded.stop() else "it did not run")

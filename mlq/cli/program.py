@@ -1,0 +1,31 @@
+"""The command `mlq` as a whole."""
+
+import click
+
+from mlq import __version__
+from mlq.cli import dead, jobs, overview, worker
+from mlq.cli.base import Program, global_options
+
+# MLQ_VERSION is likely to be somebody's own variable, and must not be taken for the flag --version
+version_option = click.version_option(
+    __version__, prog_name="mlq", message="%(prog)s %(version)s", allow_from_autoenv=False
+)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"auto_envvar_prefix": "MLQ", "help_option_names": ["-h", "--help"]},
+    epilog="Every option can be set in the environment: MLQ_NAMESPACE, MLQ_WORKER_CONCURRENCY, ... Exit codes: 0 done, "
+    "1 the job failed, 2 wrong usage, 3 no server, 4 timeout, 130 Ctrl-C.",
+)
+@version_option
+@global_options(environment=True)
+def program() -> None:
+    """Post jobs to a queue, run them, and look after them."""
+
+
+for command in (
+    jobs.post, jobs.wait, jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.delete, dead.dead,
+    overview.count, overview.status, overview.workers, overview.clear, overview.server, worker.worker,
+):  # fmt: skip
+    program.add_command(command)

@@ -1,0 +1,96 @@
+"""How values, jobs and tables look in a terminal, and how scripts get them."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from mlq.http.values import to_json
+from mlq.options import functions_of
+
+CUT = 300  # characters of one value in a description; --json shows all
+MISSING = "-"
+
+
+def emit(value: Any, *, as_json: bool) -> None:
+    """Write one result: bytes as they are, text as it is with a newline, all else (or all, if asked) as JSON."""
+    if isinstance(value, bytes) and not as_json:
+        if sys.stdout.isatty():
+            click.echo(f"mlq: {len(value):,} bytes, not shown on a terminal: redirect them, or use --json", err=True)
+            return
+        sys.stdout.buffer.write(value)
+        sys.stdout.buffer.flush()
+        return
+    click.echo(value if isinstance(value, str) and not as_json else to_json(value))
+
+
+def emit_json(value: Any) -> None:
+    """Write what a script reads."""
+    click.echo(to_json(value, indent=2))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write columns that are as wide as what they hold."""
+    cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def described(pairs: Iterable[tuple[str, object]]) -> None:
+    """Write names and values, one a line, without those that are None."""
+    known = [(name, value) for name, value in pairs if value is not None]
+    width = max(len(name) for name, _ in known)
+    for name, value in known:
+        click.echo(f"{name.ljust(width)}  {value}")
+
+
+def _cell(value: object) -> str:
+    text = MISSING if value is None or value == "" else str(value)
+    return one_line(text)
+
+
+def one_line(text: str, most: int = 60) -> str:
+    """The beginning of a text, with nothing in it that moves the cursor."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def error_line(kind: str, text: str) -> str:
+    """An error as Python's tracebacks end."""
+    return one_line(f"{kind.removeprefix('builtins.')}: {text}", CUT)
+
+
+def brief(value: Any) -> str | None:
+    """A message or result in a description: JSON, cut where it is long."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    text = to_json(value)
+    return text if len(text) <= CUT else f"{text[:CUT]}... ({len(text):,} characters; --json shows all)"
+
+
+def moment(seconds: float | None) -> str | None:
+    """A time of the server's clock in the local zone."""
+    return None if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def span(seconds: float | None) -> str | None:
+    """A duration, to the precision that one reads."""
+    if seconds is None:
+        return None
+    if seconds < 1:
+        return f"{max(0.0, seconds) * 1000:.2g} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def servable(lane: str, workers: Sequence[dict[str, str]]) -> bool:
+    """Whether some worker that lives has all the functions that the lane's jobs name, or any where they name none."""
+    offers = [frozenset(filter(None, worker.get("functions", "").split(","))) for worker in workers]
+    return any(offer and functions_of(lane) <= offer for offer in offers)

@@ -1,0 +1,93 @@
+"""Values of messages and results as JSON text, and JSON text as messages. Pure; the command line uses it too.
+
+JSON has no form for some of what MessagePack carries. It becomes:
+
+    bytes                       {"base64": "..."}
+    numpy arrays and scalars    lists and numbers, as their `tolist` gives them
+    datetime, date, time        ISO 8601
+    timedelta                   seconds
+    Decimal, UUID               their text
+    NaN and the infinities      null, as in JavaScript
+    keys that are no text       their text
+"""
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any, NoReturn
+
+from mlq.errors import InputError, Undecodable
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python to follow."""
+    try:
+        return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    except RecursionError:
+        raise Undecodable("this value is nested too deeply for JSON; read it with mlq.get_job in Python") from None
+
+
+def as_text(value: object) -> str:
+    """A value that is neither bytes nor a container, as people write it: what `str` gives, and ISO 8601 for times."""
+    return value.isoformat() if isinstance(value, (datetime, date, time)) else str(value)
+
+
+def is_array(value: object) -> bool:
+    """Whether it is a numpy array; numpy itself need not be here."""
+    return type(value).__module__ == "numpy" and hasattr(value, "tolist") and getattr(value, "shape", ()) != ()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return _from_numpy(value)
+    return as_text(value)
+
+
+def _from_numpy(value: Any) -> Any:
+    dates = value.dtype.kind in "mM"  # `tolist` makes bare numbers of those that count nanoseconds
+    made = (value.astype(str) if dates else value).tolist()
+    return str(made) if type(made).__module__ == "numpy" else _plain(made)
+
+
+def _key(key: object) -> str:
+    if isinstance(key, bytes):
+        return key.decode("utf-8", "backslashreplace")
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
+    return as_text(key)
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value of strict JSON. Raises ValueError for all else, NaN included, and InputError for absurd nesting."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise InputError("the JSON is nested too deeply") from None
+
+
+def read_message(text: str) -> Any:
+    """A message given as text: what it says where it is JSON, else the text itself."""
+    try:
+        return from_json(text)
+    except InputError:
+        raise
+    except ValueError:
+        return text
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
