@@ -16,7 +16,7 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.options import check_id, check_seconds, check_size
-from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, value_of
+from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
 from mlq.shell.aio import AsyncInbox, AsyncShell
 from mlq.shell.target import from_arguments
 from mlq.states import State
@@ -139,6 +139,10 @@ class AsyncMLQ:
     async def counts(self) -> Counts:
         """Jobs that wait, by lane, that run, and dead letters."""
         return await self._shell.run(job_ops.counts(self._keys))
+
+    async def unserved(self) -> dict[str, int]:
+        """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
+        return unserved(await self.counts(), await self.workers())
 
     async def jobs(self, state: State | None = None) -> AsyncIterator[Listed]:
         """All jobs of the namespace, newest first; asks for them page by page."""

@@ -16,7 +16,7 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.options import check_id, check_seconds, check_size
-from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, value_of
+from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
 from mlq.shell.sync import Shell
 from mlq.shell.target import from_arguments
 from mlq.states import State
@@ -143,6 +143,10 @@ class Client:
     def counts(self) -> Counts:
         """Jobs that wait, by lane, that run, and dead letters."""
         return self._shell.run(job_ops.counts(self._keys))
+
+    def unserved(self) -> dict[str, int]:
+        """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
+        return unserved(self.counts(), self.workers())
 
     def jobs(self, state: State | None = None) -> Iterator[Listed]:
         """All jobs of the namespace, newest first; asks for them page by page."""

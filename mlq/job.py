@@ -29,7 +29,7 @@ def _checked(options: Any) -> dict[str, Any]:
     if (
         not named
         or not isinstance(options.get("callback"), str | None)
-        or not isinstance(options.get("ttl"), float | None)
+        or not isinstance(options.get("ttl"), float | int | None)
     ):
         raise ValueError("options of other types than the client writes")
     return options  # type: ignore[no-any-return]

@@ -137,10 +137,12 @@ def success(value: Any, *, calls_back: bool = False) -> Outcome:
     """The outcome of a listener that returned `value`. Raises Unserializable or TooLarge."""
     pair = isinstance(value, tuple) and len(value) == 2
     short, result = value if pair else (value, value)
-    fields: dict[str, bytes | str] = {"result": check_size("the result", codec.pack(result))}
+    packed = check_size("the result", codec.pack(result, "result"))
+    fields: dict[str, bytes | str] = {"result": packed}
     if pair:
-        fields["short"] = check_size("the short result", codec.pack(short))
-    return Outcome(State.SUCCEEDED, fields, said(short) if calls_back else None)
+        packed = fields["short"] = check_size("the short result", codec.pack(short, "short_result"))
+    fits = len(packed) <= 4 * SAID_LIMIT  # spares turning a large value into text only to see that it does not fit
+    return Outcome(State.SUCCEEDED, fields, said(short) if calls_back and fits else None)
 
 
 def said(short: Any) -> str | None:
@@ -150,7 +152,7 @@ def said(short: Any) -> str | None:
     if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:
         try:
             short = json.dumps(short)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             return None
     if short is None or (isinstance(short, str) and len(short) > SAID_LIMIT):
         return None

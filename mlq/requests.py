@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 from mlq import codec
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
 from mlq.job import pack_body, text
-from mlq.options import DEFAULT_QUEUE, check_callback, check_functions, check_seconds, check_size, lane_of, printable
+from mlq.ops.jobs import Counts
+from mlq.options import (
+    DEFAULT_QUEUE,
+    check_callback,
+    check_functions,
+    check_seconds,
+    check_size,
+    functions_of,
+    lane_of,
+    printable,
+)
 from mlq.states import State
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
@@ -61,6 +71,16 @@ def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield portion
 
 
+def unserved(now: Counts, workers: Iterable[dict[str, str]]) -> dict[str, int]:
+    """The lanes whose waiting jobs no living worker can serve, and how many jobs wait there."""
+    able = [frozenset(filter(None, worker.get("functions", "").split(","))) for worker in workers]
+    return {
+        lane: waiting
+        for lane, waiting in now.lanes.items()
+        if waiting and not any(names and functions_of(lane) <= names for names in able)
+    }
+
+
 def data_key(key: object) -> str:
     """The key to store data under; made up where none is given."""
     if key is None:
@@ -80,10 +100,11 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
         raise JobCancelled(f"job {job_id} was cancelled")
     message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
     remote = text(fields.get("traceback")) or ""
-    error = _rebuilt(kind, fields.get("error_args"), message) if original else None
+    reason = text(fields.get("reason")) or ""
+    error = _rebuilt(kind, fields.get("error_args"), message) if original and reason == "error" else None
     if error is None:
         told = f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}"
-        error = JobFailed(told, kind, remote, text(fields.get("reason")) or "")
+        error = JobFailed(told, kind, remote, reason)
     if remote:
         error.__cause__ = RemoteTraceback(remote)
     raise error

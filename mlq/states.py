@@ -77,7 +77,7 @@ def after(state: State, event: Event) -> State | None:
 
 def as_markdown() -> str:
     """`docs/states.md`: both tables and the diagram."""
-    lines = ["# States of a job", "", "Generated from `mlq/states.py` by `python -m mlq.states`.", ""]
+    lines = ["# States of a job", "", "Generated from the table in `mlq/states.py`; a test compares the two.", ""]
     lines += ["| state | meaning |", "|---|---|"]
     lines += [f"| {state} | {MEANING[state]} |" for state in State]
     lines += ["", "```mermaid", "stateDiagram-v2"]
@@ -85,7 +85,3 @@ def as_markdown() -> str:
     lines += ["```", "", "| from | event | to |", "|---|---|---|"]
     lines += [f"| {old} | {event} | {new} |" for (old, event), new in TRANSITIONS.items()]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(as_markdown(), end="")  # noqa: T201 - this module is also the generator of its page

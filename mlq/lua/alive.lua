@@ -17,4 +17,5 @@ redis.call('HSET', worker, 'seen', now, unpack(ARGV, 4))
 redis.call('EXPIRE', worker, 60)
 redis.call('ZADD', workers, now + tonumber(ARGV[2]), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
+redis.call('EXPIRE', workers, 60)
 return {'ok'}

@@ -5,7 +5,7 @@
 --       · then every lane zset that the worker can serve
 -- ARGV  number of the call · version of `lanes` that the worker knows · token · worker · lease in seconds · count
 --       · then the name of every lane, in the order of KEYS
--- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lane, ...} when the worker's list is out of date
+-- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lanes} when the worker's list is out of date
 --- include clock
 --- include wake
 local version, lanes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -26,10 +26,7 @@ if last and string.match(last, '^%d+') == number then
 end
 local current = redis.call('GET', version) or '0'
 if current ~= known then
-  local reply = redis.call('SMEMBERS', lanes)
-  table.insert(reply, 1, current)
-  table.insert(reply, 1, 'lanes')
-  return reply
+  return {'lanes', current, redis.call('SMEMBERS', lanes)}
 end
 
 local heads = {}

@@ -27,7 +27,7 @@ def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, co
 
     def parse(reply: list[Any]) -> list[Claimed] | Lanes:
         if reply[0] == b"lanes":
-            return Lanes(reply[1].decode(), tuple(name.decode() for name in reply[2:]))
+            return Lanes(reply[1].decode(), tuple(name.decode() for name in reply[2]))
         started = float(reply[1])
         return [
             Claimed(reply[i].decode(), int(reply[i + 1]), token, worker, started, reply[i + 2])

@@ -24,6 +24,7 @@ from mlq.ops import Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
 from mlq.shell.callers import Callers
+from mlq.shell.room import Room
 from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Shell:
         self._lock = threading.Lock()
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
-        self._room = threading.Semaphore(self._most)
+        self._room = Room(self._most)
         self._answered = False
 
     @property

@@ -31,7 +31,8 @@ class Target:
 
     def __str__(self) -> str:
         """The address without its password."""
-        shown = re.sub(r"(://[^:@/]*):[^@]*@", r"\1:***@", self.url)
+        shown = re.sub(r"(://[^:@/]*):[^/]*@", r"\1:***@", self.url)
+        shown = re.sub(r"([?&]password=)[^&]*", r"\1***", shown)
         return f"{shown} (from {self.origin})"
 
 

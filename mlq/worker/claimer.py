@@ -75,7 +75,9 @@ class Claimer(Service):
         desk = self._desk
         mine = desk.keys.inbox + desk.name
         wakes = self._wake_lists() if desk.slots.free() else []
+        desk.deaf = not wakes
         item = desk.shell.pop([mine, *wakes], LISTEN)
+        desk.deaf = False
         self.turned = time.monotonic()
         if item is not None and item[0] == mine:
             desk.inbox.hear(item[1].decode("utf-8", "replace"))

@@ -1,14 +1,17 @@
 """What the duties of one worker share: who it is, its shell, listeners, slots, and the attempts that it holds."""
 
+import contextlib
 import itertools
 import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable
 
+from mlq.errors import ServerError
 from mlq.job import Claimed
 from mlq.keys import Keys
 from mlq.listeners import Listeners
+from mlq.ops import data as data_ops
 from mlq.ops.work import Lanes
 from mlq.shell.sync import Shell
 from mlq.worker.attempt import Attempt, Stage
@@ -44,6 +47,7 @@ class Desk:
         self.numbers = itertools.count(1)
         self.lanes = Lanes("", ())
         self.existing: tuple[str, ...] = ()
+        self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self._held: dict[str, Attempt] = {}
         self._lock = threading.Lock()
@@ -104,6 +108,13 @@ class Desk:
         with self._lock:
             holds, attempt.holds_slot = attempt.holds_slot, False
         return holds
+
+    def wake_if_deaf(self) -> None:
+        """A slot may have become free: have a claimer that listens to its inbox alone look again."""
+        if self.deaf and self.slots.free():
+            self.deaf = False
+            with contextlib.suppress(ServerError):  # its sleep ends by itself, too
+                self.shell.run_many(data_ops.wake_up(self.keys, self.name))
 
     def take_back(self, attempt: Attempt) -> None:
         """Give an attempt its slot again, as soon as one is free; not when it is no longer ours."""

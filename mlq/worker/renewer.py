@@ -56,6 +56,7 @@ class Renewer(Service):
                 attempt = self._desk.find(lease)
                 if attempt is not None and self._desk.lose(attempt) is Stage.BEGUN:
                     self._abandoned(attempt)
+        self._desk.wake_if_deaf()
 
     def _look_round(self) -> None:
         desk = self._desk

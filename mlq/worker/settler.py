@@ -81,6 +81,7 @@ class Settler(Service):
                 log.warning(
                     "job %s: the lease was lost, the outcome is refused (%s)", attempt.claimed.id, outcome.state
                 )
+        desk.wake_if_deaf()
         if any(attempt.record and "callback" in attempt.record.options for attempt, _ in batch):
             self._called_back()
         return True
