@@ -17,7 +17,6 @@ from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.options import check_id, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
-from mlq.shell.aio import AsyncInbox, AsyncShell
 from mlq.shell.target import from_arguments
 from mlq.states import State
 
@@ -36,6 +35,8 @@ class AsyncMLQ:
     ) -> None:
         """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
         self._keys = Keys(namespace)
+        from mlq.shell.aio import AsyncInbox, AsyncShell  # redis-py takes 100 ms to import: `import mlq` does not wait
+
         self._shell = AsyncShell(from_arguments(url, redis_host, redis_port, redis_db))
         self._inbox = AsyncInbox(self._shell, self._keys.inbox)
 

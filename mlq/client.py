@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-import redis
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from mlq import codec
 from mlq.errors import WaitTimeout
@@ -17,9 +16,11 @@ from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.options import check_id, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
-from mlq.shell.sync import Shell
 from mlq.shell.target import from_arguments
 from mlq.states import State
+
+if TYPE_CHECKING:
+    import redis
 
 
 class Client:
@@ -36,7 +37,19 @@ class Client:
     ) -> None:
         """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
         self._keys = Keys(namespace)
+        from mlq.shell.sync import Shell  # redis-py takes 100 ms to import: `import mlq` does not wait for it
+
         self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db))
+
+    def __enter__(self) -> Self:
+        """Itself; nothing is contacted yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the connections."""
+        self.close()
 
     @property
     def namespace(self) -> str:
@@ -51,6 +64,8 @@ class Client:
     @property
     def _redis(self) -> "redis.Redis":
         """The redis-py client; programs written for the first MLQ reach for it."""
+        import redis
+
         return redis.Redis(connection_pool=self._shell.pool)
 
     def post(

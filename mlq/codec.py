@@ -168,8 +168,8 @@ def _read_array(payload: bytes) -> Any:
 
 
 def _build(dtype: Any, shape: tuple[int, ...], data: bytes | memoryview, order: str = "C") -> Any:
-    """An array with a copy of `data`, which must be exactly as long as dtype and shape say."""
-    if math.prod(shape) * dtype.itemsize != len(data):
+    """An array with a copy of `data`, which must be as long as dtype and shape say; 10**18 items of no bytes are a trap."""
+    if not dtype.itemsize or math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{len(data)} bytes for an array of shape {shape} and dtype {dtype}")
     return _numpy().ndarray(shape, dtype, bytearray(data), order=order)
 
@@ -179,7 +179,7 @@ def _read_header(header: bytes) -> tuple[Any, str, tuple[int, ...]]:
     """The description of the dtype, C or F, and the shape."""
     fields = ast.literal_eval(header.decode())
     descr, shape = fields["descr"], fields["shape"]
-    if not _is_plain(descr) or min(shape, default=0) < 0:  # a shape of -1 kills numpy, too, if the items have no bytes
+    if not _is_plain(descr) or min(shape, default=0) < 0:
         raise ValueError(f"no array has the shape {shape} and the dtype {descr}")
     return descr, "F" if fields["fortran_order"] else "C", shape
 
@@ -187,11 +187,12 @@ def _read_header(header: bytes) -> tuple[Any, str, tuple[int, ...]]:
 @functools.lru_cache(maxsize=64)
 def _descr(dtype: Any) -> str:
     """A dtype as a .npy file describes it; raises TypeError, ValueError for one that would not come back the same."""
-    npy = _numpy().lib.format
-    # The comparison is for dtypes that numpy doesn't own: a bfloat16 would come back as two raw bytes.
-    if dtype.hasobject or not _is_plain(descr := npy.dtype_to_descr(dtype)) or npy.descr_to_dtype(descr) != dtype:
-        raise TypeError(f"its dtype has no portable form; send .astype() of a plain one, or .tolist(): {dtype}")
-    return repr(descr)
+    if not dtype.hasobject and dtype.itemsize:
+        npy = _numpy().lib.format
+        descr = npy.dtype_to_descr(dtype)
+        if _is_plain(descr) and npy.descr_to_dtype(descr) == dtype:  # a bfloat16 would come back as two raw bytes
+            return repr(descr)
+    raise TypeError(f"its dtype has no portable form; send .astype() of a plain one, or .tolist(): {dtype}")
 
 
 def _is_plain(descr: object) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mlq import codec
-from mlq.errors import Undecodable
+from mlq.errors import InputError, Undecodable
+from mlq.options import check_callback, check_functions, check_seconds
 from mlq.states import FINISHED, State
 
 
@@ -24,14 +25,12 @@ def pack_body(message: bytes, options: dict[str, Any]) -> bytes:
 
 def _checked(options: Any) -> dict[str, Any]:
     """Options as the client writes them; whoever writes to Redis by hand may have put anything there."""
-    functions = options.get("functions")
-    named = functions is None or (isinstance(functions, list) and all(isinstance(name, str) for name in functions))
-    if (
-        not named
-        or not isinstance(options.get("callback"), str | None)
-        or not isinstance(options.get("ttl"), float | int | None)
-    ):
-        raise ValueError("options of other types than the client writes")
+    try:
+        check_functions(options.get("functions"))
+        check_callback(options.get("callback"))
+        check_seconds("ttl", options.get("ttl"))
+    except InputError as error:
+        raise ValueError(str(error)) from None
     return options  # type: ignore[no-any-return]
 
 
@@ -146,7 +145,9 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "processing_started": number(now.get("started")),
         "processing_finished": number(now.get("finished")),
         "progress": progress_of(state, now.get("progress")),
-        "short_result": _decoded(now.get("short")),
+        "short_result": _decoded(
+            now.get("short", now.get("result"))
+        ),  # kept apart only where a listener told them apart
         "result": text(now.get("error")) if failed else _decoded(now.get("result")),
         "callback": posted.options.get("callback"),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),

@@ -83,7 +83,8 @@ def span(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.2g} ms"
+        milliseconds = max(0.0, seconds) * 1000
+        return f"{milliseconds:.{1 if milliseconds < 10 else 0}f} ms"
     if seconds < 120:
         return f"{seconds:.3g} s"
     minutes = int(seconds // 60)

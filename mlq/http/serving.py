@@ -47,6 +47,7 @@ class Serving:
         self._grace = GRACE
         self._wake_up: Callable[[], None] = lambda: None
         self._ready = threading.Event()
+        self._stop_once = threading.Lock()
         self._thread = threading.Thread(target=self._main, name="mlq-http", daemon=True)
 
     def start(self) -> None:
@@ -57,9 +58,11 @@ class Serving:
 
     def stop(self, grace: float) -> None:
         """Take no more requests, let those under way end within `grace` seconds. Returns when all is done."""
-        self._grace = grace
-        self._wake_up()
-        self._thread.join()
+        with self._stop_once:
+            if not self.stopped.is_set():
+                self._grace = grace
+                self._wake_up()
+                self._thread.join()
 
     def _main(self) -> None:
         """The loop's thread, from beginning to end."""
@@ -68,9 +71,9 @@ class Serving:
             self._serve()
             self.broken = False
         finally:
-            self._ready.set()
-            self.stopped.set()
             gevent.get_hub().destroy(destroy_loop=True)
+            self._ready.set()
+            self.stopped.set()  # last: the interpreter may end now, and must not find the loop half destroyed
 
     def _serve(self) -> None:
         self._threads = ThreadPool(THREADS)
@@ -92,6 +95,8 @@ class Serving:
         server.stop(FLUSH)
         if not self._under_way:
             self._threads.kill()
+        self._wake_up = lambda: None
+        watcher.close()
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """One request, in a greenlet of the loop."""

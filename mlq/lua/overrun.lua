@@ -16,7 +16,7 @@ local page = redis.call('ZSCAN', leases, ARGV[3], 'COUNT', 200)
 local reply = {page[1]}
 for i = 1, #page[2], 2 do
   local lease = page[2][i]
-  local id = string.match(lease, '^[^:]+')
+  local id = string.match(lease, '^[^:]*')
   local run = redis.call('HMGET', jobs .. id, 'started', 'attempts')
   local lane = lane_of(posts, id)
   if run[1] and lane and now - run[1] > limit then

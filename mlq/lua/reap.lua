@@ -29,7 +29,7 @@ end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
 for _, lease in ipairs(lapsed) do
-  local id = string.match(lease, '^[^:]+')
+  local id = string.match(lease, '^[^:]*')
   local lane = lane_of(posts, id)
   if lane then
     local losses = redis.call('HINCRBY', jobs .. id, 'losses', 1)

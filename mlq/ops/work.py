@@ -55,7 +55,7 @@ def settle(keys: Keys, outcomes: Sequence[tuple[Claimed, Outcome, Record | None]
     for claimed, result, record in outcomes:
         options = record.options if record else {}
         flat = [part for pair in result.fields.items() for part in pair]
-        args += (claimed.id, claimed.token, str(result.state), options.get("ttl", ""), options.get("callback", ""),
+        args += (claimed.id, claimed.token, str(result.state), options.get("ttl") or "", options.get("callback") or "",
                  result.said or "", 0 if result.said is None else 1, len(flat), *flat)  # fmt: skip
 
     def parse(reply: list[bytes]) -> list[bool]:

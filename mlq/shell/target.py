@@ -47,7 +47,7 @@ def from_arguments(url: str | None, host: str | None, port: int | str | None, db
     if host is None and port is None and db in (0, "0"):
         return None
     try:
-        number, base = int(port or 6379), int(db)
+        number, base = int(6379 if port is None else port), int(db)
     except ValueError:
         raise InputError(f"redis_port and redis_db must be numbers, not {port!r} and {db!r}") from None
     if not 0 < number < 65536 or base < 0:

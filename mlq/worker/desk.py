@@ -3,8 +3,10 @@
 import contextlib
 import itertools
 import logging
+import os
+import secrets
+import socket
 import threading
-import uuid
 from collections.abc import Callable, Iterable
 
 from mlq.errors import ServerError
@@ -35,8 +37,8 @@ class Desk:
     """Shared by the duties; each attribute is safe to use from any of their threads."""
 
     def __init__(self, keys: Keys, shell: Shell, listeners: Listeners, slots: int) -> None:
-        """A new worker: its name is new each time, so that no lease of an earlier one is mistaken for its own."""
-        self.name = str(uuid.uuid4())
+        """A new worker. Its name tells where it runs, and is new each time: no lease of an earlier one is its own."""
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
         self.keys = keys
         self.shell = shell
         self.listeners = listeners

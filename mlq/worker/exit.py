@@ -86,6 +86,8 @@ class _Keeper:
             self._stop_all()
         while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
             working[0].stopped.wait(1.0)
+            if any(kept.broken and kept.stopped.is_set() for kept, _ in self._kept):
+                break
         if any(kept.broken for kept, _ in self._kept):
             logging.shutdown()
             os._exit(BROKEN)

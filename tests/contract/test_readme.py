@@ -1,0 +1,75 @@
+"""Every program and command of the README is run, in order, and its output compared with what the README shows."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mlq import MLQ
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(python|console)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def steps(text):
+    """The commands of a console block, each with the output that is shown."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
+
+
+def matches(shown, output):
+    """Whether output is as shown, where three dots stand for anything."""
+    pattern = re.sub(r"([\[\]?*])", r"[\1]", shown.strip()).replace("...", "*")
+    return fnmatchcase(output.strip(), pattern)
+
+
+def environment(server_url, folder):
+    """That of a newcomer who has installed MLQ."""
+    scripts = sysconfig.get_path("scripts")
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(("MLQ_", "PYTEST"))}
+    path = os.pathsep.join([scripts, str(Path(sys.executable).parent), keep["PATH"]])
+    return keep | {"PATH": path, "MLQ_URL": server_url, "MLQ_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+
+
+def test_readme(server_url, tmp_path):
+    """From the first block to the last, as one session."""
+    env = environment(server_url, tmp_path)
+    session: list[str] = []
+    workers = []
+    try:
+        for kind, name, text in BLOCK.findall((ROOT / "README.md").read_text("utf-8")):
+            if kind == "python":
+                (tmp_path / name).write_text(text)
+            elif name == "worker":
+                ((command, _),) = steps(text)
+                workers.append(subprocess.Popen(["bash", "-c", f"exec {command}"], cwd=tmp_path, env=env))
+            else:
+                for command, shown in steps(text):
+                    if command.startswith("export "):
+                        session.append(command)
+                        continue
+                    script = "\n".join([*session, command])
+                    ran = subprocess.run(
+                        ["bash", "-c", script],
+                        cwd=tmp_path,
+                        env=env,
+                        text=True,
+                        capture_output=True,
+                        timeout=60,
+                        check=False,
+                    )
+                    said = ran.stderr + ran.stdout
+                    assert matches(shown, said), f"$ {command}\nshown:\n{shown}\ngot:\n{said}"
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        codes = [worker.wait(timeout=40) for worker in workers]
+        for namespace in ("example_app", "old_app"):
+            with MLQ(namespace, url=server_url) as mlq:
+                mlq.clear()
+    assert codes == [0] * len(workers)
