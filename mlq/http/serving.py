@@ -54,7 +54,6 @@ class Serving:
         """Begin to answer."""
         self._thread.start()
         self._ready.wait()
-        log.info("serving at %s", self.url)
 
     def stop(self, grace: float) -> None:
         """Take no more requests, let those under way end within `grace` seconds. Returns when all is done."""
@@ -121,6 +120,7 @@ def serve(app: WSGIApplication, address: str, port: int) -> Serving:
     serving = Serving(app, address, port)
     serving.start()
     way_out.keep(serving, GRACE)
+    log.info("serving at %s", serving.url)
     return serving
 
 

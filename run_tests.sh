@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Sets up .venv, then passes everything: lint, types, tests. Arguments go to pytest: ./run_tests.sh tests/unit -k codec
+# Needs Python 3.11 or newer (PYTHON names another one) and, the first time, a package index.
+
+# Sourced, or run by another shell: run as a child of this one, so that no failure ends the shell of whoever sourced it.
+# shellcheck disable=SC2128 # zsh and sh know no such array
+if [ "${BASH_SOURCE-}" != "$0" ]; then
+    bash "${BASH_SOURCE:-$0}" "$@"
+    return
+fi
+
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/environment.sh"
+
+"$python" -m ruff check
+"$python" -m ruff format --check
+"$python" -m mypy
+"$python" -m pytest --numprocesses=auto --maxprocesses=4 "$@" # no more than four: some tests race a clock

@@ -1,0 +1,298 @@
+"""The command `mlq`, command by command, in this process."""
+
+import base64
+import json
+import threading
+import time
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mlq import MLQ, State
+from mlq.cli.program import program
+
+NOWHERE = "redis://127.0.0.1:1"
+
+
+@pytest.fixture
+def run(server_url, namespace):
+    """Runs one command line in the test's namespace."""
+
+    def call(*words: str, env: dict[str, str] | None = None, stdin: str | bytes | None = None) -> Result:
+        environment = {"MLQ_URL": server_url, "MLQ_NAMESPACE": namespace, **(env or {})}
+        result = CliRunner(env=environment).invoke(program, list(words), input=stdin, prog_name="mlq")
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return call
+
+
+@pytest.fixture
+def worker(mlq):
+    """A worker with a listener for each kind of outcome."""
+
+    def double(value):
+        return value * 2
+
+    def fail(value):
+        raise ValueError(f"bad\n{value}")
+
+    def raw(value):
+        return b"\x00\xff"
+
+    def short(value):
+        return "brief", {"long": value}
+
+    for function in (double, fail, raw, short):
+        mlq.listener(function)
+    mlq.create_listener()
+    wait_until(mlq.workers)
+    return mlq
+
+
+def wait_until(condition):
+    """Ask again until it is true; a worker says that it lives when it has begun."""
+    give_up = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def one_line(result: Result, code: int) -> str:
+    assert result.exit_code == code, result.output
+    assert result.stderr.startswith("mlq: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def failed_job(mlq: MLQ) -> str:
+    job_id = mlq.post(1, functions=["fail"])
+    with pytest.raises(ValueError, match="bad"):
+        mlq.wait(job_id, 10)
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("given", "posted"),
+    [
+        ('{"arg1":6,"arg2":3}', {"arg1": 6, "arg2": 3}),
+        ("12", 12),
+        ('"12"', "12"),
+        ("some words", "some words"),
+        ("NaN", "NaN"),
+        ("null", None),
+        ("{broken", "{broken"),
+    ],
+)
+def test_post_reads_json_where_it_is_json(run, mlq, given, posted):
+    result = run("post", given)
+    assert result.exit_code == 0
+    assert mlq.get_job(result.stdout.strip())["msg"] == posted
+
+
+@pytest.mark.parametrize(("given", "posted"), [("a line\n", "a line"), ("[1]\n", [1]), (b"\xff\x00\n", b"\xff\x00\n")])
+def test_post_reads_stdin(run, mlq, given, posted):
+    assert mlq.get_job(run("post", "-", stdin=given).stdout.strip())["msg"] == posted
+
+
+def test_post_passes_its_options_on(run, mlq):
+    result = run("post", "1", "--callback", "http://localhost/x", "--functions", "a, b", "--functions", "c", "--json")
+    job = mlq.get_job(json.loads(result.stdout)["id"])
+    assert (job["callback"], job["functions"]) == ("http://localhost/x", ["a", "b", "c"])
+
+
+def test_post_waits_for_results_of_every_kind(run, worker):
+    assert run("post", "4", "--functions", "double", "--wait").stdout == "8\n"
+    assert run("post", "ab", "--functions", "double", "--wait").stdout == "abab\n"
+    assert run("post", "[1]", "--functions", "double", "--wait", "--timeout", "20").stdout == "[1, 1]\n"
+    assert run("post", "1", "--functions", "raw", "--wait").stdout_bytes == b"\x00\xff"
+    shown = json.loads(run("post", "1", "--functions", "raw", "--wait", "--json").stdout)
+    assert base64.b64decode(shown["base64"]) == b"\x00\xff"
+
+
+def test_a_job_that_fails_is_exit_code_1(run, worker):
+    assert "ValueError: bad 1" in one_line(run("post", "1", "--functions", "fail", "--wait"), 1)
+
+
+def test_an_error_of_mlq_that_a_listener_raised_is_the_jobs_failure(run, mlq):
+    def confused(value):
+        raise ConnectionError("as if the server were away")
+
+    mlq.create_listener(confused)
+    assert "failed: ConnectionError" in one_line(run("post", "1", "--wait"), 1)
+
+
+def test_a_wait_that_takes_too_long_is_exit_code_4(run, mlq):
+    job_id = mlq.post(1)
+    assert f"job {job_id} did not end within 0.1 s" in one_line(run("wait", job_id, "--timeout", "0.1"), 4)
+
+
+def test_wait_tells_that_no_worker_can_run_the_job(run, mlq, monkeypatch):
+    monkeypatch.setattr("mlq.cli.jobs.PATIENCE", 0.1)
+    result = run("post", "1", "--functions", "train", "--wait", "--timeout", "0.3")
+    assert result.exit_code == 4
+    assert "no live worker has train" in result.stderr.splitlines()[0]
+
+
+def test_wait_for_a_cancelled_job_is_exit_code_1(run, mlq):
+    job_id = mlq.post(1)
+    assert run("cancel", job_id).stdout == f"cancelled {job_id}\n"
+    assert "was cancelled" in one_line(run("wait", job_id), 1)
+
+
+def test_job_shows_everything(run, worker):
+    job_id = worker.post({"a": b"x"}, functions=["short"])
+    worker.wait(job_id, 10)
+    shown = run("job", job_id).stdout
+    assert "succeeded" in shown
+    assert '{"long": {"a": {"base64": "eA=="}}}' in shown
+    told = json.loads(run("job", job_id, "--json").stdout)
+    assert (told["short_result"], told["state"], told["servable"]) == ("brief", "succeeded", None)
+
+
+def test_job_shows_a_traceback(run, worker):
+    assert "Traceback (most recent call last)" in run("job", failed_job(worker)).stdout
+
+
+def test_a_job_that_no_worker_can_serve_is_shown_as_such(run, worker):
+    stranded = worker.post(1, functions=["double", "elsewhere"])
+    assert "queued (no live worker has double, elsewhere)" in run("job", stranded).stdout
+    assert "queued (no worker)" in run("jobs").stdout
+    assert [job["servable"] for job in json.loads(run("jobs", "--json").stdout)] == [False]
+    assert json.loads(run("status", "--json").stdout)["unservable"] == {"default:double,elsewhere": 1}
+
+
+def test_jobs_are_listed_newest_first(run, mlq):
+    ids = mlq.post_many(range(5))
+    mlq.cancel(ids[2])
+    lines = run("jobs", "--limit", "3").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["ID", *reversed(ids[2:])]
+    assert [job["id"] for job in json.loads(run("jobs", "--state", "cancelled", "--json").stdout)] == [ids[2]]
+    assert "no running jobs" in run("jobs", "--state", "running").stderr
+
+
+def test_dead_letters_are_listed_requeued_and_discarded(run, worker):
+    first, second = failed_job(worker), failed_job(worker)
+    assert [line.split()[0] for line in run("dead", "list").stdout.splitlines()] == ["ID", second, first]
+    assert [letter["id"] for letter in json.loads(run("dead", "list", "--json").stdout)] == [second, first]
+    worker.shutdown(0)
+    result = run("dead", "requeue", first, "999")
+    assert (result.exit_code, result.stdout) == (1, f"requeued {first}\n")
+    assert worker.get_state(first) is State.QUEUED
+    assert run("dead", "discard", "--all").stdout.startswith("discarded 1 ")
+    assert run("dead", "requeue", "--all").stdout.startswith("requeued 0 ")
+    assert run("dead", "list", "--json").stdout.strip() == "[]"
+
+
+def test_cancel_and_delete(run, mlq):
+    first, second = mlq.post(1), mlq.post(2)
+    assert run("cancel", first, second).exit_code == 0
+    assert "cancelled" in one_line(run("cancel", first), 1)
+    assert run("delete", first, second).stdout == f"deleted {first}\ndeleted {second}\n"
+    assert "no job" in one_line(run("job", first), 1)
+
+
+def test_count_status_and_workers(run, worker):
+    worker.post(1, functions=["elsewhere"])
+    assert run("count").stdout == "1\n"
+    assert "default:elsewhere  1 (no worker)" in run("status").stdout
+    found = json.loads(run("workers", "--json").stdout)
+    assert [one["functions"] for one in found] == ["double,fail,raw,short"]
+    assert "double, fail, raw, short" in run("workers").stdout
+
+
+def test_clear_asks_and_leaves_other_namespaces_alone(run, mlq, server_url, namespace):
+    neighbour = MLQ(f"{namespace}_b", url=server_url)
+    kept, _ = neighbour.post(1), mlq.post(2)
+    assert run("clear", stdin="").exit_code == 1
+    assert run("clear", stdin="n\n").exit_code == 1
+    assert mlq.job_count() == 1
+    assert run("clear", "--yes").exit_code == 0
+    assert mlq.job_count() == 0
+    assert neighbour.get_job(kept)["msg"] == 1
+    neighbour.clear()
+    neighbour._redis.delete(f"{{{namespace}_b}}:counter")
+    neighbour.close()
+
+
+def test_global_options_stand_anywhere_and_win_over_the_environment(run, mlq, server_url, namespace):
+    job_id = mlq.post("here")
+    elsewhere = {"MLQ_NAMESPACE": "elsewhere", "MLQ_URL": NOWHERE}
+    for words in (
+        ("--url", server_url, "--namespace", namespace, "job", job_id),
+        ("job", job_id, "--url", server_url, "--namespace", namespace),
+        ("--namespace", "elsewhere", "--url", server_url, "job", "--namespace", namespace, job_id),
+    ):
+        assert "here" in run(*words, env=elsewhere).stdout
+
+
+def test_options_are_read_from_the_environment(run, mlq):
+    job_id = run("post", "1", env={"MLQ_POST_CALLBACK": "http://localhost/e", "MLQ_VERSION": "2.0"}).stdout.strip()
+    assert mlq.get_job(job_id)["callback"] == "http://localhost/e"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("post",),
+        ("post", "1", "--bogus"),
+        ("post", "1", "--callback", "nowhere"),
+        ("post", "1", "--functions", ","),
+        ("post", "1", "--timeout", "3"),
+        ("post", "123456789012345678901234567890"),
+        ("post", "[" * 100_000),
+        ("job", "abc"),
+        ("jobs", "--state", "bogus"),
+        ("jobs", "--limit", "0"),
+        ("dead", "requeue"),
+        ("dead", "discard", "1", "--all"),
+        ("nonsense",),
+        ("--namespace", "{x}", "count"),
+        ("--url", "http://localhost", "count"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_in_one_line(run, mlq, words):
+    one_line(run(*words), 2)
+    assert mlq.job_count() == 0
+
+
+@pytest.mark.parametrize("words", [("post", "1"), ("jobs",), ("clear", "--yes"), ("wait", "1")])
+def test_a_server_that_is_not_there_is_exit_code_3(run, words):
+    assert NOWHERE in one_line(run(*words, "--url", NOWHERE), 3)
+
+
+def test_the_embedded_server(run):
+    assert "does not run" in one_line(run("server", "status"), 3)
+    url = run("server", "start").stdout.strip()
+    try:
+        assert json.loads(run("server", "status", "--json").stdout)["url"] == url
+        assert url in run("server", "status").stdout
+    finally:
+        assert run("server", "stop").stdout == "stopped\n"
+    assert run("server", "stop").stdout == "it did not run\n"
+
+
+def test_ctrl_c_is_exit_code_130(run, mlq, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlq.client.Client.wait", interrupted)
+    result = run("wait", "1")
+    assert (result.exit_code, result.output.strip()) == (130, "")
+
+
+def test_no_command_shows_the_help(run):
+    assert "Post jobs to a queue" in run().stderr
+
+
+def test_a_wait_ends_when_the_job_does(run, worker):
+    go = threading.Event()
+
+    def patient(value):
+        go.wait(20)
+        return "late"
+
+    worker.create_listener(patient)
+    job_id = worker.post(1, functions=["patient"])
+    threading.Timer(0.2, go.set).start()
+    assert run("wait", job_id).stdout == "late\n"

@@ -1,0 +1,333 @@
+"""What posters do, through `MLQ`, `AsyncMLQ` and handles."""
+
+import asyncio
+import datetime as dt
+import decimal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlq import MLQ, AsyncMLQ, JobCancelled, JobFailed, TooLarge, UnknownJob, Unserializable, WaitTimeout, WrongState
+
+OLD_KEYS = {
+    "id", "timestamp", "worker", "processing_started", "processing_finished", "progress", "short_result", "result",
+    "callback", "retries", "functions", "msg",
+}  # fmt: skip
+
+
+def test_ids_are_digits_that_rise_and_clear_keeps_counting(mlq: MLQ) -> None:
+    """One, many at once, and after all was removed."""
+    assert [mlq.post(0), *mlq.post_many(range(3)), mlq.post(4)] == ["1", "2", "3", "4", "5"]
+    assert mlq.clear() > 0
+    assert mlq.job_count() == 0
+    assert mlq.post(1) == "6"
+
+
+def test_post_many_keeps_the_order(mlq: MLQ) -> None:
+    """Over more than one round trip, and the worker runs them so."""
+    ids = mlq.post_many(range(1203))
+    assert ids == [str(i) for i in range(1, 1204)]
+    assert mlq.job_count() == 1203
+    assert mlq.position(ids[1100]) == 1100
+    seen: list[int] = []
+    mlq.create_listener(seen.append)
+    mlq.wait(ids[-1], 20)
+    assert seen == list(range(1203))
+    assert mlq.post_many([]) == []
+
+
+def test_get_job_tells_a_jobs_life(mlq: MLQ) -> None:
+    """The old keys, by state."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(message: Any) -> tuple[str, int]:
+        begun.set()
+        go_on.wait(10)
+        return "short", 7
+
+    before = time.time()
+    job_id = mlq.post({"m": [1, None]}, functions=["work"])
+    waiting = mlq.get_job(job_id)
+    assert set(waiting) >= OLD_KEYS
+    assert waiting["msg"] == {"m": [1, None]}
+    assert waiting["functions"] == ["work"]
+    assert before - 1 <= waiting["timestamp"] <= time.time() + 1
+    unset = ("worker", "processing_started", "processing_finished", "progress", "short_result", "result", "callback")
+    assert [waiting[key] for key in unset] == [None] * 7
+    assert (mlq.get_progress(job_id), mlq.get_result(job_id)) == ("[queued; not started]", None)
+    mlq.create_listener(work)
+    assert begun.wait(5)
+    running = mlq.get_job(job_id)
+    assert (running["progress"], mlq.get_progress(job_id)) == (0, "[started]")
+    assert running["worker"]
+    assert running["processing_started"] >= running["timestamp"]
+    assert mlq.job_count() == 1
+    go_on.set()
+    assert mlq.wait(job_id, 5) == 7
+    ended = mlq.get_job(job_id)
+    assert (ended["progress"], ended["short_result"], ended["result"], ended["retries"]) == (100, "short", 7, 0)
+    assert ended["processing_finished"] >= ended["processing_started"]
+    assert mlq.get_progress(job_id) == "[completed]"
+    assert mlq.job_count() == 0
+
+
+VALUES = [
+    None, True, 0, -(2**63), 2**64 - 1, 0.5, "text \U0001f600", b"\x00\xff", [1, [2, {"a": None}]], {"k": {"n": []}},
+    {1: 2},
+    dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC), decimal.Decimal("1.10"), uuid.UUID(int=5),
+]  # fmt: skip
+
+
+def test_messages_arrive_as_they_were_posted(mlq: MLQ) -> None:
+    """And come back as they were returned, byte by byte."""
+    mlq.create_listener(lambda message: message)
+    ids = mlq.post_many(VALUES)
+    assert [mlq.wait(i, 5) for i in ids] == VALUES
+    assert [mlq.get_job(i)["msg"] for i in ids] == VALUES
+    array = np.arange(6, dtype="<f4").reshape(2, 3)
+    back = mlq.submit(array).result(5)
+    assert back.dtype == array.dtype
+    assert back.tobytes() == array.tobytes()
+    blob = bytes(range(256)) * 20_000
+    assert mlq.submit(blob).result(10) == blob
+
+
+@pytest.mark.parametrize("message", [object(), {1, 2}, 2**64, {"a": [print]}, "\ud800"], ids=range(5))
+def test_what_can_not_be_serialised_is_refused(mlq: MLQ, raw: Any, namespace: str, message: Any) -> None:
+    """Before anything is written, alone and among others."""
+    with pytest.raises(Unserializable):
+        mlq.post(message)
+    with pytest.raises(Unserializable):
+        mlq.post_many([1, 2, message])
+    with pytest.raises(Unserializable):
+        mlq.store_data(message)
+    assert list(raw.scan_iter(f"{{{namespace}}}*")) == []
+
+
+def test_what_is_too_large_is_refused(mlq: MLQ, raw: Any, namespace: str) -> None:
+    """Above 64 MiB."""
+    with pytest.raises(TooLarge, match="67,108,864"):
+        mlq.post(b"x" * (64 * 1024 * 1024))
+    assert list(raw.scan_iter(f"{{{namespace}}}*")) == []
+
+
+@pytest.mark.parametrize("functions", ["text", [], [1], ["a,b"], [""], 5, ["a\n"], ["x" * 2000]], ids=range(8))
+def test_functions_that_make_no_sense_are_refused(mlq: MLQ, functions: Any) -> None:
+    """Before anything is written."""
+    with pytest.raises(ValueError, match="functions"):
+        mlq.post(1, functions=functions)
+    assert mlq.job_count() == 0
+
+
+def test_an_unknown_id_is_named(mlq: MLQ) -> None:
+    """By every operation on one job; what is no id is refused."""
+    for call in (
+        mlq.get_job, mlq.get_progress, mlq.get_result, mlq.get_state, mlq.wait, mlq.cancel, mlq.delete, mlq.requeue,
+        mlq.discard, mlq.position,
+    ):  # fmt: skip
+        with pytest.raises(UnknownJob, match="job 424242 ") as caught:
+            call("424242")
+        assert isinstance(caught.value, KeyError)
+        for bad in ("x", "", "1 2", "-1", None, 1.5, True):
+            with pytest.raises(ValueError, match="id"):
+                call(bad)
+    mlq.post(1)
+    assert mlq.get_job(1)["id"] == "1"  # type: ignore[arg-type]
+
+
+def test_a_handle_works_from_another_process(mlq: MLQ, namespace: str, server_url: str) -> None:
+    """By the id alone; an exception comes back there too."""
+
+    def work(message: Any) -> Any:
+        return 10 / message
+
+    mlq.create_listener(work)
+    ids = mlq.post_many([4, 0])
+    script = """if True:
+        import sys
+        from mlq import MLQ
+        mlq = MLQ(sys.argv[1], url=sys.argv[2])
+        good, bad = (mlq.job(i) for i in sys.argv[3:])
+        assert good.result(5) == 2.5 and good.ready() and good.progress() == 100
+        try:
+            bad.result(5)
+        except ZeroDivisionError as error:
+            assert "in work" in str(error.__cause__)
+        else:
+            raise SystemExit("nothing was raised")
+        assert bad.ready() and bad.progress() == -1
+    """
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", script, namespace, server_url, *ids]
+    subprocess.run(command, check=True, cwd=root)
+
+
+def test_dead_letters_are_listed_requeued_and_discarded(mlq: MLQ) -> None:
+    """One or all."""
+    failing = True
+
+    def sometimes(message: Any) -> Any:
+        if failing:
+            raise ValueError(f"not {message}")
+        return message
+
+    mlq.create_listener(sometimes)
+    ids = mlq.post_many(range(150))
+    for job_id in ids:
+        with pytest.raises(ValueError, match=r"^not \d+$"):
+            mlq.wait(job_id, 5)
+    letters = mlq.dead_letters()
+    assert [letter.id for letter in letters] == ids
+    assert (letters[3].error, letters[3].error_type, letters[3].attempts) == ("not 3", "builtins.ValueError", 1)
+    assert letters[3].reason == "error"
+    failing = False
+    mlq.requeue(ids[0])
+    assert mlq.wait(ids[0], 5) == 0
+    assert mlq.get_job(ids[0])["retries"] == 1
+    assert mlq.get_job(ids[0])["error"] is None
+    mlq.discard(ids[1])
+    with pytest.raises(UnknownJob):
+        mlq.get_job(ids[1])
+    with pytest.raises(WrongState, match="succeeded"):
+        mlq.requeue(ids[0])
+    assert mlq.requeue_all() == 148
+    assert [mlq.wait(job_id, 5) for job_id in ids[2:]] == list(range(2, 150))
+    assert (mlq.requeue_all(), mlq.discard_all(), mlq.dead_letters()) == (0, 0, [])
+
+
+def test_cancel_takes_a_waiting_job_out(mlq: MLQ) -> None:
+    """It does not run; one that runs or ended can't be cancelled; a cancelled one may be requeued."""
+    seen: list[Any] = []
+    handles = [mlq.submit(i) for i in range(3)]
+    assert [mlq.position(handle.id) for handle in handles] == [0, 1, 2]
+    handles[1].cancel()
+    assert mlq.position(handles[2].id) == 1
+    assert mlq.position(handles[1].id) is None
+    assert mlq.get_progress(handles[1].id) == "[cancelled]"
+    with pytest.raises(JobCancelled):
+        handles[1].result(1)
+    mlq.create_listener(seen.append)
+    handles[2].result(5)
+    assert seen == [0, 2]
+    with pytest.raises(WrongState):
+        handles[0].cancel()
+    mlq.requeue(handles[1].id)
+    handles[1].result(5)
+    assert seen == [0, 2, 1]
+
+
+@pytest.mark.parametrize("ttl", [0.3, 0.1234567, 1.1, 1.0019])
+def test_a_result_lapses_after_its_time_to_live(mlq: MLQ, raw: Any, ttl: float, namespace: str) -> None:
+    """Counted from its success; without one it stays."""
+    mlq.create_listener(lambda message: message)
+    kept, lapsing = mlq.submit(1), mlq.submit(2, ttl=ttl)
+    assert lapsing.result(3) == 2
+    assert 0 < raw.pttl(f"{{{namespace}}}:job:{lapsing.id}") <= ttl * 1000 + 1
+    give_up = time.monotonic() + ttl + 2
+    while raw.exists(f"{{{namespace}}}:job:{lapsing.id}") and time.monotonic() < give_up:
+        time.sleep(0.02)
+    with pytest.raises(UnknownJob):
+        lapsing.state()
+    assert kept.result(1) == 1
+    assert raw.pttl(f"{{{namespace}}}:job:{kept.id}") == -1
+
+
+def test_namespaces_never_see_each_other(server_url: str, raw: Any, namespace: str) -> None:
+    """Also when one's name is the beginning of the other's, or looks like a pattern."""
+    names = [namespace, f"{namespace}_b", f"{namespace}*", f"{namespace[:-1]}?"]
+    queues = [MLQ(name, url=server_url) for name in names]
+    for number, queue in enumerate(queues):
+        assert queue.post(number) == "1"
+        queue.store_data(number, key="same")
+    queues[0].create_listener(lambda message: f"{message} by the first")
+    assert queues[0].wait("1", 5) == "0 by the first"
+    assert [queue.get_state("1") for queue in queues[1:]] == ["queued"] * 3
+    for number in (2, 3, 0):
+        queues[number].clear()
+    assert queues[1].get_job("1")["msg"] == 1
+    assert queues[1].fetch_data("same") == 1
+    assert queues[0].fetch_data("same") is None
+    queues[0].shutdown()
+    for queue, name in zip(queues, names, strict=True):
+        queue.clear()
+        raw.delete(f"{{{name}}}:counter")
+        queue.close()
+
+
+def test_waiting_takes_a_timeout(mlq: MLQ) -> None:
+    """And many threads may wait with one client."""
+    job = mlq.submit(1)
+    with pytest.raises(WaitTimeout, match=f"job {job.id}"):
+        job.result(timeout=0.05)
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(job.result(10))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    mlq.create_listener(lambda message: "told")
+    for thread in threads:
+        thread.join(10)
+    assert results == ["told"] * 20
+
+
+def test_the_same_from_asyncio(mlq: MLQ, namespace: str, server_url: str) -> None:
+    """Posts, waits, errors, handles, cancellation: as with the sync client, and many at a time."""
+
+    def work(message: Any) -> Any:
+        if message == "bad":
+            raise LookupError("bad message")
+        return message
+
+    async def main() -> None:
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            assert await client.post(0) == "1"
+            assert await client.post_many([1, 2]) == ["2", "3"]
+            cancelled = await client.submit("x")
+            await cancelled.cancel()
+            with pytest.raises(JobCancelled):
+                await cancelled.result(1)
+            with pytest.raises(WaitTimeout):
+                await client.wait("1", 0.05)
+            waiting = asyncio.create_task(client.wait("1", 10))
+            await asyncio.sleep(0.05)
+            mlq.create_listener(work, concurrency=4)
+            assert await waiting == 0
+            handles = await asyncio.gather(*(client.submit(i) for i in range(100)))
+            assert await asyncio.gather(*(handle.result(10) for handle in handles)) == list(range(100))
+            bad = await client.submit("bad")
+            with pytest.raises(LookupError, match="bad message") as caught:
+                await bad.result(5)
+            assert "in work" in str(caught.value.__cause__)
+            with pytest.raises(JobFailed):
+                await client.get_result(bad.id)
+            assert (await bad.ready(), await bad.progress(), await bad.state()) == (True, -1, "failed")
+            assert [letter.id for letter in await client.dead_letters()] == [bad.id]
+            assert await client.discard_all() == 1
+            with pytest.raises(UnknownJob, match=bad.id):
+                await client.get_job(bad.id)
+            assert await client.job("1").result() == 0
+            assert await client.job_count() == 0
+            assert len([listed async for listed in client.jobs()]) == 104
+
+    asyncio.run(main())
+
+
+def test_an_asyncio_call_that_is_cancelled_leaves_no_reply_behind(namespace: str, server_url: str) -> None:
+    """The next call on the same client gets its own answer."""
+
+    async def main() -> None:
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            for number in range(50):
+                post = asyncio.create_task(client.post("x"))
+                await asyncio.sleep(number / 20_000)
+                post.cancel()
+                key = await client.store_data(number)
+                assert await client.fetch_data(key) == number
+
+    asyncio.run(main())

@@ -1,0 +1,176 @@
+"""Every script says what it does, and its header is true: the keys and arguments named are those that the op sends.
+
+The rules: a script takes each fixed key into a named local, once, in a statement `local ... = KEYS[1], KEYS[2], ...`
+at its beginning; keys of a variable tail ("then every ...") are indexed. Arguments may be used where they are needed,
+but only those that the header counts. What several scripts share is included, one level deep.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mlq.job import Claimed, Outcome, Record
+from mlq.keys import Keys
+from mlq.ops import callbacks as callback_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.callbacks import Callback
+from mlq.ops.work import Lanes
+from mlq.states import State
+
+LUA = Path(__file__).parents[2] / "mlq" / "lua"
+SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
+SHARED = sorted(path.stem for path in (LUA / "shared").glob("*.lua"))
+MOST_LINES = 80
+LABELS = ("Guarantee:", "KEYS ", "ARGV ", "RETURNS ")
+WRITES = re.compile(
+    r"'(SET|DEL|HSET|HDEL|HINCRBY|INCR|INCRBY|ZADD|ZREM|ZREMRANGEBYSCORE|SADD|SREM|RPUSH|EXPIRE|PEXPIRE|PERSIST)'"
+)
+
+K = Keys("n")
+ONE = Claimed("1", 1, "w.1", "w", 0.0, b"default\n1\n0\n\x01")
+OPS = {
+    op.script.name: op
+    for op in (
+        job_ops.post(K, "me", 1, "default", [b"body"]),
+        job_ops.read(K, "1"),
+        job_ops.glance(K, "1"),
+        job_ops.wait(K, "1", "me", 10),
+        job_ops.cancel(K, "1"),
+        job_ops.requeue(K, "1"),
+        job_ops.delete(K, "1"),
+        job_ops.place(K, "1"),
+        job_ops.counts(K),
+        job_ops.listing(K),
+        job_ops.dead(K, 0, -1),
+        work_ops.claim(K, "w", 1, Lanes("1", ("default", "default:f")), 6, 1),
+        work_ops.settle(K, [(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), Record.parse(ONE.record))]),
+        work_ops.renew(K, [ONE], 6),
+        work_ops.hand_back(K, [(ONE, True)]),
+        work_ops.progress(K, ONE, b"\x01"),
+        work_ops.reap(K, 3, 2, 2),
+        work_ops.overrun(K, 60, 5),
+        work_ops.alive(K, "w", 10, {"host": "here"}),
+        work_ops.workers(K),
+        callback_ops.take(K, 1, 10, 3),
+        callback_ops.end(K, Callback("1", 1, "http://localhost", "1", None), "sent", None),
+    )
+}
+
+
+def code(name: str) -> str:
+    """A script without its comments, with what it includes."""
+    text = (LUA / f"{name}.lua").read_text("utf-8")
+    included = [code(f"shared/{other}") for other in re.findall(r"^--- include (\w+)$", text, re.MULTILINE)]
+    return "\n".join([*included, *(re.sub(r"--.*", "", line) for line in text.splitlines())])
+
+
+def header(name: str) -> dict[str, str]:
+    """The parts of a script's header by label; the purpose under ''."""
+    parts: dict[str, str] = {"": ""}
+    label = ""
+    for line in (LUA / f"{name}.lua").read_text("utf-8").splitlines():
+        if not line.startswith("-- "):
+            break
+        text = line.removeprefix("-- ")
+        if found := next((each for each in LABELS if text.startswith(each)), None):
+            label = found.strip(" :")
+            text = text.removeprefix(found)
+        parts[label] = f"{parts.get(label, '')} {text.strip()}".strip()
+    return parts
+
+
+def counted(described: str) -> tuple[int, bool]:
+    """How many keys or arguments a header names at least, and whether more may follow."""
+    fixed, more = 0, False
+    for item in (part.strip() for part in re.split(r" · |: ", described)):
+        if item == "those of shared/lapse.lua":
+            fixed += len(job_ops.lapse_keys(K))
+        elif (
+            item in {"per job", "per outcome"}
+            or item == "..."
+            or re.match(r"then every|then the name of every|body of each", item)
+        ):
+            more = True
+            if item.startswith("per "):
+                break
+        elif re.search(r"of each\b", item):
+            more = True
+        else:
+            fixed += 1
+    return fixed, more
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_header_is_complete(name):
+    """Purpose, keys and reply; a guarantee where the script writes, arguments where it has some."""
+    parts = header(name)
+    assert all(parts.get(label) for label in ("", "KEYS", "RETURNS"))
+    own = code(name)
+    assert not WRITES.search(own) or name == "place" or parts.get("Guarantee")
+    uses_arguments = "ARGV" in own
+    assert bool(parts.get("ARGV")) == uses_arguments
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_shared_part_says_what_it_does(name):
+    """A comment first, and it includes nothing itself."""
+    text = (LUA / "shared" / f"{name}.lua").read_text("utf-8")
+    assert text.startswith("-- ")
+    assert "--- include" not in text
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, *(f"shared/{name}" for name in SHARED)])
+def test_script_is_short(name):
+    """One screen or two."""
+    assert len((LUA / f"{name}.lua").read_text("utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_keys_are_taken_by_name(name):
+    """Each fixed key once, in a declaration; an index that is computed belongs to a variable tail."""
+    text = code(name)
+    declared = [
+        int(number)
+        for names, values in re.findall(r"^local ([\w, ]+) = (KEYS\[\d+\](?:, KEYS\[\d+\])*)$", text, re.MULTILINE)
+        for number in re.findall(r"\d+", values)
+        if len(names.split(",")) == len(values.split(","))
+    ]
+    assert sorted(map(int, re.findall(r"KEYS\[(\d+)\]", text))) == sorted(declared)
+    fixed, more = counted(header(name)["KEYS"])
+    assert sorted(declared) == list(range(1, fixed + 1))
+    assert more == bool(re.search(r"KEYS\[[a-z]", text))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_op_sends_what_the_header_says(name):
+    """As many keys, as many arguments, and no key outside the namespace."""
+    op = OPS[name]
+    sent_keys = op.command[3 : 3 + op.command[2]]
+    fixed, more = counted(header(name)["KEYS"])
+    assert len(sent_keys) > fixed if more else len(sent_keys) == fixed
+    assert all(key.startswith(K.root) for key in sent_keys)
+    sent = len(op.command) - 3 - len(sent_keys)
+    fixed, more = counted(header(name).get("ARGV", "")) if "ARGV" in header(name) else (0, False)
+    assert sent >= fixed if more else sent == fixed
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_argument_that_the_header_does_not_name(name):
+    """Nor one that it names and the script ignores."""
+    used = set(map(int, re.findall(r"ARGV\[(\d+)\]", code(name))))
+    fixed, more = counted(header(name)["ARGV"]) if "ARGV" in header(name) else (0, False)
+    assert used <= set(range(1, fixed + 1))
+    assert more or used == set(range(1, fixed + 1))
+
+
+def test_every_script_has_an_op():
+    """None is left over, none is missing."""
+    assert sorted(OPS) == SCRIPTS
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_ask_for_no_whole_keyspace(name):
+    """And don't depend on what may not be there."""
+    assert not re.search(r"'(KEYS|SCAN|FLUSHDB|FLUSHALL|RANDOMKEY)'|math\.random|os\.", code(name))

@@ -1,0 +1,146 @@
+"""What is shipped is whole, works outside the source tree, and asks for what it was tested with."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+SHIPPED = ("mlq/**/*.py", "mlq/**/*.lua", "mlq/**/*.html", "mlq/py.typed", "controller/**/*.py")
+
+
+def run(*command, cwd, **environment):
+    """What the command prints; a failure shows everything that it said."""
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """A copy of what the distributions are made of, since a build leaves its own files beside the sources."""
+    copy = tmp_path_factory.mktemp("sources")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for folder in ("mlq", "controller"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=ignore)
+    for file in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def distributions(sources, tmp_path_factory):
+    """The sdist, and the wheel that was built from it; nothing is fetched."""
+    out = tmp_path_factory.mktemp("distributions")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, sources, cwd=out)
+    (sdist,) = out.glob("*.tar.gz")
+    (wheel,) = out.glob("*.whl")
+    return sdist, wheel
+
+
+@pytest.fixture(scope="module")
+def installed(distributions, tmp_path_factory):
+    """A fresh environment that holds the wheel and sees the dependencies of this one."""
+    environment = tmp_path_factory.mktemp("installed")
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    offline = ("--quiet", "--no-index", "--no-deps")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *offline, distributions[1], cwd=environment)
+    site_packages = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment)
+    Path(site_packages, "dependencies.pth").write_text(sysconfig.get_path("purelib"), "utf-8")
+    return environment
+
+
+def test_sdist_and_wheel_are_whole(sources, distributions):
+    shipped = {str(file.relative_to(sources)) for pattern in SHIPPED for file in sources.glob(pattern)}
+    assert {"mlq/py.typed", "mlq/lua/post.lua", "controller/app.py"} <= shipped
+    sdist, wheel = distributions
+    with tarfile.open(sdist) as archive:
+        assert not shipped - {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        assert not shipped - set(archive.namelist())
+
+
+def test_the_wheel_works_from_anywhere(installed, tmp_path):
+    python = installed / "bin" / "python"
+    for module in ("mlq", "controller.app"):
+        file = run(python, "-c", f"import {module} as module; print(module.__file__)", cwd=tmp_path, PYTHONPATH="")
+        assert Path(file).is_relative_to(installed)
+    assert PROJECT["version"] in run(installed / "bin" / "mlq", "--version", cwd=tmp_path, PYTHONPATH="")
+
+
+def test_importing_mlq_is_light(tmp_path):
+    heavy = "{'flask', 'gevent', 'numpy'}"
+    assert run(sys.executable, "-c", f"import sys, mlq; print({heavy} & set(sys.modules))", cwd=tmp_path) == "set()"
+
+
+def pins():
+    """The requirements in requirements.txt."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    return [Requirement(line) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def wanted(extra=""):
+    """The requirements in pyproject.toml: the dependencies, or those of an extra with the extras that it names."""
+    for text in PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]:
+        requirement = Requirement(text)
+        if requirement.name == PROJECT["name"]:
+            for named in requirement.extras:
+                yield from wanted(named)
+        else:
+            yield requirement
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_requirements_are_pinned_to_what_pyproject_allows(python):
+    here = {"python_version": python, "python_full_version": f"{python}.9"}
+    pinned = {canonicalize_name(pin.name): pin for pin in pins() if not pin.marker or pin.marker.evaluate(here)}
+    for requirement in [*wanted(), *wanted("dev")]:
+        (pin,) = pinned[canonicalize_name(requirement.name)].specifier
+        assert pin.operator == "=="
+        assert pin.version in requirement.specifier, requirement
+
+
+def test_requirements_name_no_place():
+    assert not re.search(r"://|file:|^\s*-", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    assert all(pin.url is None for pin in pins())
+
+
+def test_the_scripts_say_which_python_is_missing(tmp_path):
+    old = tmp_path / "python"
+    old.write_text(
+        f"#!/bin/sh\n(echo 'import sys; sys.version_info = (3, 10)'; cat) | exec '{sys.executable}' -\n", "utf-8"
+    )
+    old.chmod(0o755)
+    for script in ("run_tests.sh", "run_demo.sh"):
+        done = subprocess.run(
+            ["bash", ROOT / script],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHON": str(old)},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode
+        assert b"3.11 or newer is needed" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_sourced_script_spares_the_shell(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+    command = f"source '{ROOT}/run_tests.sh' >/dev/null 2>&1; echo still here"
+    assert run(shell, "-c", command, cwd=tmp_path, PYTHON="/nonexistent") == "still here"

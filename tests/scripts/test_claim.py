@@ -1,0 +1,153 @@
+"""Claiming: order, batches, lanes, repeated calls, broken entries, wake-ups."""
+
+import time
+
+from mlq import codec
+from mlq.job import Record
+from mlq.ops import work as work_ops
+from mlq.ops.work import Lanes
+
+
+def test_claim_one(world, keys, about):
+    """The job leaves its lane for a lease; the caller's reply is kept."""
+    world.post()
+    world.raw.delete(keys.wake + "default")
+    claimed, changed = world.changes(work_ops.claim(keys, "w", 5, world.lanes(), 60, 1))
+    (one,) = claimed
+    assert (one.id, one.attempt, one.token, one.worker, one.lease) == ("1", 1, "w.5", "w", "1:w.5")
+    assert codec.unpack(Record.parse(one.record).message) == "message 0"
+    assert changed == {
+        "job:1": {"attempts": "1", "state": "running", "token": "w.5", "worker": "w", "started": about()},
+        "lane:default": None,
+        "leases": {"1:w.5": about(60)},
+        "replay:w": "5 1",
+    }
+
+
+def test_batch_is_oldest_first_and_bounded(world):
+    """A claim takes as many as it has slots."""
+    world.post(5)
+    assert [one.id for one in world.claim(3)] == ["1", "2", "3"]
+    assert [one.id for one in world.claim(3)] == ["4", "5"]
+    assert world.claim(3) == []
+
+
+def test_oldest_first_over_several_lanes(world):
+    """Lanes are one line for a worker that serves them all."""
+    for functions in (["a"], None, ["b"], ["a"], None, ["b", "a"]):
+        world.post(functions=functions)
+    assert [one.id for one in world.claim(2)] == ["1", "2"]
+    assert [one.id for one in world.claim(10)] == ["3", "4", "5", "6"]
+    assert not [name for name in world.look() if name.startswith("lane:")]
+
+
+def test_only_the_lanes_named(world, keys):
+    """A job that needs functions which this worker lacks stays where it is."""
+    world.post(functions=["other"])
+    world.post()
+    (one,) = world.run(work_ops.claim(keys, "w", 1, world.lanes("default"), 60, 10))
+    assert one.id == "2"
+    assert world.look()["lane:default:other"] == {"1": 1.0}
+
+
+def test_new_lanes_are_told_first(world, keys):
+    """A worker whose list of lanes is out of date gets the list, and no job."""
+    world.post()
+    known = world.lanes()
+    world.post(functions=["f"])
+    reply, changed = world.changes(work_ops.claim(keys, "w", 1, known, 60, 10))
+    assert (reply.version, set(reply.names), changed) == (world.lanes().version, {"default", "default:f"}, {})
+    assert reply.version != known.version
+
+
+def test_ten_thousand_lanes_are_told(world, keys):
+    """However many lanes there were, a worker can learn them."""
+    world.raw.sadd(keys.lanes, *(f"default:f{i}" for i in range(10_000)))
+    world.raw.set(keys.lanes_version, 10_000)
+    reply = world.run(work_ops.claim(keys, "w", 1, Lanes("", ()), 60, 1))
+    assert len(reply.names) == 10_000
+
+
+def test_nothing_waits(world, keys):
+    """A claim that finds nothing writes nothing."""
+    assert world.changes(work_ops.claim(keys, "w", 1, Lanes("0", ()), 60, 10)) == ([], {})
+
+
+def test_same_claim_again_gives_the_same_jobs(world, keys):
+    """A claim whose reply was lost is sent again."""
+    world.post(3)
+    op = work_ops.claim(keys, "w", 1, world.lanes(), 60, 2)
+    claimed = world.run(op)
+    again, changed = world.changes(op)
+    assert [one._replace(started=0) for one in again] == [one._replace(started=0) for one in claimed]
+    assert changed == {}
+
+
+def test_same_claim_again_leaves_out_what_was_taken_away(world, keys):
+    """A lease that was reaped before the claim was sent again is not given out twice."""
+    world.post(2)
+    op = work_ops.claim(keys, "w", 1, world.lanes(), 60, 2)
+    first, _ = world.run(op)
+    world.lapse(first)
+    world.watched()
+    world.reap()
+    assert [one.id for one in world.run(op)] == ["2"]
+
+
+def test_entry_without_a_message_becomes_a_dead_letter(world, keys, about):
+    """The queue goes on behind it."""
+    world.post(2)
+    world.raw.delete(keys.post + "1", keys.wake + "default")
+    claimed, changed = world.changes(work_ops.claim(keys, "w", 1, world.lanes(), 60, 2))
+    assert [one.id for one in claimed] == ["2"]
+    assert changed["dead"] == {"1": about()}
+    assert changed["job:1"]["state"] == "failed"
+    assert changed["job:1"]["error_type"] == "mlq.errors.Undecodable"
+    assert changed["leases"] == {"2:w.1": about(60)}
+    assert changed["lane:default"] is None
+
+
+def test_token_is_passed_on_when_work_is_left(world, keys):
+    """The worker that took the wake token wakes the next one."""
+    world.post(3)
+    world.raw.delete(keys.wake + "default")
+    _, changed = world.changes(work_ops.claim(keys, "w", 1, world.lanes(), 60, 2))
+    assert changed["wake:default"] == ["1"]
+
+
+def test_no_token_when_nothing_is_left(world, keys):
+    """Nobody is woken for an empty lane."""
+    world.post(2)
+    world.raw.delete(keys.wake + "default")
+    _, changed = world.changes(work_ops.claim(keys, "w", 1, world.lanes(), 60, 2))
+    assert "wake:default" not in changed
+
+
+def test_second_attempt_counts_on(world):
+    """An attempt that lost its lease is followed by the next number, under a new token."""
+    first = world.running()
+    world.lapse(first)
+    world.watched()
+    world.reap()
+    (second,) = world.claim()
+    assert (second.id, second.attempt) == (first.id, 2)
+    assert second.token != first.token
+
+
+def test_renew(world, keys, about):
+    """Leases that stand get a new deadline, even one that ran out but was not taken; those that are gone are named."""
+    world.post(3)
+    one, two, gone = world.claim(3)
+    world.lapse(two)
+    world.raw.zrem(keys.leases, gone.lease)
+    lost, changed = world.changes(work_ops.renew(keys, [one, two, gone], 600))
+    assert lost == {gone.lease}
+    assert changed == {"leases": {one.lease: about(600), two.lease: about(600)}}
+
+
+def test_renew_many(world, keys):
+    """A worker may hold a thousand."""
+    world.post(1000)
+    claimed = world.claim(1000)
+    assert world.run(work_ops.renew(keys, claimed, 600)) == set()
+    assert world.raw.zcount(keys.leases, time.time() + 500, "+inf") == 1000

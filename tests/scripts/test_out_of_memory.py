@@ -1,0 +1,140 @@
+"""A server that has reached its `maxmemory`: every script refuses before its first write, and deleting still works."""
+
+from typing import NamedTuple
+
+import pytest
+import redis
+
+from mlq import codec, server
+from mlq.errors import OutOfMemory
+from mlq.job import Outcome, Record
+from mlq.keys import Keys
+from mlq.ops import callbacks as callback_ops
+from mlq.ops import data as data_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.callbacks import Callback
+from mlq.ops.work import Lanes
+from mlq.states import State
+
+
+@pytest.fixture(scope="module")
+def small_url():
+    """A server that may be filled."""
+    with server.scratch(appendfsync=None, port=0) as running:
+        yield running.url
+
+
+class Seeded(NamedTuple):
+    """What the ops below act on. Job 1 is a dead letter with a callback that is due, 5 waits, 6 was cancelled."""
+
+    running: object
+    due: Callback
+    lapsed: object
+    overdue: object
+    lanes: Lanes
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def full(request, small_url, on_server, world_type):
+    """A seeded world on a server without room; (world, seeded)."""
+    with on_server(request.param, small_url) as run, redis.Redis.from_url(small_url) as raw:
+        raw.config_set("maxmemory", 0)
+        raw.flushall()
+        world = world_type(Keys("full"), raw, run)
+        seeded = seed(world)
+        raw.config_set("maxmemory", 1)
+        yield world, seeded
+        raw.config_set("maxmemory", 0)
+
+
+def seed(world):
+    """One job in every state."""
+    dead = world.failed(callback="http://localhost/")
+    (due,) = world.run(callback_ops.take(world.keys, 1, 0.0, 3)).callbacks
+    assert dead.id == due.id == "1"
+    running, lapsed, overdue = (world.running() for _ in range(3))
+    world.post(2)
+    world.run(job_ops.cancel(world.keys, "6"))
+    world.lapse(lapsed)
+    world.overdue(overdue, 1000)
+    world.watched()
+    return Seeded(running, due, lapsed, overdue, world.lanes())
+
+
+def settle(keys, one):
+    """An outcome of `one`."""
+    outcome = Outcome(State.SUCCEEDED, {"result": codec.pack(4)}, "4")
+    return work_ops.settle(keys, [(one, outcome, Record.parse(one.record))])
+
+
+WRITERS = {
+    "post": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"]),
+    "claim": lambda k, s: work_ops.claim(k, "w", 99, s.lanes, 60, 10),
+    "settle": lambda k, s: settle(k, s.running),
+    "renew": lambda k, s: work_ops.renew(k, [s.running], 60),
+    "hand back": lambda k, s: work_ops.hand_back(k, [(s.running, True)]),
+    "progress": lambda k, s: work_ops.progress(k, s.running, b"\x01"),
+    "reap": lambda k, s: work_ops.reap(k, 3.0, 2.0, 2),
+    "overrun": lambda k, s: work_ops.overrun(k, 60.0, 3),
+    "cancel": lambda k, s: job_ops.cancel(k, "5"),
+    "requeue": lambda k, s: job_ops.requeue(k, "1"),
+    "requeue cancelled": lambda k, s: job_ops.requeue(k, "6"),
+    "wait": lambda k, s: job_ops.wait(k, "2", "alice", 10),
+    "wait for ended": lambda k, s: job_ops.wait(k, "1", "alice", 10),
+    "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
+    "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
+    "take callbacks": lambda k, s: callback_ops.take(k, 10, 10.0, 3),
+    "end callback": lambda k, s: callback_ops.end(k, s.due, "sent", None),
+    "store": lambda k, s: data_ops.store(k, "key", b"x" * 1000, None),
+}
+
+READERS = {
+    "read": lambda k, s: job_ops.read(k, "1"),
+    "glance": lambda k, s: job_ops.glance(k, "1"),
+    "outcome": lambda k, s: job_ops.outcome(k, "1"),
+    "place": lambda k, s: job_ops.place(k, "5"),
+    "counts": lambda k, s: job_ops.counts(k),
+    "list": lambda k, s: job_ops.listing(k),
+    "dead": lambda k, s: job_ops.dead(k, 0, -1),
+    "workers": lambda k, s: work_ops.workers(k),
+    "scan": lambda k, s: data_ops.scan(k, "0"),
+    "fetch": lambda k, s: data_ops.fetch(k, "key"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_writers_refuse_and_leave_all_as_it_was(full, name):
+    """Redis does not roll back: what is refused is refused whole."""
+    world, seeded = full
+    with world.unchanged(), pytest.raises(OutOfMemory, match="maxmemory"):
+        world.run(WRITERS[name](world.keys, seeded))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_readers_answer(full, name):
+    """Looking needs no room."""
+    world, seeded = full
+    with world.unchanged():
+        world.run(READERS[name](world.keys, seeded))
+
+
+@pytest.mark.parametrize("job_id", ["1", "5", "6"])
+def test_deleting_makes_room(full, job_id):
+    """It is what helps, so it must work, whoever waits for the job."""
+    world, _ = full
+    world.raw.config_set("maxmemory", 0)
+    world.raw.sadd(world.keys.waiters + job_id, "alice")
+    world.raw.config_set("maxmemory", 1)
+    world.run(job_ops.delete(world.keys, job_id))
+    left = world.look()
+    assert {f"job:{job_id}", f"post:{job_id}", f"callback:{job_id}", f"waiters:{job_id}"}.isdisjoint(left)
+    assert left["inbox:alice"] == [job_id]
+
+
+def test_clearing_makes_room(full):
+    """The whole namespace can be removed."""
+    world, _ = full
+    _, names = world.run(data_ops.scan(world.keys, "0"))
+    world.run(data_ops.unlink(names))
+    assert world.look() == {"counter": "6"}

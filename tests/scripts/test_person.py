@@ -1,0 +1,270 @@
+"""What a person or a program does to one job from outside: cancel, requeue, delete, and look."""
+
+import pytest
+
+from mlq import codec
+from mlq.errors import Undecodable, UnknownJob, WrongState
+from mlq.job import Outcome, Record
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.states import State
+
+
+def in_state(world, state):
+    """Job 1, with a callback, in a state."""
+    world.post(callback="http://localhost/")
+    if state == State.CANCELLED:
+        world.run(job_ops.cancel(world.keys, "1"))
+    elif state != State.QUEUED:
+        (one,) = world.claim()
+        if state != State.RUNNING:
+            world.settle(one, state)
+
+
+def test_cancel(world, keys, about):
+    """The job leaves its lane and is kept; its callback says that it did not succeed; those who wait are told."""
+    world.post(2, callback="http://localhost/")
+    world.run(job_ops.wait(keys, "1", "alice", 10))
+    _, changed = world.changes(job_ops.cancel(keys, "1"))
+    assert changed == {
+        "job:1": {"state": "cancelled", "finished": about()},
+        "lane:default": {"2": 2.0},
+        "callbacks": {"1": about()},
+        "callback:1": {
+            "url": "http://localhost/",
+            "success": "0",
+            "says": "0",
+            "said": "",
+            "ended": about(),
+            "tries": "0",
+        },
+        "waiters:1": None,
+        "inbox:alice": ["1"],
+    }
+    assert [one.id for one in world.claim(9)] == ["2"]
+
+
+def test_cancel_with_long_options(world, keys):
+    """The callback is found however many functions a job names, and nothing is half done."""
+    world.post(callback="http://localhost/", functions=["f"] * 20_000)
+    world.run(job_ops.cancel(keys, "1"))
+    assert world.look()["callback:1"]["url"] == "http://localhost/"
+
+
+def test_requeue_a_dead_letter(world, keys):
+    """What the failure left is gone; runs are counted on, losses forgiven; the old callback is not sent any more."""
+    one = world.running(callback="http://localhost/")
+    fields = {"reason": "error", "error": "e", "error_type": "t", "error_args": "a", "traceback": "x"}
+    world.run(work_ops.settle(keys, [(one, Outcome(State.FAILED, fields), Record.parse(one.record))]))
+    world.raw.hset(keys.job + "1", mapping={"losses": 1, "progress": "5", "waits_for": "9"})
+    world.raw.delete(keys.wake + "default")
+    _, changed = world.changes(job_ops.requeue(keys, "1"))
+    assert changed == {
+        "job:1": {"state": "queued", "attempts": "1"},
+        "dead": None,
+        "callbacks": None,
+        "callback:1": None,
+        "lane:default": {"1": 1.0},
+        "wake:default": ["1"],
+    }
+    assert world.claim()[0].attempt == 2
+
+
+def test_requeue_goes_to_the_old_place(world, keys):
+    """A job that was posted earlier comes first."""
+    world.post(3)
+    (one,) = world.claim()
+    world.settle(one, State.FAILED)
+    world.run(job_ops.requeue(keys, one.id))
+    assert [one.id for one in world.claim(9)] == ["1", "2", "3"]
+
+
+def test_requeue_a_cancelled_job(world, keys):
+    """It was kept for that."""
+    in_state(world, State.CANCELLED)
+    world.run(job_ops.requeue(keys, "1"))
+    assert world.look()["job:1"] == {"state": "queued"}
+    assert [one.id for one in world.claim()] == ["1"]
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_delete_leaves_nothing(world, keys, state):
+    """Not a key tells of the job; whoever waited is told, and then learns that there is none."""
+    in_state(world, state)
+    world.raw.sadd(keys.waiters + "1", "alice")
+    world.run(job_ops.delete(keys, "1"))
+    left = world.look()
+    assert left.pop("inbox:alice") == ["1"]
+    assert left.keys() <= {"counter", "lanes", "lanes-version", "replay:poster", "replay:worker", "wake:default"}
+    with pytest.raises(UnknownJob, match=r"\b1\b"):
+        world.run(job_ops.wait(keys, "1", "alice", 10))
+    world.raw.delete(keys.inbox + "alice")
+
+
+@pytest.mark.parametrize(
+    ("op", "state"),
+    [
+        (job_ops.cancel, State.RUNNING),
+        (job_ops.cancel, State.SUCCEEDED),
+        (job_ops.cancel, State.FAILED),
+        (job_ops.cancel, State.CANCELLED),
+        (job_ops.requeue, State.QUEUED),
+        (job_ops.requeue, State.RUNNING),
+        (job_ops.requeue, State.SUCCEEDED),
+        (job_ops.delete, State.RUNNING),
+    ],
+)
+def test_refused_in_the_wrong_state(world, keys, op, state):
+    """The error says the id and the state, and nothing has changed."""
+    in_state(world, state)
+    with world.unchanged(), pytest.raises(WrongState, match=f"job 1: it is {state}"):
+        world.run(op(keys, "1"))
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        job_ops.cancel,
+        job_ops.requeue,
+        job_ops.delete,
+        job_ops.place,
+        job_ops.read,
+        job_ops.glance,
+        job_ops.outcome,
+    ],
+)
+def test_unknown_job(world, keys, op):
+    """The error names the id; asking makes no key."""
+    with pytest.raises(UnknownJob, match=r"\b17\b"):
+        world.run(op(keys, "17"))
+    assert world.look() == {}
+
+
+def test_place(world, keys):
+    """How many stand before it in its lane."""
+    world.post(3)
+    world.post(functions=["f"])
+    world.claim()
+    places = [world.run(job_ops.place(keys, str(i))) for i in (1, 2, 3, 4)]
+    assert [(place.ahead, place.lane) for place in places][1:3] == [(0, "default"), (1, "default")]
+    assert (places[0].ahead, places[3]) == (None, (0, "default:f"))
+
+
+def test_counts(world, keys):
+    """What waits by lane, what runs, what is dead."""
+    world.post(4)
+    world.post(2, functions=["f"])
+    first, second, _ = world.claim(3)
+    world.settle(first, State.FAILED)
+    world.settle(second)
+    counts = world.run(job_ops.counts(keys))
+    assert (counts.running, counts.dead, counts.lanes, counts.waiting) == (1, 1, {"default": 1, "default:f": 2}, 3)
+
+
+def test_read(world, keys, about):
+    """Everything of a job, as of one moment."""
+    world.post(callback="http://localhost/")
+    waiting = world.run(job_ops.read(keys, "1"))
+    assert waiting == {
+        "id": "1",
+        "timestamp": about(),
+        "worker": None,
+        "processing_started": None,
+        "processing_finished": None,
+        "progress": None,
+        "short_result": None,
+        "result": None,
+        "callback": "http://localhost/",
+        "retries": 0,
+        "functions": None,
+        "msg": "message 0",
+        "state": "queued",
+        "queue": "default",
+        "error": None,
+        "error_type": None,
+        "traceback": None,
+        "reason": None,
+        "callback_outcome": None,
+    }
+    (one,) = world.claim()
+    assert world.run(job_ops.read(keys, "1"))["progress"] == 0
+    world.run(work_ops.progress(keys, one, codec.pack("half")))
+    assert world.run(job_ops.read(keys, "1"))["progress"] == "half"
+    world.settle(one)
+    done = world.run(job_ops.read(keys, "1"))
+    assert (done["progress"], done["result"], done["worker"], done["processing_finished"]) == (
+        100,
+        4,
+        "worker",
+        about(),
+    )
+
+
+def test_read_a_dead_letter(world, keys):
+    """Its result is the error's text."""
+    world.failed()
+    dead = world.run(job_ops.read(keys, "1"))
+    assert (dead["progress"], dead["result"], dead["error_type"]) == (-1, "boom", "builtins.ValueError")
+
+
+def test_list_pages_newest_first(world, keys):
+    """Page by page, each job once, with an id to go on below."""
+    world.post(7)
+    world.run(job_ops.delete(keys, "3"))
+    first, below = world.run(job_ops.listing(keys, "", 4))
+    rest, end = world.run(job_ops.listing(keys, below, 4))
+    assert [one.id for one in first + rest] == ["7", "6", "5", "4", "2", "1"]
+    assert (len(first), end) == (4, "0")
+
+
+def test_list_of_one_state(world, keys):
+    """With what each became of."""
+    world.post(3)
+    one, _ = world.claim(2)
+    world.settle(one)
+    listed = {state: world.run(job_ops.listing(keys, "", 50, state))[0] for state in State}
+    assert {state: [job.id for job in jobs] for state, jobs in listed.items() if jobs} == {
+        "queued": ["3"],
+        "running": ["2"],
+        "succeeded": ["1"],
+    }
+    assert (listed[State.RUNNING][0].worker, listed[State.RUNNING][0].attempts) == ("worker", 1)
+
+
+def test_list_bounds_a_call(world, keys):
+    """A gap of many thousand ids takes several calls, none of them long."""
+    world.post()
+    world.raw.set(keys.counter, 5000)
+    below, calls, found = "", 0, []
+    while below != "0":
+        page, below = world.run(job_ops.listing(keys, below, 50))
+        found += page
+        calls += 1
+    assert ([one.id for one in found], calls) == (["1"], 3)
+
+
+def test_list_of_an_empty_namespace(world, keys):
+    """An empty page, at its end."""
+    assert world.run(job_ops.listing(keys)) == ([], "0")
+
+
+def test_list_with_a_record_that_is_not_ours(world, keys):
+    """No error but ours for bytes that MLQ did not write."""
+    world.post()
+    world.raw.set(keys.post + "1", b"garbage")
+    try:
+        page, _ = world.run(job_ops.listing(keys))
+    except Undecodable:
+        return
+    assert [one.id for one in page] == ["1"]
+
+
+def test_dead_letters(world, keys, about):
+    """Oldest death first, by place."""
+    for _ in range(3):
+        world.failed()
+    letters = world.run(job_ops.dead(keys, 0, -1))
+    assert [one.id for one in letters] == ["1", "2", "3"]
+    assert letters[0] == ("1", about(), "error", "builtins.ValueError", "boom", 1)
+    assert [one.id for one in world.run(job_ops.dead(keys, 1, 1))] == ["2"]
+    assert world.run(job_ops.dead(keys, 5, 9)) == []

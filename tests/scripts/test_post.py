@@ -1,0 +1,90 @@
+"""Posting: ids, lanes, repeated calls, and posts from listeners."""
+
+import pytest
+
+from mlq.errors import LeaseLost
+from mlq.ops import jobs as job_ops
+
+
+def test_first_post(world, keys, about):
+    """One job of a new lane: its record, its place, the lane's name, the caller's reply, one token to wake a worker."""
+    first, changed = world.changes(job_ops.post(keys, "me", 7, "default", [b"0\nhello"]))
+    assert first == 1
+    assert changed == {
+        "counter": "1",
+        "post:1": ["default", about(), "0\nhello"],
+        "lane:default": {"1": 1.0},
+        "lanes": {"default"},
+        "lanes-version": about(),
+        "replay:me": "7 1",
+        "wake:default": ["1"],
+    }
+
+
+def test_ids_rise_over_calls_callers_and_lanes(world, keys):
+    """Ids come from one counter of the namespace."""
+    ops = [
+        job_ops.post(keys, "me", 1, "default", [b"a", b"b"]),
+        job_ops.post(keys, "you", 1, "default:f", [b"c"]),
+        job_ops.post(keys, "me", 2, "default", [b"d", b"e", b"f"]),
+    ]
+    assert [world.run(op) for op in ops] == [1, 3, 4]
+    assert world.look()["lane:default"] == {str(i): float(i) for i in (1, 2, 4, 5, 6)}
+    assert world.look()["lane:default:f"] == {"3": 3.0}
+
+
+def test_known_lane_is_no_news(world, keys):
+    """The version of the lanes changes with a new lane only, and one wake token is enough."""
+    world.post()
+    _, changed = world.changes(job_ops.post(keys, "poster", 99, "default", [b"0\nx"]))
+    assert changed.keys() == {"counter", "post:2", "lane:default", "replay:poster"}
+
+
+def test_lane_of_functions_wakes_by_function(world, keys):
+    """A job that names functions wakes workers that have any of them."""
+    _, changed = world.changes(job_ops.post(keys, "me", 1, "default:embed,train", [b"0\nx"]))
+    assert changed["lane:default:embed,train"] == {"1": 1.0}
+    assert {name for name in changed if name.startswith("wake:")} == {"wake:default:embed", "wake:default:train"}
+
+
+def test_same_call_again_makes_no_second_job(world, keys):
+    """A call whose reply was lost is sent again: it gives the same ids and changes nothing."""
+    op = job_ops.post(keys, "me", 1, "default", [b"a", b"b"])
+    assert world.run(op) == 1
+    assert world.changes(op) == (1, {})
+
+
+def test_next_call_is_not_the_same(world, keys):
+    """The number tells calls apart, not the message."""
+    assert world.run(job_ops.post(keys, "me", 1, "default", [b"a"])) == 1
+    assert world.run(job_ops.post(keys, "me", 2, "default", [b"a"])) == 2
+
+
+def test_post_under_a_lease(world, keys):
+    """A listener posts while its lease stands."""
+    claimed = world.running()
+    assert world.run(job_ops.post(keys, "me", 1, "default", [b"0\nx"], claimed.lease)) == 2
+
+
+def test_post_without_its_lease_is_refused(world, keys):
+    """An attempt that lost its job posts nothing."""
+    claimed = world.running()
+    world.raw.zrem(keys.leases, claimed.lease)
+    with world.unchanged(), pytest.raises(LeaseLost):
+        world.run(job_ops.post(keys, "me", 1, "default", [b"0\nx"], claimed.lease))
+
+
+def test_resent_post_is_answered_even_when_the_lease_is_lost_meanwhile(world, keys):
+    """What was posted under the lease stays posted; the poster learns its id."""
+    claimed = world.running()
+    op = job_ops.post(keys, "me", 1, "default", [b"0\nx"], claimed.lease)
+    assert world.run(op) == 2
+    world.raw.zrem(keys.leases, claimed.lease)
+    assert world.changes(op) == (2, {})
+
+
+def test_cleared_namespace_counts_on(world, keys):
+    """Ids are not used twice."""
+    world.post(3)
+    world.raw.delete(*(keys.root + name for name in world.look() if name != "counter"))
+    assert world.post() == ["4"]

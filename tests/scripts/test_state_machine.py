@@ -1,0 +1,343 @@
+"""Random sequences of ops against a small model, with the whole state compared after every step.
+
+Time passes by moving all that Redis keeps of it into the past. It moves in thousands of seconds, and limits lie between
+the thousands, so that the real seconds of the test never decide. `MLQ_EXAMPLES` says how many sequences are tried.
+"""
+
+import contextlib
+import itertools
+import os
+import uuid
+from dataclasses import dataclass, field
+
+import hypothesis.strategies as st
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from mlq import codec
+from mlq.errors import LeaseLost, UnknownJob, WrongState
+from mlq.job import Outcome, Record, pack_body
+from mlq.keys import Keys
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.work import Lanes
+from mlq.shell.sync import Shell
+from mlq.shell.target import Target
+from mlq.states import FINISHED, Event, State, after
+
+EXAMPLES = int(os.environ.get("MLQ_EXAMPLES", "100"))
+STEPS = 40
+LANES = ("default", "default:f")
+LEASE, PAUSE, GRACE, LIMIT = 5500.0, 2500.0, 1500.0, 3500.0
+LOSSES, RETRIES = 1, 2
+PICK = st.integers(0, 10_000)
+
+
+@dataclass
+class Job:
+    """What the model knows of a job."""
+
+    id: int
+    lane: str
+    calls_back: bool
+    state: State = State.QUEUED
+    attempts: int = 0
+    losses: int = 0
+    token: str | None = None  # of the attempt that holds it, or that settled it
+    deadline: float = 0.0
+    started: float = 0.0
+    callback: bool = False  # waits in the outbox
+    outcomes: list[State] = field(default_factory=list)  # of one run between requeues
+
+    def happen(self, event: Event) -> None:
+        """Move as the table says; a finished job that moves on its own would be an outcome too many."""
+        new = after(self.state, event)
+        assert new is not None, f"the model allows {event} in {self.state}"
+        self.state = new
+        if new in FINISHED:
+            self.outcomes.append(new)
+            self.callback = self.calls_back
+            assert len(self.outcomes) == 1
+        elif new is State.QUEUED:
+            self.outcomes.clear()
+            self.token, self.callback = None, False
+
+
+class Machine(RuleBasedStateMachine):
+    """One namespace and its model."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.keys = Keys(f"machine-{uuid.uuid4().hex}")
+        self.shell = Shell(Target(url, "arguments"))
+        self.raw = redis.Redis.from_url(url)
+        self.jobs: dict[int, Job] = {}
+        self.attempts = []  # every attempt ever made; most are stale
+        self.last_claim = None
+        self.numbers = itertools.count(1)
+        self.now = 0.0
+        self.looked: float | None = None
+        self.hold = 0.0
+        self.known_lanes: set[str] = set()
+        self.version = ""
+        self.last_id = 0  # the last id given out
+
+    def teardown(self) -> None:
+        names = list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000))
+        if names:
+            self.raw.delete(*names)
+        self.raw.close()
+        self.shell.close()
+
+    # --- helpers
+
+    def run(self, op):
+        return self.shell.run(op)
+
+    def attempt(self, pick):
+        return self.attempts[pick % len(self.attempts)]
+
+    def holds(self, one) -> bool:
+        """Whether the model says that this attempt's lease stands."""
+        job = self.jobs.get(int(one.id))
+        return job is not None and job.state is State.RUNNING and job.token == one.token
+
+    def in_state(self, *states):
+        return [job for job in self.jobs.values() if job.state in states]
+
+    def changed(self, job_id: int, event: Event, op) -> None:
+        """A person's change: accepted exactly where the table has it."""
+        job = self.jobs.get(job_id)
+        allowed = job is not None and after(job.state, event) is not None
+        try:
+            self.run(op(self.keys, str(job_id)))
+        except UnknownJob:
+            assert job is None
+        except WrongState:
+            assert job is not None
+            assert not allowed
+        else:
+            assert allowed
+            job.happen(event)
+
+    # --- posting and claiming
+
+    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3), calls_back=st.booleans(), twice=st.booleans())
+    def post(self, lane, count, calls_back, twice):
+        body = pack_body(codec.pack("m"), {"callback": "http://localhost/"} if calls_back else {})
+        op = job_ops.post(self.keys, "poster", next(self.numbers), lane, [body] * count)
+        first = self.run(op)
+        if twice:
+            assert self.run(op) == first
+        assert first == self.last_id + 1
+        self.known_lanes.add(lane)
+        for job_id in range(first, first + count):
+            self.jobs[job_id] = Job(job_id, lane, calls_back)
+        self.last_id = first + count - 1
+
+    @rule(lanes=st.sampled_from([LANES, LANES[:1], LANES[1:]]), count=st.integers(1, 4), worker=st.sampled_from("ab"))
+    def claim(self, lanes, count, worker):
+        lanes = tuple(lane for lane in lanes if lane in self.known_lanes)
+        claimed, op = self.ask(lanes, count, worker)
+        waiting = sorted(job.id for job in self.in_state(State.QUEUED) if job.lane in lanes)
+        assert [int(one.id) for one in claimed] == waiting[:count]
+        for one in claimed:
+            job = self.jobs[int(one.id)]
+            job.happen(Event.CLAIM)
+            job.attempts += 1
+            assert one.attempt == job.attempts
+            job.token, job.deadline, job.started = one.token, self.now + LEASE, self.now
+        self.attempts += claimed
+        if claimed:
+            self.last_claim = op
+
+    def ask(self, lanes, count, worker):
+        """One claim of those lanes, and again when the list of all lanes had changed; with the op that was answered."""
+        while True:
+            op = work_ops.claim(self.keys, worker, next(self.numbers), Lanes(self.version, lanes), LEASE, count)
+            reply = self.run(op)
+            if isinstance(reply, list):
+                return reply, op
+            assert set(reply.names) == self.known_lanes
+            self.version = reply.version
+
+    @precondition(lambda self: self.last_claim)
+    @rule()
+    def claim_again(self):
+        """The same call, sent again later: only what is still held under its token, and not a job more."""
+        for one in self.run(self.last_claim):
+            job = self.jobs[int(one.id)]
+            assert job.token == one.token
+            assert job.state is not State.QUEUED
+
+    # --- what workers do with attempts, current ones and stale ones
+
+    @precondition(lambda self: self.attempts)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
+    def renew(self, picks):
+        chosen = list({one.lease: one for one in map(self.attempt, picks)}.values())
+        assert self.run(work_ops.renew(self.keys, chosen, LEASE)) == {
+            one.lease for one in chosen if not self.holds(one)
+        }
+        for one in filter(self.holds, chosen):
+            self.jobs[int(one.id)].deadline = self.now + LEASE
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK, state=st.sampled_from([State.SUCCEEDED, State.FAILED]), twice=st.booleans())
+    def settle(self, pick, state, twice):
+        one = self.attempt(pick)
+        job, holds = self.jobs.get(int(one.id)), self.holds(one)
+        op = work_ops.settle(self.keys, [(one, Outcome(state, {"result": b"\x01"}, "1"), Record.parse(one.record))])
+        again = job is not None and job.token == one.token and job.state in FINISHED
+        assert self.run(op) == [holds or again]
+        if holds:
+            job.happen(Event.SUCCEED if state is State.SUCCEEDED else Event.FAIL)
+            if twice:
+                assert self.run(op) == [True]
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK, begun=st.booleans())
+    def hand_back(self, pick, begun):
+        one = self.attempt(pick)
+        holds = self.holds(one)
+        assert self.run(work_ops.hand_back(self.keys, [(one, begun)])) == [holds]
+        if holds:
+            job = self.jobs[int(one.id)]
+            job.happen(Event.HAND_BACK)
+            job.attempts -= not begun
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK)
+    def progress(self, pick):
+        one = self.attempt(pick)
+        with contextlib.nullcontext() if self.holds(one) else pytest.raises(LeaseLost):
+            self.run(work_ops.progress(self.keys, one, b"\x05"))
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK)
+    def post_from_a_listener(self, pick):
+        one = self.attempt(pick)
+        op = job_ops.post(self.keys, "listener", next(self.numbers), "default", [b"0\n\x01"], one.lease)
+        if not self.holds(one):
+            with pytest.raises(LeaseLost):
+                self.run(op)
+            return
+        job_id = self.run(op)
+        self.known_lanes.add("default")
+        self.jobs[job_id] = Job(job_id, "default", calls_back=False)
+        self.last_id = job_id
+
+    # --- time
+
+    @rule(thousands=st.integers(1, 7))
+    def time_passes(self, thousands):
+        seconds = thousands * 1000.0
+        self.now += seconds
+        for lease in self.raw.zrange(self.keys.leases, 0, -1):
+            self.raw.zincrby(self.keys.leases, -seconds, lease)
+        for job in self.in_state(State.RUNNING):
+            name = self.keys.job + str(job.id)
+            self.raw.hset(name, "started", float(self.raw.hget(name, "started")) - seconds)
+        for name in ("at", "hold"):
+            if kept := self.raw.hget(self.keys.reaping, name):
+                self.raw.hset(self.keys.reaping, name, float(kept) - seconds)
+
+    @rule()
+    def reap(self):
+        reaped = self.run(work_ops.reap(self.keys, PAUSE, GRACE, LOSSES))
+        if self.looked is None or self.now - self.looked > PAUSE:
+            self.hold = self.now + GRACE
+        self.looked = self.now
+        lapsed = [job for job in self.in_state(State.RUNNING) if job.deadline < self.now and self.now > self.hold]
+        assert reaped.taken == len(lapsed)
+        for job in lapsed:
+            job.losses += 1
+            job.token = None
+            job.happen(Event.LOSE_LEASE if job.losses <= LOSSES else Event.LOSE_LEASE_TOO_OFTEN)
+
+    @rule()
+    def overrun(self):
+        cursor, ended = self.run(work_ops.overrun(self.keys, LIMIT, RETRIES))
+        over = [job for job in self.in_state(State.RUNNING) if self.now - job.started > LIMIT]
+        assert (cursor, sorted(map(int, ended))) == ("0", sorted(job.id for job in over))
+        for job in over:
+            job.token = None
+            job.happen(Event.OVERRUN if job.attempts <= RETRIES else Event.OVERRUN_TOO_OFTEN)
+
+    # --- what people do
+
+    @rule(pick=PICK)
+    def cancel(self, pick):
+        self.changed(pick % (self.last_id + 2), Event.CANCEL, job_ops.cancel)
+
+    @rule(pick=PICK)
+    def requeue(self, pick):
+        job_id = pick % (self.last_id + 2)
+        failed = job_id in self.jobs and self.jobs[job_id].state in (State.FAILED, State.CANCELLED)
+        self.changed(job_id, Event.REQUEUE, job_ops.requeue)
+        if failed:
+            self.jobs[job_id].losses = 0
+
+    @rule(pick=PICK)
+    def delete(self, pick):
+        job_id = pick % (self.last_id + 2)
+        self.changed(job_id, Event.DELETE, job_ops.delete)
+        if job_id in self.jobs and self.jobs[job_id].state is State.GONE:
+            del self.jobs[job_id]
+
+    # --- what always holds
+
+    @invariant()
+    def redis_and_model_agree(self):
+        with self.raw.pipeline(transaction=True) as seen:
+            for lane in LANES:
+                seen.zrange(self.keys.lane + lane, 0, -1)
+            seen.zrange(self.keys.leases, 0, -1)
+            seen.zrange(self.keys.dead, 0, -1)
+            seen.zrange(self.keys.callbacks, 0, -1)
+            for job_id in range(1, self.last_id + 1):
+                seen.exists(self.keys.post + str(job_id))
+                seen.hmget(self.keys.job + str(job_id), "state", "token", "attempts")
+            *lanes, leases, dead, callbacks = (found := seen.execute())[: len(LANES) + 3]
+        self.check_places(lanes, leases, dead, callbacks)
+        self.check_jobs(found[len(LANES) + 3 :])
+
+    def check_places(self, lanes, leases, dead, callbacks):
+        """Each job is in exactly one place, lanes are in the order of the ids, and the counts agree."""
+        for lane, ids in zip(LANES, lanes, strict=True):
+            assert list(map(int, ids)) == sorted(job.id for job in self.in_state(State.QUEUED) if job.lane == lane)
+        held = {f"{job.id}:{job.token}" for job in self.in_state(State.RUNNING)}
+        assert {lease.decode() for lease in leases} == held
+        assert set(map(int, dead)) == {job.id for job in self.in_state(State.FAILED)}
+        assert set(map(int, callbacks)) == {job.id for job in self.jobs.values() if job.callback}
+        counts = self.run(job_ops.counts(self.keys))
+        assert (counts.running, counts.dead, counts.waiting) == (len(leases), len(dead), sum(map(len, lanes)))
+
+    def check_jobs(self, found):
+        """The fields of each job are the model's, and of a deleted job there are none."""
+        for job_id in range(1, self.last_id + 1):
+            posted, (state, token, attempts) = found[2 * job_id - 2], found[2 * job_id - 1]
+            job = self.jobs.get(job_id)
+            if job is None:
+                assert (posted, state, token, attempts) == (0, None, None, None)
+                continue
+            assert (posted, (state or b"queued").decode()) == (1, job.state)
+            assert int(attempts or 0) == job.attempts
+            assert (token.decode() if token else None) == job.token
+
+
+@pytest.mark.timeout(600)
+def test_random_sequences(server_url):
+    """No sequence of ops loses a job, runs it twice at a time, or records two outcomes."""
+    run_state_machine_as_test(
+        lambda: Machine(server_url),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,151 @@
+"""The table of `mlq.states`, cell by cell: an event does what the table says, and is refused in every other state."""
+
+import contextlib
+import time
+
+import pytest
+
+from mlq.errors import JobError
+from mlq.job import Claimed
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.states import TRANSITIONS, Event, State, after
+
+LOSSES, RETRIES = 1, 1  # allowed in the acts below
+HELD = "w.1"
+
+
+def put(world, state, **fields):
+    """Job 1 in that state, written key by key; its lease, where it has one, is that of `attempt`."""
+    if state is State.GONE:
+        return
+    world.post()
+    world.raw.delete(world.keys.lane + "default")
+    if state is State.QUEUED:
+        world.raw.zadd(world.keys.lane + "default", {"1": 1})
+        return
+    job = {"state": state, "token": HELD, "attempts": 1, "started": time.time(), "worker": "w"} | fields
+    if state is State.RUNNING:
+        world.raw.zadd(world.keys.leases, {f"1:{HELD}": time.time() + 60})
+    else:
+        job["finished"] = time.time()
+    if state is State.FAILED:
+        world.raw.zadd(world.keys.dead, {"1": time.time()})
+    world.raw.hset(world.keys.job + "1", mapping=job)
+
+
+def attempt(world):
+    """What the worker believes to hold."""
+    return Claimed("1", 1, HELD, "w", 0.0, world.raw.get(world.keys.post + "1") or b"default\n1\n0\n\xc0")
+
+
+def lose_lease(world, losses):
+    """The lease runs out after the job lost others, and somebody looks."""
+    if world.raw.exists(world.keys.job + "1"):
+        world.raw.hset(world.keys.job + "1", "losses", losses)
+    if world.raw.zscore(world.keys.leases, f"1:{HELD}"):
+        world.lapse(attempt(world))
+    world.watched()
+    world.reap(losses=LOSSES)
+
+
+def overrun(world, attempts):
+    """The attempt has begun long ago, and somebody looks."""
+    if world.raw.exists(world.keys.job + "1"):
+        world.raw.hset(world.keys.job + "1", mapping={"attempts": attempts, "started": time.time() - 1000})
+    world.run(work_ops.overrun(world.keys, 60.0, RETRIES))
+
+
+def post(world):
+    """One job."""
+    world.post()
+
+
+def settle(world, state):
+    """The worker's outcome; refused when the lease is not its own."""
+    if not world.settle(attempt(world), state):
+        raise JobError
+
+
+def hand_back(world):
+    """The worker gives the job back; refused when the lease is not its own."""
+    if world.run(work_ops.hand_back(world.keys, [(attempt(world), True)])) != [True]:
+        raise JobError
+
+
+ACTS = {
+    Event.POST: post,
+    Event.CLAIM: lambda world: world.claim(),
+    Event.SUCCEED: lambda world: settle(world, State.SUCCEEDED),
+    Event.FAIL: lambda world: settle(world, State.FAILED),
+    Event.HAND_BACK: hand_back,
+    Event.LOSE_LEASE: lambda world: lose_lease(world, LOSSES - 1),
+    Event.LOSE_LEASE_TOO_OFTEN: lambda world: lose_lease(world, LOSSES),
+    Event.OVERRUN: lambda world: overrun(world, RETRIES),
+    Event.OVERRUN_TOO_OFTEN: lambda world: overrun(world, RETRIES + 1),
+    Event.CANCEL: lambda world: world.run(job_ops.cancel(world.keys, "1")),
+    Event.REQUEUE: lambda world: world.run(job_ops.requeue(world.keys, "1")),
+    Event.DELETE: lambda world: world.run(job_ops.delete(world.keys, "1")),
+}
+
+
+def where(world):
+    """The state of job 1 by every place that tells of it, which must agree."""
+    seen = world.look()
+    state = State(seen.get("job:1", {}).get("state", "queued" if "post:1" in seen else "gone"))
+    places = {
+        State.QUEUED: "1" in seen.get("lane:default", {}),
+        State.RUNNING: any(lease.startswith("1:") for lease in seen.get("leases", {})),
+        State.FAILED: "1" in seen.get("dead", {}),
+    }
+    assert places == {each: each is state for each in places}
+    assert ("finished" in seen.get("job:1", {})) == (state in {State.SUCCEEDED, State.FAILED, State.CANCELLED})
+    return state
+
+
+def test_every_event_has_an_act():
+    """A new event needs one here."""
+    assert ACTS.keys() == set(Event)
+
+
+@pytest.mark.parametrize(("state", "event"), TRANSITIONS, ids=lambda part: part.replace(" ", "-"))
+def test_transition(world, state, event):
+    """The table's cell."""
+    put(world, state)
+    assert where(world) is state
+    ACTS[event](world)
+    assert where(world) is after(state, event)
+
+
+# A post makes another job, and a worker that settles again what it has settled is answered, so neither is refused.
+REFUSED = [
+    (state, event)
+    for state in State
+    for event in Event
+    if after(state, event) is None
+    and event is not Event.POST
+    and (state, event)
+    not in {
+        (done, settled)
+        for done in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+        for settled in (Event.SUCCEED, Event.FAIL)
+    }
+]
+
+
+@pytest.mark.parametrize(("state", "event"), REFUSED, ids=lambda part: part.replace(" ", "-"))
+def test_no_transition(world, state, event):
+    """What the table does not list changes nothing of the job."""
+    put(world, state)
+    before = world.look()
+    with contextlib.suppress(JobError):
+        ACTS[event](world)
+    assert where(world) is state
+    now = world.look()
+    for name in ("post:1", "lane:default", "leases", "dead"):
+        assert now.get(name) == before.get(name)
+    if "job:1" in before:
+        moved = {"losses", "attempts", "started"}  # seeded by the act
+        assert {k: v for k, v in now["job:1"].items() if k not in moved} == {
+            k: v for k, v in before["job:1"].items() if k not in moved
+        }

@@ -1,0 +1,87 @@
+"""Waiting for jobs: no end is missed, and jobs never wait for one another in a circle."""
+
+import pytest
+
+from mlq.errors import UnknownJob, WaitCircle
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.states import State
+
+
+def test_wait_for_a_job_that_has_not_ended(world, keys):
+    """The inbox is remembered for a little longer than until the asker asks again."""
+    world.post()
+    fields, changed = world.changes(job_ops.wait(keys, "1", "alice", 10))
+    assert (fields, changed) == (None, {"waiters:1": {"alice"}})
+    assert 20 < world.raw.ttl(keys.waiters + "1") <= 30
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
+def test_wait_for_a_job_that_ended(world, keys, state):
+    """Its fields at once; the inbox gets the id too, for the command that already waits for it."""
+    one = world.running()
+    world.settle(one, state)
+    fields, changed = world.changes(job_ops.wait(keys, "1", "alice", 10))
+    assert fields["state"] == state.encode()
+    assert changed == {"inbox:alice": ["1"]}
+    assert 0 < world.raw.ttl(keys.inbox + "alice") <= 60
+
+
+def test_outcome_asks_without_a_trace(world, keys):
+    """Whoever only looks leaves nothing behind."""
+    world.post()
+    assert world.changes(job_ops.outcome(keys, "1")) == (None, {})
+
+
+def test_wait_for_a_job_that_is_gone(world, keys):
+    """An error, and the command that waits is answered."""
+    before = world.look()
+    with pytest.raises(UnknownJob):
+        world.run(job_ops.wait(keys, "1", "alice", 10))
+    assert world.look() == before | {"inbox:alice": ["1"]}
+
+
+def test_job_that_waits_for_itself(world, keys):
+    """The smallest circle."""
+    one = world.running()
+    with pytest.raises(WaitCircle, match="1"):
+        world.run(job_ops.wait(keys, one.id, "w", 10, one.id))
+    assert "waits_for" not in world.look()["job:1"]
+
+
+def test_circle_of_three(world, keys):
+    """The wait that would close it is refused and not recorded."""
+    world.post(3)
+    world.claim(3)
+    assert world.run(job_ops.wait(keys, "2", "w", 10, "1")) is None
+    assert world.run(job_ops.wait(keys, "3", "w", 10, "2")) is None
+    with pytest.raises(WaitCircle):
+        world.run(job_ops.wait(keys, "1", "w", 10, "3"))
+    jobs = world.look()
+    assert [jobs[f"job:{i}"].get("waits_for") for i in (1, 2, 3)] == ["2", "3", None]
+
+
+def test_wait_that_is_over_makes_no_circle(world, keys):
+    """A listener that went on may be waited for."""
+    world.post(2)
+    one, _two = world.claim(2)
+    assert world.run(job_ops.wait(keys, "2", "w", 10, "1")) is None
+    world.run(work_ops.waits_no_more(keys, one))
+    assert world.run(job_ops.wait(keys, "1", "w", 10, "2")) is None
+
+
+def test_many_may_wait_for_one(world, keys):
+    """That is no circle."""
+    world.post(3)
+    world.claim(3)
+    assert world.run(job_ops.wait(keys, "3", "w", 10, "1")) is None
+    assert world.run(job_ops.wait(keys, "3", "w", 10, "2")) is None
+
+
+def test_attempt_of_a_deleted_job_leaves_no_trace_of_it(world, keys):
+    """A listener that runs on though its job is gone may wait, but brings nothing back."""
+    one = world.running()
+    world.post()
+    world.raw.delete(keys.job + one.id, keys.post + one.id)
+    world.run(job_ops.wait(keys, "2", "w", 10, one.id))
+    assert keys.job.removeprefix(keys.root) + one.id not in world.look()

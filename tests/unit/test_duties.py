@@ -1,0 +1,235 @@
+"""The small parts of a worker: pool, slots, attempts, and the contract of its threads."""
+
+import threading
+
+import pytest
+
+from mlq.job import Claimed
+from mlq.pools.thread import ThreadPool
+from mlq.service import Service
+from mlq.worker.attempt import Attempt, Stage
+from mlq.worker.slots import Slots
+
+SOON = 10.0  # seconds until a test gives up
+
+
+# --- the thread pool
+
+
+@pytest.fixture
+def pool():
+    """Stopped afterwards."""
+    made = ThreadPool()
+    yield made
+    made.stop()
+
+
+def held(pool, count):
+    """Tasks that wait for an event, all of them begun; the event, and the threads that they are on."""
+    go, begun, threads = threading.Event(), threading.Semaphore(0), []
+
+    def task():
+        threads.append(threading.current_thread())
+        begun.release()
+        go.wait(SOON)
+
+    for _ in range(count):
+        pool.submit(task)
+    for _ in range(count):
+        assert begun.acquire(timeout=SOON)
+    return go, threads
+
+
+def test_tasks_run_side_by_side(pool):
+    """A thread per task that runs."""
+    go, threads = held(pool, 5)
+    assert len(set(threads)) == 5
+    go.set()
+
+
+def test_threads_are_used_again(pool):
+    """One after the other needs one thread."""
+    names = []
+    for _ in range(20):
+        done = threading.Event()
+        pool.submit(lambda done=done: (names.append(threading.current_thread().name), done.set()))
+        assert done.wait(SOON)
+    assert len(set(names)) <= 2  # the first may still be on its way back
+
+
+def test_stuck_thread_does_not_hold_up_others(pool):
+    """A new one takes its place."""
+    go, _ = held(pool, 1)
+    done = threading.Event()
+    pool.submit(done.set)
+    assert done.wait(SOON)
+    go.set()
+
+
+def test_stopped_threads_end(pool):
+    """When their task is through."""
+    go, threads = held(pool, 3)
+    pool.stop()
+    assert all(thread.is_alive() for thread in threads)
+    go.set()
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
+
+
+def test_threads_do_not_keep_the_process(pool):
+    """What does is said elsewhere."""
+    go, threads = held(pool, 1)
+    assert threads[0].daemon
+    go.set()
+
+
+# --- slots
+
+
+def test_slots_are_counted():
+    """Never more than there are."""
+    slots = Slots(3)
+    assert [slots.take(2), slots.take(5), slots.take(1)] == [2, 1, 0]
+    slots.give(2)
+    assert (slots.free(), slots.take(9), slots.free()) == (2, 2, 0)
+
+
+def test_listener_that_goes_on_comes_before_new_jobs():
+    """A slot that becomes free is its own."""
+    slots = Slots(1)
+    assert slots.take(1) == 1
+    back = threading.Event()
+    thread = threading.Thread(target=lambda: (slots.retake(), back.set()))
+    thread.start()
+    while slots._returning == 0:
+        assert thread.is_alive()
+    slots.give()
+    assert slots.take(1) == 0
+    assert back.wait(SOON)
+    thread.join()
+    assert slots.free() == 0
+
+
+@pytest.mark.parametrize("wake", [Slots.give, Slots.touch])
+def test_wait_ends_when_something_changes(wake):
+    """A slot that became free, or a nudge."""
+    slots = Slots(1)
+    slots.take(1)
+    ended = threading.Event()
+    thread = threading.Thread(target=lambda: (slots.wait(SOON * 2), ended.set()))
+    thread.start()
+    while not ended.wait(0.005):
+        wake(slots)
+    thread.join()
+
+
+def test_wait_with_a_free_slot_returns():
+    """At once."""
+    Slots(1).wait(1000)
+
+
+# --- attempts
+
+
+@pytest.fixture
+def attempt():
+    """Just claimed."""
+    return Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""))
+
+
+def test_attempt_runs_and_ends(attempt):
+    """Once each."""
+    assert attempt.begin()
+    assert not attempt.begin()
+    assert attempt.end(Stage.ENDED) is Stage.BEGUN
+    assert attempt.end(Stage.LOST) is None
+    assert attempt.stage is Stage.ENDED
+
+
+@pytest.mark.parametrize("stage", [Stage.HANDED_BACK, Stage.LOST])
+def test_attempt_that_is_not_ours_any_more_does_not_begin(attempt, stage):
+    """Handed back or lost before a thread took it."""
+    assert attempt.end(stage) is Stage.CLAIMED
+    assert not attempt.begin()
+
+
+def test_one_of_many_threads_ends_an_attempt(attempt):
+    """The first; there is one outcome."""
+    attempt.begin()
+    barrier, won = threading.Barrier(8), []
+
+    def end(stage):
+        barrier.wait(SOON)
+        if attempt.end(stage) is not None:
+            won.append(stage)
+
+    threads = [threading.Thread(target=end, args=(stage,)) for stage in [Stage.ENDED, Stage.LOST] * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won == [attempt.stage]
+
+
+# --- services
+
+
+class Counter(Service):
+    """Counts its turns, and fails in the one asked for."""
+
+    def __init__(self, fail_in=None):
+        self.died = threading.Event()
+        super().__init__("counter", self.died.set)
+        self.turns = 0
+        self.fail_in = fail_in
+        self.turned = threading.Event()
+
+    def turn(self):
+        """One more."""
+        self.turns += 1
+        if self.turns == self.fail_in:
+            raise ZeroDivisionError
+        self.turned.set()
+
+
+def test_service_turns_until_stopped():
+    """And stopping is done when it returns; twice is once."""
+    service = Counter()
+    service.start()
+    assert service.turned.wait(SOON)
+    service.stop(SOON)
+    turns = service.turns
+    service.stop(SOON)
+    assert service.turns == turns
+    assert not service.died.is_set()
+
+
+def test_service_that_was_not_started_can_be_stopped():
+    """Nothing happens."""
+    Counter().stop(SOON)
+
+
+def test_service_that_fails_says_so(caplog):
+    """A worker without one of its duties must not look alive."""
+    service = Counter(fail_in=3)
+    service.start()
+    assert service.died.wait(SOON)
+    assert service.turns == 3
+    assert "counter" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_service_may_stop_itself():
+    """From its own thread, without waiting for itself."""
+
+    class Once(Counter):
+        def turn(self):
+            super().turn()
+            self.stop()
+
+    service = Once()
+    service.start()
+    assert service.turned.wait(SOON)
+    service.stop(SOON)
+    assert service.turns == 1

@@ -1,0 +1,157 @@
+"""What both clients share: drafts, portions, and what an outcome means to the caller."""
+
+import pytest
+
+from mlq import codec, requests
+from mlq.errors import InputError, JobCancelled, JobFailed, LeaseLost, RemoteTraceback, TooLarge, Unserializable
+from mlq.job import Record
+from mlq.requests import PLAIN, chunks, data_key, draft, value_of
+
+
+class Picky(Exception):
+    """Made from two numbers."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+
+
+class Explosive(Exception):
+    """Can't be made again."""
+
+    def __init__(self, *args):
+        if args != ("first",):
+            raise RuntimeError("no")
+        super().__init__("second")
+
+
+def failed(kind, args=None, text="boom", **more):
+    """The fields of a failed job."""
+    fields = {"state": b"failed", "error_type": kind.encode(), "error": text.encode(), "reason": b"error"} | more
+    return fields | ({} if args is None else {"error_args": codec.pack(args)})
+
+
+def test_draft_without_options_is_shared():
+    """Most posts have none."""
+    assert draft(None, None, None) is PLAIN
+    assert Record.parse(b"default\n1\n" + PLAIN.body("m"))[2:] == ({}, codec.pack("m"))
+
+
+def test_draft_with_options():
+    """They travel with the message."""
+    wanted = draft("http://localhost/", ("g", "f"), 60)
+    assert wanted.lane == "default:f,g"
+    kept = Record.parse(b"default:f,g\n1\n" + wanted.body("m")).options
+    assert kept == {"callback": "http://localhost/", "functions": ["g", "f"], "ttl": 60.0}
+
+
+@pytest.mark.parametrize("arguments", [("no url", None, None), (None, "name", None), (None, None, -1)])
+def test_draft_refuses(arguments):
+    """Before anything is packed."""
+    with pytest.raises(InputError):
+        draft(*arguments)
+
+
+def test_draft_refuses_a_message(monkeypatch):
+    """What can't be packed, or is too large."""
+    with pytest.raises(Unserializable):
+        PLAIN.body(object())
+    monkeypatch.setattr(requests, "check_size", lambda what, packed: (_ for _ in ()).throw(TooLarge(what)))
+    with pytest.raises(TooLarge, match="message"):
+        PLAIN.body("m")
+
+
+def test_chunks_are_bounded_by_number(monkeypatch):
+    """Order and number are kept."""
+    monkeypatch.setattr(requests, "CHUNK_JOBS", 3)
+    bodies = [b"%d" % i for i in range(7)]
+    assert list(chunks(bodies)) == [bodies[:3], bodies[3:6], bodies[6:]]
+
+
+def test_chunks_are_bounded_by_bytes(monkeypatch):
+    """A single larger body goes alone."""
+    monkeypatch.setattr(requests, "CHUNK_BYTES", 10)
+    bodies = [b"x" * 6, b"y" * 4, b"z", b"L" * 50, b"a" * 5]
+    assert list(chunks(bodies)) == [bodies[:2], bodies[2:3], bodies[3:4], bodies[4:]]
+
+
+def test_no_chunks():
+    """Nothing is sent for nothing."""
+    assert list(chunks([])) == []
+
+
+def test_data_keys():
+    """Made up, or checked."""
+    assert data_key("k") == "k"
+    assert len({data_key(None) for _ in range(100)}) == 100
+    for key in ("", 5, b"k", "x" * 1001, "\ud800", "a\n"):
+        with pytest.raises(InputError, match="key"):
+            data_key(key)
+
+
+@pytest.mark.parametrize("value", [None, 0, "", [1, 2], b"\xff\x00", {"a": [1]}])
+def test_value_of_a_success(value):
+    """The result itself."""
+    assert value_of("1", {"state": b"succeeded", "result": codec.pack(value)}, original=True) == value
+
+
+def test_value_of_a_cancelled_job():
+    """An error of its own."""
+    with pytest.raises(JobCancelled, match="1"):
+        value_of("1", {"state": b"cancelled"}, original=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "args"),
+    [
+        (failed("builtins.ValueError", ["bad", 3]), ValueError, ("bad", 3)),
+        (failed("builtins.KeyError", ["k"]), KeyError, ("k",)),
+        (
+            failed("builtins.UnicodeDecodeError", ["utf-8", b"\xff", 0, 1, "bad"]),
+            UnicodeDecodeError,
+            ("utf-8", b"\xff", 0, 1, "bad"),
+        ),
+        (failed("builtins.TimeoutError", None, "too long"), TimeoutError, ("too long",)),
+        (failed("mlq.errors.LeaseLost", None, "lost"), LeaseLost, ("lost",)),
+        (failed(f"{__name__}.Picky", [1, 2]), Picky, (1, 2)),
+    ],
+)
+def test_listeners_exception_is_raised_again(fields, kind, args):
+    """A builtin, or a class that is imported here; with its arguments and the worker's traceback."""
+    with pytest.raises(kind) as caught:
+        value_of("1", fields | {"traceback": b"remote lines"}, original=True)
+    assert type(caught.value) is kind
+    assert caught.value.args == args
+    assert isinstance(caught.value.__cause__, RemoteTraceback)
+    assert "remote lines" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        failed("no_such_module.Error"),
+        failed("builtins.NoSuchError"),
+        failed("builtins.print"),
+        failed("builtins.SystemExit", [1]),
+        failed("builtins.KeyboardInterrupt"),
+        failed("builtins.ExceptionGroup"),
+        failed(f"{__name__}.Picky", [1]),
+        failed(f"{__name__}.Explosive", ["second"]),
+        failed("Error"),
+        failed(""),
+        failed("builtins.ValueError", 5),
+        failed("builtins.ValueError", text="x") | {"error_args": b"\xc1"},
+        {"state": b"failed"},
+    ],
+)
+def test_what_cannot_be_made_again_is_a_job_failed(fields):
+    """With the id, the type and the text."""
+    with pytest.raises(JobFailed, match="job 1 failed") as caught:
+        value_of("1", fields, original=True)
+    assert caught.value.error_type == fields.get("error_type", b"").decode()
+    assert caught.value.reason == fields.get("reason", b"").decode()
+
+
+def test_get_result_raises_job_failed_always():
+    """Only waiting gives the original."""
+    with pytest.raises(JobFailed, match="ValueError: boom"):
+        value_of("1", failed("builtins.ValueError", ["boom"]), original=False)

@@ -1,0 +1,199 @@
+"""Which server is used, and how a user is told what went wrong with it."""
+
+import socket
+import threading
+import types
+
+import pytest
+from redis import exceptions as redis_errors
+
+from mlq import server
+from mlq.errors import InputError, NoServer, OutOfMemory, ServerError, Unsupported
+from mlq.shell import target, trouble
+from mlq.shell.target import Target, _answers_locally, choose, connection_options, from_arguments
+
+HERE = Target("redis://here:1/0", "arguments")
+
+
+@pytest.fixture(autouse=True)
+def nothing_anywhere(monkeypatch):
+    """No variable, no local server, and an embedded one that is only named."""
+    monkeypatch.delenv("MLQ_URL", raising=False)
+    monkeypatch.setattr(server, "ensure_running", lambda: "unix:///embedded")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "url"),
+    [
+        ((None, "host", None, 0), "redis://host:6379/0"),
+        ((None, "host", 1234, 2), "redis://host:1234/2"),
+        ((None, "host", "1234", "2"), "redis://host:1234/2"),
+        ((None, None, 1234, 0), "redis://localhost:1234/0"),
+        ((None, None, None, 3), "redis://localhost:6379/3"),
+        ((None, "::1", None, 0), "redis://[::1]:6379/0"),
+        ((None, "redis://other:1/3", 5, 7), "redis://other:1/3"),
+        (("rediss://u:p@host", "ignored", None, 0), "rediss://u:p@host"),
+        (("unix:///a/socket", None, None, 0), "unix:///a/socket"),
+    ],
+)
+def test_named_by_arguments(arguments, url):
+    """Host, port and number, or a URL in place of the host."""
+    assert from_arguments(*arguments) == Target(url, "arguments")
+
+
+def test_not_named():
+    """Nothing that was given names a server."""
+    assert from_arguments(None, None, None, 0) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("http://host", None, None, 0),
+        ("host", None, None, 0),
+        (None, "host", "x", 0),
+        (None, "host", 0, -1),
+        (None, "host", 70_000, 0),
+        (None, "host", 1, "x"),
+    ],
+)
+def test_badly_named(arguments):
+    """Refused when the queue is made, not at the first operation."""
+    with pytest.raises(InputError):
+        from_arguments(*arguments)
+
+
+def test_order_of_choice(monkeypatch):
+    """Arguments, the variable, a local server, the embedded one."""
+    assert choose(None) == Target("unix:///embedded", "embedded")
+    monkeypatch.setattr(target, "_answers_locally", lambda: True)
+    assert choose(None) == Target("redis://localhost:6379", "localhost:6379")
+    monkeypatch.setenv("MLQ_URL", "redis://variable:1")
+    assert choose(None) == Target("redis://variable:1", "MLQ_URL")
+    assert choose(HERE) is HERE
+
+
+def test_variable_that_is_no_url(monkeypatch):
+    """The user's mistake, told as such."""
+    monkeypatch.setenv("MLQ_URL", "localhost:6379")
+    with pytest.raises(InputError, match="redis://"):
+        choose(None)
+
+
+def test_choice_is_logged_without_the_password(caplog):
+    """It can be asked for as well."""
+    caplog.set_level("INFO", "mlq")
+    choose(Target("redis://user:secret@host:1", "arguments"))
+    assert "user:***@host:1 (from arguments)" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@host",
+        "redis://user:secret@host/0",
+        "rediss://u:se:secret@host",
+        "redis://u:p@secret@host",
+        "redis://host?password=secret",
+        "unix:///socket?db=1&password=secret&timeout=5",
+    ],
+)
+def test_password_is_never_shown(url):
+    """However it is written."""
+    assert "secret" not in str(Target(url, "arguments"))
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (b"+PONG\r\n", True),
+        (b"-NOAUTH Authentication required.\r\n", True),
+        (b"-LOADING\r\n", True),
+        (b"HTTP/1.1 400", False),
+        (b"", False),
+    ],
+)
+def test_local_server_speaks_the_protocol(monkeypatch, said, found):
+    """Something else that listens there is not taken for Redis."""
+    ours, theirs = socket.socketpair()
+    answering = threading.Thread(target=lambda: (theirs.recv(100), theirs.sendall(said), theirs.close()))
+    answering.start()
+    fake = types.SimpleNamespace(create_connection=lambda address, timeout: ours)
+    monkeypatch.setattr(target, "socket", fake)
+    assert _answers_locally() is found
+    answering.join()
+
+
+def test_no_local_server(monkeypatch):
+    """Refused at once."""
+
+    def refuse(address, timeout):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(target, "socket", types.SimpleNamespace(create_connection=refuse))
+    assert not _answers_locally()
+
+
+def test_keepalive_is_for_tcp():
+    """redis-py refuses it for unix sockets."""
+    assert connection_options("redis://host").get("socket_keepalive")
+    assert "socket_keepalive" not in connection_options("unix:///socket")
+
+
+# --- trouble
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (redis_errors.ConnectionError("refused"), NoServer, "Is it running"),
+        (redis_errors.TimeoutError("slow"), NoServer, "can't reach"),
+        (OSError("no route"), NoServer, "no route"),
+        (redis_errors.AuthenticationError("WRONGPASS"), ServerError, "password"),
+        (redis_errors.NoPermissionError("no EVALSHA"), ServerError, "password"),
+        (redis_errors.ResponseError("NOAUTH Authentication required."), ServerError, "password"),
+        (redis_errors.InvalidResponse("HTTP"), NoServer, "not Redis"),
+        (redis_errors.OutOfMemoryError("command not allowed"), OutOfMemory, "maxmemory"),
+        (redis_errors.ResponseError("OOM command not allowed"), OutOfMemory, "maxmemory"),
+        (redis_errors.ResponseError("unknown command 'ZMSCORE'"), Unsupported, "6.2"),
+        (redis_errors.ResponseError("WRONGTYPE"), ServerError, "WRONGTYPE"),
+    ],
+)
+def test_errors_name_the_server_and_what_to_do(error, kind, words):
+    """Never a redis-py traceback."""
+    told = trouble.translate(error, HERE)
+    assert type(told) is kind
+    assert words in str(told)
+    assert "redis://here:1/0 (from arguments)" in str(told)
+
+
+def test_pauses_grow_to_a_second():
+    """A stale connection is replaced at once."""
+    pauses = [trouble.pause(failures) for failures in range(1, 20)]
+    assert pauses[0] == 0
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (redis_errors.AuthenticationError(), True),
+        (redis_errors.InvalidResponse(), True),
+        (redis_errors.ConnectionError(), False),
+        (redis_errors.TimeoutError(), False),
+        (OSError(), False),
+    ],
+)
+def test_what_no_second_try_can_mend(error, final):
+    """A wrong password stays wrong."""
+    assert trouble.is_final(error) is final
+
+
+def test_features():
+    """A server that lacks a command is named with the command."""
+    trouble.check_features([[b"evalsha"], [b"zmscore"], [b"unlink"]], HERE)
+    trouble.check_features(None, HERE)
+    with pytest.raises(Unsupported, match="ZMSCORE"):
+        trouble.check_features([[b"evalsha"], None, [b"unlink"]], HERE)

@@ -1,0 +1,199 @@
+"""Callbacks, with a receiver that can be told how to answer."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from mlq import MLQ
+
+
+class Receiver:
+    """Answers GETs with the given codes, one after the other, then 200; remembers the queries."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[dict[str, str]] = []
+        self.pause = threading.Event()
+        self.pause.set()
+        self._changed = threading.Condition()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with receiver._changed:
+                    answer = receiver.answers.pop(0) if receiver.answers else 200
+                    receiver.got.append(dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)))
+                    receiver._changed.notify_all()
+                receiver.pause.wait(20)
+                self.send_response(answer)
+                if 300 <= answer < 400:
+                    self.send_header("Location", receiver.url + "?elsewhere=1")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/called"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def wait(self, count: int, timeout: float = 10) -> list[dict[str, str]]:
+        """The first `count` queries; fails when fewer come."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.got) >= count, timeout), self.got
+            return self.got[:count]
+
+    def close(self) -> None:
+        """Stop answering."""
+        self.pause.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of callbacks on this machine."""
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def _outcome(mlq: MLQ, job_id: str, timeout: float = 10) -> str:
+    give_up = time.monotonic() + timeout
+    while (said := mlq.get_job(job_id)["callback_outcome"]) is None and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return str(said)
+
+
+def test_success_and_failure_are_told(mlq: MLQ, receiver: Receiver) -> None:
+    """With what the URL held already; a failure has no short result."""
+
+    def divide(message: Any) -> Any:
+        return f"1/{message} & more", 1 / message
+
+    mlq.create_listener(divide)
+    good = mlq.submit(2, callback=receiver.url + "?mine=a%26b")
+    assert good.result(5) == 0.5
+    assert receiver.wait(1) == [{"mine": "a&b", "success": "1", "job_id": good.id, "short_result": "1/2 & more"}]
+    assert _outcome(mlq, good.id) == "sent"
+    bad = mlq.submit(0, callback=receiver.url)
+    assert receiver.wait(2)[1] == {"success": "0", "job_id": bad.id}
+    assert mlq.get_job(bad.id)["callback"] == receiver.url
+
+
+@pytest.mark.parametrize("short", ["x" * 3000, list(range(2000)), None], ids=["text", "list", "None"])
+def test_a_short_result_that_does_not_fit_is_left_out(mlq: MLQ, receiver: Receiver, short: Any) -> None:
+    """The rest is told."""
+    mlq.create_listener(lambda message: (short, "long"))
+    job = mlq.submit(1, callback=receiver.url)
+    assert receiver.wait(1) == [{"success": "1", "job_id": job.id}]
+
+
+def test_an_answer_that_is_not_2xx_is_tried_again(mlq: MLQ, receiver: Receiver) -> None:
+    """A 500 and a redirect do not count; nobody goes where the redirect points."""
+    receiver.answers = [500, 302]
+    mlq.create_listener(lambda message: "ok")
+    job = mlq.submit(1, callback=receiver.url)
+    told = {"success": "1", "job_id": job.id, "short_result": "ok"}
+    assert receiver.wait(3, 20) == [told] * 3
+    assert _outcome(mlq, job.id) != ""
+    mlq.shutdown()
+    assert mlq.get_job(job.id)["callback_outcome"] == "sent"
+    assert len(receiver.got) == 3
+
+
+def test_three_tries_and_no_more(mlq: MLQ, receiver: Receiver, raw: Any, namespace: str) -> None:
+    """Within 30 s; what went wrong is kept with the job."""
+    receiver.answers = [500, 404, 503, 500]
+    mlq.create_listener(lambda message: "ok")
+    begun = time.monotonic()
+    job = mlq.submit(1, callback=receiver.url)
+    receiver.wait(3, 25)
+    assert time.monotonic() - begun < 30
+    while raw.exists(f"{{{namespace}}}:callback:{job.id}"):
+        time.sleep(0.01)
+    assert "503" in mlq.get_job(job.id)["callback_outcome"]
+    assert raw.zcard(f"{{{namespace}}}:callbacks") == 0
+    assert job.result(1) == "ok"
+
+
+def test_neither_a_dead_nor_a_silent_receiver_delays_jobs(mlq: MLQ, receiver: Receiver) -> None:
+    """A hundred callbacks to each; the jobs take no longer than without."""
+    receiver.pause.clear()
+    mlq.create_listener(lambda message: message)
+    begun = time.monotonic()
+    for url in ("http://127.0.0.1:9/dead", receiver.url, "http://does-not-exist.invalid/"):
+        for job_id in mlq.post_many(range(100), callback=url):
+            mlq.wait(job_id, 5)
+    assert time.monotonic() - begun < 4
+    assert mlq.submit(1).result(1) == 1
+
+
+def test_a_failure_by_timeout_is_told(mlq: MLQ, receiver: Receiver) -> None:
+    """Once, when the job is given up; not for each requeue."""
+    over = threading.Event()
+    mlq.create_listener(lambda message: over.wait(20))
+    mlq.create_reaper(0.1, 0.3, 1)
+    job = mlq.submit(1, callback=receiver.url)
+    assert receiver.wait(1, 15) == [{"success": "0", "job_id": job.id}]
+    over.set()
+    mlq.shutdown()
+    assert len(receiver.got) == 1
+
+
+def test_each_outcome_is_told_once(mlq: MLQ, receiver: Receiver) -> None:
+    """A dead letter that is requeued and ends well has two outcomes."""
+    failing = [True]
+
+    def sometimes(message: Any) -> str:
+        if failing:
+            raise ValueError(failing.pop())
+        return "well"
+
+    mlq.create_listener(sometimes)
+    job = mlq.submit(1, callback=receiver.url)
+    receiver.wait(1)
+    assert _outcome(mlq, job.id) == "sent"
+    mlq.requeue(job.id)
+    assert job.result(5) == "well"
+    assert [told["success"] for told in receiver.wait(2)] == ["0", "1"]
+    assert len(receiver.got) == 2
+
+
+def test_a_callback_survives_its_worker(
+    start: Callable[..., Any], mlq: MLQ, receiver: Receiver, raw: Any, namespace: str
+) -> None:
+    """SIGKILL while the receiver is being called: another worker calls again."""
+    receiver.pause.clear()
+    worker = start()
+    job = mlq.submit(["echo", "v"], callback=receiver.url)
+    assert job.result(10) == "v"
+    receiver.wait(1)
+    worker.signal(signal.SIGKILL)
+    worker.wait()
+    receiver.pause.set()
+    start()
+    told = {"success": "1", "job_id": job.id, "short_result": "v"}
+    assert receiver.wait(2, 20) == [told] * 2
+    assert mlq.get_job(job.id)["retries"] == 0
+    assert _outcome(mlq, job.id) == "sent"
+    assert not raw.exists(f"{{{namespace}}}:callback:{job.id}")
+
+
+BAD_URLS = ["ftp://x/", "no url", "http://", 5, "http://h:99999/", "http://h/\n", "http://h/" + "x" * 9000]
+
+
+@pytest.mark.parametrize("url", BAD_URLS, ids=range(len(BAD_URLS)))
+def test_a_callback_that_is_no_url_is_refused(mlq: MLQ, url: Any) -> None:
+    """Before anything is written."""
+    with pytest.raises(ValueError, match="callback"):
+        mlq.post(1, callback=url)
+    assert mlq.job_count() == 0
