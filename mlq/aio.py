@@ -179,11 +179,11 @@ class AsyncMLQ:
 
     async def discard(self, job_id: str) -> None:
         """Remove a dead letter for good. Raises WrongState, UnknownJob."""
-        await self.delete(job_id)
+        await self._shell.run(job_ops.discard(self._keys, check_id(job_id)))
 
     async def discard_all(self) -> int:
         """Remove every dead letter of this moment for good; how many were changed."""
-        return await self._each_dead_letter(job_ops.delete)
+        return await self._each_dead_letter(job_ops.discard)
 
     async def _each_dead_letter(self, change: Any) -> int:
         letters = await self.dead_letters()

@@ -196,11 +196,11 @@ class Client:
 
     def discard(self, job_id: str) -> None:
         """Remove a dead letter for good. Raises WrongState, UnknownJob."""
-        self.delete(job_id)
+        self._shell.run(job_ops.discard(self._keys, check_id(job_id)))
 
     def discard_all(self) -> int:
         """Remove every dead letter of this moment for good; how many were changed."""
-        return self._each_dead_letter(job_ops.delete)
+        return self._each_dead_letter(job_ops.discard)
 
     def _each_dead_letter(self, change: Any) -> int:
         letters = self.dead_letters()

@@ -144,7 +144,7 @@ _numpy = functools.partial(importlib.import_module, "numpy")
 def _array_bytes(array: Any) -> bytes:
     """The .npy file of an array; raises TypeError, ValueError for one with Python objects, a mask or an odd dtype.
 
-    Not left to numpy, whose writer takes 10 µs for a small array and whose reader 35 µs; ours take 3 and 4.
+    Not left to numpy, whose writer takes 10 µs for a small array and whose reader 35 µs; ours take 4 each.
     """
     if isinstance(array, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())):
         raise TypeError("the mask would be lost; send .filled(), or .data and .mask")
@@ -152,7 +152,7 @@ def _array_bytes(array: Any) -> bytes:
     header = f"{{'descr': {_descr(array.dtype)}, 'fortran_order': {fortran}, 'shape': {array.shape}}}\n".encode()
     if len(header) > _NPY_HEADER_MAX:
         raise ValueError(f"the description of its dtype takes more than {_NPY_HEADER_MAX} bytes")
-    # `view` saves the copy that `tobytes` makes; as bytes of no type, since datetime64 has no buffer of its own
+    # `tobytes` would copy: 1.6 ms for 1 MB in place of 0.07. Viewed as void because datetime64 gives away no buffer.
     data = _numpy().ascontiguousarray(array.T if fortran else array).view(f"V{array.dtype.itemsize}")
     return b"".join((_NPY_MAGIC, len(header).to_bytes(4, "little"), header, data))
 
@@ -167,7 +167,7 @@ def _read_array(payload: bytes) -> Any:
 
 
 def _build(dtype: Any, shape: tuple[int, ...], data: bytes | memoryview, order: str = "C") -> Any:
-    """An array with a copy of `data`, which must be as long as dtype and shape say; items of no bytes would be a trap."""
+    """An array with a copy of `data`, which must be as long as dtype and shape say; items of no bytes are refused."""
     if not dtype.itemsize or math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{len(data)} bytes for an array of shape {shape} and dtype {dtype}")
     return _numpy().ndarray(shape, dtype, bytearray(data), order=order)

@@ -1,8 +1,8 @@
 -- Removes a job that does not run, with all that is kept of it. Works on a full server, too.
 -- Guarantee: afterwards its id is unknown; whoever waits for it is told.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id
--- RETURNS  {'ok'} · {'gone'} · {'state', 'running'}
+-- ARGV  id · the state that it must be in, or '' for any but running
+-- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
 --- include announce
@@ -11,10 +11,10 @@
 --- include lapse
 local id = ARGV[1]
 local state = redis.call('HGET', jobs .. id, 'state')
-if state == 'running' then
-  return {'state', state}
-end
 local lane = lane_of(posts, id)
+if state == 'running' or (ARGV[2] ~= '' and state ~= ARGV[2] and (state or lane)) then
+  return {'state', state or 'queued'}
+end
 local removed = redis.call('DEL', jobs .. id, posts .. id)
 if lane then
   redis.call('ZREM', lane_stem .. lane, id)

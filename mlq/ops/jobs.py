@@ -79,26 +79,27 @@ def wait(keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "") -
     return call(script("wait"), names, (job_id, inbox, seconds, waiting), parse)
 
 
-def _change(name: str, keys: Keys, job_id: str, hint: str) -> Op[None]:
-    """An op of a person on one job."""
+def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str) -> Op[None]:
+    """An op of a person on one job, the first of `args`."""
+    name, job_id = "delete" if verb == "discard" else verb, args[0]
 
     def parse(reply: list[bytes]) -> None:
         if reply[0] == b"gone":
             raise unknown(keys, job_id)
         if reply[0] == b"state":
-            raise WrongState(f"can't {name} job {job_id}: it is {reply[1].decode()}; {hint}")
+            raise WrongState(f"can't {verb} job {job_id}: it is {reply[1].decode()}; {hint}")
 
-    return call(script(name), lapse_keys(keys), (job_id,), parse)
+    return call(script(name), lapse_keys(keys), args, parse)
 
 
 def cancel(keys: Keys, job_id: str) -> Op[None]:
     """Take a waiting job out of its lane."""
-    return _change("cancel", keys, job_id, "only a waiting job can be cancelled")
+    return _change("cancel", keys, (job_id,), "only a waiting job can be cancelled")
 
 
 def requeue(keys: Keys, job_id: str) -> Op[None]:
     """Put a dead letter or a cancelled job back into its lane."""
-    return _change("requeue", keys, job_id, "only a failed or cancelled job can be requeued")
+    return _change("requeue", keys, (job_id,), "only a failed or cancelled job can be requeued")
 
 
 def try_change(op: Op[None]) -> Op[bool]:
@@ -112,7 +113,12 @@ def try_change(op: Op[None]) -> Op[bool]:
 
 def delete(keys: Keys, job_id: str) -> Op[None]:
     """Remove all that is kept of a job that does not run."""
-    return _change("delete", keys, job_id, "a running job can't be deleted")
+    return _change("delete", keys, (job_id, ""), "a running job can't be deleted")
+
+
+def discard(keys: Keys, job_id: str) -> Op[None]:
+    """Remove all that is kept of a dead letter."""
+    return _change("discard", keys, (job_id, State.FAILED), "only a failed job can be discarded")
 
 
 class Place(NamedTuple):

@@ -26,7 +26,7 @@ def is_final(error: Exception) -> bool:
 def translate(error: Exception, target: Target | None) -> MLQError:
     """The error that the user sees; it names the server and what to do."""
     where = str(target)
-    message = str(error)
+    message = str(error).rstrip(".")
     if isinstance(error, (redis_errors.AuthenticationError, redis_errors.NoPermissionError)) or message.startswith(
         "NOAUTH"
     ):

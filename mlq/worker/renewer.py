@@ -3,6 +3,7 @@
 import os
 import platform
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,7 @@ class Renewer(Service):
         self._callbacks_due = callbacks_due
         self._abandoned = abandoned
         self._round = 0
+        self._hurry = threading.Event()
         self._began = time.time()
 
     def turn(self) -> None:
@@ -46,7 +48,19 @@ class Renewer(Service):
         except ServerError as error:
             log.warning("can't renew leases: %s", error)
             pause = 0.25
-        self.stopping.wait(max(0.0, started + pause - time.monotonic()))
+        self._hurry.wait(max(0.0, started + pause - time.monotonic()))
+        self._hurry.clear()
+
+    def hurry(self) -> None:
+        """Say at once what this worker is: its listeners changed."""
+        self._round = 0
+        self._hurry.set()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End."""
+        self.stopping.set()
+        self._hurry.set()
+        super().stop(timeout)
 
     def _renew(self) -> None:
         held = self._desk.held()

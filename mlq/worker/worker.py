@@ -64,6 +64,7 @@ class Worker:
         with self._desk.claiming:
             self._desk.choose_lanes()
         self._claimer.nudge()
+        self._renewer.hurry()
 
     def stop(self, grace: float) -> None:
         """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back; then return."""

@@ -15,7 +15,12 @@ from mlq.job import Record, describe, pack_body, progress_of, progress_words
 from mlq.states import State
 
 OPTIONS = st.fixed_dictionaries(
-    {}, optional={"callback": st.text(), "functions": st.lists(st.text()), "ttl": st.floats(allow_nan=False)}
+    {},
+    optional={
+        "callback": st.sampled_from(["http://here/", "https://there:8443/done?job=1&x=%20"]),
+        "functions": st.lists(st.text("abc_<>é", min_size=1), min_size=1),
+        "ttl": st.floats(0.001, 1e9),
+    },
 )
 
 

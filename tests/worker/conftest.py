@@ -79,9 +79,9 @@ class Tell:
         assert item is not None, f"nobody said {name!r} within {timeout} s"
         return str(item[1].decode())
 
-    def say(self, name: str) -> None:
-        """Let one listener that waits for `name` go on."""
-        self._client.rpush(self._stem + name, "go")
+    def end(self, process: Process) -> None:
+        """Let one listener of a worker that waits for it go on."""
+        self._client.rpush(f"{self._stem}end {process.pid}", "go")
 
     def runs(self) -> list[str]:
         """The ids of jobs whose listener began, once per run."""

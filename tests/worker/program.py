@@ -62,14 +62,14 @@ def _die(message: Any, context: Any) -> Any:
 def _wait(message: Any, context: Any) -> Any:
     """Says `begun`, waits for `end`, says what became of its writes."""
     say("begun", os.getpid())
-    hear("end")
+    hear(f"end {os.getpid()}")
     return os.getpid()
 
 
 def _stale(message: Any, context: Any) -> Any:
     """Once told to, tries to write under a lease that it lost."""
     say("begun", os.getpid())
-    hear("end")
+    hear(f"end {os.getpid()}")
     for what, call in (("progress", lambda: context.update_progress(77)), ("post", lambda: context.post("smuggled"))):
         try:
             call()

@@ -29,11 +29,11 @@ def test_a_stopped_worker_that_wakes_up_late_can_write_nothing(start: Callable[.
     rescuer = start()
     assert int(tell.heard("begun", 12)) == rescuer.pid  # only after the lease ran out
     sleeper.signal(signal.SIGCONT)
-    tell.say("end")  # the sleeper hears it, since it listened first
+    tell.end(sleeper)
     assert [tell.heard("writes"), tell.heard("writes")] == ["progress refused", "post refused"]
     assert job.state() == "running"
     assert job.progress() == 0
-    tell.say("end")
+    tell.end(rescuer)
     assert [tell.heard("writes"), tell.heard("writes")] == ["progress accepted", "post accepted"]
     assert job.result(timeout=5) == "stale"
     assert mlq.get_job(job.id)["retries"] == 1
@@ -48,13 +48,13 @@ def test_a_late_result_is_refused(start: Callable[..., Any], mlq: MLQ, tell: Any
     sleeper.signal(signal.SIGSTOP)
     rescuer = start()
     tell.heard("begun", 12)
-    tell.say("end")  # for the sleeper, which listened first and reads it when it wakes up
-    tell.say("end")
+    tell.end(rescuer)
     assert job.result(timeout=5) == rescuer.pid
     finished = mlq.get_job(job.id)
     rescuer.signal(signal.SIGTERM)
     assert rescuer.wait() == 0
     sleeper.signal(signal.SIGCONT)
+    tell.end(sleeper)
     assert mlq.submit(["echo", 1]).result(timeout=10) == 1  # the sleeper has settled in vain, and goes on working
     assert mlq.get_job(job.id) == finished
 

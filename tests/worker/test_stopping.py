@@ -21,7 +21,7 @@ def test_a_signal_lets_the_running_job_finish(
     tell.heard("begun")
     worker.signal(number)
     tell.heard("stopping")
-    tell.say("end")
+    tell.end(worker)
     assert first.result(timeout=5) == worker.pid
     assert worker.wait() == 0
     assert second.state() == "queued"
@@ -34,15 +34,14 @@ def test_what_does_not_finish_in_time_is_handed_back(start: Callable[..., Any], 
     job = mlq.submit("wait")
     worker = start(grace=0.3)
     tell.heard("begun")
-    start()
+    second = start()
     worker.signal(signal.SIGTERM)
     begun = time.monotonic()
-    second = int(tell.heard("begun", 10))
+    assert int(tell.heard("begun", 10)) == second.pid
     assert time.monotonic() - begun < 2
     assert worker.wait() == 0
-    tell.say("end")  # the first may have taken one before it ended
-    tell.say("end")
-    assert job.result(timeout=5) == second
+    tell.end(second)
+    assert job.result(timeout=5) == second.pid
     assert mlq.get_job(job.id)["retries"] == 1
 
 
