@@ -148,13 +148,21 @@ class AsyncShell:
             options = connection_options(target.url) | {"retry": Retry(NoBackoff(), 0)}
             self._pool = redis.asyncio.ConnectionPool.from_url(target.url, **options)
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
-        await connection.connect()
-        if not self._answered:
-            with contextlib.suppress(redis_errors.NoPermissionError):
-                await connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
-                trouble.check_features(await connection.read_response(), self._target)
-            self._answered = True
+        try:
+            await connection.connect()
+            if not self._answered:
+                await self._meet(connection)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
         return connection
+
+    async def _meet(self, connection: Any) -> None:
+        """The first connection asks whether the server can do what we need."""
+        with contextlib.suppress(redis_errors.NoPermissionError):  # what is missing will say so itself
+            await connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
+            trouble.check_features(await connection.read_response(), self._target)
+        self._answered = True
 
     async def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""

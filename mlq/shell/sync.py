@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -184,14 +185,21 @@ class Shell:
 
     def _connect(self) -> Any:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
-        if not self._answered:
-            try:
-                connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
-                trouble.check_features(connection.read_response(), self._target)
-            except redis_errors.NoPermissionError:
-                pass  # the user may not ask; a command that is missing will say so itself
-            self._answered = True
+        try:
+            connection.connect()
+            if not self._answered:
+                self._meet(connection)
+        except BaseException:
+            connection.disconnect()
+            raise
         return connection
+
+    def _meet(self, connection: Any) -> None:
+        """The first connection asks whether the server can do what we need."""
+        with suppress(redis_errors.NoPermissionError):  # what is missing will say so itself
+            connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
+            trouble.check_features(connection.read_response(), self._target)
+        self._answered = True
 
     def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""
