@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mlq.codec import _PLAIN_DTYPE, pack, unpack
 from mlq.errors import Undecodable
+from tests.unit.codec_values import VALUES
 
 
 def ext(code, payload):

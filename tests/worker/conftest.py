@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,18 +92,3 @@ def tell(server_url: str, namespace: str) -> Iterator[Tell]:
     """Talk with the worker processes of the test's namespace."""
     with redis.Redis.from_url(server_url, socket_timeout=None) as client:
         yield Tell(client, namespace)
-
-
-def eventually(check: Callable[[], Any], timeout: float = 10) -> Any:
-    """The first true value of `check`, asked every 10 ms; fails when none comes."""
-    give_up = time.monotonic() + timeout
-    while not (value := check()):
-        assert time.monotonic() < give_up, f"not so within {timeout} s"
-        time.sleep(0.01)
-    return value
-
-
-@pytest.fixture(name="eventually")
-def _eventually() -> Callable[..., Any]:
-    """Wait for what can only be asked again and again."""
-    return eventually

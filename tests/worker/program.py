@@ -81,12 +81,12 @@ def _stale(message: Any, context: Any) -> Any:
 
 def _threads(message: Any, context: Any) -> Any:
     """Uses what an interpreter that shuts down refuses: executors and new threads."""
-    eventually_over = threading.Event()
-    thread = threading.Thread(target=eventually_over.set)
+    over = threading.Event()
+    thread = threading.Thread(target=over.set)
     thread.start()
     thread.join()
     with ThreadPoolExecutor(1) as executor:
-        return [eventually_over.is_set(), executor.submit(sum, [1, 2]).result()]
+        return [over.is_set(), executor.submit(sum, [1, 2]).result()]
 
 
 def _sleep(message: Any, context: Any) -> Any:

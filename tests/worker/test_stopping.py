@@ -38,7 +38,7 @@ def test_what_does_not_finish_in_time_is_handed_back(start: Callable[..., Any], 
     worker.signal(signal.SIGTERM)
     begun = time.monotonic()
     assert int(tell.heard("begun", 10)) == second.pid
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4  # the lease has 6 s
     assert worker.wait() == 0
     tell.end(second)
     assert job.result(timeout=5) == second.pid
