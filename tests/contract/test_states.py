@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 
 
 def test_page_is_the_table():
-    """Made again with `python -m mlq.states > docs/states.md`."""
+    """Written again by `PAGE.write_text(as_markdown(), "utf-8")`."""
     assert PAGE.read_text("utf-8") == as_markdown()
 
 
