@@ -121,6 +121,7 @@ class AsyncMLQ:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         with self._inbox.listen(job_id) as heard:
             while True:
+                heard.clear()  # before asking: the job may have ended, been requeued, and wait again
                 fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN))
                 if fields is not None:
                     return fields
@@ -186,10 +187,13 @@ class AsyncMLQ:
         return await self._each_dead_letter(job_ops.discard)
 
     async def _each_dead_letter(self, change: Any) -> int:
-        letters = await self.dead_letters()
-        return sum(
-            await self._shell.run_many([job_ops.try_change(change(self._keys, letter.id)) for letter in letters])
-        )
+        ids = await self._shell.run(job_ops.dead_ids(self._keys))
+        changed = 0
+        for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
+            changed += sum(
+                await self._shell.run_many([job_ops.try_change(change(self._keys, job_id)) for job_id in page])
+            )
+        return changed
 
     async def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""

@@ -83,9 +83,13 @@ class CallbackSender(Service):
     def _send_all(self) -> None:
         while not self.stopping.is_set():
             self._room.acquire()
-            taken = self._shell.run(callback_ops.take(self._keys, 1, LEASE, TRIES)).callbacks
+            taken: list[Callback] = []
+            try:
+                taken = self._shell.run(callback_ops.take(self._keys, 1, LEASE, TRIES)).callbacks
+            finally:
+                if not taken:
+                    self._room.release()
             if not taken:
-                self._room.release()
                 return
             self._pool.submit(lambda callback=taken[0]: self._send(callback))  # type: ignore[misc]
 

@@ -203,11 +203,10 @@ class Client:
         return self._each_dead_letter(job_ops.discard)
 
     def _each_dead_letter(self, change: Any) -> int:
-        letters = self.dead_letters()
+        ids = self._shell.run(job_ops.dead_ids(self._keys))
         changed = 0
-        for start in range(0, len(letters), PAGE):
-            page = letters[start : start + PAGE]
-            changed += sum(self._shell.run_many([job_ops.try_change(change(self._keys, letter.id)) for letter in page]))
+        for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
+            changed += sum(self._shell.run_many([job_ops.try_change(change(self._keys, job_id)) for job_id in page]))
         return changed
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:

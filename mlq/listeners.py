@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -77,16 +77,13 @@ class Listeners:
         """Their names, in order."""
         return tuple(listener.name for listener in self._all)
 
-    def serve(self, lane: str) -> bool:
-        """Whether jobs of `lane` can be run here: all functions that they name are there, and any at all."""
-        return bool(self._all) and functions_of(lane) <= frozenset(self.names())
-
-    def chosen(self, functions: Iterable[str] | None) -> tuple[Listener, ...]:
-        """Those that a job names, or all of them, in the order they were added."""
-        if functions is None:
-            return self._all
-        wanted = frozenset(functions)
-        return tuple(listener for listener in self._all if listener.name in wanted)
+    def chosen(self, lane: str) -> tuple[Listener, ...]:
+        """Those that run for a job of `lane`: all that it names, or every one; none where one of them is missing."""
+        everyone, wanted = self._all, functions_of(lane)
+        if not wanted:
+            return everyone
+        found = tuple(listener for listener in everyone if listener.name in wanted)
+        return found if len(found) == len(wanted) else ()
 
 
 def execute(

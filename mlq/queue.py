@@ -73,7 +73,7 @@ class MLQ(Client):
         from mlq.worker import exit as way_out  # a program that only posts loads none of the worker
         from mlq.worker.worker import Worker
 
-        self._worker = Worker(self._keys, self._shell.named, self.listeners, concurrency)
+        self._worker = Worker(self._keys, self._shell.chosen, self.listeners, concurrency)
         self._started_in = os.getpid()
         self._worker.start()
         way_out.keep(self._worker, grace)

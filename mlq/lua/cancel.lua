@@ -18,11 +18,16 @@ local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
 if state ~= 'queued' then
   return {'state', state}
 end
-local url = callback_url(id)
+local url, ttl = callback_url(id), tonumber(options_of(id).ttl)
 redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', clock())
 redis.call('ZREM', lane_stem .. lane, id)
 if url then
   queue_callback(callbacks, callback, clock(), id, url, 'cancelled', '', '0')
+end
+if ttl and ttl > 0 and ttl < 1e10 then
+  local expiry = string.format('%d', math.max(1, math.floor(ttl * 1000 + 0.5)))
+  redis.call('PEXPIRE', jobs .. id, expiry)
+  redis.call('PEXPIRE', posts .. id, expiry)
 end
 announce(waiters, inboxes, id)
 return {'ok'}

@@ -14,7 +14,8 @@ local number, known, token, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local last = redis.call('GET', replay)
-if last and string.match(last, '^%d+') == number then
+local before = last and tonumber(string.match(last, '^%d+')) or 0
+if before >= tonumber(number) then
   local reply = {'ok', clock()}
   for id in string.gmatch(last, ' ([^ ]+)') do
     local held = redis.call('HMGET', jobs .. id, 'token', 'attempts')
@@ -36,19 +37,19 @@ for l = 9, #KEYS do
     heads[#heads + 1] = {id = lane[i], place = tonumber(lane[i + 1]), lane = l}
   end
 end
-if #heads == 0 then
-  return {'ok', '0'}
-end
+if #heads == 0 then return {'ok', '0'} end
 if #KEYS > 9 then
   table.sort(heads, function(a, b) return a.place < b.place end)
 end
 
-local now = clock()
-local deadline = string.format('%.6f', now + lease)
+local now, size = clock(), 0
 local reply, held, taken, ids = {'ok', now}, {}, {}, {}
 for i = 1, math.min(count, #heads) do
   ids[i] = heads[i].id
+  size = size + redis.call('STRLEN', posts .. ids[i])
+  if size > 16e6 then break end -- the worker renews only when it has the whole reply, and has 1 s more per MB of it
 end
+local deadline = string.format('%.6f', now + lease + size / 1e6)
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
 for i, id in ipairs(ids) do
   local record = redis.call('GET', posts .. id)

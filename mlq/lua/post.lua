@@ -1,5 +1,6 @@
 -- Posts jobs of one lane, in order, with ids that follow one another.
--- Guarantee: all of them or none; the same call sent again (same caller, same number) makes no second jobs.
+-- Guarantee: all of them or none; the same call sent again makes no second jobs, nor does one that
+-- arrives after its caller gave it up and went on to the next number.
 -- KEYS  counter string · posts stem · lane zset · lanes set · version string · replay string · leases zset · wakes stem
 -- ARGV  number of the call · lane · lease of the posting attempt, or '' · body of each job
 -- RETURNS  {'ok', first id} · {'lost'} when the posting attempt no longer holds its lease
@@ -13,7 +14,7 @@ local count = #ARGV - 3
 local last = redis.call('GET', replay)
 if last then
   local before, first = string.match(last, '^(%d+) (%d+)$')
-  if before == number then
+  if tonumber(before) >= tonumber(number) then
     return {'ok', first}
   end
 end

@@ -17,7 +17,7 @@ local now = clock()
 local last = redis.call('HMGET', reaping, 'at', 'hold')
 local due = redis.call('ZCOUNT', callbacks, '-inf', now)
 local hold = tonumber(last[2] or '0')
-if not last[1] or now - last[1] > pause then
+if not last[1] or math.abs(now - last[1]) > pause or hold - now > grace then -- also when the clock was set back
   hold = now + grace
   redis.call('HSET', reaping, 'hold', hold)
 end

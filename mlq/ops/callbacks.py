@@ -30,11 +30,11 @@ def take(keys: Keys, most: int, lease: float, tries: int) -> Op[Due]:
     def parse(reply: list[Any]) -> Due:
         taken = [
             Callback(
-                row[0].decode(),
+                row[0].decode("utf-8", "replace"),
                 int(row[1]),
-                row[2].decode(),
+                row[2].decode("utf-8", "replace"),
                 row[3].decode(),
-                row[5].decode() if row[4] == b"1" else None,
+                row[5].decode("utf-8", "replace") if row[4] == b"1" else None,
             )
             for row in (reply[i : i + 6] for i in range(1, len(reply), 6))
         ]

@@ -188,9 +188,18 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
                       number(row[6]))  # fmt: skip
 
     def parse(reply: list[Any]) -> tuple[list[Listed], str]:
-        return _page(8, make, reply[1:]), reply[0].decode()
+        return _page(7, make, reply[1:]), reply[0].decode()
 
     return call(script("list"), (keys.counter, keys.post, keys.job), (below, limit, state or ""), parse)
+
+
+def dead_ids(keys: Keys) -> Op[list[str]]:
+    """The ids of all dead letters, oldest first."""
+
+    def parse(reply: list[bytes]) -> list[str]:
+        return [job_id.decode("utf-8", "replace") for job_id in reply]
+
+    return Op(("ZRANGE", keys.dead, 0, -1), parse)
 
 
 class DeadLetter(NamedTuple):

@@ -27,10 +27,10 @@ def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, co
 
     def parse(reply: list[Any]) -> list[Claimed] | Lanes:
         if reply[0] == b"lanes":
-            return Lanes(reply[1].decode(), tuple(name.decode() for name in reply[2]))
+            return Lanes(reply[1].decode(), tuple(name.decode("utf-8", "replace") for name in reply[2]))
         started = float(reply[1])
         return [
-            Claimed(reply[i].decode(), int(reply[i + 1]), token, worker, started, reply[i + 2])
+            Claimed(reply[i].decode("utf-8", "replace"), int(reply[i + 1]), token, worker, started, reply[i + 2])
             for i in range(2, len(reply), 3)
         ]
 

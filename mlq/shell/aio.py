@@ -5,6 +5,7 @@ Any number of tasks may wait for jobs: they share one connection that listens to
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,22 +27,31 @@ T = TypeVar("T")
 
 
 class AsyncShell:
-    """Connections to one server, for the tasks of one event loop."""
+    """Connections to one server, for the tasks of the running event loop."""
 
     def __init__(self, named: Target | None, most: int = 20, patience: float = trouble.PATIENCE) -> None:
         """`most`: connections for calls at a time; `patience`: seconds a call waits for a server that went away."""
         self.named = named
         self.patience = patience
         self.callers = Callers()
+        self._most = most
         self._target: Target | None = None
-        self._pool: redis.asyncio.ConnectionPool | None = None
-        self._idle: deque[Any] = deque()
-        self._room = asyncio.Semaphore(most)
-        self._choosing = asyncio.Lock()
-        self._answered = False
+        self._home: tuple[int, asyncio.AbstractEventLoop | None] = (0, None)
+
+    def _go_home(self) -> None:
+        """Connections belong to one loop of one process: begin anew in another `asyncio.run` or a forked child."""
+        home = (os.getpid(), asyncio.get_running_loop())
+        if home != self._home:
+            self._home = home
+            self._pool: redis.asyncio.ConnectionPool | None = None
+            self._idle: deque[Any] = deque()
+            self._room = asyncio.Semaphore(self._most)
+            self._choosing = asyncio.Lock()
+            self._answered = False
 
     async def target(self) -> Target:
         """The server in use; chosen (in a thread: the embedded one may have to start) on first need."""
+        self._go_home()
         async with self._choosing:
             if self._target is None:
                 self._target = await asyncio.to_thread(choose, self.named)
@@ -68,25 +78,32 @@ class AsyncShell:
 
     async def close(self) -> None:
         """Close all idle connections."""
+        self._go_home()
         while self._idle:
             await self._idle.pop().disconnect()
 
     async def _exchange(self, connection: Any, op: Op[Any]) -> Any:
-        await connection.send_command(*op.command)
+        await self._send(connection, connection.pack_command(*op.command))
         try:
             return await connection.read_response()
         except redis_errors.NoScriptError:
             await self._load(connection, op.script)
-            await connection.send_command(*op.command)
+            await self._send(connection, connection.pack_command(*op.command))
             return await connection.read_response()
 
+    async def _send(self, connection: Any, packed: list[bytes]) -> None:
+        for piece in trouble.pieces(packed):
+            await connection.send_packed_command([piece], check_health=False)
+
     async def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
-        await connection.send_packed_command(connection.pack_commands([op.command for op in ops]))
+        await self._send(connection, connection.pack_commands([op.command for op in ops]))
         replies: list[Any] = []
         for _ in ops:
             try:
                 replies.append(await connection.read_response())
             except redis_errors.ResponseError as error:
+                if isinstance(error, trouble.LOST):
+                    raise
                 replies.append(error)
         for i, op in enumerate(ops):
             if isinstance(replies[i], redis_errors.NoScriptError):
@@ -108,14 +125,13 @@ class AsyncShell:
 
     async def _with_connection(self, exchange: Callable[[Any], Awaitable[T]]) -> T:
         """Run `exchange` on a connection; again after a pause while the connection breaks and patience lasts."""
+        self._go_home()
         failures, give_up = 0, time.monotonic() + self.patience
         while True:
             try:
                 return await self._once(exchange)
             except MLQError:
                 raise  # ours already, and a ConnectionError too
-            except redis_errors.ResponseError as error:
-                raise trouble.translate(error, self._target) from None
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
@@ -128,11 +144,15 @@ class AsyncShell:
                 raise trouble.translate(error, self._target) from None
 
     async def _once(self, exchange: Callable[[Any], Awaitable[T]]) -> T:
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task else 0
         async with self._room:
             connection = self._idle.pop() if self._idle else await self._connect()
             try:
                 reply = await exchange(connection)
-            except redis_errors.ResponseError:
+            except redis_errors.ResponseError as error:
+                if isinstance(error, trouble.LOST):
+                    await connection.disconnect(nowait=True)
                 self._idle.append(connection)
                 raise
             except BaseException:  # cancelled as well: what the next reader would get is not its reply
@@ -140,7 +160,11 @@ class AsyncShell:
                 self._idle.append(connection)
                 raise
             self._idle.append(connection)
-            return reply
+        if (
+            task and task.cancelling() > cancelled_before
+        ):  # asyncio.wait_for of 3.11, which redis-py uses, may swallow it
+            raise asyncio.CancelledError
+        return reply
 
     async def _connect(self) -> Any:
         target = await self.target()
@@ -179,6 +203,7 @@ class AsyncInbox:
 
     def __init__(self, shell: AsyncShell, key_stem: str) -> None:
         """`key_stem` is the stem of inboxes."""
+        self._main = shell
         self._shell = AsyncShell(shell.named, most=1)
         self.name = Caller().name
         self._key = key_stem + self.name
@@ -190,7 +215,7 @@ class AsyncInbox:
         """An event that is set when the inbox hears of `job_id`."""
         heard = asyncio.Event()
         self._waiting[job_id].add(heard)
-        if self._reader is None or self._reader.done():
+        if self._reader is None or self._reader.done() or self._reader.get_loop() is not asyncio.get_running_loop():
             self._reader = asyncio.create_task(self._read())
         try:
             yield heard
@@ -202,6 +227,7 @@ class AsyncInbox:
     async def _read(self) -> None:
         while self._waiting:
             try:
+                self._shell.named = await self._main.target()
                 item = await self._shell.pop([self._key], self.LISTEN)
             except ServerError:
                 await asyncio.sleep(1.0)  # waiters ask again by themselves
@@ -212,7 +238,7 @@ class AsyncInbox:
 
     async def close(self) -> None:
         """Stop reading."""
-        if self._reader is not None:
+        if self._reader is not None and self._reader.get_loop() is asyncio.get_running_loop():
             self._reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reader

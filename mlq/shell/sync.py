@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -34,11 +34,18 @@ T = TypeVar("T")
 class Shell:
     """Connections to one server. Usable from any thread, and in a forked child."""
 
-    def __init__(self, named: Target | None, most: int = 100, patience: float = trouble.PATIENCE) -> None:
-        """`most`: connections at a time; `patience`: seconds a call waits for a server that went away."""
+    def __init__(
+        self,
+        named: Target | None,
+        most: int = 100,
+        patience: float = trouble.PATIENCE,
+        answer: float = ANSWER_TIMEOUT,
+    ) -> None:
+        """`most` calls at a time; seconds that a call waits for a server that went away, and for one reply."""
         self.named = named
         self.patience = patience
         self._most = most
+        self._answer = answer
         self._target: Target | None = None
         self.callers = Callers()
         self._reset()
@@ -52,6 +59,11 @@ class Shell:
         self._answered = False
 
     @property
+    def chosen(self) -> Target | None:
+        """What another shell is to be told, so that it uses the same server."""
+        return self._target or self.named
+
+    @property
     def target(self) -> Target:
         """The server in use; chosen (and the embedded one started) on first need."""
         if self._target is None:
@@ -63,7 +75,7 @@ class Shell:
     def pool(self) -> redis.ConnectionPool:
         """redis-py's pool for this server, as a maker of connections."""
         if self._pool is None:
-            options = connection_options(self.target.url) | {"retry": Retry(NoBackoff(), 0)}
+            options = connection_options(self.target.url, self._answer) | {"retry": Retry(NoBackoff(), 0)}
             self._pool = redis.ConnectionPool.from_url(self.target.url, **options)
         return self._pool
 
@@ -85,7 +97,7 @@ class Shell:
 
         def exchange(connection: Any) -> tuple[Any, Any]:
             pop = ("BLPOP", *names, f"{seconds:.3f}")
-            connection.send_packed_command(connection.pack_commands([op.command, pop]))
+            connection.send_packed_command(trouble.pieces(connection.pack_commands([op.command, pop])))
             try:
                 reply = connection.read_response()
             except redis_errors.ResponseError as error:
@@ -96,7 +108,7 @@ class Shell:
                 raise
             return reply, connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
 
-        reply, item = self._with_connection(exchange)
+        reply, item = self._with_connection(exchange, sleeps=True)
         return op.parse(reply), item and (item[0].decode(), item[1])
 
     def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
@@ -106,7 +118,7 @@ class Shell:
             connection.send_command("BLPOP", *names, f"{seconds:.3f}")
             return connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
 
-        item = self._with_connection(exchange)
+        item = self._with_connection(exchange, sleeps=True)
         return item and (item[0].decode(), item[1])
 
     def close(self) -> None:
@@ -115,21 +127,23 @@ class Shell:
             self._idle.pop().disconnect()
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
-        connection.send_command(*op.command)
+        connection.send_packed_command(trouble.pieces(connection.pack_command(*op.command)))
         try:
             return connection.read_response()
         except redis_errors.NoScriptError:
             self._load(connection, op.script)
-            connection.send_command(*op.command)
+            connection.send_packed_command(trouble.pieces(connection.pack_command(*op.command)))
             return connection.read_response()
 
     def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
-        connection.send_packed_command(connection.pack_commands([op.command for op in ops]))
+        connection.send_packed_command(trouble.pieces(connection.pack_commands([op.command for op in ops])))
         replies: list[Any] = []
         for _ in ops:
             try:
                 replies.append(connection.read_response())
             except redis_errors.ResponseError as error:
+                if isinstance(error, trouble.LOST):
+                    raise
                 replies.append(error)
         for i, op in enumerate(ops):
             if isinstance(replies[i], redis_errors.NoScriptError):
@@ -149,18 +163,20 @@ class Shell:
         connection.send_command("SCRIPT", "LOAD", script.source)
         connection.read_response()
 
-    def _with_connection(self, exchange: Callable[[Any], T]) -> T:
-        """Run `exchange` on a connection; again after a pause while the connection breaks and patience lasts."""
+    def _with_connection(self, exchange: Callable[[Any], T], *, sleeps: bool = False) -> T:
+        """Run `exchange` on a connection; again after a pause while the connection breaks and patience lasts.
+
+        One that sleeps on the server takes no room: calls must not queue behind sleepers.
+        """
         if self._pid != os.getpid():
             self._reset()
         failures, give_up = 0, time.monotonic() + self.patience
         while True:
             try:
-                return self._once(exchange)
+                with nullcontext() if sleeps else self._room:
+                    return self._once(exchange)
             except MLQError:
                 raise  # ours already, and a ConnectionError too
-            except redis_errors.ResponseError as error:
-                raise trouble.translate(error, self._target) from None
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
@@ -173,15 +189,24 @@ class Shell:
                 raise trouble.translate(error, self._target) from None
 
     def _once(self, exchange: Callable[[Any], T]) -> T:
-        with self._room:
-            connection = self._idle.pop() if self._idle else self._connect()
-            try:
-                return exchange(connection)
-            except trouble.LOST:
+        connection = self._take_idle() or self._connect()
+        try:
+            return exchange(connection)
+        except redis_errors.ResponseError as error:
+            if isinstance(error, trouble.LOST):
                 connection.disconnect()
-                raise
-            finally:
-                self._idle.append(connection)
+            raise
+        except BaseException:  # Ctrl-C as well: what the next reader would get is not its reply
+            connection.disconnect()
+            raise
+        finally:
+            self._idle.append(connection)
+
+    def _take_idle(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:  # another thread may have been faster than a look at the length
+            return None
 
     def _connect(self) -> Any:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)

@@ -10,15 +10,14 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlq.errors import InputError
 
 log = logging.getLogger("mlq.server")
 
 LOCAL = "redis://localhost:6379"
-ANSWER_TIMEOUT = (
-    5.0  # seconds to connect, and for one reply; below the lease (6 s), so that a hung call leaves time for another
-)
+ANSWER_TIMEOUT = 5.0  # seconds to connect, and for one reply
 _PROBE_TIMEOUT = 0.5  # seconds; the loopback either answers at once or not at all
 
 
@@ -43,6 +42,10 @@ def from_arguments(url: str | None, host: str | None, port: int | str | None, db
     if url is not None:
         if url.partition("://")[0] not in ("redis", "rediss", "unix"):
             raise InputError(f"the server's URL must begin with redis://, rediss:// or unix://, not {url!r:.60}")
+        try:
+            urlsplit(url).port  # noqa: B018 - it refuses what is no number
+        except ValueError as error:
+            raise InputError(f"the server's URL is none: {error}") from None
         return Target(url, "arguments")
     if host is None and port is None and db in (0, "0"):
         return None
@@ -85,13 +88,13 @@ def _answers_locally() -> bool:
         return False
 
 
-def connection_options(url: str) -> dict[str, Any]:
+def connection_options(url: str, answer: float = ANSWER_TIMEOUT) -> dict[str, Any]:
     """What both shells tell redis-py: raw bytes over RESP2. It must not retry: we know what may be repeated."""
     over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
     return over_tcp | {
         "protocol": 2,
         "decode_responses": False,
-        "socket_timeout": ANSWER_TIMEOUT,
-        "socket_connect_timeout": ANSWER_TIMEOUT,
+        "socket_timeout": answer,
+        "socket_connect_timeout": answer,
         "health_check_interval": 0,
     }

@@ -1,14 +1,26 @@
 """Turns redis-py's errors into ours, and says how long to wait before the next try. Pure."""
 
+from collections.abc import Iterable
+
 from redis import exceptions as redis_errors
 
 from mlq.errors import MLQError, NoServer, OutOfMemory, ServerError, Unsupported
 from mlq.shell.target import Target
 
+PIECE = 1024 * 1024  # bytes
 PATIENCE = 10.0  # seconds that a call waits for a server that has answered before; one restart fits in
 NEEDED = ("EVALSHA", "ZMSCORE", "UNLINK")  # ZMSCORE came with Redis 6.2
-# What a broken or silent connection raises; a call that met it may be sent again.
-LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError)
+# What a broken or silent connection raises, or a primary that became a replica: connect anew and send the call again.
+LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.ReadOnlyError, OSError)
+
+
+def pieces(packed: Iterable[bytes]) -> list[bytes | memoryview]:
+    """What is to be sent, in pieces of 1 MB: a socket's time limit holds for each of them, not for the whole."""
+    return [
+        part if len(part) <= PIECE else memoryview(part)[start : start + PIECE]
+        for part in packed
+        for start in range(0, max(1, len(part)), PIECE)
+    ]
 
 
 def pause(failures: int) -> float:

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from mlq import codec
-from mlq.errors import WaitTimeout
+from mlq.errors import LeaseLost, NoServer, WaitTimeout
 from mlq.job import Record
 from mlq.ops import Op
 from mlq.ops import data as data_ops
@@ -13,8 +13,10 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.options import check_id, check_seconds, check_size
 from mlq.requests import LISTEN, data_key, draft, value_of
-from mlq.worker.attempt import Attempt
+from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.desk import Desk
+
+T = TypeVar("T")
 
 
 class JobContext(dict[str, Any]):
@@ -49,6 +51,15 @@ class Helpers:
             block_until_result=self.block_until_result,
         )
 
+    def _run(self, op: Op[T]) -> T:
+        """Carry `op` out, however long the server is away: no work of hours fails for want of a progress report."""
+        while True:
+            try:
+                return self._desk.shell.run(op)
+            except NoServer:
+                if self._attempt.stage is not Stage.BEGUN:
+                    raise LeaseLost(f"attempt {self._claimed.attempt} no longer holds job {self._claimed.id}") from None
+
     def _full_message(self, record: Record, message: Any) -> dict[str, Any]:
         claimed = self._claimed
         return {
@@ -68,31 +79,29 @@ class Helpers:
 
     def update_progress(self, value: Any) -> bool:
         """Report progress: any value that a message may hold. True, as the old package answered."""
-        self._desk.shell.run(
-            work_ops.progress(self._desk.keys, self._claimed, check_size("progress", codec.pack(value)))
-        )
+        packed = check_size("progress", codec.pack(value, "progress"))
+        self._run(work_ops.progress(self._desk.keys, self._claimed, packed))
         return True
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
-        self._desk.shell.run(data_ops.store(self._desk.keys, name, packed, check_seconds("expiry", expiry)))
+        self._run(data_ops.store(self._desk.keys, name, packed, check_seconds("expiry", expiry)))
         return name
 
     def fetch_data(self, key: str) -> Any:
         """What `store_data` kept; None when there is nothing (any more)."""
-        packed = self._desk.shell.run(data_ops.fetch(self._desk.keys, data_key(key)))
+        packed = self._run(data_ops.fetch(self._desk.keys, data_key(key)))
         return None if packed is None else codec.unpack(packed)
 
     def post(self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None) -> str:
         """Post another job; its id. Refused when this attempt lost its lease."""
         wanted = draft(callback, functions, None)
         body = wanted.body(msg)
-        shell = self._desk.shell
-        with shell.callers.borrow() as caller:
+        with self._desk.shell.callers.borrow() as caller:
             op = job_ops.post(self._desk.keys, caller.name, caller.number, wanted.lane, (body,), self._claimed.lease)
-            return str(shell.run(op))
+            return str(self._run(op))
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Another job's result. The slot is given away meanwhile, so that even a worker of one slot can run that job.
@@ -102,7 +111,7 @@ class Helpers:
         wanted = check_id(job_id)
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         desk = self._desk
-        fields = desk.shell.run(self._wait_op(wanted, ""))
+        fields = self._run(self._wait_op(wanted, ""))
         if fields is None:
             desk.release(self._attempt)
             self._nudge()
@@ -110,7 +119,7 @@ class Helpers:
                 fields = self._listen(wanted, give_up)
             finally:
                 desk.take_back(self._attempt)
-                desk.shell.run(work_ops.waits_no_more(desk.keys, self._claimed))
+                self._run(work_ops.waits_no_more(desk.keys, self._claimed))
         if fields is None:
             raise WaitTimeout(f"job {wanted} did not end within {timeout} s")
         return value_of(wanted, fields, original=True)
@@ -119,7 +128,8 @@ class Helpers:
         desk = self._desk
         with desk.inbox.listen(job_id) as heard:
             while True:
-                fields = desk.shell.run(self._wait_op(job_id, desk.name))
+                heard.clear()  # before asking: the job may have ended, been requeued, and wait again
+                fields = self._run(self._wait_op(job_id, desk.name))
                 left = LISTEN if give_up is None else give_up - time.monotonic()
                 if fields is not None or left <= 0:
                     return fields

@@ -28,7 +28,7 @@ RENEW = 1.5  # seconds between renewals: three may fail before the lease runs ou
 PAUSE = 3.0  # seconds without a look after which leases may have run out for want of a server, not of workers
 GRACE = 2.0  # seconds that leases get then; a worker reconnects within 1 s
 LOSSES = 2  # leases that a job may lose and still run again: the third loss makes it a dead letter
-CONNECTIONS = 2  # one waits for jobs, one serves everything else
+CALLS = 1  # at a time: with the connection that waits for jobs and the renewer's own, a worker has three
 
 Give = Callable[[Attempt], None]
 
@@ -60,7 +60,7 @@ class Desk:
         if found is not None:
             self.existing = found.names
             self.lanes = Lanes(found.version, ())
-        served = tuple(name for name in self.existing if self.listeners.serve(name))
+        served = tuple(name for name in self.existing if self.listeners.chosen(name))
         self.lanes = Lanes(self.lanes.version, served)
 
     def hold(self, claimed: Iterable[Claimed]) -> list[Attempt]:

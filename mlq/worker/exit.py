@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 log = logging.getLogger("mlq.worker")
 
+LATEST = 30.0  # seconds after the grace by which a stop has ended, or never will
 KILLED = 1  # exit codes as in the command line's documentation
 BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
 
@@ -57,11 +58,10 @@ class _Keeper:
         with self._lock:
             self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
             self._kept.append((kept, grace))
-            if self._hooked:
-                return
-            self._hooked = True
-        _call_when_main_ends(self._hold)
-        os.register_at_fork(after_in_child=self._forget)
+            hooked, self._hooked = self._hooked, True
+        if not hooked:
+            _call_when_main_ends(self._hold)
+            os.register_at_fork(after_in_child=self._forget)
         self._catch_signals()
 
     def _catch_signals(self) -> None:
@@ -98,9 +98,8 @@ class _Keeper:
         log.info("signal %d: stopping; once more ends the process at once", number)
         self._stop_all()
         if not self._main_ended:
-            for kept, _ in self._kept:
-                while not kept.stopped.wait(0.5):
-                    pass
+            for kept, grace in self._kept:
+                kept.stopped.wait(grace + LATEST)
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
 
     def _stop_all(self) -> None:

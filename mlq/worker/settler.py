@@ -1,10 +1,12 @@
 """The duty that records outcomes: in batches, and in one round trip with the next claim."""
 
+import itertools
 import queue
 from collections.abc import Callable
 
-from mlq.errors import ServerError
+from mlq.errors import NoServer, OutOfMemory, ServerError
 from mlq.job import Claimed, Outcome
+from mlq.listeners import failure
 from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.ops.work import Lanes
@@ -29,7 +31,6 @@ class Settler(Service):
         self._give = give
         self._called_back = called_back
         self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()
-        self._failures = 0
         self.refill = True  # False while the worker stops: settle, but claim nothing more
 
     def put(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -43,13 +44,27 @@ class Settler(Service):
         super().stop(timeout)
 
     def turn(self) -> None:
-        """Settle one batch; the same again until the server has it."""
-        batch = self._collect()
-        while batch and not self._settled(batch):
-            self._failures += 1
-            if self.stopping.wait(min(1.0, 0.05 * 2**self._failures)):
-                return  # the leases run out, and the jobs run again
-        self._failures = 0
+        """Settle one batch."""
+        if batch := self._collect():
+            self._settle(batch)
+
+    def _settle(self, batch: list[Ended]) -> None:
+        """Settle, again and again until the server has it; one by one when it is there and refuses."""
+        for failures in itertools.count(1):
+            try:
+                return self._settled(batch)
+            except (NoServer, OutOfMemory) as error:
+                log.warning("can't settle %d outcomes yet: %s", len(batch), error)
+            except ServerError as error:
+                if len(batch) > 1:
+                    for one in batch:
+                        self._settle([one])
+                    return None
+                log.error("job %s: the server refuses its outcome: %s", batch[0][0].claimed.id, error)
+                batch = [(batch[0][0], failure(error))]
+            if self.stopping.wait(min(1.0, 0.05 * 2 ** min(failures, 5))):
+                return None  # the leases run out, and the jobs run again
+        return None
 
     def _collect(self) -> list[Ended]:
         batch: list[Ended] = []
@@ -66,15 +81,11 @@ class Settler(Service):
             size += one[1].size
         return batch
 
-    def _settled(self, batch: list[Ended]) -> bool:
+    def _settled(self, batch: list[Ended]) -> None:
         desk = self._desk
         freed = sum(desk.let_go(attempt) for attempt, _ in batch)
         settle = work_ops.settle(desk.keys, [(attempt.claimed, outcome, attempt.record) for attempt, outcome in batch])
-        try:
-            stood = self._settle_and_claim(settle, freed)
-        except ServerError as error:
-            log.warning("can't settle %d outcomes yet: %s", len(batch), error)
-            return False
+        stood = self._settle_and_claim(settle, freed)
         for (attempt, outcome), ok in zip(batch, stood, strict=True):
             desk.drop(attempt)
             if not ok:
@@ -84,7 +95,6 @@ class Settler(Service):
         desk.wake_if_deaf()
         if any(attempt.record and "callback" in attempt.record.options for attempt, _ in batch):
             self._called_back()
-        return True
 
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""

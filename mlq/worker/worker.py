@@ -8,16 +8,15 @@ from mlq.callbacks import CallbackSender
 from mlq.errors import ServerError, Undecodable
 from mlq.job import Outcome, Record
 from mlq.keys import Keys
-from mlq.listeners import Listeners, execute, failure
+from mlq.listeners import Listener, Listeners, execute, failure
 from mlq.ops import work as work_ops
-from mlq.options import functions_of
 from mlq.pools.thread import ThreadPool
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import Claimer
 from mlq.worker.context import Helpers
-from mlq.worker.desk import CONNECTIONS, Desk
+from mlq.worker.desk import CALLS, Desk
 from mlq.worker.renewer import Renewer
 from mlq.worker.settler import Settler
 
@@ -38,7 +37,7 @@ class Worker:
         self._pool = ThreadPool()
         self._stuck: set[Attempt] = set()
         self._stop_once = threading.Lock()
-        self._desk = Desk(keys, Shell(named, most=CONNECTIONS), listeners, slots)
+        self._desk = Desk(keys, Shell(named, most=CALLS), listeners, slots)
         self._callbacks = CallbackSender(keys, self._desk.shell, self._die)
         self._settler = Settler(self._desk, self._give, self._callbacks.due, self._die)
         self._claimer = Claimer(self._desk, self._give, self._die)
@@ -81,6 +80,8 @@ class Worker:
             self._desk.wait_until_none_held(grace)
             self._hand_back_all(Stage.BEGUN)
             self._settler.stop(JOIN)
+            self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
+            self._hand_back_all(Stage.BEGUN)
             self._callbacks.stop(JOIN)
             self._renewer.stop(JOIN)
             self._pool.stop()
@@ -119,14 +120,14 @@ class Worker:
         except Undecodable as error:
             self._ended(attempt, failure(error))
             return
-        if not self._desk.listeners.serve(record.lane):  # removed since the claim
+        chosen = self._desk.listeners.chosen(record.lane)
+        if not chosen:  # removed since the claim
             self._hand_back([attempt], begun=False)
         elif attempt.begin():
-            self._ended(attempt, self._execute(attempt, record))
+            self._ended(attempt, self._execute(attempt, record, chosen))
 
-    def _execute(self, attempt: Attempt, record: Record) -> Outcome:
+    def _execute(self, attempt: Attempt, record: Record, chosen: tuple[Listener, ...]) -> Outcome:
         helpers = Helpers(self._desk, attempt, self._claimer.nudge)
-        chosen = self._desk.listeners.chosen(functions_of(record.lane) or None)
         calls_back = "callback" in record.options
         return execute(record.message, chosen, lambda message: helpers.context(record, message), calls_back=calls_back)
 

@@ -5,16 +5,21 @@
 local leases, jobs, posts, lane_stem, lanes, version = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local wakes, dead, waiters, inboxes, callbacks, callback = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 
--- The URL that job `id` asks to call, if any. Read it before the first write: a record may hold anything.
-local function callback_url(id)
+-- The options that job `id` was posted with. Read them before the first write: a record may hold anything.
+local function options_of(id)
   local head = redis.call('GETRANGE', posts .. id, 0, 1199)
   local size, start = string.match(head, '^[^\n]+\n[^\n]+\n(%d+)\n()')
   if not size or size == '0' then
-    return nil
+    return {}
   end
   local options = redis.call('GETRANGE', posts .. id, start - 1, start + size - 2)
   local ok, read = pcall(cmsgpack.unpack, options)
-  return ok and type(read) == 'table' and type(read.callback) == 'string' and read.callback or nil
+  return ok and type(read) == 'table' and read or {}
+end
+
+local function callback_url(id)
+  local url = options_of(id).callback
+  return type(url) == 'string' and url or nil
 end
 
 local function bury(now, id, lease, reason, kind, text)
