@@ -55,6 +55,10 @@ class AsyncMLQ:
         """The namespace's name."""
         return self._keys.namespace
 
+    async def server(self) -> str:
+        """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
+        return str(await self._shell.target())
+
     async def post(
         self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
     ) -> str:

@@ -61,6 +61,7 @@ class Listeners:
         new = Listener.of(function)
         with self._lock:
             if new.name in self.names():
+                log.info("the listener %r is replaced", new.name)
                 self._all = tuple(new if old.name == new.name else old for old in self._all)
             else:
                 self._all += (new,)

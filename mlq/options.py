@@ -68,7 +68,7 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> float | No
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
-        or not 0 <= value < 1e10
+        or not 0 <= value <= 1e9
         or (value == 0 and not zero)
     ):
         raise InputError(f"{name} must be a number of seconds {'from' if zero else 'above'} 0, not {value!r:.80}")

@@ -12,7 +12,7 @@ from mlq.options import check_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-GRACE = 30.0  # seconds that running jobs get when the worker is told to stop
+GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 30 s, and handing back takes some
 
 
 class MLQ(Client):
@@ -63,7 +63,7 @@ class MLQ(Client):
         if function is not None:
             self.listeners.add(function)
         with self._starting:
-            if self._started_in == os.getpid() and not self._worker.stopped.is_set():
+            if self._started_in == os.getpid() and not self._worker.stopping.is_set():
                 self._worker.listeners_changed()
                 return True
             self._start(concurrency, seconds)
@@ -75,8 +75,8 @@ class MLQ(Client):
 
         self._worker = Worker(self._keys, self._shell.chosen, self.listeners, concurrency)
         self._started_in = os.getpid()
+        way_out.keep(self._worker, grace)  # first, so that no signal finds a worker that nobody stops
         self._worker.start()
-        way_out.keep(self._worker, grace)
 
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
         """Remove a listener, by itself or by its name; whether it was there."""
@@ -99,7 +99,7 @@ class MLQ(Client):
     def create_reaper(self, call_how_often: float = 60, job_timeout: float = 300, max_retries: int = 5) -> None:
         """Limit how long an attempt may take: look every `call_how_often` seconds for one over `job_timeout` seconds.
 
-        Such a job is requeued, and a dead letter once it ran `max_retries` times after the first. A second call
+        Such a job is requeued, `max_retries` times at most; then it is a dead letter. A second call
         replaces the first one's limits. Recovery from dead workers needs no reaper.
         """
         from mlq.reaper import Reaper

@@ -22,12 +22,16 @@ class Reaper(Service):
         """`timeout`: seconds an attempt may take; `retries`: runs after the first, then it is a dead letter."""
         self.stopped = threading.Event()
         self.broken = False
-        super().__init__("reaper", self.stopped.set)
+        super().__init__("reaper", self._break)
         self._keys = keys
         self._shell = shell
         self._interval = interval
         self._timeout = timeout
         self._retries = retries
+
+    def _break(self) -> None:
+        self.broken = True
+        self.stopped.set()
 
     def turn(self) -> None:
         """Rest, then look once."""

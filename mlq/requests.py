@@ -1,6 +1,5 @@
 """What both clients share: how arguments become ops, and what an outcome means to the caller. Pure."""
 
-import builtins
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ from mlq.states import State
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024  # and bytes; a single larger message goes alone
 LISTEN = 10  # seconds of one wait on the server; a lost wake-up costs no more than that
+_STOPS = (StopIteration, StopAsyncIteration)  # would mean something else to the code that waits
 PAGE = 100  # jobs or dead letters of one call
 
 
@@ -112,12 +112,23 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
 
 def _rebuilt(kind: str, args: bytes | None, message: str) -> Exception | None:
     """The listener's exception, if its class is a builtin or is imported here, and can be made from its arguments."""
-    module, _, name = kind.rpartition(".")
-    found = getattr(builtins if module == "builtins" else sys.modules.get(module), name, None)
-    if not isinstance(found, type) or not issubclass(found, Exception):
+    found = _class_of(kind)
+    if not isinstance(found, type) or not issubclass(found, Exception) or issubclass(found, _STOPS):
         return None
     try:
         error: Exception = found(*(codec.unpack(args) if args is not None else (message,)))
     except Exception:  # noqa: BLE001 - user code: the exception's constructor
         return None
     return error
+
+
+def _class_of(kind: str) -> Any:
+    """What `module.Outer.Inner` names among the modules that are imported already."""
+    names = kind.split(".")
+    for cut in range(len(names) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(names[:cut]))
+        if found is not None:
+            for name in names[cut:]:
+                found = getattr(found, name, None)
+            return found
+    return None

@@ -66,8 +66,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 FINISHED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
-# Why an attempt ended without a value: the listener raised, the lease ran out with the worker, or it took too long.
-REASONS = ("error", "lost", "timeout")
+# Why an attempt ended without a value: the listener raised, the lease ran out with the worker, it took too long, or
+# the worker stopped.
+REASONS = ("error", "lost", "timeout", "handed back")
 
 
 def after(state: State, event: Event) -> State | None:

@@ -8,6 +8,7 @@ import click
 from mlq import MLQ, InputError
 from mlq.cli.base import Settings, with_settings
 from mlq.cli.load import queues_of
+from mlq.queue import GRACE
 
 log = logging.getLogger("mlq.cli")
 
@@ -17,7 +18,7 @@ log = logging.getLogger("mlq.cli")
 @click.option(
     "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Jobs at a time."
 )
-@click.option("--grace", type=click.FloatRange(min=0), default=30, show_default=True, metavar="S",
+@click.option("--grace", type=click.FloatRange(min=0), default=GRACE, show_default=True, metavar="S",
               help="Seconds that running jobs get when the worker is told to stop.")  # fmt: skip
 @with_settings
 def worker(settings: Settings, target: str, concurrency: int, grace: float) -> None:

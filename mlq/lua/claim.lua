@@ -45,11 +45,11 @@ end
 local now, size = clock(), 0
 local reply, held, taken, ids = {'ok', now}, {}, {}, {}
 for i = 1, math.min(count, #heads) do
-  ids[i] = heads[i].id
-  size = size + redis.call('STRLEN', posts .. ids[i])
-  if size > 16e6 then break end -- the worker renews only when it has the whole reply, and has 1 s more per MB of it
+  local length = redis.call('STRLEN', posts .. heads[i].id)
+  if i > 1 and size + length > 2e6 then break end -- a large message travels alone, and has 1 s more for each MB,
+  ids[i], size = heads[i].id, size + length -- since the worker can renew only when it has the whole reply
 end
-local deadline = string.format('%.6f', now + lease + size / 1e6)
+local deadline = string.format('%.6f', now + lease + (size > 2e6 and size / 1e6 or 0))
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
 for i, id in ipairs(ids) do
   local record = redis.call('GET', posts .. id)

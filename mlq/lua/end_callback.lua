@@ -8,13 +8,13 @@ local callbacks, callback, job = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', callback, 'tries') ~= ARGV[2] then
   return 'gone'
 end
-if redis.call('EXISTS', job) == 1 then
-  redis.call('HSET', job, 'callback_outcome', ARGV[3])
-end
+redis.call('ZREM', callbacks, ARGV[1]) -- first, since a full server allows it, and all that follows it
 if ARGV[4] == '' then
   redis.call('DEL', callback)
-  redis.call('ZREM', callbacks, ARGV[1])
 else
   redis.call('ZADD', callbacks, clock() + tonumber(ARGV[4]), ARGV[1])
+end
+if redis.call('EXISTS', job) == 1 then
+  redis.call('HSET', job, 'callback_outcome', ARGV[3])
 end
 return 'ok'

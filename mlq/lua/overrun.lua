@@ -2,7 +2,7 @@
 -- they were run again too often already, among the dead letters.
 -- Guarantee: the attempt can record nothing from then on. Looks at one page of the running jobs a call.
 -- KEYS  those of shared/lapse.lua
--- ARGV  limit in seconds · runs after the first that a job may have · cursor ('0' to begin)
+-- ARGV  limit in seconds · times that a job may and still run again · cursor ('0' to begin)
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
 --- include wake
@@ -17,12 +17,14 @@ local reply = {page[1]}
 for i = 1, #page[2], 2 do
   local lease = page[2][i]
   local id = string.match(lease, '^[^:]*')
-  local run = redis.call('HMGET', jobs .. id, 'started', 'attempts')
+  local run = redis.call('HMGET', jobs .. id, 'started', 'overruns', 'attempts')
   local lane = lane_of(posts, id)
   if run[1] and lane and now - run[1] > limit then
-    if run[2] - 1 >= allowed then
+    local overruns = tonumber(run[2] or '0') + 1
+    redis.call('HSET', jobs .. id, 'overruns', overruns)
+    if overruns > allowed then
       bury(now, id, lease, 'timeout', 'builtins.TimeoutError',
-        'ran longer than ' .. ARGV[1] .. ' s, in attempt ' .. run[2] .. ' as well')
+        'ran longer than ' .. ARGV[1] .. ' s, ' .. overruns .. ' times, the last one in attempt ' .. run[3])
     else
       give_back(id, lease, lane, 'timeout')
     end

@@ -1,4 +1,4 @@
--- A person puts a dead letter or a cancelled job back into its lane, at its old place, with its losses forgiven.
+-- A person puts a dead letter or a cancelled job back into its lane, at its old place, with its losses and overruns forgiven.
 -- Guarantee: what the failure left behind is gone; runs are counted on.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  id
@@ -19,7 +19,7 @@ if state ~= 'failed' and state ~= 'cancelled' then
   return {'state', state}
 end
 redis.call('HSET', jobs .. id, 'state', 'queued')
-redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'reason', 'result', 'short',
+redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'overruns', 'reason', 'result', 'short',
   'error', 'error_type', 'error_args', 'traceback', 'waits_for', 'callback_outcome')
 redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)

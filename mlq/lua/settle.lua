@@ -21,7 +21,7 @@ while i <= #ARGV do
   if redis.call('ZSCORE', leases, lease) then
     local expiry = ttl ~= '' and string.format('%d', math.max(1, math.floor(ttl * 1000 + 0.5)))
     redis.call('HSET', jobs .. id, 'state', state, 'finished', now, unpack(ARGV, i + 8, i + 7 + count))
-    redis.call('HDEL', jobs .. id, 'waits_for')
+    redis.call('HDEL', jobs .. id, 'waits_for', state == 'succeeded' and 'reason' or 'waits_for')
     redis.call('ZREM', leases, lease)
     if state == 'failed' then
       redis.call('ZADD', dead, now, id)

@@ -2,12 +2,12 @@
 -- Guarantee: no callback is tried more than `tries` times, whoever tries.
 -- KEYS  callbacks zset · callback stem
 -- ARGV  most to take · lease in seconds · tries
--- RETURNS  {seconds until the next is due, or -1, then per callback: id, try, url, success, says, said}
+-- RETURNS  per callback: id, try, url, success, says, said
 --- include clock
 local callbacks, stem = KEYS[1], KEYS[2]
 local lease, tries = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = clock()
-local reply = {'-1'}
+local reply = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', callbacks, '-inf', now, 'LIMIT', 0, ARGV[1])) do
   local kept = redis.call('HMGET', stem .. id, 'url', 'success', 'says', 'said', 'tries')
   if kept[1] and tonumber(kept[5]) < tries then
@@ -20,9 +20,5 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', callbacks, '-inf', now, 'LIMIT',
     redis.call('DEL', stem .. id)
     redis.call('ZREM', callbacks, id)
   end
-end
-local next = redis.call('ZRANGE', callbacks, 0, 0, 'WITHSCORES')
-if next[2] then
-  reply[1] = tostring(next[2] - now)
 end
 return reply

@@ -17,18 +17,11 @@ class Callback(NamedTuple):
     short_result: str | None  # None where it is left out
 
 
-class Due(NamedTuple):
-    """What was due, and when there is more."""
-
-    callbacks: list[Callback]
-    next_in: float | None  # seconds; None when nothing waits
-
-
-def take(keys: Keys, most: int, lease: float, tries: int) -> Op[Due]:
+def take(keys: Keys, most: int, lease: float, tries: int) -> Op[list[Callback]]:
     """Take up to `most` due callbacks for `lease` seconds; one that was tried `tries` times is dropped."""
 
-    def parse(reply: list[Any]) -> Due:
-        taken = [
+    def parse(reply: list[Any]) -> list[Callback]:
+        return [
             Callback(
                 row[0].decode("utf-8", "replace"),
                 int(row[1]),
@@ -36,10 +29,8 @@ def take(keys: Keys, most: int, lease: float, tries: int) -> Op[Due]:
                 row[3].decode(),
                 row[5].decode("utf-8", "replace") if row[4] == b"1" else None,
             )
-            for row in (reply[i : i + 6] for i in range(1, len(reply), 6))
+            for row in (reply[i : i + 6] for i in range(0, len(reply), 6))
         ]
-        after = float(reply[0])
-        return Due(taken, None if reply[0] == b"-1" else max(0.0, after))
 
     return call(script("take_callbacks"), (keys.callbacks, keys.callback), (most, lease, tries), parse)
 

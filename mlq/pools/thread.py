@@ -8,9 +8,11 @@ from mlq.listeners import end_of_thread
 
 Task = Callable[[], None]
 
+IDLE = 30.0  # seconds after which a thread without a task ends
+
 
 class ThreadPool:
-    """Threads that run tasks. They start when needed and stay; a task must not raise."""
+    """Threads that run tasks. They start when needed and stay for a while; a task must not raise."""
 
     def __init__(self) -> None:
         """Without a thread. The worker bounds how many tasks it submits."""
@@ -27,10 +29,9 @@ class ThreadPool:
             if short:
                 self._ready += 1
                 self._made += 1
-                number = self._made
         self._tasks.put(task)
         if short:
-            threading.Thread(target=self._main, name=f"mlq-slot-{number}", daemon=True).start()
+            threading.Thread(target=self._main, name="mlq-slot", daemon=True).start()
 
     def stop(self) -> None:
         """Let every thread end when it has no task. Those that are stuck end with the process."""
@@ -39,8 +40,19 @@ class ThreadPool:
                 self._tasks.put(None)
 
     def _main(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next()) is not None:
             task()
             with self._lock:
                 self._ready += 1
         end_of_thread()
+
+    def _next(self) -> Task | None:
+        while True:
+            try:
+                return self._tasks.get(timeout=IDLE)
+            except queue.Empty:
+                with self._lock:
+                    if self._ready > 0:  # else a task is on its way to this thread
+                        self._ready -= 1
+                        self._made -= 1
+                        return None

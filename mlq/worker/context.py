@@ -59,6 +59,7 @@ class Helpers:
             except NoServer:
                 if self._attempt.stage is not Stage.BEGUN:
                     raise LeaseLost(f"attempt {self._claimed.attempt} no longer holds job {self._claimed.id}") from None
+                time.sleep(0.1)  # the shell has waited 10 s already, or 1 s when the worker stops
 
     def _full_message(self, record: Record, message: Any) -> dict[str, Any]:
         claimed = self._claimed
@@ -112,13 +113,13 @@ class Helpers:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         desk = self._desk
         fields = self._run(self._wait_op(wanted, ""))
-        if fields is None:
+        if fields is None and timeout != 0:
             desk.release(self._attempt)
             self._nudge()
             try:
                 fields = self._listen(wanted, give_up)
             finally:
-                desk.take_back(self._attempt)
+                desk.take_back(self._attempt, at_once=fields is None)
                 self._run(work_ops.waits_no_more(desk.keys, self._claimed))
         if fields is None:
             raise WaitTimeout(f"job {wanted} did not end within {timeout} s")

@@ -49,6 +49,7 @@ class Desk:
         self.numbers = itertools.count(1)
         self.lanes = Lanes("", ())
         self.existing: tuple[str, ...] = ()
+        self.reached = 0.0  # when the renewer last had an answer, by the monotonic clock
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self._held: dict[str, Attempt] = {}
@@ -118,11 +119,14 @@ class Desk:
             with contextlib.suppress(ServerError):  # its sleep ends by itself, too
                 self.shell.run_many(data_ops.wake_up(self.keys, self.name))
 
-    def take_back(self, attempt: Attempt) -> None:
-        """Give an attempt its slot again, as soon as one is free; not when it is no longer ours."""
+    def take_back(self, attempt: Attempt, *, at_once: bool) -> None:
+        """Give an attempt its slot again, as soon as one is free, or `at_once`; not when it is no longer ours."""
         if attempt.stage is not Stage.BEGUN:
             return
-        self.slots.retake()
+        if at_once:
+            self.slots.overdraw()
+        else:
+            self.slots.retake()
         with self._lock:
             attempt.holds_slot = attempt.stage is Stage.BEGUN
         if not attempt.holds_slot:

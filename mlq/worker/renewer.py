@@ -54,6 +54,7 @@ class Renewer(Service):
         try:
             self._renew()
             self._look_round()
+            self._desk.reached = time.monotonic()
             pause = RENEW
         except ServerError as error:
             log.warning("can't renew leases: %s", error)

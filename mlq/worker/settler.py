@@ -2,9 +2,10 @@
 
 import itertools
 import queue
+import time
 from collections.abc import Callable
 
-from mlq.errors import NoServer, OutOfMemory, ServerError
+from mlq.errors import OutOfMemory, ServerError
 from mlq.job import Claimed, Outcome
 from mlq.listeners import failure
 from mlq.ops import Op
@@ -13,7 +14,7 @@ from mlq.ops.work import Lanes
 from mlq.service import Service, log
 from mlq.worker.attempt import Attempt
 from mlq.worker.claimer import MOST, claim_now
-from mlq.worker.desk import LEASE, Desk, Give
+from mlq.worker.desk import LEASE, RENEW, Desk, Give
 
 BATCH = 100  # outcomes of one settle
 BATCH_BYTES = 8 * 1024 * 1024
@@ -40,7 +41,8 @@ class Settler(Service):
     def stop(self, timeout: float | None = None) -> None:
         """Settle what was put, then end."""
         self._ended.put(None)
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
         super().stop(timeout)
 
     def turn(self) -> None:
@@ -49,19 +51,24 @@ class Settler(Service):
             self._settle(batch)
 
     def _settle(self, batch: list[Ended]) -> None:
-        """Settle, again and again until the server has it; one by one when it is there and refuses."""
+        """Settle, again and again until the server has it; what it refuses becomes a failure, lest all else wait.
+
+        A server that cuts the connection on a result above its own limit looks like one that is away, so the renewer's
+        calls tell the two apart.
+        """
         for failures in itertools.count(1):
             try:
                 return self._settled(batch)
-            except (NoServer, OutOfMemory) as error:
-                log.warning("can't settle %d outcomes yet: %s", len(batch), error)
             except ServerError as error:
-                if len(batch) > 1:
+                log.warning("can't settle %d outcomes yet: %s", len(batch), error)
+                refused = not isinstance(error, OutOfMemory) and self._desk.reached > time.monotonic() - 2 * RENEW
+                if refused and len(batch) > 1:
                     for one in batch:
                         self._settle([one])
                     return None
-                log.error("job %s: the server refuses its outcome: %s", batch[0][0].claimed.id, error)
-                batch = [(batch[0][0], failure(error))]
+                if refused and failures > 1:
+                    log.error("job %s: the server does not take its outcome", batch[0][0].claimed.id)
+                    batch = [(batch[0][0], failure(error))]
             if self.stopping.wait(min(1.0, 0.05 * 2 ** min(failures, 5))):
                 return None  # the leases run out, and the jobs run again
         return None

@@ -44,6 +44,11 @@ class Slots:
             self._returning -= 1
             self._free -= 1
 
+    def overdraw(self) -> None:
+        """Take a slot that may not be there: new jobs wait until the debt is paid."""
+        with self._changed:
+            self._free -= 1
+
     def free(self) -> int:
         """Slots that new jobs may take now."""
         return max(0, self._free - self._returning)

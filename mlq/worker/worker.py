@@ -32,6 +32,7 @@ class Worker:
 
     def __init__(self, keys: Keys, named: Target | None, listeners: Listeners, slots: int = 1) -> None:
         """Nothing is contacted before `start`."""
+        self.stopping = threading.Event()
         self.stopped = threading.Event()
         self.broken = False  # it stopped by itself: the process should end and be started again
         self._pool = ThreadPool()
@@ -70,6 +71,7 @@ class Worker:
         with self._stop_once:
             if self.stopped.is_set():
                 return
+            self.stopping.set()
             log.info("worker %s stops; running jobs have %.0f s", self.name, grace)
             self._desk.shell.patience = STOP_PATIENCE
             self._settler.refill = False

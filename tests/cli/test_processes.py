@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "mlq.cli")
 CONTROLLERS = ((sys.executable, str(ROOT / "controller" / "app.py")), (sys.executable, "-m", "controller.app"))
 CONTROLLER = CONTROLLERS[0]
-CTRL_C = {0, 130}  # 130 where it comes while the command still starts the worker
+CTRL_C = {0, 130, -2}  # 130 or the signal itself where it comes while the command still starts the worker
 LISTENERS = """
 from mlq import MLQ
 

@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import mlq
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 SHIPPED = ("mlq/**/*.py", "mlq/**/*.lua", "mlq/**/*.html", "mlq/py.typed", "controller/**/*.py")
@@ -80,7 +82,7 @@ def test_the_wheel_works_from_anywhere(installed, tmp_path):
     for module in ("mlq", "controller.app"):
         file = run(python, "-c", f"import {module} as module; print(module.__file__)", cwd=tmp_path, PYTHONPATH="")
         assert Path(file).is_relative_to(installed)
-    assert PROJECT["version"] in run(installed / "bin" / "mlq", "--version", cwd=tmp_path, PYTHONPATH="")
+    assert mlq.__version__ in run(installed / "bin" / "mlq", "--version", cwd=tmp_path, PYTHONPATH="")
 
 
 def test_importing_mlq_is_light(tmp_path):

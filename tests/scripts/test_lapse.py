@@ -167,7 +167,7 @@ def test_overrun_puts_back(world, keys):
     (cursor, ended), changed = world.changes(work_ops.overrun(keys, 60.0, 5))
     assert (cursor, ended) == ("0", [long.id])
     assert changed == {
-        "job:1": QUEUED_AGAIN | {"reason": "timeout"},
+        "job:1": QUEUED_AGAIN | {"reason": "timeout", "overruns": "1"},
         "leases": {short.lease: pytest.approx(time.time() + 60, abs=20)},
         "lane:default": {"1": 1.0},
         "wake:default": ["1"],
@@ -177,7 +177,7 @@ def test_overrun_puts_back(world, keys):
 
 
 def test_overrun_too_often_makes_a_dead_letter(world, keys, about):
-    """With `retries` runs after the first."""
+    """One more time than is allowed, whatever else made it run again."""
     world.post(callback="http://localhost/")
     for attempt in (1, 2):
         (one,) = world.claim()

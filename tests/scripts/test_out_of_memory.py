@@ -51,7 +51,7 @@ def full(request, small_url, on_server, world_type):
 def seed(world):
     """One job in every state."""
     dead = world.failed(callback="http://localhost/")
-    (due,) = world.run(callback_ops.take(world.keys, 1, 0.0, 3)).callbacks
+    (due,) = world.run(callback_ops.take(world.keys, 1, 0.0, 3))
     assert dead.id == due.id == "1"
     running, lapsed, overdue = (world.running() for _ in range(3))
     world.post(2)
@@ -85,7 +85,6 @@ WRITERS = {
     "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
     "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
     "take callbacks": lambda k, s: callback_ops.take(k, 10, 10.0, 3),
-    "end callback": lambda k, s: callback_ops.end(k, s.due, "sent", None),
     "store": lambda k, s: data_ops.store(k, "key", b"x" * 1000, None),
 }
 
@@ -117,6 +116,15 @@ def test_readers_answer(full, name):
     world, seeded = full
     with world.unchanged():
         world.run(READERS[name](world.keys, seeded))
+
+
+def test_a_sent_callback_is_recorded(full):
+    """Or the receiver would get it again and again."""
+    world, seeded = full
+    world.run(callback_ops.end(world.keys, seeded.due, "sent", None))
+    left = world.look()
+    assert "callbacks" not in left
+    assert left["job:1"]["callback_outcome"] == "sent"
 
 
 @pytest.mark.parametrize("job_id", ["1", "5", "6"])

@@ -45,6 +45,7 @@ class Job:
     state: State = State.QUEUED
     attempts: int = 0
     losses: int = 0
+    overruns: int = 0
     token: str | None = None  # of the attempt that holds it, or that settled it
     deadline: float = 0.0
     started: float = 0.0
@@ -264,7 +265,8 @@ class Machine(RuleBasedStateMachine):
         assert (cursor, sorted(map(int, ended))) == ("0", sorted(job.id for job in over))
         for job in over:
             job.token = None
-            job.happen(Event.OVERRUN if job.attempts <= RETRIES else Event.OVERRUN_TOO_OFTEN)
+            job.overruns += 1
+            job.happen(Event.OVERRUN if job.overruns <= RETRIES else Event.OVERRUN_TOO_OFTEN)
 
     # --- what people do
 
@@ -278,7 +280,7 @@ class Machine(RuleBasedStateMachine):
         failed = job_id in self.jobs and self.jobs[job_id].state in (State.FAILED, State.CANCELLED)
         self.changed(job_id, Event.REQUEUE, job_ops.requeue)
         if failed:
-            self.jobs[job_id].losses = 0
+            self.jobs[job_id].losses = self.jobs[job_id].overruns = 0
 
     @rule(pick=PICK)
     def delete(self, pick):

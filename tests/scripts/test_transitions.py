@@ -49,10 +49,10 @@ def lose_lease(world, losses):
     world.reap(losses=LOSSES)
 
 
-def overrun(world, attempts):
+def overrun(world, times):
     """The attempt has begun long ago, and somebody looks."""
     if world.raw.exists(world.keys.job + "1"):
-        world.raw.hset(world.keys.job + "1", mapping={"attempts": attempts, "started": time.time() - 1000})
+        world.raw.hset(world.keys.job + "1", mapping={"overruns": times - 1, "started": time.time() - 1000})
     world.run(work_ops.overrun(world.keys, 60.0, RETRIES))
 
 
@@ -145,7 +145,7 @@ def test_no_transition(world, state, event):
     for name in ("post:1", "lane:default", "leases", "dead"):
         assert now.get(name) == before.get(name)
     if "job:1" in before:
-        moved = {"losses", "attempts", "started"}  # seeded by the act
+        moved = {"losses", "overruns", "started"}  # seeded by the act
         assert {k: v for k, v in now["job:1"].items() if k not in moved} == {
             k: v for k, v in before["job:1"].items() if k not in moved
         }

@@ -8,7 +8,7 @@ local wakes, dead, waiters, inboxes, callbacks, callback = KEYS[7], KEYS[8], KEY
 -- The options that job `id` was posted with. Read them before the first write: a record may hold anything.
 local function options_of(id)
   local head = redis.call('GETRANGE', posts .. id, 0, 1199)
-  local size, start = string.match(head, '^[^\n]+\n[^\n]+\n(%d+)\n()')
+  local size, start = string.match(head, '^[^\n]+\n[^\n]+\n(%d%d?%d?%d?%d?)\n()')
   if not size or size == '0' then
     return {}
   end
