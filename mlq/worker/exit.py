@@ -9,7 +9,8 @@ want both.
 - Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of
   the main module itself is watched with `sys.monitoring`.
 
-SIGTERM and SIGINT stop the workers with their grace period; a second signal ends the process at once, with code 1.
+SIGTERM and SIGINT end the main program as they would without us (SystemExit, KeyboardInterrupt) and stop the workers,
+with their grace period; a second signal ends the process at once, with code 1.
 """
 
 import concurrent.futures.process  # registers its own end, and so before ours
@@ -24,9 +25,6 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-log = logging.getLogger("mlq.worker")
-
-LATEST = 30.0  # seconds after the grace by which a stop has ended, or never will
 KILLED = 1  # exit codes as in the command line's documentation
 BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
 
@@ -93,22 +91,21 @@ class _Keeper:
             os._exit(BROKEN)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Have everything stop, and the main program leave what it does; `_hold` waits for the end.
+
+        Nothing is waited for or logged here: the main thread may hold a lock that stopping needs.
+        """
         if self._signalled:
             os._exit(KILLED)
-        log.info("signal %d: stopping; once more ends the process at once", number)
         self._stop_all()
         if not self._main_ended:
-            for kept, grace in self._kept:
-                kept.stopped.wait(grace + LATEST)
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
 
     def _stop_all(self) -> None:
         self._signalled = True
         for kept, grace in self._kept:
-            # on a thread: the main thread may hold a lock that stopping needs, and must hear the second signal
-            thread = threading.Thread(target=kept.stop, args=(grace,), name="mlq-stop", daemon=True)
             with contextlib.suppress(RuntimeError):
-                thread.start()
+                threading.Thread(target=kept.stop, args=(grace,), name="mlq-stop", daemon=True).start()
 
 
 _keeper = _Keeper()

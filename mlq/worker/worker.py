@@ -72,7 +72,7 @@ class Worker:
             if self.stopped.is_set():
                 return
             self.stopping.set()
-            log.info("worker %s stops; running jobs have %.0f s", self.name, grace)
+            log.info("worker %s stops; running jobs have %.0f s; a second signal ends them at once", self.name, grace)
             self._desk.shell.patience = STOP_PATIENCE
             self._settler.refill = False
             self._claimer.stopping.set()

@@ -9,7 +9,9 @@ import sysconfig
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mlq import MLQ
+import pytest
+
+from mlq.server import scratch
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(python|console)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,6 +36,13 @@ def environment(server_url, folder):
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("MLQ_", "PYTEST"))}
     path = os.pathsep.join([scripts, str(Path(sys.executable).parent), keep["PATH"]])
     return keep | {"PATH": path, "MLQ_URL": server_url, "MLQ_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def server_url():
+    """A server of its own: the README's ids are those of a new namespace."""
+    with scratch(appendfsync=None) as server:
+        yield server.url
 
 
 def test_readme(server_url, tmp_path):
@@ -69,7 +78,4 @@ def test_readme(server_url, tmp_path):
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
         codes = [worker.wait(timeout=40) for worker in workers]
-        for namespace in ("example_app", "old_app"):
-            with MLQ(namespace, url=server_url) as mlq:
-                mlq.clear()
     assert codes == [0] * len(workers)
