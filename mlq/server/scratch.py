@@ -65,8 +65,12 @@ def scratch(
     as well (0 picks a free port) and `url` says so. `extra` are further arguments, like `"--maxmemory", "100mb"`.
     """
     home = Home(Path(tempfile.mkdtemp(prefix="mlq-scratch-")).resolve())
-    port = _free_port() if port == 0 else port or 0
-    server = Scratch(home, port, [*process.arguments(home, appendfsync, port), *extra])
+
+    def made() -> Scratch:
+        number = _free_port() if port == 0 else port or 0
+        return Scratch(home, number, [*process.arguments(home, appendfsync, number), *extra])
+
+    server = made()
     with subprocess.Popen(
         ["/bin/sh", "-c", _SWEEPER, "sweeper", home.pid_file, home.path, home.socket.parent],
         stdin=subprocess.PIPE,
@@ -75,7 +79,13 @@ def scratch(
         start_new_session=True,  # a Ctrl-C in the terminal is for the starter
     ) as sweeper:
         try:
-            server.restart()
+            try:
+                server.restart()
+            except ServerError:
+                if port != 0:
+                    raise
+                server = made()  # somebody took the free port before the server did
+                server.restart()
             yield server
         finally:
             server.kill()

@@ -64,7 +64,7 @@ class AsyncShell:
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
         replies = await self._with_connection(lambda connection: self._exchange_many(connection, ops))
-        return [self._result(op, reply) for op, reply in zip(ops, replies, strict=True)]
+        return [trouble.result_of(op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 
     async def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
         """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
@@ -113,11 +113,6 @@ class AsyncShell:
                     replies[i] = error
         return replies
 
-    def _result(self, op: Op[T], reply: Any) -> T:
-        if isinstance(reply, redis_errors.ResponseError):
-            raise trouble.translate(reply, self._target) from None
-        return op.parse(reply)
-
     async def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
         await connection.send_command("SCRIPT", "LOAD", script.source)
@@ -135,8 +130,7 @@ class AsyncShell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                hopeless = not self._answered and not isinstance(error, redis_errors.BusyLoadingError)
-                if hopeless or trouble.is_final(error) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 await asyncio.sleep(wait)
                 await self._revive()

@@ -90,7 +90,7 @@ class Shell:
     def run_each(self, ops: Sequence[Op[Any]]) -> list[Callable[[], Any]]:
         """As `run_many`, but each result is a function that gives it or raises that op's own error."""
         replies = self._with_connection(lambda connection: self._exchange_many(connection, ops))
-        return [partial(self._result, op, reply) for op, reply in zip(ops, replies, strict=True)]
+        return [partial(trouble.result_of, op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 
     def run_and_pop(self, op: Op[T], names: Sequence[str], seconds: float) -> tuple[T, tuple[str, bytes] | None]:
         """Carry one op out, and in the same round trip wait up to `seconds` for an item of the lists `names`."""
@@ -153,11 +153,6 @@ class Shell:
                     replies[i] = error
         return replies
 
-    def _result(self, op: Op[T], reply: Any) -> T:
-        if isinstance(reply, redis_errors.ResponseError):
-            raise trouble.translate(reply, self._target) from None
-        return op.parse(reply)
-
     def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
         connection.send_command("SCRIPT", "LOAD", script.source)
@@ -180,8 +175,7 @@ class Shell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                hopeless = not self._answered and not isinstance(error, redis_errors.BusyLoadingError)
-                if hopeless or trouble.is_final(error) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 time.sleep(wait)
                 self._revive()

@@ -1,11 +1,15 @@
 """Turns redis-py's errors into ours, and says how long to wait before the next try. Pure."""
 
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from redis import exceptions as redis_errors
 
 from mlq.errors import MLQError, NoServer, OutOfMemory, ServerError, Unsupported
+from mlq.ops import Op
 from mlq.shell.target import Target
+
+T = TypeVar("T")
 
 PIECE = 1024 * 1024  # bytes
 PATIENCE = 10.0  # seconds that a call waits for a server that has answered before; one restart fits in
@@ -28,11 +32,17 @@ def pause(failures: int) -> float:
     return 0.0 if failures <= 1 else min(1.0, 0.05 * 2 ** (failures - 2))
 
 
-def is_final(error: Exception) -> bool:
-    """Whether trying again can't help."""
-    return isinstance(
-        error, (redis_errors.AuthenticationError, redis_errors.AuthorizationError, redis_errors.InvalidResponse)
-    )
+def is_final(error: Exception, *, answered: bool) -> bool:
+    """Whether trying again can't help: a wrong address or password, no Redis; but not one that still loads its data."""
+    refused = (redis_errors.AuthenticationError, redis_errors.AuthorizationError, redis_errors.InvalidResponse)
+    return isinstance(error, refused) or not (answered or isinstance(error, redis_errors.BusyLoadingError))
+
+
+def result_of(op: Op[T], reply: Any, target: Target | None) -> T:
+    """What an op makes of its reply in a pipeline, where the server's errors are replies, too."""
+    if isinstance(reply, redis_errors.ResponseError):
+        raise translate(reply, target) from None
+    return op.parse(reply)
 
 
 def translate(error: Exception, target: Target | None) -> MLQError:

@@ -188,7 +188,13 @@ def test_pauses_grow_to_a_second():
 )
 def test_what_no_second_try_can_mend(error, final):
     """A wrong password stays wrong."""
-    assert trouble.is_final(error) is final
+    assert trouble.is_final(error, answered=True) is final
+
+
+def test_a_server_that_never_answered_is_a_mistake():
+    """Unless it says that it is still loading its data."""
+    assert trouble.is_final(redis_errors.ConnectionError(), answered=False)
+    assert not trouble.is_final(redis_errors.BusyLoadingError(), answered=False)
 
 
 def test_features():
