@@ -1,11 +1,12 @@
 """Throwaway servers for tests, benchmarks and demonstrations: private, and gone when their starter is."""
 
+import random
 import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlq.errors import ServerError
@@ -65,12 +66,8 @@ def scratch(
     as well (0 picks a free port) and `url` says so. `extra` are further arguments, like `"--maxmemory", "100mb"`.
     """
     home = Home(Path(tempfile.mkdtemp(prefix="mlq-scratch-")).resolve())
-
-    def made() -> Scratch:
-        number = _free_port() if port == 0 else port or 0
-        return Scratch(home, number, [*process.arguments(home, appendfsync, number), *extra])
-
-    server = made()
+    port = _free_port() if port == 0 else port or 0
+    server = Scratch(home, port, [*process.arguments(home, appendfsync, port), *extra])
     with subprocess.Popen(
         ["/bin/sh", "-c", _SWEEPER, "sweeper", home.pid_file, home.path, home.socket.parent],
         stdin=subprocess.PIPE,
@@ -79,13 +76,7 @@ def scratch(
         start_new_session=True,  # a Ctrl-C in the terminal is for the starter
     ) as sweeper:
         try:
-            try:
-                server.restart()
-            except ServerError:
-                if port != 0:
-                    raise
-                server = made()  # somebody took the free port before the server did
-                server.restart()
+            server.restart()
             yield server
         finally:
             server.kill()
@@ -93,6 +84,8 @@ def scratch(
 
 
 def _free_port() -> int:
-    """A TCP port that nobody uses at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody uses at this moment; below those that systems give to outgoing connections."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

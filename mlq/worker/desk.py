@@ -24,7 +24,7 @@ log = logging.getLogger("mlq.worker")
 
 # A job of a dead worker runs again within 10 s: the lease, plus one look for lapsed ones, plus the grace after a pause.
 LEASE = 6.0  # seconds
-RENEW = 1.5  # seconds between renewals: three may fail before the lease runs out
+RENEW = 1.5  # seconds between renewals: three refused ones, or two never answered, still leave time
 PAUSE = 3.0  # seconds without a look after which leases may have run out for want of a server, not of workers
 GRACE = 2.0  # seconds that leases get then; a worker reconnects within 1 s
 LOSSES = 2  # leases that a job may lose and still run again: the third loss makes it a dead letter
