@@ -156,8 +156,6 @@ async def main(args: argparse.Namespace) -> MLQ:
     """Carry out what the command line says; the process goes on where that takes longer. Raises MLQError."""
     port = None if args.redis_port is None else int(args.redis_port)
     mlq = MLQ(args.namespace, args.redis_host, port, 0)
-    if args.cmd not in {"post", "clear_all"}:
-        mlq.job_count()  # so that a wrong address ends the program, instead of being tried for ever
     with contextlib.ExitStack() as undo:  # what has begun must not keep the process alive when the rest fails
         if args.server:
             from mlq.http.app import make_app

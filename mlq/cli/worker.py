@@ -26,7 +26,7 @@ def worker(settings: Settings, target: str, concurrency: int, grace: float) -> N
 
     Those that it declares with @mlq.listener are run until SIGTERM or Ctrl-C. The first signal lets running jobs end,
     within the time of --grace, and hands the rest back; a second one ends the worker at once, with exit code 1.
-    --namespace chooses among the module's queues.
+    While the server can't be reached it keeps trying. --namespace chooses among the module's queues.
     """
     if settings.log_level is None:
         settings.log_level = "info"
@@ -35,14 +35,12 @@ def worker(settings: Settings, target: str, concurrency: int, grace: float) -> N
         os.environ["MLQ_URL"] = settings.url  # where the module's own MLQ objects look
     queues = queues_of(target, settings.namespace)
     for queue in queues:
-        _check_server(queue, settings.url)
+        _check_url(queue, settings.url)
     for queue in queues:
         log.info("namespace %r: listeners %s", queue.namespace, ", ".join(queue.listeners.names()))
         queue.create_listener(concurrency=concurrency, grace=grace)
 
 
-def _check_server(queue: MLQ, url: str | None) -> None:
-    """Reach the server now, so that a wrong address ends the command instead of being tried for ever."""
+def _check_url(queue: MLQ, url: str | None) -> None:
     if url is not None and not queue.server.endswith("(from MLQ_URL)"):
         raise InputError(f"--url has no effect: the module's own queue names the server {queue.server}")
-    queue.job_count()

@@ -134,9 +134,16 @@ def test_the_log_level_debug_shows_where_an_import_failed(environment, tmp_path)
     assert "Traceback (most recent call last)" in done.stderr
 
 
-def test_a_worker_without_a_server_is_exit_code_3(run, tmp_path):
+@pytest.mark.parametrize(
+    "words",
+    [(*COMMAND, "worker", "listeners", "--url", "redis://127.0.0.1:1"),
+     (*CONTROLLER, "consumer", "--redis_host", "127.0.0.1", "--redis_port", "1")],
+)  # fmt: skip
+def test_a_worker_without_a_server_keeps_trying(start, tmp_path, words):
     (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace="n"))
-    assert "can't reach" in run(*COMMAND, "worker", "listeners", "--url", "redis://127.0.0.1:1", code=3).stderr
+    process, line = start(*words, sign="can't")
+    assert "can't reach the server at redis://127.0.0.1:1" in line
+    assert ends(process) == 0
 
 
 def test_a_reader_that_goes_away_is_no_trouble(environment, mlq):
@@ -179,7 +186,7 @@ def test_clear_all_leaves_other_namespaces_alone(run, mlq, server_url, namespace
         (("consumer", "--reaper", "--reaper_interval", "-1"), 2),
         (("post", "x", "--callback", "nowhere"), 2),
         (("consumer", "--server", "--server_port", "99999"), 2),
-        (("consumer", "--redis_host", "127.0.0.1", "--redis_port", "1"), 3),
+        (("clear_all", "--redis_host", "127.0.0.1", "--redis_port", "1"), 3),
         (("post", "x", "--redis_port", "1", "--redis_host", "127.0.0.1"), 3),
     ],
 )
