@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +31,12 @@ def matches(shown, output):
     return fnmatchcase(output.strip(), pattern)
 
 
+def free_port():
+    """Instead of the README's own port, which somebody may use."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
 def environment(server_url, folder):
     """That of a newcomer who has installed MLQ."""
     scripts = sysconfig.get_path("scripts")
@@ -51,7 +58,7 @@ def test_readme(server_url, tmp_path):
     session: list[str] = []
     workers = []
     try:
-        for kind, name, text in BLOCK.findall((ROOT / "README.md").read_text("utf-8")):
+        for kind, name, text in BLOCK.findall((ROOT / "README.md").read_text("utf-8").replace("5011", free_port())):
             if kind == "python":
                 (tmp_path / name).write_text(text)
             elif name == "worker":
