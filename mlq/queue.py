@@ -1,5 +1,6 @@
 """`MLQ`, what users hold: a client, and the worker of this process."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from mlq.client import Client
 from mlq.errors import InputError
 from mlq.listeners import Listeners
 from mlq.options import check_seconds
+
+log = logging.getLogger("mlq.reaper")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -119,4 +122,5 @@ class MLQ(Client):
                 self._reaper.stop()
             self._reaper = Reaper(self._keys, self._shell, interval, timeout, max_retries)
             self._reaper.start()
+            log.info("looking every %g s for jobs that run longer than %g s", interval, timeout)
             way_out.keep(self._reaper, 0.0)
