@@ -5,7 +5,7 @@ import queue
 import time
 from collections.abc import Callable
 
-from mlq.errors import OutOfMemory, ServerError
+from mlq.errors import NoServer, OutOfMemory, ServerError
 from mlq.job import Claimed, Outcome
 from mlq.listeners import failure
 from mlq.ops import Op
@@ -14,10 +14,11 @@ from mlq.ops.work import Lanes
 from mlq.service import Service, log
 from mlq.worker.attempt import Attempt
 from mlq.worker.claimer import MOST, claim_now
-from mlq.worker.desk import LEASE, RENEW, Desk, Give
+from mlq.worker.desk import LEASE, Desk, Give
 
 BATCH = 100  # outcomes of one settle
 BATCH_BYTES = 8 * 1024 * 1024
+REFUSALS = 30  # tries, most of them 1 s apart, before an error that the server answers with is taken for its last word
 
 Ended = tuple[Attempt, Outcome]
 
@@ -51,17 +52,14 @@ class Settler(Service):
             self._settle(batch)
 
     def _settle(self, batch: list[Ended]) -> None:
-        """Settle, again and again until the server has it; what it refuses becomes a failure, lest all else wait.
-
-        A server that cuts the connection on a result above its own limit looks like one that is away, so the renewer's
-        calls tell the two apart.
-        """
+        """Settle, again and again until the server has it; what it refuses becomes a failure, lest all else wait."""
         for failures in itertools.count(1):
+            began = time.monotonic()
             try:
                 return self._settled(batch)
             except ServerError as error:
                 log.warning("can't settle %d outcomes yet: %s", len(batch), error)
-                refused = not isinstance(error, OutOfMemory) and self._desk.reached > time.monotonic() - 2 * RENEW
+                refused = self._is_refused(error, failures, began)
                 if refused and len(batch) > 1:
                     for one in batch:
                         self._settle([one])
@@ -72,6 +70,18 @@ class Settler(Service):
             if self.stopping.wait(min(1.0, 0.05 * 2 ** min(failures, 5))):
                 return None  # the leases run out, and the jobs run again
         return None
+
+    def _is_refused(self, error: ServerError, failures: int, began: float) -> bool:
+        """Whether the server is there and will never take this, rather than away or in trouble for a while.
+
+        One that cuts the connection on a result above its own limit looks like one that is away; so it counts whether
+        the renewer had an answer meanwhile.
+        """
+        if isinstance(error, OutOfMemory):
+            return False
+        if isinstance(error, NoServer):
+            return self._desk.reached > began
+        return failures >= REFUSALS
 
     def _collect(self) -> list[Ended]:
         batch: list[Ended] = []
