@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlq import MLQ, JobFailed
+from mlq import MLQ, JobFailed, server
 
 
 class OurError(Exception):
@@ -187,3 +187,22 @@ def test_a_class_that_is_not_imported_here_becomes_job_failed(mlq: MLQ) -> None:
         mlq.submit(1).result(5)
     assert caught.value.error_type == "nowhere.to_be_found.Unknown"
     assert "in fail" in caught.value.remote_traceback
+
+
+def make(size: int) -> bytes:
+    """A result of that size."""
+    return bytes(size)
+
+
+def test_a_result_that_the_server_refuses_fails_its_job_alone() -> None:
+    """The server cuts the connection on what is above a limit of its own; other jobs go on."""
+    limits = ["--proto-max-bulk-len", "1mb"]
+    with server.scratch(appendfsync=None, extra=limits) as limited, MLQ("limited", url=limited.url) as mlq:
+        mlq.create_listener(make)
+        try:
+            mlq._worker._desk.shell.patience = 2.0  # seconds for each of two tries, instead of 10
+            large, small = mlq.submit(2_000_000), mlq.submit(10)
+            assert small.result(30) == bytes(10)
+            assert mlq.get_job(large.id)["error_type"] == "mlq.errors.NoServer"
+        finally:
+            mlq.shutdown(0)
