@@ -1,1 +1,1 @@
-"""Measurements of MLQ; `python -m benchmarks` prints a table."""
+"""Measurements: `python -m benchmarks` takes MLQ alone, `python -m benchmarks.compare` sets it beside its peers."""

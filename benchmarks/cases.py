@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import redis
 
+from benchmarks.peers.probes import Server
 from benchmarks.stage import Stage
 
 Figures = dict[str, float]
@@ -106,24 +107,22 @@ def large(stage: Stage) -> Figures:
 
 def idle(stage: Stage) -> Figures:
     """What a worker without work costs: commands it sends, its processor time, its memory."""
-    client = redis.Redis.from_url(stage.server.url)
     seconds = 10
     with stage.worker(10) as process:
 
-        def spent() -> tuple[float, int]:
+        def spent() -> float:
             with open(f"/proc/{process.pid}/stat") as file:
                 fields = file.read().rpartition(")")[2].split()
-            mine = sum(int(line["tot-cmds"]) for line in client.client_list() if "tot-cmds" in line)
-            return (int(fields[11]) + int(fields[12])) / 100, mine
+            return (int(fields[11]) + int(fields[12])) / 100
 
         time.sleep(1)
-        cpu, sent = spent()
-        time.sleep(seconds)
-        cpu_after, sent_after = spent()
+        cpu = spent()
+        sent = Server(stage.server.url).sent_within(seconds)
+        cpu_after = spent()
         with open(f"/proc/{process.pid}/statm") as file:
             resident = int(file.read().split()[1]) * 4096 / 1e6
     return {
-        "idle worker, commands/s": (sent_after - sent - 1) / seconds,
+        "idle worker, commands/s": sent / seconds,
         "idle worker, % of a core": (cpu_after - cpu) / seconds * 100,
         "idle worker, MB": resident,
     }

@@ -62,7 +62,7 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """A fresh server without persistence, over TCP as a remote one is."""
+    """A fresh server, over TCP as a remote one is, with the embedded server's log on disk."""
     with scratch(port=0) as server:
         made = Stage(server)
         yield made

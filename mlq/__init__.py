@@ -1,6 +1,7 @@
 """MLQ, a job queue for machine-learning work: post from anywhere, work anywhere, on Redis or Valkey."""
 
 from mlq.aio import AsyncMLQ
+from mlq.context import JobContext
 from mlq.errors import (
     InputError,
     JobCancelled,
@@ -23,8 +24,7 @@ from mlq.errors import (
 from mlq.handle import AsyncJobHandle, JobHandle
 from mlq.queue import MLQ
 from mlq.states import State
-
-__version__ = "1.0.0a1"
+from mlq.version import __version__
 
 __all__ = [
     "MLQ",
@@ -32,6 +32,7 @@ __all__ = [
     "AsyncMLQ",
     "InputError",
     "JobCancelled",
+    "JobContext",
     "JobError",
     "JobFailed",
     "JobHandle",
@@ -49,4 +50,5 @@ __all__ = [
     "WaitCircle",
     "WaitTimeout",
     "WrongState",
+    "__version__",
 ]

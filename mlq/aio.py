@@ -1,6 +1,7 @@
 """The asyncio twin of `client.py`: the same operations, awaited. A test compares the two."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
@@ -14,7 +15,7 @@ from mlq.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
 from mlq.options import check_id, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
 from mlq.shell.target import from_arguments
@@ -55,15 +56,29 @@ class AsyncMLQ:
         """The namespace's name."""
         return self._keys.namespace
 
+    @property
+    def url(self) -> str | None:
+        """The server's URL as this object was told; None where it looks for one when it is needed."""
+        return None if self._shell.named is None else self._shell.named.url
+
     async def server(self) -> str:
         """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
         return str(await self._shell.target())
 
     async def post(
-        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+        self,
+        msg: Any,
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
+        retries: int | None = None,
+        backoff: float | None = None,
     ) -> str:
-        """Post one job; its id. `ttl`: seconds that it is kept after its success, for ever if None."""
-        wanted = draft(callback, functions, ttl)
+        """Post one job; its id. The options are those of the sync twin."""
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
         body = wanted.body(msg)
         with self._shell.callers.borrow() as caller:
             first = await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
@@ -75,10 +90,14 @@ class AsyncMLQ:
         callback: str | None = None,
         functions: Iterable[str] | None = None,
         *,
+        queue: str | None = None,
         ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
+        retries: int | None = None,
+        backoff: float | None = None,
     ) -> list[str]:
         """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
-        wanted = draft(callback, functions, ttl)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
             with self._shell.callers.borrow() as caller:
@@ -87,10 +106,24 @@ class AsyncMLQ:
         return ids
 
     async def submit(
-        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+        self,
+        msg: Any,
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
+        retries: int | None = None,
+        backoff: float | None = None,
     ) -> AsyncJobHandle:
         """Post one job; a handle on it."""
-        return AsyncJobHandle(self, await self.post(msg, callback, functions, ttl=ttl))
+        return AsyncJobHandle(
+            self,
+            await self.post(
+                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff
+            ),
+        )
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on a job that anybody posted. Asks nothing of the server."""
@@ -136,11 +169,43 @@ class AsyncMLQ:
                     await asyncio.wait_for(heard.wait(), min(left, LISTEN))
                 except TimeoutError:
                     continue
+                found: dict[str, bytes] | None = heard.fields
+                if found is not None:
+                    return found
+
+    async def follow(self, job_id: str, after: tuple[int, int] = (0, 0)) -> AsyncIterator[Followed]:
+        """What a job says (partial results, logs, progress) and how it ends, live, over reconnects."""
+        wanted, known = check_id(job_id), ("", b"")
+        with self._inbox.listen(wanted) as heard:
+            while True:
+                heard.clear()
+                op = job_ops.follow(self._keys, wanted, self._inbox.name, LISTEN, known, after, alone=False)
+                news = await self._shell.run(op)
+                told = bool(news.said or news.ended or known != (news.state, news.progress))
+                if told:
+                    yield news
+                if news.ended:
+                    return
+                known, after = news.following(after)
+                if not told:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(heard.wait(), LISTEN)
+
+    async def get_logs(self, job_id: str) -> str:
+        """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
+        words, after = b"", (0, 0)
+        while True:
+            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after, alone=False)
+            news = await self._shell.run(op)
+            words += b"".join(said.data for said in news.said if said.kind == "log")
+            if not news.said:
+                return words.decode("utf-8", "replace")
+            after = news.following(after)[1]
 
     async def job_count(self) -> int:
         """Jobs that wait or run."""
         now = await self.counts()
-        return now.waiting + now.running
+        return now.waiting + now.scheduled + now.running
 
     async def counts(self) -> Counts:
         """Jobs that wait, by lane, that run, and dead letters."""
@@ -163,7 +228,7 @@ class AsyncMLQ:
         return (await self._shell.run(job_ops.place(self._keys, check_id(job_id)))).ahead
 
     async def cancel(self, job_id: str) -> None:
-        """Take a waiting job out of its queue. Raises WrongState when it runs or ended, UnknownJob."""
+        """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob."""
         await self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
 
     async def delete(self, job_id: str) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 from mlq import codec
 from mlq.errors import WaitTimeout
 from mlq.handle import JobHandle
-from mlq.job import progress_of, progress_words
+from mlq.job import announced, progress_of, progress_words
 from mlq.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
 from mlq.options import check_id, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
 from mlq.shell.target import from_arguments
@@ -57,6 +57,11 @@ class Client:
         return self._keys.namespace
 
     @property
+    def url(self) -> str | None:
+        """The server's URL as this object was told; None where it looks for one when it is needed."""
+        return None if self._shell.named is None else self._shell.named.url
+
+    @property
     def server(self) -> str:
         """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
         return str(self._shell.target)
@@ -69,13 +74,25 @@ class Client:
         return redis.Redis(connection_pool=self._shell.pool)
 
     def post(
-        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+        self,
+        msg: Any,
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        backoff: float | None = None,
     ) -> str:
-        """Post one job; its id. `ttl`: seconds that it is kept after its success, for ever if None.
+        """Post one job; its id.
 
+        `queue`: the line it waits in. `ttl`: seconds that it is kept after its success, for ever if None. `timeout`:
+        seconds that one attempt may take; `retries`: attempts after one that raised or ran out of time; `backoff`:
+        seconds before the first retry, doubled for each further one. What is left out is as the listener declares it.
         Raises InputError (nothing was written) or ServerError.
         """
-        wanted = draft(callback, functions, ttl)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
         body = wanted.body(msg)
         with self._shell.callers.borrow() as caller:
             first = self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
@@ -87,10 +104,14 @@ class Client:
         callback: str | None = None,
         functions: Iterable[str] | None = None,
         *,
+        queue: str | None = None,
         ttl: float | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        backoff: float | None = None,
     ) -> list[str]:
         """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
-        wanted = draft(callback, functions, ttl)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
             with self._shell.callers.borrow() as caller:
@@ -99,10 +120,24 @@ class Client:
         return ids
 
     def submit(
-        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, *, ttl: float | None = None
+        self,
+        msg: Any,
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        backoff: float | None = None,
     ) -> JobHandle:
         """Post one job; a handle on it."""
-        return JobHandle(self, self.post(msg, callback, functions, ttl=ttl))
+        return JobHandle(
+            self,
+            self.post(
+                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff
+            ),
+        )
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on a job that anybody posted. Asks nothing of the server."""
@@ -143,17 +178,47 @@ class Client:
             while True:
                 left = LISTEN if give_up is None else give_up - time.monotonic()
                 seconds = max(0.001, min(left, LISTEN))
-                op = job_ops.wait(self._keys, job_id, caller.name, LISTEN)
-                fields, _ = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
+                op = job_ops.wait(self._keys, job_id, caller.name, LISTEN, alone=True)
+                fields, item = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
+                if fields is None and item is not None:
+                    told, ending = announced(item[1])
+                    fields = ending if told == job_id else None  # of any other job it is a reason to ask
                 if fields is not None:
                     return fields
                 if give_up is not None and time.monotonic() >= give_up:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
 
+    def follow(self, job_id: str, after: tuple[int, int] = (0, 0)) -> Iterator[Followed]:
+        """What a job says (partial results, logs, progress) and how it ends, live, over reconnects.
+
+        Begins after entry `after` (attempt and number). Raises UnknownJob.
+        """
+        wanted, known = check_id(job_id), ("", b"")
+        with self._shell.callers.borrow() as caller:
+            while True:
+                op = job_ops.follow(self._keys, wanted, caller.name, LISTEN, known, after, alone=True)
+                news, _ = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], LISTEN)
+                if news.said or news.ended or known != (news.state, news.progress):
+                    yield news
+                if news.ended:
+                    return
+                known, after = news.following(after)
+
+    def get_logs(self, job_id: str) -> str:
+        """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
+        words, after = b"", (0, 0)
+        while True:
+            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after, alone=False)
+            news = self._shell.run(op)
+            words += b"".join(said.data for said in news.said if said.kind == "log")
+            if not news.said:
+                return words.decode("utf-8", "replace")
+            after = news.following(after)[1]
+
     def job_count(self) -> int:
         """Jobs that wait or run."""
         now = self.counts()
-        return now.waiting + now.running
+        return now.waiting + now.scheduled + now.running
 
     def counts(self) -> Counts:
         """Jobs that wait, by lane, that run, and dead letters."""
@@ -175,7 +240,11 @@ class Client:
         return self._shell.run(job_ops.place(self._keys, check_id(job_id))).ahead
 
     def cancel(self, job_id: str) -> None:
-        """Take a waiting job out of its queue. Raises WrongState when it runs or ended, UnknownJob."""
+        """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob.
+
+        In the process pool its child is killed, in the asyncio pool its coroutine is cancelled; elsewhere the listener
+        goes on until it asks `context.cancelled`, but can record nothing more.
+        """
         self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
 
     def delete(self, job_id: str) -> None:

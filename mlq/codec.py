@@ -83,6 +83,14 @@ def unpack(data: bytes | memoryview) -> Any:
         raise Undecodable(f"{len(data)} bytes that are not a packed value: {_reason(error)}") from error
 
 
+def unpack_raw(data: bytes) -> Any:
+    """What a script packed (`cmsgpack`): lists of texts, which stay bytes."""
+    try:
+        return unpackb(data, raw=True)
+    except _BROKEN as error:
+        raise Undecodable(f"{len(data)} bytes that no script packed: {_reason(error)}") from error
+
+
 def _tuple_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
     return {_tuples(key): value for key, value in pairs}
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlq.job import is_finished
 from mlq.states import State
+from mlq.stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
     from mlq.aio import AsyncMLQ
@@ -38,8 +39,16 @@ class JobHandle:
         """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
         return self._client.wait(self.id, timeout)
 
+    def stream(self) -> Stream:
+        """Iterate over it to get the partial results, from the first one on, live."""
+        return Stream(self._client, self.id)
+
+    def logs(self) -> str:
+        """What the job printed and logged."""
+        return self._client.get_logs(self.id)
+
     def cancel(self) -> None:
-        """Take the job out of its queue. Raises WrongState when it runs or ended."""
+        """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
         self._client.cancel(self.id)
 
 
@@ -71,6 +80,14 @@ class AsyncJobHandle:
         """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
         return await self._client.wait(self.id, timeout)
 
+    def stream(self) -> AsyncStream:
+        """Iterate over it with `async for` to get the partial results, from the first one on, live."""
+        return AsyncStream(self._client, self.id)
+
+    async def logs(self) -> str:
+        """What the job printed and logged."""
+        return await self._client.get_logs(self.id)
+
     async def cancel(self) -> None:
-        """Take the job out of its queue. Raises WrongState when it runs or ended."""
+        """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
         await self._client.cancel(self.id)

@@ -8,13 +8,17 @@ The head is text so that a script reads the lane from the first bytes, whatever 
 but the first two lines (Redis knows the time). The message stays packed until a listener or a reader asks for it.
 """
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mlq import codec
 from mlq.errors import InputError, Undecodable
-from mlq.options import check_callback, check_functions, check_seconds
+from mlq.options import check_callback, check_functions, check_seconds, queue_of
+from mlq.policy import Policy
 from mlq.states import FINISHED, State
+
+OPTIONS_KEPT = 1000  # bytes of options that are remembered once they were read
 
 
 def pack_body(message: bytes, options: dict[str, Any]) -> bytes:
@@ -23,15 +27,29 @@ def pack_body(message: bytes, options: dict[str, Any]) -> bytes:
     return b"%d\n%b%b" % (len(packed), packed, message)
 
 
-def _checked(options: Any) -> dict[str, Any]:
+class Options(NamedTuple):
+    """What a job was posted with, beside its message."""
+
+    given: dict[str, Any]  # never changed: records that say the same share it
+    policy: Policy
+
+
+NO_OPTIONS = Options({}, Policy())
+
+
+def _options(packed: bytes) -> Options:
     """Options as the client writes them; whoever writes to Redis by hand may have put anything there."""
+    given: Any = codec.unpack(packed)
     try:
-        check_functions(options.get("functions"))
-        check_callback(options.get("callback"))
-        check_seconds("ttl", options.get("ttl"))
+        check_functions(given.get("functions"))
+        check_callback(given.get("callback"))
+        check_seconds("ttl", given.get("ttl"))
+        return Options(given, Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff")))
     except InputError as error:
         raise ValueError(str(error)) from None
-    return options  # type: ignore[no-any-return]
+
+
+_known_options = functools.lru_cache(maxsize=256)(_options)  # most jobs are posted alike: this spares 10 us each
 
 
 class Record(NamedTuple):
@@ -41,6 +59,7 @@ class Record(NamedTuple):
     posted: float  # seconds since the epoch, by Redis' clock
     options: dict[str, Any]
     message: bytes  # packed
+    policy: Policy = Policy()
 
     @classmethod
     def parse(cls, record: bytes) -> "Record":
@@ -48,8 +67,9 @@ class Record(NamedTuple):
         try:
             lane, posted, size, rest = record.split(b"\n", 3)
             cut = int(size)
-            options = _checked(codec.unpack(rest[:cut])) if cut else {}
-            return cls(lane.decode(), float(posted), options, rest[cut:])
+            read = _known_options if cut < OPTIONS_KEPT else _options
+            options = read(rest[:cut]) if cut else NO_OPTIONS
+            return cls(lane.decode(), float(posted), options.given, rest[cut:], options.policy)
         except (ValueError, AttributeError) as error:
             raise Undecodable(f"not a job's record: {record[:60]!r} ({error})") from None
 
@@ -72,6 +92,7 @@ class Claimed(NamedTuple):
     worker: str
     started: float  # seconds since the epoch, by Redis' clock
     record: bytes
+    errors: int = 0  # attempts before this one that ended in an error or a timeout
 
     @property
     def lease(self) -> str:
@@ -87,6 +108,7 @@ class Outcome:
     fields: dict[str, bytes | str] = field(default_factory=dict)
     said: str | None = None  # the short result as a callback says it; None where it does not fit
     hint: str = ""  # one line for the log
+    again: bool = False  # a failure after which the job may be retried, if its policy says so
 
     @property
     def size(self) -> int:
@@ -111,14 +133,14 @@ def fields_of(flat: list[bytes]) -> dict[str, bytes]:
 
 def progress_of(state: str, raw: bytes | None) -> Any:
     """None while the job waits, 100 when it succeeded, -1 when it failed, else what was last reported."""
-    fixed = {State.QUEUED: None, State.SUCCEEDED: 100, State.FAILED: -1, State.CANCELLED: None}
+    fixed = {State.QUEUED: None, State.SCHEDULED: None, State.SUCCEEDED: 100, State.FAILED: -1, State.CANCELLED: None}
     return fixed[State(state)] if state in fixed else codec.unpack(raw) if raw else 0
 
 
 def progress_words(state: str, raw: bytes | None) -> str:
     """The progress as `get_progress` words it."""
-    words = {State.QUEUED: "[queued; not started]", State.SUCCEEDED: "[completed]", State.FAILED: "[failed]",
-             State.CANCELLED: "[cancelled]"}  # fmt: skip
+    words = {State.QUEUED: "[queued; not started]", State.SCHEDULED: "[queued; not started]",
+             State.SUCCEEDED: "[completed]", State.FAILED: "[failed]", State.CANCELLED: "[cancelled]"}  # fmt: skip
     if state in words:
         return words[State(state)]
     value = codec.unpack(raw) if raw else 0
@@ -132,12 +154,13 @@ def _decoded(packed: bytes | None) -> Any:
 def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
     """The mapping that `get_job` gives: what was posted and what became of it.
 
-    Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason and callback_outcome
-    ("sent", or why the last try failed).
+    Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason, callback_outcome
+    ("sent", or why the last try failed), timeout, and attempts: what became of each run, the last 20 at most.
     """
     posted = Record.parse(record)
     state = text(now.get("state")) or State.QUEUED
     failed = state == State.FAILED
+    functions = posted.options.get("functions")
     return {
         "id": job_id,
         "timestamp": posted.posted,
@@ -151,16 +174,53 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "result": text(now.get("error")) if failed else _decoded(now.get("result")),
         "callback": posted.options.get("callback"),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),
-        "functions": posted.options.get("functions"),
+        "functions": functions and list(functions),
         "msg": codec.unpack(posted.message),
         "state": str(state),
-        "queue": posted.lane.partition(":")[0],
+        "queue": queue_of(posted.lane),
         "error": text(now.get("error")),
         "error_type": text(now.get("error_type")),
         "traceback": text(now.get("traceback")),
         "reason": text(now.get("reason")),
         "callback_outcome": text(now.get("callback_outcome")),
+        "timeout": posted.options.get("timeout"),
+        "attempts": attempts_of(now),
     }
+
+
+_TOLD = ("worker", "started", "finished", "reason", "error_type", "error", "traceback")
+
+
+def attempts_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
+    """Every run that is known of: its number, worker, times, and where it went wrong reason, error and traceback."""
+    past = sorted((int(name[5:]), value) for name, value in now.items() if name.startswith("past:"))
+    runs = [{"attempt": number, **_past(packed)} for number, packed in past]
+    if "started" in now:
+        current: dict[str, Any] = {name: text(now.get(name)) for name in _TOLD}
+        current |= {"started": number(now.get("started")), "finished": number(now.get("finished"))}
+        if text(now.get("state")) not in (State.FAILED, State.CANCELLED):
+            current["reason"] = None  # that of the run before
+        runs.append({"attempt": int(now.get("attempts", b"0"))} | current)
+    return runs
+
+
+def _past(packed: bytes) -> dict[str, Any]:
+    """One run as `lua/shared/history.lua` keeps it."""
+    kept = [value.decode("utf-8", "replace") for value in codec.unpack_raw(packed)]
+    told: dict[str, Any] = dict(zip(_TOLD, (value or None for value in kept), strict=True))
+    for name in ("started", "finished"):
+        told[name] = told[name] and float(told[name])
+    return told
+
+
+def announced(item: bytes) -> tuple[str, dict[str, bytes] | None]:
+    """What an inbox was told: the id of a job, and how it ended where that travels along."""
+    job_id, _, packed = item.partition(b" ")
+    try:
+        fields = fields_of(codec.unpack_raw(packed)) if packed else None
+    except (ValueError, TypeError, AttributeError, LookupError):  # not of a script of ours: whoever waits asks
+        fields = None
+    return job_id.decode("utf-8", "replace"), fields
 
 
 def is_finished(state: str) -> bool:

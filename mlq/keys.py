@@ -11,6 +11,7 @@ name.
     lanes           set      the lanes that exist
     lanes-version   string   when `lanes` last changed, so that a worker reads the set only then
     leases          zset     `<id>:<token>` of every running attempt by deadline
+    scheduled       zset     ids of jobs that wait for the time of their retry, or rest after a loss, by that time
     dead            zset     dead letters by time of death
     wake:<what>     list     at most one token: something waits for a worker that serves <what>
     workers         zset     workers by the time until which they count as alive
@@ -18,6 +19,7 @@ name.
     reaping         hash     when somebody last looked for lapsed leases, and since when it is safe to take them
     replay:<name>   string   a caller's last call and its reply, so that a repeated call has the effect of one
     waiters:<id>    set      inboxes to tell when the job ends
+    stream:<id>     stream   partial results and logs, as `<attempt>-<number>`; lapses a day after the last
     inbox:<name>    list     what a waiting client or a worker is told
     callbacks       zset     ids whose callback is to be sent, by due time
     callback:<id>   hash     the callback's URL, what to say, tries so far
@@ -35,8 +37,8 @@ class Keys:
 
     __slots__ = (
         "callback", "callbacks", "counter", "data", "dead", "format", "inbox", "job", "lane", "lanes",
-        "lanes_version", "leases", "namespace", "post", "reaping", "replay", "root", "waiters", "wake", "worker",
-        "workers",
+        "lanes_version", "leases", "namespace", "post", "reaping", "replay", "root", "scheduled", "stream", "waiters",
+        "wake", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -50,6 +52,7 @@ class Keys:
         self.lanes = root + "lanes"
         self.lanes_version = root + "lanes-version"
         self.leases = root + "leases"
+        self.scheduled = root + "scheduled"
         self.dead = root + "dead"
         self.wake = root + "wake:"
         self.workers = root + "workers"
@@ -57,6 +60,7 @@ class Keys:
         self.reaping = root + "reaping"
         self.replay = root + "replay:"
         self.waiters = root + "waiters:"
+        self.stream = root + "stream:"
         self.inbox = root + "inbox:"
         self.callbacks = root + "callbacks"
         self.callback = root + "callback:"

@@ -1,42 +1,67 @@
-"""Listeners: which functions a worker runs, and how an attempt runs them. User code is called here, nowhere else."""
+"""Listeners: which functions a worker runs, for which jobs, and what was declared of them."""
 
-import asyncio
 import inspect
-import json
 import logging
 import threading
-import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
-from mlq import codec
-from mlq.job import Outcome
-from mlq.options import check_functions, check_size, functions_of
-from mlq.states import State
+from mlq.errors import InputError
+from mlq.options import check_functions, check_queue, functions_of, queue_of
+from mlq.policy import Policy
 
 log = logging.getLogger("mlq.job")
 
-TEXT_LIMIT = 64 * 1024  # characters kept of an error's text or its traceback
-ARGS_LIMIT = 4 * 1024  # bytes kept of an exception's arguments
-SAID_LIMIT = 1500  # bytes of a quoted short result in a callback: the whole URL should stay below 2,000
-
-_threads = threading.local()
+RetryOn = tuple[type[BaseException] | str, ...]
 
 
 class Listener(NamedTuple):
-    """A function as the worker calls it."""
+    """A function as the worker calls it. A parent of processes knows all but the function."""
 
     name: str
-    function: Callable[..., Any]
-    takes_context: bool
+    function: Callable[..., Any] | None
+    takes_context: bool = False
+    is_async: bool = False
+    queue: str | None = None  # the only one whose jobs it runs when they name no functions
+    policy: Policy = Policy()
+    retry_on: RetryOn | None = None  # None: whatever it raises
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> "Listener":
-        """Raises InputError when the function has no usable name."""
-        name = getattr(function, "__name__", None) or type(function).__name__
+    def of(
+        cls,
+        function: Callable[..., Any],
+        name: str | None = None,
+        queue: str | None = None,
+        policy: Policy = Policy(),  # noqa: B008 - immutable
+        retry_on: object = None,
+    ) -> "Listener":
+        """Raises InputError when the function has no usable name, or `retry_on` names no exceptions."""
+        name = name or getattr(function, "__name__", None) or type(function).__name__
         check_functions([name])
-        return cls(name, function, _takes_two(function))
+        return cls(
+            name, function, _takes_two(function), _is_async(function),
+            None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
+        )  # fmt: skip
+
+    def retries(self, error: BaseException) -> bool:
+        """Whether `error` is one after which this listener wants to be tried again."""
+        if self.retry_on is None:
+            return True
+        names = {
+            name for kind in type(error).__mro__ for name in (kind.__name__, f"{kind.__module__}.{kind.__qualname__}")
+        }
+        return any(kind in names if isinstance(kind, str) else isinstance(error, kind) for kind in self.retry_on)
+
+
+def check_retry_on(retry_on: object) -> RetryOn | None:
+    """Exceptions by class or by name, one or several; None for all."""
+    if retry_on is None:
+        return None
+    given = retry_on if isinstance(retry_on, (list, tuple, set)) else (retry_on,)
+    for kind in given:
+        if not isinstance(kind, str) and not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise InputError(f"retry_on must hold exception classes or their names, not {kind!r:.80}")
+    return tuple(given)
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
@@ -48,145 +73,68 @@ def _takes_two(function: Callable[..., Any]) -> bool:
     return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in parameters)
 
 
+def _is_async(function: Callable[..., Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object's own __call__ may be `async def`
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    return any(kind(candidate) for kind in kinds for candidate in (function, call))
+
+
 class Listeners:
     """The listeners of a worker, in order, unique by name. Threads may read while others change it."""
 
-    def __init__(self) -> None:
-        """With none."""
-        self._all: tuple[Listener, ...] = ()
+    def __init__(self, known: Iterable[Listener] = ()) -> None:
+        """With `known`."""
+        self._all = tuple(known)
+        self._names = tuple(listener.name for listener in self._all)
         self._lock = threading.Lock()
 
-    def add(self, function: Callable[..., Any]) -> None:
-        """Add a function; one of the same name is replaced in its place."""
-        new = Listener.of(function)
+    def add(self, new: Listener) -> None:
+        """Add a listener; one of the same name is replaced in its place."""
         with self._lock:
             if new.name in self.names():
                 log.info("the listener %r is replaced", new.name)
                 self._all = tuple(new if old.name == new.name else old for old in self._all)
             else:
                 self._all += (new,)
+                self._names += (new.name,)
 
-    def remove(self, function: Callable[..., Any] | str) -> bool:
-        """Remove a function, by itself or its name; whether it was there."""
-        name = function if isinstance(function, str) else Listener.of(function).name
+    def remove(self, name: str) -> bool:
+        """Remove a listener; whether it was there."""
         with self._lock:
             before = len(self._all)
             self._all = tuple(listener for listener in self._all if listener.name != name)
+            self._names = tuple(listener.name for listener in self._all)
             return len(self._all) < before
+
+    def only(self, names: Collection[str]) -> "Listeners":
+        """A copy with these alone. Raises InputError where one is missing."""
+        if missing := set(names) - set(self.names()):
+            there = ", ".join(self.names()) or "none"
+            raise InputError(f"there is no listener {', '.join(sorted(missing))}; there are: {there}")
+        return Listeners(listener for listener in self._all if listener.name in names)
+
+    def all(self) -> tuple[Listener, ...]:
+        """Each of them, in order."""
+        return self._all
 
     def names(self) -> tuple[str, ...]:
         """Their names, in order."""
-        return tuple(listener.name for listener in self._all)
+        return self._names
+
+    def queues(self) -> tuple[str, ...]:
+        """The queues that they declare."""
+        return tuple(dict.fromkeys(listener.queue for listener in self._all if listener.queue is not None))
 
     def chosen(self, lane: str) -> tuple[Listener, ...]:
-        """Those that run for a job of `lane`: all that it names, or every one; none where one of them is missing."""
+        """Those that run for a job of `lane`: all that it names, none where one of them is missing.
+
+        For jobs that name none: those that declare the lane's queue, or where none does, all that declare no queue.
+        """
         everyone, wanted = self._all, functions_of(lane)
-        if not wanted:
-            return everyone
-        found = tuple(listener for listener in everyone if listener.name in wanted)
-        return found if len(found) == len(wanted) else ()
-
-
-def execute(
-    packed: bytes, listeners: tuple[Listener, ...], make_context: Callable[[Any], Any], *, calls_back: bool = False
-) -> Outcome:
-    """Run `listeners` on one packed message, one after the other; the last one's value is the result.
-
-    With `calls_back` the outcome also says what a callback tells of the result. Never raises: whatever goes wrong,
-    SystemExit included, is the outcome.
-    """
-    try:
-        message = codec.unpack(packed)
-        context = make_context(message)
-        value: Any = None
-        for listener in listeners:
-            value = _call(listener, message, context)
-        return success(value, calls_back=calls_back)
-    except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
-        return failure(error)
-
-
-def _call(listener: Listener, message: Any, context: Any) -> Any:
-    value = listener.function(message, context) if listener.takes_context else listener.function(message)
-    return _runner().run(_awaited(value)) if inspect.isawaitable(value) else value
-
-
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value
-
-
-def _runner() -> asyncio.Runner:
-    """This thread's event loop, kept, so that a listener may keep sessions that belong to it."""
-    runner: asyncio.Runner | None = getattr(_threads, "runner", None)
-    if runner is None:
-        runner = _threads.runner = asyncio.Runner()
-    return runner
-
-
-def end_of_thread() -> None:
-    """Close this thread's event loop, if it has one."""
-    runner: asyncio.Runner | None = getattr(_threads, "runner", None)
-    if runner is not None:
-        _threads.runner = None
-        runner.close()
-
-
-def success(value: Any, *, calls_back: bool = False) -> Outcome:
-    """The outcome of a listener that returned `value`. Raises Unserializable or TooLarge."""
-    pair = isinstance(value, tuple) and len(value) == 2
-    short, result = value if pair else (value, value)
-    packed = check_size("the result", codec.pack(result, "result"))
-    fields: dict[str, bytes | str] = {"result": packed}
-    if pair:
-        packed = fields["short"] = check_size("the short result", codec.pack(short, "short_result"))
-    fits = len(packed) <= 4 * SAID_LIMIT  # spares turning a large value into text only to see that it does not fit
-    return Outcome(State.SUCCEEDED, fields, said(short) if calls_back and fits else None)
-
-
-def said(short: Any) -> str | None:
-    """A short result as a callback's query says it; None for what is no text or does not fit."""
-    if isinstance(short, bytes):
-        short = short.decode("utf-8", "replace")
-    if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:
-        try:
-            short = json.dumps(short)
-        except (TypeError, ValueError, RecursionError):
-            return None
-    if short is None or (isinstance(short, str) and len(short) > SAID_LIMIT):
-        return None
-    words = str(short)
-    return words if len(quote(words)) <= SAID_LIMIT else None
-
-
-def failure(error: BaseException) -> Outcome:
-    """The outcome of a listener that raised."""
-    kind = type(error)
-    try:
-        trace = "".join(traceback.format_exception(error))
-    except BaseException:  # noqa: BLE001 - user code: the exception's own methods
-        trace = ""
-    fields: dict[str, bytes | str] = {
-        "reason": "error",
-        "error": _words(error),
-        "error_type": f"{kind.__module__}.{kind.__qualname__}",
-        "traceback": _plain(trace[-TEXT_LIMIT:]),
-    }
-    try:
-        args = codec.pack(error.args)
-    except BaseException:  # noqa: BLE001 - user code: `args` may be a property
-        args = b""
-    if args and len(args) <= ARGS_LIMIT:
-        fields["error_args"] = args
-    return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {fields['error']!r:.200}")
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return _plain(str(error))[:TEXT_LIMIT] or type(error).__name__
-    except BaseException:  # noqa: BLE001 - user code: the exception's __str__
-        return type(error).__name__
-
-
-def _plain(words: str) -> str:
-    """Without lone surrogates, which no encoding carries."""
-    return words.encode("utf-8", "replace").decode()
+        if wanted:
+            found = tuple(listener for listener in everyone if listener.name in wanted)
+            return found if len(found) == len(wanted) else ()
+        queue = queue_of(lane)
+        return tuple(one for one in everyone if one.queue == queue) or tuple(
+            one for one in everyone if one.queue is None
+        )

@@ -10,6 +10,7 @@ NAMESPACE_LIMIT = 128  # characters
 LANE_LIMIT = 1000  # bytes of a queue with its functions: scripts read that much of a record's head, no more
 URL_LIMIT = 8000  # characters of a callback's URL; common servers refuse longer request lines
 DEFAULT_QUEUE = "default"
+QUEUE_LIMIT = 100  # characters
 
 
 def printable(text: str) -> bool:
@@ -61,6 +62,24 @@ def check_callback(callback: object) -> str | None:
     return callback
 
 
+def check_queue(queue: object) -> str:
+    """A queue's name: 1 to 100 printable characters without commas and colons; the default one for None."""
+    if queue is None:
+        return DEFAULT_QUEUE
+    if not isinstance(queue, str) or not printable(queue) or len(queue) > QUEUE_LIMIT or set(queue) & set(",:"):
+        raise InputError(
+            f"queue must be a text of 1 to {QUEUE_LIMIT} printable characters without comma or colon, not {queue!r:.80}"
+        )
+    return queue
+
+
+def check_count(name: str, value: object, least: int = 0) -> int | None:
+    """A whole number from `least`, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**9):
+        raise InputError(f"{name} must be a whole number from {least}, not {value!r:.80}")
+    return value
+
+
 def check_seconds(name: str, value: object, *, zero: bool = False) -> float | None:
     """A duration in seconds (above 0, or from 0 with `zero`), or None."""
     if value is None:
@@ -101,6 +120,11 @@ def lane_of(queue: str, functions: Sequence[str] | None) -> str:
     if len(lane.encode()) > LANE_LIMIT:
         raise InputError(f"functions: the names together must stay below {LANE_LIMIT} bytes")
     return lane
+
+
+def queue_of(lane: str) -> str:
+    """The queue of a lane."""
+    return lane.partition(":")[0]
 
 
 def functions_of(lane: str) -> frozenset[str]:

@@ -4,18 +4,50 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from mlq.client import Client
 from mlq.errors import InputError
-from mlq.listeners import Listeners
+from mlq.handle import JobHandle
+from mlq.listeners import Listener, Listeners
 from mlq.options import check_seconds
+from mlq.policy import Policy
+
+if TYPE_CHECKING:
+    from mlq.pools.contract import Pool
+    from mlq.worker.desk import Settings
+    from mlq.worker.worker import Worker
 
 log = logging.getLogger("mlq.reaper")
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
 
 GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 30 s, and handing back takes some
+
+
+class Declared(Protocol[P, R_co]):
+    """A function that was declared a listener: still callable, and it can be posted to."""
+
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call it here and now."""
+
+    def post(self, msg: Any, callback: str | None = None, **options: Any) -> str:
+        """Post a job for it, with the options of `MLQ.post`; its id."""
+
+    def submit(self, msg: Any, callback: str | None = None, **options: Any) -> JobHandle:
+        """Post a job for it; a handle on it."""
+
+
+def _declared(
+    function: Callable[..., Any], *, name: str | None = None, queue: str | None = None, timeout: float | None = None,
+    retries: int | None = None, backoff: float | None = None, retry_on: Any = None,
+) -> Listener:  # fmt: skip
+    """Raises InputError."""
+    return Listener.of(function, name, queue, Policy.of(timeout, retries, backoff), retry_on)
 
 
 class MLQ(Client):
@@ -39,16 +71,34 @@ class MLQ(Client):
         self._starting = threading.Lock()
 
     @overload
-    def listener(self, function: F) -> F: ...
+    def listener(self, function: Callable[P, R_co]) -> Declared[P, R_co]: ...
 
     @overload
-    def listener(self) -> Callable[[F], F]: ...
+    def listener(
+        self,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        backoff: float | None = None,
+        retry_on: Any = None,
+    ) -> Callable[[Callable[P, R_co]], Declared[P, R_co]]: ...
 
-    def listener(self, function: F | None = None) -> F | Callable[[F], F]:
-        """Declare a listener, as a decorator. It stays an ordinary function; a worker that is started runs it."""
+    def listener(self, function: Any = None, **declared: Any) -> Any:
+        """Declare a listener, as a decorator; a worker that is started runs it.
+
+        It stays an ordinary function, with `post` and `submit` that post to it by name. `name`: the function's own
+        where left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may take; `retries`: attempts
+        after one that raised or ran out of time; `backoff`: seconds before the first retry, doubled for each further
+        one; `retry_on`: the exceptions, by class or name, after which to retry. What a job is posted with wins.
+        """
         if function is None:
-            return self.listener
-        self.listeners.add(function)
+            return partial(self.listener, **declared)
+        listener = _declared(function, **declared)
+        self.listeners.add(listener)
+        function.post = partial(self.post, functions=[listener.name], queue=listener.queue)
+        function.submit = partial(self.submit, functions=[listener.name], queue=listener.queue)
         return function
 
     def create_listener(
@@ -64,7 +114,7 @@ class MLQ(Client):
             raise InputError(f"concurrency must be a whole number from 1, not {concurrency!r}")
         seconds = check_seconds("grace", grace, zero=True) or 0.0
         if function is not None:
-            self.listeners.add(function)
+            self.listeners.add(Listener.of(function))
         with self._starting:
             if self._started_in == os.getpid() and not self._worker.stopping.is_set():
                 self._worker.listeners_changed()
@@ -73,17 +123,25 @@ class MLQ(Client):
         return True
 
     def _start(self, concurrency: int, grace: float) -> None:
+        from mlq.pools.thread import ThreadPool
         from mlq.worker import exit as way_out  # a program that only posts loads none of the worker
-        from mlq.worker.worker import Worker
 
-        self._worker = Worker(self._keys, self._shell.chosen, self.listeners, concurrency)
+        self._worker = self.make_worker(ThreadPool(concurrency))
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # first, so that no signal finds a worker that nobody stops
         self._worker.start()
 
+    def make_worker(
+        self, pool: "Pool", listeners: Listeners | None = None, settings: "Settings | None" = None
+    ) -> "Worker":
+        """A worker of this namespace, to be started; `listeners` where they are not those declared here."""
+        from mlq.worker.worker import Worker
+
+        return Worker(self._keys, self._shell.chosen, listeners or self.listeners, pool, settings)
+
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
         """Remove a listener, by itself or by its name; whether it was there."""
-        removed = self.listeners.remove(function)
+        removed = self.listeners.remove(function if isinstance(function, str) else Listener.of(function).name)
         if removed and self._started_in == os.getpid():
             self._worker.listeners_changed()
         return removed

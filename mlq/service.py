@@ -2,9 +2,39 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 log = logging.getLogger("mlq.worker")
+
+
+TELL_AGAIN = 30.0  # seconds between words about a trouble that lasts
+
+
+class Complaint:
+    """Tells of a trouble when it begins, now and then while it lasts, and when it is over."""
+
+    def __init__(self, what: str) -> None:
+        """`what` can't be done, in words."""
+        self._what = what
+        self._since: float | None = None
+        self._told = 0.0
+
+    def tell(self, error: Exception) -> None:
+        """It is there (still)."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since, self._told = now, now
+            log.warning("%s: %s", self._what, error)
+        elif now - self._told >= TELL_AGAIN:
+            self._told = now
+            log.warning("%s for %.0f s: %s", self._what, now - self._since, error)
+
+    def over(self) -> None:
+        """It is not (any more)."""
+        if self._since is not None:
+            log.info("no longer so after %.1f s: %s", time.monotonic() - self._since, self._what)
+            self._since = None
 
 
 class Service:

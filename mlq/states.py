@@ -12,6 +12,7 @@ class State(StrEnum):
     """What a job can be. `GONE` is no state in Redis: the job's keys are not there."""
 
     QUEUED = "queued"
+    SCHEDULED = "scheduled"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -26,8 +27,11 @@ class Event(StrEnum):
     CLAIM = "claim"
     SUCCEED = "succeed"
     FAIL = "fail"
+    RETRY = "retry"
+    COME_DUE = "come due"
     HAND_BACK = "hand back"
     LOSE_LEASE = "lose lease"
+    LOSE_LEASE_AGAIN = "lose lease again"
     LOSE_LEASE_TOO_OFTEN = "lose lease too often"
     OVERRUN = "overrun"
     OVERRUN_TOO_OFTEN = "overrun too often"
@@ -38,10 +42,11 @@ class Event(StrEnum):
 
 MEANING: dict[State, str] = {
     State.QUEUED: "waits in its lane until a worker that has its functions claims it",
+    State.SCHEDULED: "waits for the time of its retry, or rests after a second loss; then waits for a worker",
     State.RUNNING: "an attempt holds it under a lease; the worker settles it, or the reaper requeues it",
     State.SUCCEEDED: "the result is stored; kept until deleted or until its time to live is over",
     State.FAILED: "a dead letter: waits for a person to requeue or discard it",
-    State.CANCELLED: "was taken out before it ran; kept like a result",
+    State.CANCELLED: "was taken out before it ended; kept like a result",
     State.GONE: "not (or no longer) in Redis",
 }
 
@@ -50,10 +55,16 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.CLAIM): State.RUNNING,
     (State.QUEUED, Event.CANCEL): State.CANCELLED,
     (State.QUEUED, Event.DELETE): State.GONE,
+    (State.SCHEDULED, Event.COME_DUE): State.QUEUED,
+    (State.SCHEDULED, Event.CANCEL): State.CANCELLED,
+    (State.SCHEDULED, Event.DELETE): State.GONE,
     (State.RUNNING, Event.SUCCEED): State.SUCCEEDED,
     (State.RUNNING, Event.FAIL): State.FAILED,
+    (State.RUNNING, Event.RETRY): State.SCHEDULED,
+    (State.RUNNING, Event.CANCEL): State.CANCELLED,
     (State.RUNNING, Event.HAND_BACK): State.QUEUED,
     (State.RUNNING, Event.LOSE_LEASE): State.QUEUED,
+    (State.RUNNING, Event.LOSE_LEASE_AGAIN): State.SCHEDULED,
     (State.RUNNING, Event.LOSE_LEASE_TOO_OFTEN): State.FAILED,
     (State.RUNNING, Event.OVERRUN): State.QUEUED,
     (State.RUNNING, Event.OVERRUN_TOO_OFTEN): State.FAILED,
@@ -66,9 +77,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 FINISHED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
-# Why an attempt ended without a value: the listener raised, the lease ran out with the worker, it took too long, or
-# the worker stopped.
-REASONS = ("error", "lost", "timeout", "handed back")
+# Why an attempt ended without a value: the listener raised, its worker or child died, the child died for want of
+# memory, it took too long, somebody cancelled the job, or the worker stopped.
+REASONS = ("error", "lost", "oom", "timeout", "cancelled", "handed back")
 
 
 def after(state: State, event: Event) -> State | None:

@@ -23,7 +23,7 @@ from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 
 # What may stay in Redis without a time to live: the data itself and what finds it. All else must lapse by itself.
-KEPT = ("counter", "lanes", "lanes-version", "leases", "dead", "callbacks", "format")
+KEPT = ("counter", "lanes", "lanes-version", "leases", "scheduled", "dead", "callbacks", "format")
 KEPT_STEMS = ("post:", "job:", "lane:", "data:")
 
 

@@ -22,8 +22,10 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
+from mlq.cli.logs import JsonFormatter
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
+PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LEVELS = ("debug", "info", "warning", "error")
 
 P = ParamSpec("P")
@@ -36,6 +38,7 @@ class Settings:
     url: str | None = None
     namespace: str | None = None
     log_level: str | None = None
+    log_format: str | None = None
 
     def queue(self) -> MLQ:
         """The queue that the command is about."""
@@ -43,7 +46,10 @@ class Settings:
 
     def start_logging(self) -> None:
         """Log to stderr; a program that set its own handlers up keeps them."""
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.basicConfig(format=PLAIN)
+        if self.log_format == "json":
+            for handler in logging.getLogger().handlers:
+                handler.setFormatter(JsonFormatter())
         logging.getLogger().setLevel((self.log_level or "warning").upper())
 
 

@@ -1,4 +1,4 @@
-"""Commands on single jobs: post, wait, job, jobs, cancel, delete."""
+"""Commands on single jobs: post, wait, stream, logs, job, jobs, cancel, delete."""
 
 import itertools
 import sys
@@ -11,7 +11,7 @@ from mlq import MLQ, JobError, State, WaitTimeout
 from mlq.cli import show
 from mlq.cli.base import OTHER, Settings, complain, with_settings
 from mlq.errors import RemoteTraceback
-from mlq.http.values import read_message
+from mlq.http.values import read_message, to_json
 
 PATIENCE = 3.0  # seconds of waiting after which it is told that no worker can run the job
 STATES = tuple(state.value for state in State if state is not State.GONE)
@@ -28,20 +28,28 @@ timeout_option = click.option("--timeout", type=float, metavar="S", help="Give u
 @click.option(
     "--ttl", type=float, metavar="S", help="Keep the job for S seconds after its success; for ever if not given."
 )
+@click.option("--queue", metavar="NAME", help="The queue to wait in, instead of the one named default.")
+@click.option("--job-timeout", type=float, metavar="S", help="End an attempt after S seconds.")
+@click.option("--retries", type=int, metavar="N", help="Attempts after one that raised or ran out of time.")
+@click.option(
+    "--backoff", type=float, metavar="S", help="Seconds before the first retry; doubled for each further one."
+)
 @click.option("--wait", "waits", is_flag=True, help="Wait for the result and write that instead of the id.")
 @timeout_option
 @json_option
 @with_settings
 def post(
     settings: Settings,
+    /,
     msg: str,
     callback: str | None,
     functions: tuple[str, ...],
-    ttl: float | None,
     timeout: float | None,
     *,
     waits: bool,
     as_json: bool,
+    job_timeout: float | None,
+    **options: Any,
 ) -> None:
     """Post one job and write its id.
 
@@ -52,7 +60,9 @@ def post(
         raise click.UsageError("--timeout goes with --wait")
     names = [name.strip() for group in functions for name in group.split(",")] if functions else None
     mlq = settings.queue()
-    job_id = mlq.post(_from_stdin() if msg == "-" else read_message(msg), callback, names, ttl=ttl)
+    job_id = mlq.post(
+        _from_stdin() if msg == "-" else read_message(msg), callback, names, timeout=job_timeout, **options
+    )
     if waits:
         show.emit(_result(mlq, job_id, timeout), as_json=as_json)
     else:
@@ -76,6 +86,31 @@ def _from_stdin() -> Any:
 def wait(settings: Settings, job_id: str, timeout: float | None, *, as_json: bool) -> None:
     """Wait until a job ended and write its result."""
     show.emit(_result(settings.queue(), job_id, timeout), as_json=as_json)
+
+
+@click.command
+@click.argument("job_id", metavar="ID")
+@json_option
+@with_settings
+def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
+    """Write a job's partial results, live, until it ends.
+
+    Each as a line, from the first one on. After a retry they begin again.
+    """
+    told = settings.queue().job(job_id).stream()
+    for chunk in told:
+        if as_json:
+            click.echo(to_json({"attempt": told.attempt, "chunk": chunk}))
+        else:
+            show.emit(chunk, as_json=False)
+
+
+@click.command
+@click.argument("job_id", metavar="ID")
+@with_settings
+def logs(settings: Settings, job_id: str) -> None:
+    """Write what a job printed and logged."""
+    click.echo(settings.queue().get_logs(job_id), nl=False)
 
 
 def _result(mlq: MLQ, job_id: str, timeout: float | None) -> Any:
@@ -130,8 +165,16 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
         show.emit_json(job)
         return
     show.described(_description(job))
+    if len(job["attempts"]) > 1:
+        click.echo()
+        show.table(("ATTEMPT", "STARTED", "TOOK", "WORKER", "REASON", "ERROR"), map(_run, job["attempts"]))
     if job["traceback"]:
         click.echo(f"\n{job['traceback'].rstrip()}")
+
+
+def _run(run: dict[str, Any]) -> tuple[object, ...]:
+    took = show.span(run["finished"] - run["started"]) if run["started"] and run["finished"] else None
+    return run["attempt"], show.moment(run["started"]), took, run["worker"], run["reason"], run["error"]
 
 
 def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
@@ -210,7 +253,7 @@ def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> 
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @with_settings
 def cancel(settings: Settings, job_ids: tuple[str, ...]) -> None:
-    """Take waiting jobs out of their queue."""
+    """Take jobs out of their queue, or stop them where they run."""
     each(job_ids, settings.queue().cancel, "cancelled")
 
 

@@ -29,7 +29,8 @@ def status(settings: Settings, *, as_json: bool) -> None:
     now, workers = mlq.counts(), mlq.workers()
     stranded = {lane: waiting for lane, waiting in now.lanes.items() if waiting and not show.servable(lane, workers)}
     if as_json:
-        found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting, "running": now.running,
+        found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting,
+                 "scheduled": now.scheduled, "running": now.running,
                  "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unservable": stranded}  # fmt: skip
         show.emit_json(found)
         return
@@ -40,7 +41,8 @@ def status(settings: Settings, *, as_json: bool) -> None:
     ]
     show.described([
         ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *sorted(lanes),
-        ("running", now.running), ("dead letters", now.dead), ("workers", len(workers)),
+        ("scheduled", now.scheduled or None), ("running", now.running),
+        ("dead letters", now.dead), ("workers", len(workers)),
     ])  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def workers(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         show.emit_json(found)
     elif found:
-        heads = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "UP", "FUNCTIONS")
+        heads = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "JOBS", "UP", "QUEUES", "FUNCTIONS")
         show.table(heads, (_worker_row(worker) for worker in found))
     else:
         complain(f"no workers in namespace {mlq.namespace!r}")
@@ -68,7 +70,9 @@ def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
         worker.get("pid"),
         worker.get("pool"),
         f"{worker.get('running', '?')} of {worker.get('slots', '?')}",
+        worker.get("jobs", "").replace(",", ", "),
         show.span(time.time() - float(began)) if began else None,
+        worker.get("queues", "").replace(",", ", "),
         worker.get("functions", "").replace(",", ", "),
     )
 

@@ -25,7 +25,7 @@ def program() -> None:
 
 
 for command in (
-    jobs.post, jobs.wait, jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.delete, dead.dead,
+    jobs.post, jobs.wait, jobs.stream, jobs.logs, jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.delete, dead.dead,
     overview.count, overview.status, overview.workers, overview.clear, overview.server, worker.worker,
 ):  # fmt: skip
     program.add_command(command)

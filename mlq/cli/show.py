@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlq.http.values import to_json
-from mlq.options import functions_of
+from mlq.requests import can_serve
 
 CUT = 300  # characters of one value in a description; --json shows all
 MISSING = "-"
@@ -93,5 +93,4 @@ def span(seconds: float | None) -> str | None:
 
 def servable(lane: str, workers: Sequence[dict[str, str]]) -> bool:
     """Whether some worker that lives has all the functions that the lane's jobs name, or any where they name none."""
-    offers = [frozenset(filter(None, worker.get("functions", "").split(","))) for worker in workers]
-    return any(offer and functions_of(lane) <= offer for offer in offers)
+    return any(can_serve(worker, lane) for worker in workers)

@@ -1,46 +1,128 @@
 """The command that works: mlq worker."""
 
-import logging
 import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
-from mlq import MLQ, InputError
-from mlq.cli.base import Settings, with_settings
-from mlq.cli.load import queues_of
+from mlq import InputError, ServerError
+from mlq.cli.base import Settings, complain, with_settings
+from mlq.cli.options import Names, Size
+from mlq.policy import LOSSES
 from mlq.queue import GRACE
 
-log = logging.getLogger("mlq.cli")
+POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 
 
 @click.command
-@click.argument("target", metavar="MODULE_OR_FILE[:OBJECT]")
+@click.argument("target", metavar="MODULE_OR_FILE[:OBJECT]", required=False)
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Jobs at a time."
+    "--pool",
+    type=click.Choice(POOLS),
+    default="process",
+    show_default=True,
+    help="Where listeners run: child processes, threads, an event loop, greenlets, or the main thread.",
 )
-@click.option("--grace", type=click.FloatRange(min=0), default=GRACE, show_default=True, metavar="S",
-              help="Seconds that running jobs get when the worker is told to stop.")  # fmt: skip
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Jobs at a time; in the process pool, child processes. Default: 1; 100 for asyncio and gevent.",
+)
+@click.option(
+    "--queues",
+    type=Names(),
+    metavar="A,B",
+    help="Queues to serve. Default: the one named default, and those that the listeners declare.",
+)
+@click.option("--functions", type=Names(), metavar="F,G", help="Listeners to run. Default: all.")
+@click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a child after so many jobs.")
+@click.option(
+    "--max-memory",
+    type=Size(),
+    metavar="SIZE",
+    help="Replace a child that holds more than this after a job (500M, 8G).",
+)
+@click.option(
+    "--max-losses",
+    type=click.IntRange(min=1),
+    default=LOSSES,
+    show_default=True,
+    metavar="N",
+    help="Attempts of a job that may die with their worker or child; then it is a dead letter.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=GRACE,
+    show_default=True,
+    metavar="S",
+    help="Seconds that running jobs get when the worker is told to stop.",
+)
+@click.option("--burst", is_flag=True, help="Stop when nothing waits any more.")
+@click.option("--watch", is_flag=True, help="Start again when a file below the listeners' folder changes.")
+@click.option(
+    "--check", is_flag=True, help="Run nothing: exit with 0 if a worker of this host is alive and claims, else with 1."
+)
+@click.option("--name", metavar="NAME", help="How the worker's name begins. Default: host and process.")
+@click.option(
+    "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
+)
 @with_settings
-def worker(settings: Settings, target: str, concurrency: int, grace: float) -> None:
+def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  # fmt: skip
     """Run the listeners of a module.
 
     Those that it declares with @mlq.listener are run until SIGTERM or Ctrl-C. The first signal lets running jobs end,
-    within the time of --grace, and hands the rest back; a second one ends the worker at once, with exit code 1.
-    While the server can't be reached it keeps trying. --namespace chooses among the module's queues.
+    within the time of --grace, and hands the rest back; a second one ends the worker at once, with exit code 1. SIGHUP
+    replaces child processes one by one. While the server can't be reached it keeps trying. --namespace chooses among
+    the module's queues.
     """
-    if settings.log_level is None:
-        settings.log_level = "info"
-        settings.start_logging()
+    settings.log_format = options["log_format"]
+    settings.log_level = settings.log_level or "info"
+    settings.start_logging()
+    if options["check"]:
+        click.get_current_context().exit(0 if _lives(settings, options["name"]) else 1)
+    if target is None:
+        raise click.UsageError("Missing argument 'MODULE_OR_FILE[:OBJECT]'.")
     if settings.url is not None:
         os.environ["MLQ_URL"] = settings.url  # where the module's own MLQ objects look
-    queues = queues_of(target, settings.namespace)
-    for queue in queues:
-        _check_url(queue, settings.url)
-    for queue in queues:
-        log.info("namespace %r: listeners %s", queue.namespace, ", ".join(queue.listeners.names()))
-        queue.create_listener(concurrency=concurrency, grace=grace)
+    if options["watch"]:
+        _watch(target, options["grace"])
+        return
+    from mlq.cli import run  # only this command needs the worker
+
+    run.work(settings, target, options)
 
 
-def _check_url(queue: MLQ, url: str | None) -> None:
-    if url is not None and not queue.server.endswith("(from MLQ_URL)"):
-        raise InputError(f"--url has no effect: the module's own queue names the server {queue.server}")
+def _lives(settings: Settings, name: str | None) -> bool:
+    """Whether a worker of this host says that it is alive, which it does only while it can claim."""
+    mlq = settings.queue()
+    try:
+        living = mlq.workers()
+    except ServerError as error:
+        complain(str(error))
+        return False
+    mine = [one for one in living if one.get("host") == socket.gethostname() and one["name"].startswith(name or "")]
+    if not mine:
+        complain(f"no worker{f' {name}' if name else ''} of this host in namespace {mlq.namespace!r} is alive")
+    return bool(mine)
+
+
+def _watch(target: str, grace: float) -> None:
+    """Run this command without --watch, again and again: when a file changes."""
+    try:
+        import watchfiles  # an extra
+    except ImportError:
+        raise InputError("--watch needs another package: pip install 'mlq[watch]'") from None
+    place = Path(target.partition(":")[0])
+    folder = place.parent if place.suffix == ".py" else Path.cwd()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--watch"]
+    watchfiles.run_process(folder, target=_again, args=(arguments,), sigint_timeout=int(grace) + 10,
+                           watch_filter=watchfiles.PythonFilter())  # fmt: skip
+
+
+def _again(arguments: list[str]) -> None:
+    os.execv(sys.executable, [sys.executable, "-m", "mlq.cli", *arguments])  # noqa: S606 - there is no shell to need

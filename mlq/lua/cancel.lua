@@ -1,10 +1,12 @@
--- Takes a waiting job out of its lane.
--- Guarantee: it will not run, unless a person requeues it.
+-- Cancels a job that has not ended: takes it out of its lane, or from the worker that runs it, and tells that worker.
+-- Guarantee: it will not run (on), unless a person requeues it, and what its attempt still says is refused. Cancelling
+-- twice is the same as once.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  id
 -- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up
@@ -15,12 +17,22 @@ if not lane then
   return {'gone'}
 end
 local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
-if state ~= 'queued' then
+if state == 'cancelled' then
+  return {'ok'}
+end
+if state ~= 'queued' and state ~= 'scheduled' and state ~= 'running' then
   return {'state', state}
 end
 local url, ttl = callback_url(id), tonumber(options_of(id).ttl)
-redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', clock())
+redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', clock(), 'reason', 'cancelled')
+if state == 'running' then
+  local lease = id .. ':' .. (redis.call('HGET', jobs .. id, 'token') or '')
+  redis.call('ZREM', leases, lease)
+  tell_worker(id, lease)
+end
+redis.call('HDEL', jobs .. id, 'token', 'waits_for')
 redis.call('ZREM', lane_stem .. lane, id)
+redis.call('ZREM', scheduled, id)
 if url then
   queue_callback(callbacks, callback, clock(), id, url, 'cancelled', '', '0')
 end
@@ -29,5 +41,5 @@ if ttl and ttl > 0 and ttl < 1e10 then
   redis.call('PEXPIRE', jobs .. id, expiry)
   redis.call('PEXPIRE', posts .. id, expiry)
 end
-announce(waiters, inboxes, id)
+announce(jobs, waiters, inboxes, id)
 return {'ok'}

@@ -5,9 +5,12 @@
 --       · then every lane zset that the worker can serve
 -- ARGV  number of the call · version of `lanes` that the worker knows · token · worker · lease in seconds · count
 --       · then the name of every lane, in the order of KEYS
--- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lanes} when the worker's list is out of date
+-- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lanes} when the worker's list is out of date;
+--       an attempt after the first is a text that tells the errors before it, too: 'attempt errors'
 --- include clock
 --- include wake
+--- include broken
+--- include again
 local version, lanes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leases, replay, dead, wakes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local number, known, token, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -16,14 +19,7 @@ local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
 local last = redis.call('GET', replay)
 local before = last and tonumber(string.match(last, '^%d+')) or 0
 if before >= tonumber(number) then
-  local reply = {'ok', clock()}
-  for id in string.gmatch(last, ' ([^ ]+)') do
-    local held = redis.call('HMGET', jobs .. id, 'token', 'attempts')
-    if held[1] == token then
-      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = id, held[2], redis.call('GET', posts .. id)
-    end
-  end
-  return reply
+  return claimed_again(jobs, posts, last, token)
 end
 local current = redis.call('GET', version) or '0'
 if current ~= known then
@@ -43,28 +39,29 @@ if #KEYS > 9 then
 end
 
 local now, size = clock(), 0
-local reply, held, taken, ids = {'ok', now}, {}, {}, {}
+local reply, held, taken, ids, records = {'ok', now}, {}, {}, {}, {}
 for i = 1, math.min(count, #heads) do
-  local length = redis.call('STRLEN', posts .. heads[i].id)
+  local record = redis.pcall('GET', posts .. heads[i].id)
+  record = type(record) == 'string' and record -- a key of another type is as good as none
+  local length = record and #record or 0
   if i > 1 and size + length > 2e6 then break end -- a large message travels alone, and has 1 s more for each MB,
-  ids[i], size = heads[i].id, size + length -- since the worker can renew only when it has the whole reply
+  ids[i], records[i], size = heads[i].id, record, size + length -- as the worker can renew only when it has it whole
 end
 local deadline = string.format('%.6f', now + lease + (size > 2e6 and size / 1e6 or 0))
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
 for i, id in ipairs(ids) do
-  local record = redis.call('GET', posts .. id)
+  local record = records[i]
   local lane = heads[i].lane
   taken[lane] = taken[lane] or {}
   table.insert(taken[lane], id)
   if record then
-    local attempt = redis.call('HINCRBY', jobs .. id, 'attempts', 1)
+    local attempt = count_attempt(jobs, id)
     redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
     held[#held + 1], held[#held + 2] = deadline, id .. ':' .. token
-    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = id, attempt, record
+    reply[#reply + 1], reply[#reply + 2] = id, attempt == 1 and 1 or with_errors(jobs, id, attempt)
+    reply[#reply + 1] = record
   else
-    redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', 'error',
-      'error_type', 'mlq.errors.Undecodable', 'error', 'the message of this entry is missing')
-    redis.call('ZADD', dead, now, id)
+    bury_broken(posts, jobs, dead, id, now)
   end
 end
 if #held > 0 then

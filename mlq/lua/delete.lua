@@ -5,6 +5,7 @@
 -- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up
@@ -20,7 +21,9 @@ if lane then
   redis.call('ZREM', lane_stem .. lane, id)
 end
 redis.call('ZREM', dead, id)
+redis.call('ZREM', scheduled, id)
+redis.call('DEL', streams .. id)
 redis.call('ZREM', callbacks, id)
 redis.call('DEL', callback .. id)
-announce(waiters, inboxes, id)
+announce(jobs, waiters, inboxes, id)
 return {removed > 0 and 'ok' or 'gone'}

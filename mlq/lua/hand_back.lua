@@ -5,18 +5,24 @@
 -- RETURNS  per job 'ok' or 'lost'
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up
 --- include lapse
+local now = clock()
 local reply = {}
 for i = 1, #ARGV, 3 do
   local id = ARGV[i]
   local lease = id .. ':' .. ARGV[i + 1]
   local lane = lane_of(posts, id)
   if lane and redis.call('ZSCORE', leases, lease) then
-    redis.call('HINCRBY', jobs .. id, 'attempts', ARGV[i + 2] - 1)
-    give_back(id, lease, lane, 'handed back')
+    give_back(now, id, lease, lane, 'handed back', 'its worker stopped')
+    if ARGV[i + 2] == '0' then
+      local attempt = redis.call('HGET', jobs .. id, 'attempts')
+      redis.call('HDEL', jobs .. id, 'past:' .. (attempt or ''))
+      redis.call('HINCRBY', jobs .. id, 'attempts', -1)
+    end
     reply[#reply + 1] = 'ok'
   else
     reply[#reply + 1] = 'lost'

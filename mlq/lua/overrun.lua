@@ -6,6 +6,7 @@
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up
@@ -22,11 +23,12 @@ for i = 1, #page[2], 2 do
   if run[1] and lane and now - run[1] > limit then
     local overruns = tonumber(run[2] or '0') + 1
     redis.call('HSET', jobs .. id, 'overruns', overruns)
+    tell_worker(id, lease)
     if overruns > allowed then
       bury(now, id, lease, 'timeout', 'builtins.TimeoutError',
         'ran longer than ' .. ARGV[1] .. ' s, ' .. overruns .. ' times, the last one in attempt ' .. run[3])
     else
-      give_back(id, lease, lane, 'timeout')
+      give_back(now, id, lease, lane, 'timeout', 'ran longer than ' .. ARGV[1] .. ' s')
     end
     reply[#reply + 1] = id
   end

@@ -4,6 +4,7 @@
 -- RETURNS  {'gone'} · {'ok', jobs before it or false when it does not wait, lane}
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up

@@ -1,17 +1,18 @@
--- Puts the jobs of lapsed leases back into their lanes, at their old places; one that has lost its lease too often
--- becomes a dead letter.
+-- Puts the jobs of lapsed leases back into their lanes, at their old places, and those whose retry is due; one that has
+-- lost its lease too often becomes a dead letter.
 -- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
 -- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
 -- KEYS  those of shared/lapse.lua · then reaping hash
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
--- RETURNS  {how many were taken, how many callbacks are due}
+-- RETURNS  {how many were taken, how many callbacks are due, microseconds until the next retry is due or -1}
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up
 --- include lapse
-local reaping = KEYS[13]
+local reaping = KEYS[15]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 local last = redis.call('HMGET', reaping, 'at', 'hold')
@@ -23,23 +24,31 @@ if not last[1] or math.abs(now - last[1]) > pause or hold - now > grace then -- 
 end
 redis.call('HSET', reaping, 'at', now)
 redis.call('EXPIRE', reaping, 86400)
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)) do
+  local lane = lane_of(posts, id)
+  redis.call('ZREM', scheduled, id)
+  if lane and redis.call('HGET', jobs .. id, 'state') == 'scheduled' then
+    redis.call('HSET', jobs .. id, 'state', 'queued')
+    line_up(lane_stem, lanes, version, wakes, lane, id)
+  end
+end
+local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
+local next_due = first and math.max(0, math.floor((first - now) * 1e6)) or -1
 if now + 0 < hold then
-  return {0, due}
+  return {0, due, next_due}
 end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
 for _, lease in ipairs(lapsed) do
   local id = string.match(lease, '^[^:]*')
   local lane = lane_of(posts, id)
+  local kind = redis.call('TYPE', jobs .. id).ok
+  if kind ~= 'hash' and kind ~= 'none' then
+    redis.call('DEL', jobs .. id) -- nothing of ours, and it would stop all recovery
+  end
   if lane then
-    local losses = redis.call('HINCRBY', jobs .. id, 'losses', 1)
-    if losses > allowed then
-      bury(now, id, lease, 'lost', 'mlq.errors.LeaseLost',
-        'its worker died or was cut off in ' .. losses .. ' attempts, the last one on ' ..
-        (redis.call('HGET', jobs .. id, 'worker') or 'an unknown worker'))
-    else
-      give_back(id, lease, lane, 'lost')
-    end
+    lose(now, id, lease, lane, 'lost', allowed, 'its worker died or was cut off')
   else
     bury(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
   end
@@ -53,4 +62,4 @@ if redis.call('SCARD', lanes) > 100 then
     end
   end
 end
-return {#lapsed, due}
+return {#lapsed, due, next_due}

@@ -5,6 +5,7 @@
 -- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
+--- include history
 --- include announce
 --- include finish
 --- include line_up
@@ -18,9 +19,13 @@ local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
 if state ~= 'failed' and state ~= 'cancelled' then
   return {'state', state}
 end
+if redis.call('HEXISTS', jobs .. id, 'started') == 1 then
+  local told = redis.call('HMGET', jobs .. id, 'reason', 'error_type', 'error', 'traceback', 'finished')
+  remember(jobs, id, told[5] or '', told[1] or '', told[2] or '', told[3] or '', told[4] or '')
+end
 redis.call('HSET', jobs .. id, 'state', 'queued')
-redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'overruns', 'reason', 'result', 'short',
-  'error', 'error_type', 'error_args', 'traceback', 'waits_for', 'callback_outcome')
+redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'overruns', 'errors',
+  'reason', 'result', 'short',  'error', 'error_type', 'error_args', 'traceback', 'waits_for', 'callback_outcome')
 redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)
 redis.call('ZREM', dead, id)

@@ -1,45 +1,78 @@
 -- Records the outcomes of attempts.
 -- Guarantee: each outcome once, and only while its lease stands; an outcome sent again is answered 'ok'. The result is
 -- stored before anybody is told, and the callback is queued in the same step.
--- KEYS  leases zset · jobs stem · posts stem · dead zset · waiters stem · inboxes stem · callbacks zset · callback stem
--- ARGV  per outcome: id · token · state · time to live in seconds, or '' · callback URL, or '' · what the callback says
---       of the result · whether it says it (1 or 0) · number of fields and values that follow · field · value · ...
+-- KEYS  those of shared/lapse.lua
+-- ARGV  losses that a job may have and still run again · then per outcome: id · token · what became of it ('succeeded',
+--       'failed', 'retry', 'lost') · seconds: until the retry, or the time to live ('' for none) · callback URL, or ''
+--       · what the callback says of the result · whether it says it (1 or 0) · 1 if earlier runs may have left fields
+--       · number of fields and values that follow · field · value · ...
 -- RETURNS  per outcome 'ok' or 'lost'
 --- include clock
+--- include wake
+--- include history
 --- include announce
 --- include finish
-local leases, jobs, posts, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local waiters, inboxes, callbacks, callback = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local now = clock()
+--- include line_up
+--- include lapse
+local now, allowed = clock(), tonumber(ARGV[1])
 local reply = {}
-local i = 1
-while i <= #ARGV do
-  local id, token, state, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local url, said, says, count = ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], tonumber(ARGV[i + 7])
-  local lease = id .. ':' .. token
-  local word = 'ok'
-  if redis.call('ZSCORE', leases, lease) then
-    local expiry = ttl ~= '' and string.format('%d', math.max(1, math.floor(ttl * 1000 + 0.5)))
-    redis.call('HSET', jobs .. id, 'state', state, 'finished', now, unpack(ARGV, i + 8, i + 7 + count))
+
+local function finish(id, state, i, count)
+  local seconds, url, said, says = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
+  redis.call('HSET', jobs .. id, 'state', state, 'finished', now, unpack(ARGV, i + 9, i + 8 + count))
+  redis.call('ZREM', leases, id .. ':' .. ARGV[i + 1])
+  if ARGV[i + 7] == '1' then
     redis.call('HDEL', jobs .. id, 'waits_for', state == 'succeeded' and 'reason' or 'waits_for')
-    redis.call('ZREM', leases, lease)
-    if state == 'failed' then
-      redis.call('ZADD', dead, now, id)
-    elseif expiry then
-      redis.call('PEXPIRE', jobs .. id, expiry)
-      redis.call('PEXPIRE', posts .. id, expiry)
+  end
+  if state == 'failed' then
+    redis.call('ZADD', dead, string.format('%.6f', now + #reply * 1e-6), id) -- in the order of the batch
+  elseif seconds ~= '' then
+    local expiry = string.format('%d', math.max(1, math.floor(seconds * 1000 + 0.5)))
+    redis.call('PEXPIRE', jobs .. id, expiry)
+    redis.call('PEXPIRE', posts .. id, expiry)
+  end
+  if url ~= '' then
+    queue_callback(callbacks, callback, now, id, url, state, said, says)
+  end
+  announce(jobs, waiters, inboxes, id)
+end
+
+local function retry(id, i, count)
+  local told = {}
+  for f = i + 9, i + 8 + count, 2 do
+    told[ARGV[f]] = ARGV[f + 1]
+  end
+  remember(jobs, id, now, told.reason or '', told.error_type or '', told.error or '', told.traceback or '')
+  redis.call('HINCRBY', jobs .. id, 'errors', 1)
+  redis.call('ZREM', leases, id .. ':' .. ARGV[i + 1])
+  redis.call('HSET', jobs .. id, 'state', 'scheduled', 'reason', told.reason or 'error', 'settled', ARGV[i + 1])
+  redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
+  redis.call('ZADD', scheduled, string.format('%.6f', now + tonumber(ARGV[i + 3])), id)
+  hint(waiters, inboxes, id)
+end
+
+local i = 2
+while i <= #ARGV do
+  local id, token, what, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 8])
+  local lease = id .. ':' .. token
+  local lane = what == 'lost' and lane_of(posts, id)
+  local word = 'ok'
+  if redis.call('ZSCORE', leases, lease) then -- and the first write is one that a full server refuses
+    if what == 'retry' then
+      retry(id, i, count)
+    elseif lane then
+      redis.call('HSET', jobs .. id, 'settled', token)
+      lose(now, id, lease, lane, ARGV[i + 10], allowed, ARGV[i + 12])
+    else
+      finish(id, what == 'lost' and 'failed' or what, i, count)
     end
-    if url ~= '' then
-      queue_callback(callbacks, callback, now, id, url, state, said, says)
-    end
-    announce(waiters, inboxes, id)
   else
-    local before = redis.call('HMGET', jobs .. id, 'token', 'finished')
-    if before[1] ~= token or not before[2] then
+    local before = redis.call('HMGET', jobs .. id, 'token', 'finished', 'settled')
+    if not (before[1] == token and before[2]) and before[3] ~= token then
       word = 'lost'
     end
   end
   reply[#reply + 1] = word
-  i = i + 8 + count
+  i = i + 9 + count
 end
 return reply

@@ -4,6 +4,7 @@
 -- named, jobs that would wait for one another in a circle are refused.
 -- KEYS  job hash · post string · waiters set · inbox list · jobs stem
 -- ARGV  id · inbox's name · seconds until the asker will ask again · id of the job that waits, or ''
+--       · 1 if the inbox serves this question alone (what an earlier one left in it goes)
 -- RETURNS  {'gone'} · {'circle'} · {'wait'} · {'ended', field, value, ...}
 local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, waiting = ARGV[1], ARGV[4]
@@ -41,7 +42,10 @@ if waiting ~= '' then
   end
 end
 if ARGV[2] ~= '' then
-  redis.call('SADD', waiters, ARGV[2])
+  redis.call('SADD', waiters, ARGV[2]) -- first, so that a full server refuses
   redis.call('EXPIRE', waiters, ARGV[3] * 2 + 10)
+end
+if ARGV[5] == '1' then
+  redis.call('DEL', inbox)
 end
 return {'wait'}

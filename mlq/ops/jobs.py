@@ -10,12 +10,14 @@ from mlq.ops import Op, call
 from mlq.ops.scripts import script
 from mlq.states import State
 
+ENTRIES = 500  # entries of a job's stream that one call reads
+
 
 def lapse_keys(keys: Keys) -> tuple[str, ...]:
     """KEYS of the scripts that include shared/lapse.lua."""
     return (
         keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.lanes_version,
-        keys.wake, keys.dead, keys.waiters, keys.inbox, keys.callbacks, keys.callback,
+        keys.wake, keys.dead, keys.waiters, keys.inbox, keys.callbacks, keys.callback, keys.scheduled, keys.stream,
     )  # fmt: skip
 
 
@@ -64,8 +66,13 @@ def outcome(keys: Keys, job_id: str) -> Op[dict[str, bytes] | None]:
     return wait(keys, job_id, "", 0)
 
 
-def wait(keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "") -> Op[dict[str, bytes] | None]:
-    """The fields of a finished job; else None, and `inbox` is told when it ends. `waiting` is the job that waits."""
+def wait(
+    keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "", *, alone: bool = False
+) -> Op[dict[str, bytes] | None]:
+    """The fields of a finished job; else None, and `inbox` is told when it ends.
+
+    `waiting` is the job that waits; `alone`: the inbox serves this question and no other.
+    """
 
     def parse(reply: list[bytes]) -> dict[str, bytes] | None:
         word = reply[0]
@@ -76,7 +83,52 @@ def wait(keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "") -
         return fields_of(reply[1:]) if word == b"ended" else None
 
     names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
-    return call(script("wait"), names, (job_id, inbox, seconds, waiting), parse)
+    return call(script("wait"), names, (job_id, inbox, seconds, waiting, int(alone)), parse)
+
+
+class Said(NamedTuple):
+    """One entry of a job's stream."""
+
+    attempt: int
+    number: int  # rising from 1 within the attempt
+    kind: str  # "chunk", "log", or "refused" where logs were cut off
+    data: bytes
+
+
+class Followed(NamedTuple):
+    """What a job has said, and where it stands."""
+
+    state: State
+    attempt: int  # 0 before the first
+    progress: bytes  # packed, or empty
+    said: list[Said]
+    ended: dict[str, bytes] | None  # the fields of a finished job, once everything it said was read
+
+    def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
+        """What to say is known, and to go on after, in the next question."""
+        return (self.state, self.progress), (self.said[-1].attempt, self.said[-1].number) if self.said else after
+
+
+def follow(
+    keys: Keys, job_id: str, inbox: str, seconds: int, known: tuple[str, bytes], after: tuple[int, int], *, alone: bool
+) -> Op[Followed]:
+    """What a job said after entry `after` (attempt and number); `inbox` is told when there is more, or another state.
+
+    `known`: state and progress as last told.
+    """
+
+    def parse(reply: list[Any]) -> Followed:
+        if reply[0] == b"gone":
+            raise unknown(keys, job_id)
+        said = []
+        for entry, (kind, data) in reply[4]:
+            attempt, number = entry.split(b"-")
+            said.append(Said(int(attempt), int(number), kind.decode(), data))
+        return Followed(State(reply[1].decode()), int(reply[2]), reply[3], said, fields_of(reply[5]) or None)
+
+    names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.inbox + inbox)
+    args = (job_id, inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, int(alone), *known)
+    return call(script("follow"), names, args, parse)
 
 
 def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str) -> Op[None]:
@@ -93,8 +145,8 @@ def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str) -> Op[None]
 
 
 def cancel(keys: Keys, job_id: str) -> Op[None]:
-    """Take a waiting job out of its lane."""
-    return _change("cancel", keys, (job_id,), "only a waiting job can be cancelled")
+    """Take a job out of its lane, or from the worker that runs it."""
+    return _change("cancel", keys, (job_id,), "only a job that has not ended can be cancelled")
 
 
 def requeue(keys: Keys, job_id: str) -> Op[None]:
@@ -144,22 +196,23 @@ class Counts(NamedTuple):
 
     running: int
     dead: int
-    lanes: dict[str, int]  # waiting, by lane
+    scheduled: int  # waiting for the time of their retry
+    lanes: dict[str, int]  # waiting for a worker, by lane
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait, over all lanes."""
+        """Jobs that wait for a worker, over all lanes."""
         return sum(self.lanes.values())
 
 
 def counts(keys: Keys) -> Op[Counts]:
-    """How many jobs wait, run, and are dead letters."""
+    """How many jobs wait, are scheduled, run, and are dead letters."""
 
     def parse(reply: list[Any]) -> Counts:
-        lanes = {reply[i].decode(): reply[i + 1] for i in range(2, len(reply), 2)}
-        return Counts(reply[0], reply[1], lanes)
+        lanes = {reply[i].decode(): reply[i + 1] for i in range(3, len(reply), 2)}
+        return Counts(reply[0], reply[1], reply[2], lanes)
 
-    return call(script("counts"), (keys.lanes, keys.lane, keys.leases, keys.dead), (), parse)
+    return call(script("counts"), (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled), (), parse)
 
 
 class Listed(NamedTuple):

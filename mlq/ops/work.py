@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mlq.errors import LeaseLost, Unsupported
-from mlq.job import Claimed, Outcome, Record, fields_of
+from mlq.errors import Unsupported
+from mlq.job import Claimed, Outcome, fields_of
 from mlq.keys import FORMAT, Keys
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.jobs import lapse_keys
@@ -29,10 +29,7 @@ def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, co
         if reply[0] == b"lanes":
             return Lanes(reply[1].decode(), tuple(name.decode("utf-8", "replace") for name in reply[2]))
         started = float(reply[1])
-        return [
-            Claimed(reply[i].decode("utf-8", "replace"), int(reply[i + 1]), token, worker, started, reply[i + 2])
-            for i in range(2, len(reply), 3)
-        ]
+        return [_claimed(reply[i], reply[i + 1], token, worker, started, reply[i + 2]) for i in range(2, len(reply), 3)]
 
     names = (
         keys.lanes_version,
@@ -49,20 +46,41 @@ def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, co
     return call(script("claim"), names + lane_keys, args, parse)
 
 
-def settle(keys: Keys, outcomes: Sequence[tuple[Claimed, Outcome, Record | None]]) -> Op[list[bool]]:
-    """Record outcomes; per outcome whether the lease still stood. The record tells callback and time to live."""
-    args: list[Any] = []
-    for claimed, result, record in outcomes:
-        options = record.options if record else {}
-        flat = [part for pair in result.fields.items() for part in pair]
-        args += (claimed.id, claimed.token, str(result.state), options.get("ttl") or "", options.get("callback") or "",
-                 result.said or "", 0 if result.said is None else 1, len(flat), *flat)  # fmt: skip
+def _claimed(job_id: bytes, attempt: Any, token: str, worker: str, started: float, record: bytes) -> Claimed:
+    number, errors = (attempt, 0) if isinstance(attempt, int) else map(int, attempt.split())
+    return Claimed(job_id.decode("utf-8", "replace"), number, token, worker, started, record, errors)
+
+
+class Ending(NamedTuple):
+    """What becomes of an attempt: its outcome, and the verdict of the job's policy on it."""
+
+    claimed: Claimed
+    outcome: Outcome
+    options: dict[str, Any]  # the record's
+    retry_in: float | None = None  # seconds until the job is tried again; None ends it
+    waited: bool = False  # the attempt waited for another job
+    lost: bool = False  # it died with its child: the job runs again, unless that has happened too often
+
+
+def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]:
+    """Record what became of attempts; per attempt whether its lease still stood.
+
+    `losses`: how many attempts of a job may die and it still runs again.
+    """
+    args: list[Any] = [losses]
+    for ending in endings:
+        claimed, outcome, options = ending.claimed, ending.outcome, ending.options
+        again = ending.retry_in is not None
+        what = "lost" if ending.lost else "retry" if again else str(outcome.state)
+        flat = [part for pair in outcome.fields.items() for part in pair]
+        args += (claimed.id, claimed.token, what, ending.retry_in if again else options.get("ttl") or "",
+                 options.get("callback") or "", outcome.said or "", 0 if outcome.said is None else 1,
+                 int(ending.waited or claimed.attempt > 1), len(flat), *flat)  # fmt: skip
 
     def parse(reply: list[bytes]) -> list[bool]:
         return [word == b"ok" for word in reply]
 
-    names = (keys.leases, keys.job, keys.post, keys.dead, keys.waiters, keys.inbox, keys.callbacks, keys.callback)
-    return call(script("settle"), names, tuple(args), parse)
+    return call(script("settle"), lapse_keys(keys), tuple(args), parse)
 
 
 def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]]:
@@ -84,14 +102,20 @@ def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bo
     return call(script("hand_back"), lapse_keys(keys), tuple(args), parse)
 
 
-def progress(keys: Keys, claimed: Claimed, packed: bytes) -> Op[None]:
-    """Record a running listener's progress."""
+STREAM_KEPT = 86400  # seconds after its last entry that a job's stream is kept
 
-    def parse(reply: bytes) -> None:
-        if reply != b"ok":
-            raise LeaseLost(f"update_progress: attempt {claimed.attempt} no longer holds job {claimed.id}")
 
-    return call(script("progress"), (keys.leases, keys.job + claimed.id), (claimed.lease, packed), parse)
+def tell(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[int, str, bytes]]) -> Op[bool]:
+    """Record progress (packed; empty for none) and entries of the stream; whether the lease stood."""
+
+    def parse(reply: bytes) -> bool:
+        return reply == b"ok"
+
+    names = (keys.leases, keys.job + claimed.id, keys.stream + claimed.id, keys.waiters, keys.inbox)
+    flat = [part for entry in entries for part in entry]
+    return call(
+        script("tell"), names, (claimed.lease, claimed.id, claimed.attempt, progress, STREAM_KEPT, *flat), parse
+    )
 
 
 def waits_no_more(keys: Keys, claimed: Claimed) -> Op[None]:
@@ -104,13 +128,17 @@ class Reaped(NamedTuple):
 
     taken: int
     callbacks_due: int
+    retry_in: float | None  # seconds until the next retry is due
 
 
 def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -> Op[Reaped]:
-    """Take back jobs whose lease ran out; see reap.lua. `losses` is how many leases a job may lose and run again."""
+    """Take back jobs whose lease ran out, and line up those whose retry is due; see reap.lua.
+
+    `losses` is how many leases a job may lose and run again.
+    """
 
     def parse(reply: list[int]) -> Reaped:
-        return Reaped(reply[0], reply[1])
+        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6)
 
     return call(script("reap"), (*lapse_keys(keys), keys.reaping), (pause, grace, losses, most), parse)
 

@@ -1,1 +1,1 @@
-"""Where a worker's listeners run. A pool knows nothing of Redis."""
+"""Where a worker's listeners run, one pool per file. A pool knows nothing of Redis."""

@@ -1,58 +1,54 @@
 """The thread pool: a thread per slot, for listeners that release the GIL, and for anything where one slot is enough."""
 
-import queue
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from mlq.listeners import end_of_thread
-
-Task = Callable[[], None]
-
-IDLE = 30.0  # seconds after which a thread without a task ends
+from mlq.pools.contract import Run, perform
+from mlq.pools.gate import Gate
+from mlq.pools.threads import Threads
 
 
 class ThreadPool:
-    """Threads that run tasks. They start when needed and stay for a while; a task must not raise."""
+    """Runs each attempt on a thread. One that the worker gave up keeps its thread; the next one gets another."""
 
-    def __init__(self) -> None:
-        """Without a thread. The worker bounds how many tasks it submits."""
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._ready = 0  # threads without a task, less the tasks that wait
-        self._made = 0
+    name = "thread"
 
-    def submit(self, task: Task) -> None:
-        """Run `task` on a thread that is ready, or on a new one."""
-        with self._lock:
-            self._ready -= 1
-            short = self._ready < 0
-            if short:
-                self._ready += 1
-                self._made += 1
-        self._tasks.put(task)
-        if short:
-            threading.Thread(target=self._main, name="mlq-slot", daemon=True).start()
+    def __init__(self, slots: int) -> None:
+        """`slots`: runs at a time."""
+        self._slots = slots
+        self._gate = Gate(slots)
+        self._threads = Threads("mlq-slot")
 
-    def stop(self) -> None:
-        """Let every thread end when it has no task. Those that are stuck end with the process."""
-        with self._lock:
-            for _ in range(self._made):
-                self._tasks.put(None)
+    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:  # noqa: ARG002
+        """Threads start when they are needed."""
+        capacity(self._slots)
 
-    def _main(self) -> None:
-        while (task := self._next()) is not None:
-            task()
-            with self._lock:
-                self._ready += 1
-        end_of_thread()
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Hand runs to threads; a thread goes on with what waits."""
+        self._begin(self._gate.add(runs))
 
-    def _next(self) -> Task | None:
-        while True:
-            try:
-                return self._tasks.get(timeout=IDLE)
-            except queue.Empty:
-                with self._lock:
-                    if self._ready > 0:  # else a task is on its way to this thread
-                        self._ready -= 1
-                        self._made -= 1
-                        return None
+    def leave(self, run: Run) -> None:
+        """Another run takes its place, on another thread."""
+        self._begin(self._gate.leave(run))
+
+    def back(self, run: Run) -> None:
+        """It goes on."""
+        self._gate.back(run)
+
+    def end(self, run: Run) -> bool:
+        """A thread can't be killed: it may ask `context.cancelled`. Its place is another's from now on."""
+        self._begin(self._gate.give_up(run))
+        return False
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.stop()
+
+    def _begin(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._threads.submit(partial(self._work, run))
+
+    def _work(self, run: Run | None) -> None:
+        while run is not None:
+            perform(run)
+            run = self._gate.next(run)

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mlq.errors import MLQError, ServerError
+from mlq.job import announced
 from mlq.ops import Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
@@ -83,20 +84,20 @@ class AsyncShell:
             await self._idle.pop().disconnect()
 
     async def _exchange(self, connection: Any, op: Op[Any]) -> Any:
-        await self._send(connection, connection.pack_command(*op.command))
+        await self._send(connection, trouble.packed([op.command]))
         try:
             return await connection.read_response()
         except redis_errors.NoScriptError:
             await self._load(connection, op.script)
-            await self._send(connection, connection.pack_command(*op.command))
+            await self._send(connection, trouble.packed([op.command]))
             return await connection.read_response()
 
-    async def _send(self, connection: Any, packed: list[bytes]) -> None:
-        for piece in trouble.pieces(packed):
+    async def _send(self, connection: Any, pieces: list[bytes | memoryview]) -> None:
+        for piece in pieces:
             await connection.send_packed_command([piece], check_health=False)
 
     async def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
-        await self._send(connection, connection.pack_commands([op.command for op in ops]))
+        await self._send(connection, trouble.packed([op.command for op in ops]))
         replies: list[Any] = []
         for _ in ops:
             try:
@@ -190,6 +191,17 @@ class AsyncShell:
             await asyncio.to_thread(server.ensure_running)
 
 
+class Heard(asyncio.Event):
+    """That something happened to a job, with how it ended where that is known."""
+
+    fields: dict[str, bytes] | None = None
+
+    def clear(self) -> None:
+        """Wait anew."""
+        self.fields = None
+        super().clear()
+
+
 class AsyncInbox:
     """Where an asyncio client is told that jobs ended. Reads only while somebody waits."""
 
@@ -200,16 +212,17 @@ class AsyncInbox:
         self._main = shell
         self._shell = AsyncShell(shell.named, most=1)
         self.name = Caller().name
-        self._key = key_stem + self.name
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._stem = key_stem
+        self._waiting: defaultdict[str, set[Heard]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def listen(self, job_id: str) -> Any:
-        """An event that is set when the inbox hears of `job_id`."""
-        heard = asyncio.Event()
+        """An event that is set when the inbox hears of `job_id`. Ask for `name` afterwards: it may be a new one."""
+        heard = Heard()
         self._waiting[job_id].add(heard)
         if self._reader is None or self._reader.done() or self._reader.get_loop() is not asyncio.get_running_loop():
+            self.name = Caller().name  # what was left in the old inbox may be out of date
             self._reader = asyncio.create_task(self._read())
         try:
             yield heard
@@ -222,18 +235,20 @@ class AsyncInbox:
         while self._waiting:
             try:
                 self._shell.named = await self._main.target()
-                item = await self._shell.pop([self._key], self.LISTEN)
+                item = await self._shell.pop([self._stem + self.name], self.LISTEN)
             except ServerError:
                 await asyncio.sleep(1.0)  # waiters ask again by themselves
                 continue
             if item is not None:
-                for heard in self._waiting.get(item[1].decode(), ()):
+                job_id, fields = announced(item[1])
+                for heard in self._waiting.get(job_id, ()):
+                    heard.fields = fields
                     heard.set()
 
     async def close(self) -> None:
         """Stop reading."""
         if self._reader is not None and self._reader.get_loop() is asyncio.get_running_loop():
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+            while not self._reader.done():  # wait_for of 3.11 may swallow a cancellation, and the wait would go on
+                self._reader.cancel()
+                await asyncio.wait([self._reader], timeout=0.1)
         await self._shell.close()

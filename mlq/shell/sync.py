@@ -97,7 +97,7 @@ class Shell:
 
         def exchange(connection: Any) -> tuple[Any, Any]:
             pop = ("BLPOP", *names, f"{seconds:.3f}")
-            connection.send_packed_command(trouble.pieces(connection.pack_commands([op.command, pop])))
+            connection.send_packed_command(trouble.packed([op.command, pop]))
             try:
                 reply = connection.read_response()
             except redis_errors.ResponseError as error:
@@ -115,7 +115,7 @@ class Shell:
         """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
 
         def exchange(connection: Any) -> Any:
-            connection.send_command("BLPOP", *names, f"{seconds:.3f}")
+            connection.send_packed_command(trouble.packed([("BLPOP", *names, f"{seconds:.3f}")]))
             return connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
 
         item = self._with_connection(exchange, sleeps=True)
@@ -127,16 +127,16 @@ class Shell:
             self._idle.pop().disconnect()
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
-        connection.send_packed_command(trouble.pieces(connection.pack_command(*op.command)))
+        connection.send_packed_command(trouble.packed([op.command]))
         try:
             return connection.read_response()
         except redis_errors.NoScriptError:
             self._load(connection, op.script)
-            connection.send_packed_command(trouble.pieces(connection.pack_command(*op.command)))
+            connection.send_packed_command(trouble.packed([op.command]))
             return connection.read_response()
 
     def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
-        connection.send_packed_command(trouble.pieces(connection.pack_commands([op.command for op in ops])))
+        connection.send_packed_command(trouble.packed([op.command for op in ops]))
         replies: list[Any] = []
         for _ in ops:
             try:

@@ -1,12 +1,13 @@
 """Turns redis-py's errors into ours, and says how long to wait before the next try. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from hiredis import pack_command
 from redis import exceptions as redis_errors
 
 from mlq.errors import MLQError, NoServer, OutOfMemory, ServerError, Unsupported
-from mlq.ops import Op
+from mlq.ops import Argument, Op
 from mlq.shell.target import Target
 
 T = TypeVar("T")
@@ -18,13 +19,15 @@ NEEDED = ("EVALSHA", "ZMSCORE", "UNLINK")  # ZMSCORE came with Redis 6.2
 LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.ReadOnlyError, OSError)
 
 
-def pieces(packed: Iterable[bytes]) -> list[bytes | memoryview]:
-    """What is to be sent, in pieces of 1 MB: a socket's time limit holds for each of them, not for the whole."""
-    return [
-        part if len(part) <= PIECE else memoryview(part)[start : start + PIECE]
-        for part in packed
-        for start in range(0, max(1, len(part)), PIECE)
-    ]
+def packed(commands: Sequence[tuple[Argument, ...]]) -> list[bytes | memoryview]:
+    """What is to be sent for these commands, in pieces of 1 MB: a socket's time limit holds for each of them.
+
+    hiredis packs them; the way through redis-py's own packing costs 5 us more each.
+    """
+    whole = [pack_command(command) for command in commands]  # type: ignore[arg-type]  # its stub means one item
+    if sum(map(len, whole)) <= PIECE:
+        return [b"".join(whole)]  # one system call
+    return [memoryview(part)[start : start + PIECE] for part in whole for start in range(0, len(part), PIECE)]
 
 
 def pause(failures: int) -> float:

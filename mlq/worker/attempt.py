@@ -2,8 +2,20 @@
 
 import enum
 import threading
+import time
+from typing import TYPE_CHECKING, Protocol
 
-from mlq.job import Claimed, Record
+from mlq.job import Claimed, Outcome, Record
+from mlq.listeners import Listener
+from mlq.outcomes import death
+from mlq.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlq.context import Line
+
+Entry = tuple[int, str, bytes]
 
 
 class Stage(enum.Enum):
@@ -11,21 +23,90 @@ class Stage(enum.Enum):
 
     CLAIMED = "claimed"
     BEGUN = "begun"
-    ENDED = "ended"  # its listeners are through; the settler has it
+    ENDED = "ended"  # its listeners are through, or its time is up; the settler has it
     HANDED_BACK = "handed back"
     LOST = "lost"
+
+
+class Speech:
+    """What an attempt has said and nobody has recorded yet."""
+
+    def __init__(self) -> None:
+        """Nothing."""
+        self._progress = b""
+        self._entries: list[Entry] = []
+        self._told = False  # the settler knows that there is something
+        self._lock = threading.Lock()
+
+    def report(self, packed: bytes) -> bool:
+        """Keep progress; whether the settler must be told."""
+        with self._lock:
+            self._progress = packed
+            told, self._told = self._told, True
+            return not told
+
+    def say(self, number: int, kind: str, data: bytes) -> bool:
+        """Keep an entry; whether the settler must be told."""
+        with self._lock:
+            self._entries.append((number, kind, data))
+            told, self._told = self._told, True
+            return not told
+
+    def take(self) -> tuple[bytes, list[Entry]]:
+        """All of it."""
+        with self._lock:
+            progress, entries = self._progress, self._entries
+            self._progress, self._entries, self._told = b"", [], False
+            return progress, entries
 
 
 class Attempt:
     """A claimed job, and who decides what becomes of it: the first to move it to a final stage."""
 
-    def __init__(self, claimed: Claimed) -> None:
-        """Raises nothing: the record is read when it runs."""
+    def __init__(self, claimed: Claimed, watcher: "Watcher", make_line: "Callable[[Attempt], Line]") -> None:
+        """`watcher` is told of its turns; its listeners get the line only when they run."""
         self.claimed = claimed
-        self.record: Record | None = None
+        self.record = _UNREAD
+        self.listeners: tuple[Listener, ...] = ()
+        self.policy = Policy()
         self.stage = Stage.CLAIMED
         self.holds_slot = True
+        self.waited = False  # for another job, at some time
+        self.through = False  # its listeners have ended, whatever became of the job
+        self.wakes: set[Callable[[], None]] = set()  # end its waits for other jobs, when the attempt ends first
+        self._waits = 0  # for other jobs, now; coroutines and threads of a listener may wait side by side
+        self._turning = threading.Lock()
+        self._speech: Speech | None = None
+        self.since = time.monotonic()  # when it came to its stage
+        self.took = 0.0  # seconds that its listeners ran
+        self._watcher = watcher
+        self._make_line = make_line
+        self._line: Line | None = None
         self._lock = threading.Lock()
+
+    @property
+    def speech(self) -> Speech:
+        """What it has said; most attempts say nothing."""
+        if self._speech is None:
+            with self._lock:
+                self._speech = self._speech or Speech()
+        return self._speech
+
+    @property
+    def line(self) -> "Line":
+        """What its listeners may ask of the worker."""
+        if self._line is None:
+            self._line = self._make_line(self)
+        return self._line
+
+    def read(self, record: Record, listeners: tuple[Listener, ...], declared: Policy) -> None:
+        """Learn what is to be run, and how."""
+        self.record, self.listeners = record, listeners
+        self.policy = record.policy.over(declared)
+
+    def holds(self) -> bool:
+        """Whether what its listeners say still counts."""
+        return self.stage is Stage.BEGUN
 
     def begin(self) -> bool:
         """Move from claimed to begun; False when it is no longer ours to run."""
@@ -33,7 +114,10 @@ class Attempt:
             if self.stage is not Stage.CLAIMED:
                 return False
             self.stage = Stage.BEGUN
-            return True
+        self.since = time.monotonic()
+        if self.policy.timeout is not None:
+            self._watcher.limit(self, self.policy.timeout)
+        return True
 
     def end(self, stage: Stage) -> Stage | None:
         """Move to a final stage; the stage before, or None when somebody else was first."""
@@ -41,4 +125,56 @@ class Attempt:
             if self.stage not in (Stage.CLAIMED, Stage.BEGUN):
                 return None
             before, self.stage = self.stage, stage
-            return before
+        for wake in tuple(self.wakes):
+            wake()
+        return before
+
+    def leave(self) -> None:
+        """It waits for another job; the first such wait gives its slot away."""
+        with self._turning:
+            self.waited = True
+            self._waits += 1
+            if self._waits == 1:
+                self._watcher.left(self)
+
+    def back(self, *, at_once: bool) -> None:
+        """A wait is over; the last one gets the slot back, `at_once` or when one is free."""
+        with self._turning:
+            self._waits -= 1
+            if not self._waits:
+                self._watcher.returned(self, at_once=at_once)
+
+    def spoke(self) -> bool:
+        """Whether it has said anything."""
+        return self._speech is not None
+
+    def done(self, outcome: Outcome) -> None:
+        """Its listeners are through."""
+        self._watcher.ended(self, outcome)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Its listeners are through, and their thread may be used to say so."""
+        self._watcher.ended(self, outcome, here=True)
+
+    def died(self, reason: str, words: str) -> None:
+        """The process that it ran in is gone."""
+        self._watcher.ended(self, death(reason, words), lost=True)
+
+
+class Watcher(Protocol):
+    """Who is told of an attempt's turns: the worker."""
+
+    def limit(self, attempt: Attempt, seconds: float) -> None:
+        """It began, and may take so long."""
+
+    def left(self, attempt: Attempt) -> None:
+        """It waits for another job, and leaves its place to others."""
+
+    def returned(self, attempt: Attempt, *, at_once: bool) -> None:
+        """It goes on: with a slot as soon as one is free, or `at_once`."""
+
+    def ended(self, attempt: Attempt, outcome: Outcome, *, lost: bool = False, here: bool = False) -> None:
+        """Its listeners are through, or died; `here`: this thread may wait for the server."""
+
+
+_UNREAD = Record("", 0.0, {}, b"")

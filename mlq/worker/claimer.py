@@ -1,23 +1,24 @@
 """The duty that claims jobs while there are free slots, and sleeps on the server while there are none waiting."""
 
-import contextlib
 import time
 from collections.abc import Callable
 
 from mlq.errors import MLQError, ServerError
 from mlq.job import Claimed
-from mlq.ops import data as data_ops
 from mlq.ops import work as work_ops
-from mlq.options import DEFAULT_QUEUE
-from mlq.service import Service, log
-from mlq.worker.desk import LEASE, Desk, Give
+from mlq.service import Complaint, Service
+from mlq.worker.desk import LEASE, Desk
 
 LISTEN = 5.0  # seconds of one wait on the server; a lost wake-up costs no more than that
 MOST = 100  # jobs of one claim
+BUSY = 0.2  # seconds to wait for a slot before listening for messages alone: short jobs free one sooner than that
+
+
+Give = Callable[[list[Claimed]], None]
 
 
 def claim_now(desk: Desk, give: Give) -> None:
-    """Claim for all free slots and give the attempts to the pool. Call it with `desk.claiming` held."""
+    """Claim for all free slots and have the jobs run. Call it with `desk.claiming` held."""
     wanted = desk.slots.take(MOST)
     if not wanted:
         return
@@ -26,9 +27,9 @@ def claim_now(desk: Desk, give: Give) -> None:
         claimed = ask(desk, wanted)
     finally:
         desk.slots.give(wanted - len(claimed))
+    if claimed:
+        give(claimed)
     desk.drained = len(claimed) < wanted
-    for attempt in desk.hold(claimed):
-        give(attempt)
 
 
 def ask(desk: Desk, wanted: int) -> list[Claimed]:
@@ -44,11 +45,13 @@ def ask(desk: Desk, wanted: int) -> list[Claimed]:
 class Claimer(Service):
     """Claims when woken, while slots are free."""
 
-    def __init__(self, desk: Desk, give: Give, died: Callable[[], None]) -> None:
-        """`give` takes an attempt and has it run."""
+    def __init__(self, desk: Desk, give: Give, lost: Callable[[str], None], died: Callable[[], None]) -> None:
+        """`give` takes claimed jobs and has them run; `lost` is told of leases that were taken from this worker."""
         super().__init__("claimer", died)
         self._desk = desk
         self._give = give
+        self._lost = lost
+        self._trouble = Complaint("can't claim")
         self._failures = 0
         self.turned = time.monotonic()  # when it last went round: a worker that can't claim must not look alive
 
@@ -56,8 +59,10 @@ class Claimer(Service):
         """Claim, or wait for a reason to."""
         self.turned = time.monotonic()
         desk = self._desk
-        if not desk.listeners.names() or (not desk.slots.free() and not desk.inbox.awaited()):
-            desk.slots.wait(0.5) if desk.listeners.names() else self.stopping.wait(0.05)
+        if not desk.listeners.names():
+            self.stopping.wait(0.05)
+            return
+        if not desk.slots.free() and not desk.inbox.awaited() and desk.slots.wait(BUSY):
             return
         try:
             if desk.slots.free() and not desk.drained:
@@ -67,6 +72,7 @@ class Claimer(Service):
             else:
                 self._listen()
             self._failures = 0
+            self._trouble.over()
         except ServerError as error:
             self._rest(error)
 
@@ -80,24 +86,26 @@ class Claimer(Service):
         desk.deaf = False
         self.turned = time.monotonic()
         if item is not None and item[0] == mine:
-            desk.inbox.hear(item[1].decode("utf-8", "replace"))
-            desk.drained = desk.drained and item[1] != b"wake"
+            self._hear(item[1])
         else:
             desk.drained = False  # also after a silence: a lost wake-up costs no more than LISTEN
 
+    def _hear(self, item: bytes) -> None:
+        """What somebody told this worker: to look again, that a lease was taken from it, or that a job ended."""
+        what, _, rest = item.partition(b" ")
+        if what == b"wake":
+            self._desk.drained = False
+        elif what == b"lost":
+            self._lost(rest.decode("utf-8", "replace"))
+        else:
+            self._desk.inbox.hear(what.decode("utf-8", "replace"))
+
     def _wake_lists(self) -> list[str]:
-        stem = self._desk.keys.wake + DEFAULT_QUEUE
-        return [stem, *(f"{stem}:{name}" for name in self._desk.listeners.names())]
+        desk = self._desk
+        stems = [desk.keys.wake + queue for queue in desk.queues()]
+        return [*stems, *(f"{stem}:{name}" for stem in stems for name in desk.listeners.names())]
 
     def _rest(self, error: MLQError) -> None:
         self._failures += 1
-        log.warning("can't claim: %s", error)
+        self._trouble.tell(error)
         self.stopping.wait(min(1.0, 0.1 * 2**self._failures))
-
-    def nudge(self) -> None:
-        """Have it look again at once: something changed that the server does not know of."""
-        desk = self._desk
-        desk.drained = False
-        desk.slots.touch()
-        with contextlib.suppress(ServerError):
-            desk.shell.run_many(data_ops.wake_up(desk.keys, desk.name))

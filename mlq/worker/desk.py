@@ -7,17 +7,20 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import NamedTuple
 
 from mlq.errors import ServerError
-from mlq.job import Claimed
 from mlq.keys import Keys
-from mlq.listeners import Listeners
+from mlq.listeners import Listener, Listeners
 from mlq.ops import data as data_ops
 from mlq.ops.work import Lanes
+from mlq.options import DEFAULT_QUEUE, queue_of
+from mlq.policy import LOSSES, Policy
 from mlq.shell.sync import Shell
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.inbox import Inbox
+from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
 
 log = logging.getLogger("mlq.worker")
@@ -27,24 +30,34 @@ LEASE = 6.0  # seconds
 RENEW = 1.5  # seconds between renewals: three refused ones, or two never answered, still leave time
 PAUSE = 3.0  # seconds without a look after which leases may have run out for want of a server, not of workers
 GRACE = 2.0  # seconds that leases get then; a worker reconnects within 1 s
-LOSSES = 2  # leases that a job may lose and still run again: the third loss makes it a dead letter
 CALLS = 1  # at a time: with the connection that waits for jobs and the renewer's own, a worker has three
 
-Give = Callable[[Attempt], None]
+
+class Settings(NamedTuple):
+    """What a user may say of a worker."""
+
+    queues: tuple[str, ...] = ()  # none: the default one, and those that listeners declare
+    name: str | None = None  # how its own name begins; host and process where it is not said
+    max_losses: int = LOSSES
+
+
+Give = Callable[[list[Attempt]], None]
 
 
 class Desk:
     """Shared by the duties; each attribute is safe to use from any of their threads."""
 
-    def __init__(self, keys: Keys, shell: Shell, listeners: Listeners, slots: int) -> None:
+    def __init__(self, keys: Keys, shell: Shell, listeners: Listeners, settings: Settings) -> None:
         """A new worker. Its name tells where it runs, and is new each time: no lease of an earlier one is its own."""
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
+        stem = settings.name or f"{socket.gethostname()}-{os.getpid()}"
+        self.name = f"{stem}-{secrets.token_hex(6)}"
         self.keys = keys
         self.shell = shell
         self.listeners = listeners
-        self.total = slots
-        self.slots = Slots(slots)
+        self.settings = settings
+        self.slots = Slots()
         self.inbox = Inbox()
+        self.outbox = Outbox()
         self.claiming = threading.Lock()  # one claim at a time: a caller has one call under way
         self.numbers = itertools.count(1)
         self.lanes = Lanes("", ())
@@ -52,24 +65,47 @@ class Desk:
         self.reached = 0.0  # when the renewer last had an answer, by the monotonic clock
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
+        self.claimed = 0  # jobs, ever
+        self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
         self._held: dict[str, Attempt] = {}
         self._lock = threading.Lock()
         self._dropped = threading.Condition(self._lock)
 
+    def queues(self) -> tuple[str, ...]:
+        """The queues that are served: those asked for, else the default one and those that listeners declare."""
+        return self.settings.queues or tuple(dict.fromkeys((DEFAULT_QUEUE, *self.listeners.queues())))
+
+    def serves(self, lane: str) -> tuple[tuple[Listener, ...], Policy]:
+        """The listeners that run for jobs of `lane`, none where it is not ours, and what they declare together."""
+        known = self._served.get(lane)
+        if known is None:
+            chosen = self.listeners.chosen(lane) if queue_of(lane) in self.queues() else ()
+            known = chosen, Policy().over(listener.policy for listener in chosen)
+            if lane in self.existing:  # others are rare, and would pile up
+                self._served[lane] = known
+        return known
+
     def choose_lanes(self, found: Lanes | None = None) -> None:
         """Keep the lanes that our listeners can serve; `found` are all that exist, when they changed."""
+        self._served = {}
         if found is not None:
             self.existing = found.names
             self.lanes = Lanes(found.version, ())
-        served = tuple(name for name in self.existing if self.listeners.chosen(name))
+        served = tuple(name for name in self.existing if self.serves(name)[0])
         self.lanes = Lanes(self.lanes.version, served)
 
-    def hold(self, claimed: Iterable[Claimed]) -> list[Attempt]:
+    def hold(self, attempts: list[Attempt]) -> None:
         """Remember what was claimed."""
-        attempts = [Attempt(one) for one in claimed]
         with self._lock:
+            self.claimed += len(attempts)
             self._held.update((attempt.claimed.lease, attempt) for attempt in attempts)
-        return attempts
+
+    def nudge(self) -> None:
+        """Have the claimer look again at once: something changed that the server does not know of."""
+        self.drained = False
+        self.slots.touch()
+        with contextlib.suppress(ServerError):
+            self.shell.run_many(data_ops.wake_up(self.keys, self.name))
 
     def held(self) -> list[Attempt]:
         """The attempts whose leases are to be renewed: those not settled yet."""
@@ -96,8 +132,6 @@ class Desk:
         before = attempt.end(Stage.LOST)
         self.drop(attempt)
         if before is not None:
-            log.warning("job %s: the lease of attempt %d was lost; what it returns will be refused",
-                        attempt.claimed.id, attempt.claimed.attempt)  # fmt: skip
             self.release(attempt)
         return before
 

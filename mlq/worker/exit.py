@@ -9,26 +9,31 @@ want both.
 - Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of
   the main module itself is watched with `sys.monitoring`.
 
-SIGTERM and SIGINT end the main program as they would without us (SystemExit, KeyboardInterrupt) and stop the workers,
+SIGTERM, SIGHUP and SIGINT end the main program (SystemExit, KeyboardInterrupt) and stop the workers,
 with their grace period; a second signal ends the process at once, with code 1.
 """
 
-import concurrent.futures.process  # registers its own end, and so before ours
-import concurrent.futures.thread  # noqa: F401 - likewise
 import contextlib
+import importlib
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
 KILLED = 1  # exit codes as in the command line's documentation
+LEAVE_AFTER = 1.0  # seconds that the main thread has to end by itself
 BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
 
-_SIGNALS = ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler))  # with Python's own handlers
+_SIGNALS = (
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+)  # with Python's own handlers
 
 
 class Stoppable(Protocol):
@@ -47,20 +52,43 @@ class _Keeper:
     def __init__(self) -> None:
         self._kept: list[tuple[Stoppable, float]] = []
         self._lock = threading.Lock()
+        self._known = False
         self._hooked = False
         self._signalled = False
         self._main_ended = False
 
-    def keep(self, kept: Stoppable, grace: float) -> None:
-        """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds."""
+    def keep(self, kept: Stoppable, grace: float, *, stays: bool = False) -> None:
+        """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds.
+
+        `stays`: the main thread is going to `stay` by itself.
+        """
         with self._lock:
             self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
             self._kept.append((kept, grace))
-            hooked, self._hooked = self._hooked, True
-        if not hooked:
-            _call_when_main_ends(self._hold)
+            known, self._known = self._known, True
+            hooked, self._hooked = self._hooked, self._hooked or not stays
+        if not known:
             os.register_at_fork(after_in_child=self._forget)
+        if not (hooked or stays):
+            _call_when_main_ends(self._hold)
         self._catch_signals()
+
+    def stay(self, serve: Callable[[], None] | None = None) -> None:
+        """Return when nothing is left to keep; until then the main thread may `serve`, which no signal interrupts."""
+        self._main_ended = True
+        if serve is not None:
+            self._catch_signals()
+            threading.Thread(target=self._leave, name="mlq-leave", daemon=True).start()
+            serve()
+        self._hold()
+
+    def _leave(self) -> None:
+        """End the process when all is stopped, though a listener that was given up may hold the main thread."""
+        while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
+            working[0].stopped.wait()
+        time.sleep(LEAVE_AFTER)
+        logging.shutdown()
+        os._exit(BROKEN if any(kept.broken for kept, _ in self._kept) else 0)
 
     def _catch_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -110,9 +138,12 @@ class _Keeper:
 
 _keeper = _Keeper()
 keep = _keeper.keep
+stay = _keeper.stay
 
 
 def _call_when_main_ends(hold: Callable[[], None]) -> None:
+    for name in ("thread", "process"):  # they register their own end, and must do so before ours: 1 MB
+        importlib.import_module(f"concurrent.futures.{name}")
     if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
         _watch_main_module(hold)
     register: Any = threading._register_atexit  # type: ignore[attr-defined]  # noqa: SLF001 - the executors' own way

@@ -11,34 +11,40 @@ from typing import Any
 from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
-from mlq.service import Service, log
+from mlq.service import Complaint, Service, log
 from mlq.shell.sync import Shell
-from mlq.worker.attempt import Attempt, Stage
-from mlq.worker.desk import GRACE, LEASE, LOSSES, PAUSE, RENEW, Desk
+from mlq.version import __version__
+from mlq.worker.desk import GRACE, LEASE, PAUSE, RENEW, Desk
 
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one sign of life lasts
 STUCK = 16.0  # seconds without a turn of the claimer (it takes 5) after which the worker counts as unable to claim
 ANSWER = 1.5  # seconds for one reply
 CHUNK = 1000  # leases of one renewal
+LEAST = 0.05  # seconds of a rest before a retry that is due: many of them must not become a busy loop
+SHOWN = 20  # ids of running jobs that a worker tells of itself
 
 
 class Renewer(Service):
-    """Renews every 1.5 s. Holds no lock while it talks to the server."""
+    """Renews every 1.5 s, and sooner when a retry is due. Holds no lock while it talks to the server."""
 
     def __init__(
-        self, desk: Desk, claimer_turned: Callable[[], float], callbacks_due: Callable[[], None],
-        abandoned: Callable[[Attempt], None], died: Callable[[], None],
+        self, desk: Desk, pool: str, claimer_turned: Callable[[], float], callbacks_due: Callable[[], None],
+        lost: Callable[[str], None], died: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`claimer_turned`: when the claimer last went round; `abandoned`: told of each listener that lost its job."""
+        """`claimer_turned`: when the claimer last went round; `lost`: told of each lease that is no longer ours."""
         super().__init__("renewer", died)
         self._desk = desk
+        self._pool = pool
         self._own_shell: Shell | None = None
         self._claimer_turned = claimer_turned
         self._callbacks_due = callbacks_due
-        self._abandoned = abandoned
+        self._lost = lost
+        self._trouble = Complaint("can't renew leases")
         self._round = 0
-        self._hurry = threading.Event()
+        self._changed = threading.Condition()
+        self._hurried = False
+        self._retry_at: float | None = None  # when the next retry is due, by the monotonic clock
         self._began = time.time()
 
     @property
@@ -55,43 +61,76 @@ class Renewer(Service):
             self._renew()
             self._look_round()
             self._desk.reached = time.monotonic()
+            self._trouble.over()
             pause = RENEW
         except ServerError as error:
-            log.warning("can't renew leases: %s", error)
+            self._trouble.tell(error)
             pause = 0.25
-        self._hurry.wait(max(0.0, started + pause - time.monotonic()))
-        self._hurry.clear()
+        self._rest(started + pause)
+
+    def _rest(self, until: float) -> None:
+        """Wait for the next round, or for the time of a retry that comes first, but no less than 50 ms."""
+        soonest = time.monotonic() + LEAST
+        with self._changed:
+            while not self._hurried:
+                due = until if self._retry_at is None else max(soonest, min(until, self._retry_at))
+                left = due - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            self._hurried = False
+
+    def expects_retry(self) -> bool:
+        """Whether a job of this namespace waits for the time of its retry."""
+        return self._retry_at is not None
+
+    def retry_in(self, seconds: float) -> None:
+        """A retry is due then, as far as is known."""
+        at = time.monotonic() + seconds
+        with self._changed:
+            if self._retry_at is None or at < self._retry_at:
+                self._retry_at = at
+                self._changed.notify()
 
     def hurry(self) -> None:
         """Say at once what this worker is: its listeners changed."""
         self._round = 0
-        self._hurry.set()
+        self._wake()
 
     def stop(self, timeout: float | None = None) -> None:
         """End."""
         self.stopping.set()
-        self._hurry.set()
+        self._wake()
         super().stop(timeout)
         if self._own_shell is not None:
             self._own_shell.close()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._hurried = True
+            self._changed.notify()
 
     def _renew(self) -> None:
         held = self._desk.held()
         for start in range(0, len(held), CHUNK):
             part = [attempt.claimed for attempt in held[start : start + CHUNK]]
             for lease in self._shell.run(work_ops.renew(self._desk.keys, part, LEASE)):
-                attempt = self._desk.find(lease)
-                if attempt is not None and self._desk.lose(attempt) is Stage.BEGUN:
-                    self._abandoned(attempt)
+                self._lost(lease)
         self._desk.wake_if_deaf()
 
     def _look_round(self) -> None:
         desk = self._desk
-        ops: list[Op[Any]] = [work_ops.reap(desk.keys, PAUSE, GRACE, LOSSES)]
+        ops: list[Op[Any]] = [work_ops.reap(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1)]
         if self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
         self._round += 1
+        known = self._retry_at
         reaped = self._shell.run_many(ops)[0]
+        with self._changed:
+            if self._retry_at == known:  # else the settler has scheduled one meanwhile
+                self._retry_at = None
+        if reaped.retry_in is not None:
+            self.retry_in(reaped.retry_in)
         if reaped.taken:
             log.info("%d jobs of lapsed leases were taken back", reaped.taken)
         if reaped.callbacks_due:
@@ -99,13 +138,19 @@ class Renewer(Service):
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk
+        held = desk.held()
+        running = [attempt.claimed.id for attempt in held if attempt.holds()]
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "pool": "thread",
-            "slots": desk.total,
-            "running": len(desk.held()),
+            "pool": self._pool,
+            "slots": desk.slots.total(),
+            "running": len(held),
+            "jobs": ",".join(running[:SHOWN]),
+            "claimed": desk.claimed,
+            "queues": ",".join(desk.queues()),
             "functions": ",".join(desk.listeners.names()),
+            "version": __version__,
             "python": platform.python_version(),
             "began": self._began,
         }

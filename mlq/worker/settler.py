@@ -1,55 +1,133 @@
-"""The duty that records outcomes: in batches, and in one round trip with the next claim."""
+"""The duty that records outcomes, and what listeners say: in batches, and in one round trip with the next claim."""
 
 import itertools
 import queue
+import random
+import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from mlq.errors import NoServer, OutOfMemory, ServerError
-from mlq.job import Claimed, Outcome
-from mlq.listeners import failure
 from mlq.ops import Op
 from mlq.ops import work as work_ops
-from mlq.ops.work import Lanes
+from mlq.ops.work import Ending, Lanes
+from mlq.outcomes import failure
+from mlq.policy import pause_before_retry
 from mlq.service import Service, log
-from mlq.worker.attempt import Attempt
-from mlq.worker.claimer import MOST, claim_now
-from mlq.worker.desk import LEASE, Desk, Give
+from mlq.worker.claimer import MOST, Give, claim_now
+from mlq.worker.desk import LEASE, Desk
+from mlq.worker.outbox import Ended, Said, cost
 
-BATCH = 100  # outcomes of one settle
+if TYPE_CHECKING:
+    from mlq.job import Claimed
+
+BATCH = 100  # outcomes of one settle while jobs are short
+FEW = 8  # and while they are not: of a hundred that end together, the first would wait 5 ms for its successor
 BATCH_BYTES = 8 * 1024 * 1024
 REFUSALS = 30  # tries, most of them 1 s apart, before an error that the server answers with is taken for its last word
 
-Ended = tuple[Attempt, Outcome]
-
 
 class Settler(Service):
-    """Takes what ended, settles it, and refills the slots."""
+    """Empties the outbox, and refills the slots."""
 
-    def __init__(self, desk: Desk, give: Give, called_back: Callable[[], None], died: Callable[[], None]) -> None:
-        """`give` takes a new attempt and has it run; `called_back` is told when a callback was queued."""
+    def __init__(
+        self, desk: Desk, give: Give, called_back: Callable[[], None], retry_in: Callable[[float], None],
+        died: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`called_back` is told when a callback was queued, `retry_in` in how many seconds a retry is due."""
         super().__init__("settler", died)
         self._desk = desk
         self._give = give
         self._called_back = called_back
-        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()
+        self._retry_in = retry_in
+        self._one_at_a_time = threading.Lock()
+        self._pace = 1.0  # seconds that a job takes, as a moving average
         self.refill = True  # False while the worker stops: settle, but claim nothing more
-
-    def put(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Hand over what ended."""
-        self._ended.put((attempt, outcome))
 
     def stop(self, timeout: float | None = None) -> None:
         """Settle what was put, then end."""
-        self._ended.put(None)
+        self._desk.outbox.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
 
     def turn(self) -> None:
-        """Settle one batch."""
-        if batch := self._collect():
-            self._settle(batch)
+        """Record one batch."""
+        said, ended = self._collect()
+        with self._one_at_a_time:
+            if said:
+                self._tell(said)
+            if ended:
+                self._settle(ended)
+
+    def settle_here(self, ended: Ended) -> bool:
+        """Settle one outcome in the calling thread; False where there are others to join it with, or it fails.
+
+        While jobs are so short that some are claimed ahead, the thread has better to do, and batches are better.
+        """
+        desk = self._desk
+        if ended.attempt.spoke() or (desk.slots.ahead and not desk.drained) or desk.outbox.busy():
+            return False  # what it said must come first
+        if not self._one_at_a_time.acquire(blocking=False):
+            return False
+        try:
+            self._settled([ended])
+        except ServerError:
+            return False
+        finally:
+            self._one_at_a_time.release()
+        return True
+
+    def _collect(self) -> tuple[list[Said], list[Ended]]:
+        """Some of what waits. What an attempt said comes with its end at the latest."""
+        said: list[Said] = []
+        ended: list[Ended] = []
+        size, most = 0, BATCH if self._desk.slots.ahead else FEW
+        while len(ended) < most and len(said) < BATCH and size < BATCH_BYTES:
+            try:
+                item = self._desk.outbox.take(block=not (said or ended))
+            except queue.Empty:
+                break
+            if item is None:
+                self.stopping.set()
+                break
+            if isinstance(item, Ended):
+                ended.append(item)
+                size += item.outcome.size
+            else:
+                said.append(item)
+        return said, ended
+
+    def _tell(self, said: list[Said]) -> None:
+        """Record what attempts say; what the server refuses is dropped, for it is not the outcome."""
+        desk = self._desk
+        ops: list[Op[Any]] = []
+        size = 0
+        for attempt, *_ in said:
+            progress, entries = attempt.speech.take()
+            size += sum(cost(data) for _, _, data in entries)
+            if progress or entries:
+                ops.append(work_ops.tell(desk.keys, attempt.claimed, progress, entries))
+        try:
+            for failures in itertools.count(1):
+                try:
+                    return self._told(ops)
+                except NoServer as error:
+                    log.warning("can't record what %d jobs say yet: %s", len(ops), error)
+                    if self.stopping.wait(min(1.0, 0.05 * 2**failures)):
+                        return None
+        finally:
+            desk.outbox.gone(size)
+
+    def _told(self, ops: list[Op[Any]]) -> None:
+        for result in self._desk.shell.run_each(ops):
+            try:
+                result()
+            except ServerError as error:
+                if isinstance(error, NoServer):
+                    raise
+                log.warning("the server does not take what a job says: %s", error)
 
     def _settle(self, batch: list[Ended]) -> None:
         """Settle, again and again until the server has it; what it refuses becomes a failure, lest all else wait."""
@@ -65,8 +143,8 @@ class Settler(Service):
                         self._settle([one])
                     return None
                 if refused and failures > 1:
-                    log.error("job %s: the server does not take its outcome", batch[0][0].claimed.id)
-                    batch = [(batch[0][0], failure(error))]
+                    log.error("job %s: the server does not take its outcome", batch[0].attempt.claimed.id)
+                    batch = [Ended(batch[0].attempt, failure(error))]
             if self.stopping.wait(min(1.0, 0.05 * 2 ** min(failures, 5))):
                 return None  # the leases run out, and the jobs run again
         return None
@@ -83,35 +161,25 @@ class Settler(Service):
             return self._desk.reached > began
         return failures >= REFUSALS
 
-    def _collect(self) -> list[Ended]:
-        batch: list[Ended] = []
-        size = 0
-        while len(batch) < BATCH and size < BATCH_BYTES:
-            try:
-                one = self._ended.get(block=not batch)
-            except queue.Empty:
-                break
-            if one is None:
-                self.stopping.set()
-                break
-            batch.append(one)
-            size += one[1].size
-        return batch
-
     def _settled(self, batch: list[Ended]) -> None:
         desk = self._desk
-        freed = sum(desk.let_go(attempt) for attempt, _ in batch)
-        settle = work_ops.settle(desk.keys, [(attempt.claimed, outcome, attempt.record) for attempt, outcome in batch])
-        stood = self._settle_and_claim(settle, freed)
-        for (attempt, outcome), ok in zip(batch, stood, strict=True):
+        freed = sum(desk.let_go(ended.attempt) for ended in batch)
+        self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
+        desk.slots.look_ahead(self._pace)
+        endings = [_ending(ended) for ended in batch]
+        stood = self._settle_and_claim(work_ops.settle(desk.keys, endings, desk.settings.max_losses - 1), freed)
+        for (attempt, outcome, _), ok in zip(batch, stood, strict=True):
             desk.drop(attempt)
             if not ok:
                 log.warning(
                     "job %s: the lease was lost, the outcome is refused (%s)", attempt.claimed.id, outcome.state
                 )
         desk.wake_if_deaf()
-        if any(attempt.record and "callback" in attempt.record.options for attempt, _ in batch):
-            self._called_back()
+        for ending in endings:
+            if ending.retry_in is not None:
+                self._retry_in(ending.retry_in)
+            elif "callback" in ending.options:
+                self._called_back()
 
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""
@@ -140,7 +208,16 @@ class Settler(Service):
             desk.choose_lanes(reply)
             claim_now(desk, self._give)
         else:
+            if claimed:
+                self._give(claimed)
             desk.drained = len(claimed) < wanted
-            for attempt in desk.hold(claimed):
-                self._give(attempt)
         return settled()  # type: ignore[no-any-return]  # raises only now: what was claimed is in good hands
+
+
+def _ending(ended: Ended) -> Ending:
+    """What becomes of the job, by its policy."""
+    attempt, outcome, lost = ended
+    retry_in = None
+    if outcome.again:
+        retry_in = pause_before_retry(attempt.policy, attempt.claimed.errors, random.random())  # noqa: S311 - jitter
+    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost)

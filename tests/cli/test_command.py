@@ -187,7 +187,7 @@ def test_dead_letters_are_listed_requeued_and_discarded(run, worker):
 def test_cancel_and_delete(run, mlq):
     first, second = mlq.post(1), mlq.post(2)
     assert run("cancel", first, second).exit_code == 0
-    assert "cancelled" in one_line(run("cancel", first), 1)
+    assert run("cancel", first).exit_code == 0  # twice is the same as once
     assert run("delete", first, second).stdout == f"deleted {first}\ndeleted {second}\n"
     assert "no job" in one_line(run("job", first), 1)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -85,7 +86,11 @@ def test_a_worker_runs_the_listeners_of_a_module(start, mlq, tmp_path, form):
 def test_the_environment_sets_a_workers_options(start, environment, mlq, tmp_path):
     (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace=mlq.namespace))
     environment["MLQ_WORKER_CONCURRENCY"] = "3"
-    process, _ = start(*COMMAND, "worker", "listeners", sign="with 3 slots")
+    process, _ = start(*COMMAND, "worker", "listeners", sign="with a process pool")
+    give_up = time.monotonic() + 20
+    while [one["slots"] for one in mlq.workers()] != ["3"]:  # it says so with its next sign of life
+        assert time.monotonic() < give_up, mlq.workers()
+        time.sleep(0.05)
     assert ends(process, signal.SIGINT) in CTRL_C
 
 
@@ -214,7 +219,8 @@ def read(base: str, path: str, body: bytes | None = None) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("words", "sign"), [(("consumer",), "started with 1 slots"), (("--server", "--server_port", "0"), "serving at")]
+    ("words", "sign"),
+    [(("consumer",), "started, with a thread pool"), (("--server", "--server_port", "0"), "serving at")],
 )
 def test_what_goes_on_ends_on_ctrl_c(start, namespace, words, sign):
     process, _ = start(*CONTROLLER, *words, "--namespace", namespace, sign=sign)

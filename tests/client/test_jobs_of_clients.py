@@ -203,7 +203,7 @@ def test_dead_letters_are_listed_requeued_and_discarded(mlq: MLQ) -> None:
 
 
 def test_cancel_takes_a_waiting_job_out(mlq: MLQ) -> None:
-    """It does not run; one that runs or ended can't be cancelled; a cancelled one may be requeued."""
+    """It does not run; one that ended can't be cancelled; a cancelled one may be requeued."""
     seen: list[Any] = []
     handles = [mlq.submit(i) for i in range(3)]
     assert [mlq.position(handle.id) for handle in handles] == [0, 1, 2]
@@ -274,6 +274,193 @@ def test_waiting_takes_a_timeout(mlq: MLQ) -> None:
     for thread in threads:
         thread.join(10)
     assert results == ["told"] * 20
+
+
+def test_a_wait_that_was_given_up_answers_no_later_one(mlq: MLQ) -> None:
+    """What is said of its job then is not taken for the other job's result."""
+    first, second = mlq.submit("first"), mlq.submit("second")
+    with pytest.raises(WaitTimeout):
+        first.result(0.05)
+    got: list[Any] = []
+    waiting = threading.Thread(target=lambda: got.append(second.result(10)))
+    waiting.start()
+    time.sleep(0.2)
+    mlq.create_listener(lambda message: message)
+    waiting.join(10)
+    assert got == ["second"]
+
+
+def test_a_job_that_is_deleted_while_somebody_waits(mlq: MLQ, namespace: str, server_url: str) -> None:
+    """Is unknown to them."""
+    raised: list[type] = []
+
+    def wait(ask: Any) -> None:
+        try:
+            ask()
+        except UnknownJob:
+            raised.append(UnknownJob)
+
+    async def from_asyncio() -> None:
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            await client.wait("1", 10)
+
+    mlq.post(1)
+    asks = (lambda: mlq.wait("1", 10), lambda: asyncio.run(from_asyncio()))
+    threads = [threading.Thread(target=wait, args=(ask,)) for ask in asks]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    mlq.delete("1")
+    for thread in threads:
+        thread.join(5)
+    assert raised == [UnknownJob, UnknownJob]
+
+
+def test_an_asyncio_inbox_whose_reader_stopped(namespace: str, server_url: str, mlq: MLQ) -> None:
+    """It reads only while somebody waits, and in the event loop that runs."""
+
+    async def wait(client: AsyncMLQ) -> Any:
+        job = await client.submit("again")
+        return await job.result(5)
+
+    async def main() -> None:
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            client._inbox.LISTEN = 0.05  # type: ignore[misc]
+            names = set()
+            for _ in range(3):
+                assert await wait(client) == "again"
+                names.add(client._inbox.name)
+                await asyncio.sleep(0.2)
+                assert client._inbox._reader is not None
+                assert client._inbox._reader.done()
+            assert len(names) == 3
+
+    client = AsyncMLQ(namespace, url=server_url)
+
+    async def in_a_loop_of_its_own() -> Any:
+        try:
+            return await wait(client)
+        finally:
+            await client.close()
+
+    mlq.create_listener(lambda message: message)
+    asyncio.run(main())
+    assert [asyncio.run(in_a_loop_of_its_own()) for _ in range(2)] == ["again", "again"]
+
+
+def test_an_asyncio_wait_goes_on_when_its_reader_broke(namespace: str, server_url: str, mlq: MLQ, raw: Any) -> None:
+    """What is no announcement in the inbox does not stop it."""
+
+    async def main() -> Any:
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            job = await client.submit("told")
+            waiting = asyncio.create_task(job.result(8))
+            await asyncio.sleep(0.2)
+            raw.rpush(f"{{{namespace}}}:inbox:{client._inbox.name}", b"1 \xc1", b"\xff", b"lost 1:w.1", b"")
+            await asyncio.sleep(0.2)
+            mlq.create_listener(lambda message: message)
+            return await waiting
+
+    assert asyncio.run(main()) == "told"
+
+
+# --- named queues and options
+
+
+def test_a_job_of_a_named_queue_waits_for_its_own_listener(mlq: MLQ) -> None:
+    """And no other takes it; those of the default one are not held up."""
+    ids = [mlq.post(1, queue="slow"), mlq.post(2)]
+    assert mlq.get_job(ids[0])["queue"] == "slow"
+    assert mlq.counts().lanes == {"slow": 1, "default": 1}
+    mlq.create_listener(lambda message: "default")
+    assert mlq.wait(ids[1], 5) == "default"
+    assert mlq.get_state(ids[0]) == "queued"
+    assert mlq.position(ids[0]) == 0
+
+    def slow(message: Any) -> str:
+        return "slow"
+
+    mlq.listener(queue="slow")(slow)
+    mlq.create_listener()
+    assert mlq.wait(ids[0], 5) == "slow"
+
+
+def test_options_are_kept_with_the_job(mlq: MLQ) -> None:
+    """Where they can be seen; each post has its own."""
+    job_id = mlq.post(1, queue="q", timeout=5, retries=3, backoff=0.5)
+    assert (mlq.get_job(job_id)["timeout"], mlq.get_job(job_id)["queue"]) == (5.0, "q")
+    assert mlq.get_job(mlq.post(1))["timeout"] is None
+    assert [mlq.get_job(i)["queue"] for i in mlq.post_many([1, 2], queue="r")] == ["r", "r"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"queue": "a:b"}, {"queue": ""}, {"timeout": 0}, {"timeout": "5"}, {"retries": -1}, {"retries": 1.5},
+     {"backoff": -1}],
+    ids=str,
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(mlq: MLQ, option: dict[str, Any]) -> None:
+    """By name, before anything is written, of every way to post."""
+    (name,) = option
+    for call in (mlq.post, mlq.submit, lambda message, **options: mlq.post_many([message], **options)):
+        with pytest.raises(ValueError, match=name):
+            call(1, **option)  # type: ignore[operator]
+    assert mlq.job_count() == 0
+
+
+def test_a_retry_is_told(mlq: MLQ) -> None:
+    """With every attempt's error, and by the job's own options."""
+    tried: list[Any] = []
+
+    def flaky(message: Any) -> str:
+        tried.append(message)
+        if len(tried) < 3:
+            raise ValueError(f"not yet {len(tried)}")
+        return "at last"
+
+    mlq.create_listener(flaky)
+    job = mlq.submit(1, retries=2, backoff=0.01)
+    assert job.result(10) == "at last"
+    runs = mlq.get_job(job.id)["attempts"]
+    assert [(run["attempt"], run["error"]) for run in runs] == [(1, "not yet 1"), (2, "not yet 2"), (3, None)]
+    assert mlq.get_job(job.id)["retries"] == 2
+
+
+# --- the decorator
+
+
+def test_a_declared_function_stays_one(mlq: MLQ) -> None:
+    """It can be called, and it can be posted to, by name."""
+
+    @mlq.listener
+    def double(message: int) -> int:
+        """Twice as much."""
+        return 2 * message
+
+    @mlq.listener(name="treble", queue="slow", retries=1, timeout=5, backoff=0, retry_on=ValueError)
+    def three_times(message: int) -> int:
+        return 3 * message
+
+    assert (double(4), three_times(4)) == (8, 12)
+    assert (double.__name__, double.__doc__) == ("double", "Twice as much.")
+    ids = [double.post(5), three_times.post(5)]
+    told = [mlq.get_job(i) for i in ids]
+    assert [(job["functions"], job["queue"]) for job in told] == [(["double"], "default"), (["treble"], "slow")]
+    assert mlq.counts().lanes == {"default:double": 1, "slow:treble": 1}
+    mlq.create_listener()
+    assert [mlq.wait(i, 5) for i in ids] == [10, 15]
+    assert double.submit(6).result(5) == 12
+    assert three_times.submit(6, ttl=60).result(5) == 18
+
+
+def test_what_is_declared_wrong_is_refused_at_once(mlq: MLQ) -> None:
+    """Where the function stands."""
+    for wrong in ({"queue": "a,b"}, {"timeout": 0}, {"retries": -1}, {"backoff": "1"}, {"retry_on": 5}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            mlq.listener(**wrong)(len)  # type: ignore[call-overload]
+    with pytest.raises(TypeError):
+        mlq.listener(nothing=1)(len)  # type: ignore[call-overload]
+    assert mlq.listeners.names() == ()
 
 
 def test_the_same_from_asyncio(mlq: MLQ, namespace: str, server_url: str) -> None:

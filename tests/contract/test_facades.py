@@ -7,11 +7,17 @@ import pytest
 from mlq.aio import AsyncMLQ
 from mlq.client import Client
 from mlq.handle import AsyncJobHandle, JobHandle
+from mlq.stream import AsyncStream, Stream
 
-TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle)]
+TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle), (Stream, AsyncStream)]
 # Choosing a server may start one, which takes time: a property can't be awaited.
 ONE_SIDED = {"server"}
-ASYNC_WORDS = {"AsyncJobHandle": "JobHandle", "AsyncIterator": "Iterator", "AsyncMLQ": "Client"}
+ASYNC_WORDS = {
+    "AsyncJobHandle": "JobHandle",
+    "AsyncIterator": "Iterator",
+    "AsyncMLQ": "Client",
+    "AsyncStream": "Stream",
+}
 
 
 def public(kind):
@@ -51,7 +57,7 @@ def test_same_arguments_and_results(method, twin):
 @pytest.mark.parametrize(("method", "twin"), list(method_pairs()))
 def test_awaited_where_the_server_is_asked(method, twin):
     """A method of the asyncio client blocks never."""
-    asks_nothing = {"__init__", "job"}
+    asks_nothing = {"__init__", "job", "stream"}
     awaited = inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
     assert awaited == (method.__name__ not in asks_nothing)
 

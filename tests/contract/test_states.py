@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mlq.job import progress_of, progress_words
 from mlq.states import FINISHED, MEANING, TRANSITIONS, Event, State, after, as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
@@ -34,7 +35,19 @@ def test_finished_jobs_move_only_when_a_person_asks(state):
     assert {event for old, event in TRANSITIONS if old is state} <= {Event.REQUEUE, Event.DELETE}
 
 
-def test_running_jobs_can_not_be_cancelled_or_deleted():
-    """The worker that holds the lease decides."""
+def test_running_jobs_can_not_be_deleted():
+    """The worker that holds the lease decides; it can only be taken from it."""
     assert after(State.RUNNING, Event.DELETE) is None
-    assert after(State.RUNNING, Event.CANCEL) is None
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_has_not_ended_can_be_cancelled(state):
+    """And nothing else."""
+    assert (after(state, Event.CANCEL) is State.CANCELLED) == (state not in FINISHED | {State.GONE})
+
+
+def test_progress_and_words_of_every_state():
+    """A new state has both."""
+    for state in set(State) - {State.RUNNING, State.GONE}:
+        assert progress_words(state, None).startswith("[")
+        assert progress_of(state, None) in (None, 100, -1)

@@ -117,6 +117,7 @@ def test_a_job_that_has_not_ended(mlq, client):
     assert (waiting.status_code, waiting.data) == (202, b"[queued; not started]")
     mlq.create_listener(half)
     assert started.wait(10)
+    assert any(news.progress for news in mlq.follow(job_id))  # recorded soon after it was reported
     assert client.get(f"/jobs/{job_id}/progress").data == b"50"
     assert client.get(f"/jobs/{job_id}/short_result").status_code == 202
     go.set()

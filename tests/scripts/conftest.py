@@ -19,14 +19,17 @@ from mlq.keys import Keys
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Lanes
+from mlq.ops.jobs import Followed
+from mlq.ops.work import Ending, Lanes
 from mlq.options import lane_of
+from mlq.outcomes import death
 from mlq.shell.aio import AsyncShell
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 from mlq.states import State
 
 Run = Callable[[Op[Any]], Any]
+LOSSES = 2  # attempts that a job may lose and still run again
 
 
 class About:
@@ -81,11 +84,13 @@ class World:
         self._number += 1
         return self._number
 
-    def post(self, count: int = 1, functions: Sequence[str] | None = None, **options: Any) -> list[str]:
+    def post(
+        self, count: int = 1, functions: Sequence[str] | None = None, queue: str = "default", **options: Any
+    ) -> list[str]:
         """Post jobs; their ids."""
         kept = options | ({"functions": list(functions)} if functions else {})
         bodies = [pack_body(codec.pack(f"message {i}"), kept) for i in range(count)]
-        first = self.run(job_ops.post(self.keys, "poster", self.number(), lane_of("default", functions), bodies))
+        first = self.run(job_ops.post(self.keys, "poster", self.number(), lane_of(queue, functions), bodies))
         return [str(first + i) for i in range(count)]
 
     def lanes(self, *names: str) -> Lanes:
@@ -103,15 +108,51 @@ class World:
         self.post(**options)
         return self.claim()[0]
 
-    def settle(self, claimed: Claimed, state: State = State.SUCCEEDED, said: str | None = "4") -> bool:
-        """Settle one attempt; whether its lease stood."""
+    def ending(
+        self, claimed: Claimed, state: State = State.SUCCEEDED, said: str | None = "4", **verdict: Any
+    ) -> Op[list[bool]]:
+        """The op that settles one attempt."""
         fields: dict[str, bytes | str] = {"result": codec.pack(4)}
         if state is State.FAILED:
             fields = {"reason": "error", "error": "boom", "error_type": "builtins.ValueError", "traceback": "trace"}
-        stood = self.run(
-            work_ops.settle(self.keys, [(claimed, Outcome(state, fields, said), Record.parse(claimed.record))])
-        )
-        return bool(stood[0])
+        options = Record.parse(claimed.record).options
+        return work_ops.settle(self.keys, [Ending(claimed, Outcome(state, fields, said), options, **verdict)], LOSSES)
+
+    def settle(self, claimed: Claimed, state: State = State.SUCCEEDED, said: str | None = "4", **verdict: Any) -> bool:
+        """Settle one attempt; whether its lease stood."""
+        return bool(self.run(self.ending(claimed, state, said, **verdict))[0])
+
+    def die(self, claimed: Claimed) -> bool:
+        """The process that an attempt ran in died; whether its lease stood."""
+        ending = Ending(claimed, death("oom", "out of memory"), Record.parse(claimed.record).options, lost=True)
+        return bool(self.run(work_ops.settle(self.keys, [ending], LOSSES))[0])
+
+    def tell(self, claimed: Claimed, *entries: tuple[int, str, bytes], progress: bytes = b"") -> bool:
+        """Record what an attempt says; whether its lease stood."""
+        stood: bool = self.run(work_ops.tell(self.keys, claimed, progress, entries))
+        return stood
+
+    def follow(
+        self, job_id: str, inbox: str = "", known: tuple[str, bytes] = ("", b""), after: tuple[int, int] = (0, 0)
+    ) -> Followed:
+        """What a job has said; `inbox` serves other questions, too."""
+        news: Followed = self.run(job_ops.follow(self.keys, job_id, inbox, 10, known, after, alone=False))
+        return news
+
+    def scheduled(self, **options: Any) -> Claimed:
+        """A job that waits for the time of its retry; the attempt that failed."""
+        claimed = self.running(**options)
+        assert self.settle(claimed, State.FAILED, None, retry_in=600.0)
+        return claimed
+
+    def raw_job(self, job_id: str) -> dict[str, bytes]:
+        """The fields of a job, as they are stored."""
+        return {name.decode(): value for name, value in self.raw.hgetall(self.keys.job + job_id).items()}
+
+    def come_due(self) -> None:
+        """Let the time of every retry be over."""
+        for job_id in self.raw.zrange(self.keys.scheduled, 0, -1):
+            self.raw.zadd(self.keys.scheduled, {job_id: time.time() - 1})
 
     def failed(self, **options: Any) -> Claimed:
         """A dead letter."""
@@ -145,13 +186,15 @@ class World:
     def _value(self, name: bytes) -> Any:
         kind = self.raw.type(name)
         if kind == b"hash":
-            return {_text(field): _text(value) for field, value in self.raw.hgetall(name).items()}
+            return {_text(field): _value_of(field, value) for field, value in self.raw.hgetall(name).items()}
         if kind == b"zset":
             return {_text(member): score for member, score in self.raw.zrange(name, 0, -1, withscores=True)}
         if kind == b"set":
             return {_text(member) for member in self.raw.smembers(name)}
         if kind == b"list":
             return [_text(item) for item in self.raw.lrange(name, 0, -1)]
+        if kind == b"stream":
+            return [(_text(entry), *map(_text, *said.items())) for entry, said in self.raw.xrange(name)]
         text = _text(self.raw.get(name) or b"")
         return text.split("\n", 2) if name.startswith(self.keys.post.encode()) else text
 
@@ -169,6 +212,11 @@ class World:
         before = self.look()
         yield
         assert self.look() == before
+
+
+def _value_of(field: bytes, value: bytes) -> Any:
+    """A past run as a list of texts."""
+    return [_text(part) for part in codec.unpack_raw(value)] if field.startswith(b"past:") else _text(value)
 
 
 def _text(value: bytes) -> str:

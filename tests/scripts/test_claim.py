@@ -4,8 +4,10 @@ import time
 
 from mlq import codec
 from mlq.job import Record
+from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Lanes
+from mlq.states import State
 
 
 def test_claim_one(world, keys, about):
@@ -132,6 +134,42 @@ def test_second_attempt_counts_on(world):
     (second,) = world.claim()
     assert (second.id, second.attempt) == (first.id, 2)
     assert second.token != first.token
+
+
+def test_errors_of_earlier_attempts_are_told(world, keys):
+    """What counts for the job's retries: neither losses nor attempts that were handed back."""
+    one = world.running()
+    assert (one.attempt, one.errors) == (1, 0)
+    for errors in (1, 2):
+        world.settle(one, State.FAILED, None, retry_in=0.0)
+        world.come_due()
+        world.reap()
+        (one,) = world.claim()
+        assert (one.attempt, one.errors) == (errors + 1, errors)
+    world.run(work_ops.hand_back(keys, [(one, True)]))
+    (one,) = world.claim()
+    assert (one.attempt, one.errors) == (4, 2)
+    assert world.die(one)
+    op = work_ops.claim(keys, "w", 1, world.lanes(), 60, 1)
+    for _ in ("first", "sent again"):
+        (one,) = world.run(op)
+        assert (one.attempt, one.errors) == (5, 2)
+
+
+def test_scheduled_job_is_not_claimed(world):
+    """Before its time."""
+    world.scheduled()
+    assert world.claim() == []
+
+
+def test_lanes_of_named_queues(world, keys):
+    """A worker names the queues that it serves; the order is that of the ids over all of them."""
+    world.post(queue="slow")
+    world.post()
+    world.post(queue="slow", functions=["f"])
+    lanes = world.lanes("slow", "slow:f")
+    assert [one.id for one in world.run(work_ops.claim(keys, "w", 1, lanes, 60, 9))] == ["1", "3"]
+    assert [world.run(job_ops.read(keys, str(i)))["queue"] for i in (1, 2, 3)] == ["slow", "default", "slow"]
 
 
 def test_renew(world, keys, about):

@@ -1,23 +1,33 @@
 """Attempts that nobody settles: handed back, reaped, overrun. Their jobs go back to their old places, or are buried."""
 
+import itertools
 import time
 
 import pytest
 
+from mlq.job import Outcome, announced
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
+from mlq.outcomes import death
+from mlq.states import State
 
-QUEUED_AGAIN = {"attempts": "1", "state": "queued"}
+OFF = "its worker died or was cut off"
 
 
-def test_hand_back_begun(world, keys):
+def queued_again(about, reason, why):
+    """A job whose first attempt ended so; the attempt is remembered."""
+    run = ["worker", about(), about(), reason, "", why, ""]
+    return {"attempts": "1", "state": "queued", "reason": reason, "past:1": run}
+
+
+def test_hand_back_begun(world, keys, about):
     """The job is where it was; the run counts."""
     one = world.running()
     world.raw.delete(keys.wake + "default")
     stood, changed = world.changes(work_ops.hand_back(keys, [(one, True)]))
     assert stood == [True]
     assert changed == {
-        "job:1": QUEUED_AGAIN | {"reason": "handed back"},
+        "job:1": queued_again(about, "handed back", "its worker stopped"),
         "leases": None,
         "lane:default": {"1": 1.0},
         "wake:default": ["1"],
@@ -25,11 +35,21 @@ def test_hand_back_begun(world, keys):
 
 
 def test_hand_back_not_begun(world, keys):
-    """A run that never began does not count."""
+    """A run that never began does not count, and is not remembered."""
     one = world.running()
     _, changed = world.changes(work_ops.hand_back(keys, [(one, False)]))
-    assert changed["job:1"]["attempts"] == "0"
+    assert changed["job:1"] == {"state": "queued", "attempts": "0", "reason": "handed back"}
+    assert world.run(job_ops.read(keys, "1"))["attempts"] == []
     assert world.claim()[0].attempt == 1
+
+
+def test_hand_back_not_begun_keeps_earlier_runs(world, keys):
+    """They did begin."""
+    for begun in (True, False, False, True):
+        (one,) = world.claim() or [world.running()]
+        world.run(work_ops.hand_back(keys, [(one, begun)]))
+    runs = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert [(run["attempt"], run["reason"]) for run in runs] == [(1, "handed back"), (2, "handed back")]
 
 
 def test_hand_back_batch_with_a_lost_one(world, keys):
@@ -45,14 +65,14 @@ def test_reap_puts_back_at_the_old_place(world, keys, about):
     """A lost lease costs its job nothing but time."""
     world.post(2)
     (one,) = world.claim()
-    world.run(work_ops.progress(keys, one, b"\x05"))
+    world.tell(one, progress=b"\x05")
     world.lapse(one)
     world.watched()
     world.raw.delete(keys.wake + "default")
     reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
-    assert reaped == (1, 0)
+    assert reaped == (1, 0, None)
     assert changed == {
-        "job:1": QUEUED_AGAIN | {"reason": "lost", "losses": "1"},
+        "job:1": queued_again(about, "lost", OFF) | {"losses": "1"},
         "leases": None,
         "lane:default": {"1": 1.0, "2": 2.0},
         "wake:default": ["1"],
@@ -98,7 +118,7 @@ def test_reap_counts_due_callbacks(world):
     """A worker that looks learns that a callback waits for a sender."""
     world.settle(world.running(callback="http://localhost/"))
     world.watched()
-    assert world.reap() == (0, 1)
+    assert world.reap() == (0, 1, None)
 
 
 def test_too_many_losses_make_a_dead_letter(world, keys, about):
@@ -111,6 +131,8 @@ def test_too_many_losses_make_a_dead_letter(world, keys, about):
         world.watched()
         before = world.look()
         world.reap(losses=2)
+        world.come_due()
+        world.reap(losses=2)
     assert before["job:1"]["losses"] == "2"
     after = world.look()
     assert after["job:1"] == {
@@ -122,11 +144,14 @@ def test_too_many_losses_make_a_dead_letter(world, keys, about):
         "started": about(),
         "finished": about(),
         "error_type": "mlq.errors.LeaseLost",
-        "error": "its worker died or was cut off in 3 attempts, the last one on unlucky",
+        "error": f"{OFF} in 3 attempts, the last one on unlucky",
+        "past:1": ["unlucky", about(), about(), "lost", "", OFF, ""],
+        "past:2": ["unlucky", about(), about(), "lost", "", OFF, ""],
     }
     assert after["dead"] == after["callbacks"] == {"1": about()}
     assert after["callback:1"]["success"] == "0"
-    assert after["inbox:alice"] == ["1"]
+    (told,) = world.raw.lrange(keys.inbox + "alice", 0, -1)
+    assert announced(told) == ("1", world.raw_job("1"))
     assert {"leases", "lane:default", "waiters:1"}.isdisjoint(after)
     assert not world.settle(one)
 
@@ -157,7 +182,7 @@ def test_reaped_job_waits_for_nothing(world, keys):
     assert world.run(job_ops.wait(keys, one.id, "w", 10, two.id)) is None
 
 
-def test_overrun_puts_back(world, keys):
+def test_overrun_puts_back(world, keys, about):
     """The limit that a user asks for ends the attempt, whatever its lease."""
     world.post(2)
     long, short = world.claim(2)
@@ -167,7 +192,9 @@ def test_overrun_puts_back(world, keys):
     (cursor, ended), changed = world.changes(work_ops.overrun(keys, 60.0, 5))
     assert (cursor, ended) == ("0", [long.id])
     assert changed == {
-        "job:1": QUEUED_AGAIN | {"reason": "timeout", "overruns": "1"},
+        "job:1": queued_again(about, "timeout", "ran longer than 60.0 s")
+        | {"overruns": "1", "past:1": ["worker", about(-100), about(), "timeout", "", "ran longer than 60.0 s", ""]},
+        "inbox:worker": [f"lost {long.lease}"],
         "leases": {short.lease: pytest.approx(time.time() + 60, abs=20)},
         "lane:default": {"1": 1.0},
         "wake:default": ["1"],
@@ -217,7 +244,7 @@ def test_burying_a_job_with_long_options(world, keys):
     after = world.look()
     assert after["job:1"]["state"] == "failed"
     assert after["callback:1"]["url"] == "http://localhost/"
-    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1)
+    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None)
 
 
 def test_empty_lanes_are_dropped_when_there_are_very_many(world, keys):
@@ -233,3 +260,197 @@ def test_empty_lanes_are_dropped_when_there_are_very_many(world, keys):
     assert len(left) <= 101
     assert world.lanes().version != before
     assert [one.id for one in world.claim()] == ["1"]
+
+
+# --- retries
+
+
+def test_reap_tells_when_the_next_retry_is_due(world, keys):
+    """Also when nothing may be taken back yet."""
+    assert world.reap().retry_in is None
+    world.scheduled()
+    world.scheduled()
+    world.raw.zadd(keys.scheduled, {"2": time.time() + 5})
+    assert 0 < world.reap().retry_in <= 5
+    world.watched()
+    assert 0 < world.reap().retry_in <= 5
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_reap_lines_up_retries_that_are_due(world, keys, watched):
+    """At their old places, whether leases may be taken or not; a worker is woken."""
+    world.scheduled()
+    world.scheduled()
+    world.post()
+    world.raw.zadd(keys.scheduled, {"1": time.time() - 1})
+    if watched:
+        world.watched()
+    world.raw.delete(keys.wake + "default")
+    reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
+    assert 500 < reaped.retry_in <= 600
+    changed.pop("reaping")
+    assert changed.pop("scheduled").keys() == {"2"}
+    assert changed.pop("job:1")["state"] == "queued"
+    assert changed == {"lane:default": {"1": 1.0, "3": 3.0}, "wake:default": ["1"]}
+    assert [one.id for one in world.claim(9)] == ["1", "3"]
+
+
+def test_reap_bounds_the_retries_of_a_call(world):
+    """The next call is due at once."""
+    for _ in range(5):
+        world.scheduled()
+    world.come_due()
+    assert [world.reap(most=2).retry_in for _ in range(3)] == [0.0, 0.0, None]
+    assert [one.id for one in world.claim(9)] == ["1", "2", "3", "4", "5"]
+
+
+def test_reap_drops_a_retry_of_a_job_that_is_gone(world, keys):
+    """Its time to live may have been over."""
+    world.scheduled()
+    world.raw.delete(keys.job + "1", keys.post + "1")
+    world.come_due()
+    assert world.reap().retry_in is None
+    assert {"lane:default", "job:1", "scheduled"}.isdisjoint(world.look())
+
+
+# --- history
+
+
+def test_runs_are_remembered_in_order(world, keys, about):
+    """With what each of them ended in; the one that runs comes last."""
+    one = world.running()
+    world.run(work_ops.hand_back(keys, [(one, True)]))
+    (one,) = world.claim(worker="second")
+    world.lapse(one)
+    world.watched()
+    world.reap()
+    (one,) = world.claim(worker="third")
+    world.settle(one, State.FAILED, None, retry_in=0.0)
+    world.come_due()
+    world.reap()
+    world.claim(worker="fourth")
+    runs = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert [(run["attempt"], run["worker"], run["reason"], run["error"]) for run in runs] == [
+        (1, "worker", "handed back", "its worker stopped"),
+        (2, "second", "lost", OFF),
+        (3, "third", "error", "boom"),
+        (4, "fourth", None, None),
+    ]
+    assert (runs[2]["error_type"], runs[2]["traceback"]) == ("builtins.ValueError", "trace")
+    assert all(run["started"] == about() for run in runs)
+    assert [run["finished"] for run in runs] == [about(), about(), about(), None]
+
+
+def test_last_twenty_runs_are_remembered(world, keys):
+    """A job that is handed back for ever does not grow."""
+    world.post()
+    for _ in range(25):
+        (one,) = world.claim()
+        world.run(work_ops.hand_back(keys, [(one, True)]))
+    runs = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert [run["attempt"] for run in runs] == list(range(6, 26))
+
+
+def test_texts_of_past_runs_are_cut(world, keys):
+    """The beginning of an error, the end of a traceback."""
+    one = world.running()
+    fields = {"reason": "error", "error": "e" * 5000 + "E", "error_type": "t", "traceback": "T" + "x" * 20_000 + "Z"}
+    ending = work_ops.Ending(one, Outcome(State.FAILED, fields), {}, retry_in=600.0)
+    assert world.run(work_ops.settle(keys, [ending], 2)) == [True]
+    (run,) = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert run["error"] == "e" * 2000
+    assert run["traceback"] == "x" * 7999 + "Z"
+
+
+def test_texts_cut_in_the_middle_of_a_character_are_read(world, keys):
+    """Redis cuts bytes."""
+    one = world.running()
+    ending = work_ops.Ending(one, Outcome(State.FAILED, {"error": "x" + "\u00e4" * 5000}), {}, retry_in=600.0)
+    world.run(work_ops.settle(keys, [ending], 2))
+    (run,) = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert run["error"].startswith("x\u00e4")
+    assert len(run["error"].encode()) < 2010
+    assert run["reason"] is None
+
+
+# --- attempts that died with their process
+
+
+def test_dead_child_costs_a_loss(world, keys, about):
+    """The job goes back to its old place, with the reason."""
+    world.post(2)
+    (one,) = world.claim()
+    world.raw.delete(keys.wake + "default")
+    op = work_ops.settle(keys, [work_ops.Ending(one, death("oom", "out of memory"), {}, lost=True)], 2)
+    stood, changed = world.changes(op)
+    assert stood == [True]
+    assert changed == {
+        "job:1": queued_again(about, "oom", "out of memory") | {"losses": "1", "settled": one.token},
+        "leases": None,
+        "lane:default": {"1": 1.0, "2": 2.0},
+        "wake:default": ["1"],
+    }
+    with world.unchanged():
+        assert world.run(op) == [True]
+
+
+def test_second_loss_is_followed_by_a_rest(world):
+    """Jobs that were lost together begin apart, within 3 s: one that kills its worker does not take all along."""
+    for _ in range(6):
+        world.post()
+    for one in world.claim(6):
+        assert world.die(one)
+    assert set(world.look()["lane:default"]) == set("123456")
+    for one in world.claim(6):
+        assert world.die(one)
+    seen = world.look()
+    dues = sorted(seen["scheduled"].values())
+    assert "lane:default" not in seen
+    assert dues[-1] - dues[0] < 3
+    assert min(later - sooner for sooner, later in itertools.pairwise(dues)) > 0.05
+
+
+def test_dead_children_and_dead_workers_are_counted_together(world, keys):
+    """The third loss makes a dead letter; it says what killed it, and sent again it is still 'ok'."""
+    world.post(callback="http://localhost/")
+    for attempt in (1, 2):
+        (one,) = world.claim()
+        if attempt == 1:
+            assert world.die(one)
+        else:
+            world.lapse(one)
+            world.watched()
+            world.reap()
+    world.come_due()
+    world.reap()
+    (one,) = world.claim(worker="unlucky")
+    assert world.die(one)
+    job = world.look()["job:1"]
+    assert (job["state"], job["reason"], job["error_type"]) == ("failed", "oom", "mlq.errors.LeaseLost")
+    assert job["error"] == "out of memory in 3 attempts, the last one on unlucky"
+    assert world.look()["callback:1"]["success"] == "0"
+    with world.unchanged():
+        assert world.die(one)
+
+
+def test_dead_child_of_a_job_whose_record_is_damaged(world, keys):
+    """There is no lane to go back to."""
+    one = world.running()
+    world.raw.set(keys.post + "1", b"not a record")
+    assert world.run(
+        work_ops.settle(keys, [work_ops.Ending(one, death("lost", "the child died"), {}, lost=True)], 2)
+    ) == [True]
+    after = world.look()
+    assert (after["job:1"]["state"], after["job:1"]["error"]) == ("failed", "the child died")
+    assert list(after["dead"]) == ["1"]
+    assert "leases" not in after
+
+
+def test_dead_child_without_its_lease_is_refused(world, keys):
+    """Somebody else decides by now."""
+    one = world.running()
+    world.lapse(one)
+    world.watched()
+    world.reap()
+    with world.unchanged():
+        assert not world.die(one)

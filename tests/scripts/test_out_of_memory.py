@@ -14,7 +14,7 @@ from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.callbacks import Callback
-from mlq.ops.work import Lanes
+from mlq.ops.work import Ending, Lanes
 from mlq.states import State
 
 
@@ -62,26 +62,33 @@ def seed(world):
     return Seeded(running, due, lapsed, overdue, world.lanes())
 
 
-def settle(keys, one):
+def settle(keys, one, **verdict):
     """An outcome of `one`."""
     outcome = Outcome(State.SUCCEEDED, {"result": codec.pack(4)}, "4")
-    return work_ops.settle(keys, [(one, outcome, Record.parse(one.record))])
+    return work_ops.settle(keys, [Ending(one, outcome, Record.parse(one.record).options, **verdict)], 2)
 
 
 WRITERS = {
     "post": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"]),
     "claim": lambda k, s: work_ops.claim(k, "w", 99, s.lanes, 60, 10),
     "settle": lambda k, s: settle(k, s.running),
+    "retry": lambda k, s: settle(k, s.running, retry_in=1.0),
+    "lost with its child": lambda k, s: settle(k, s.running, lost=True),
     "renew": lambda k, s: work_ops.renew(k, [s.running], 60),
     "hand back": lambda k, s: work_ops.hand_back(k, [(s.running, True)]),
-    "progress": lambda k, s: work_ops.progress(k, s.running, b"\x01"),
+    "progress": lambda k, s: work_ops.tell(k, s.running, b"\x01", []),
+    "say": lambda k, s: work_ops.tell(k, s.running, b"", [(1, "chunk", b"x")]),
     "reap": lambda k, s: work_ops.reap(k, 3.0, 2.0, 2),
     "overrun": lambda k, s: work_ops.overrun(k, 60.0, 3),
     "cancel": lambda k, s: job_ops.cancel(k, "5"),
+    "cancel running": lambda k, s: job_ops.cancel(k, s.running.id),
     "requeue": lambda k, s: job_ops.requeue(k, "1"),
     "requeue cancelled": lambda k, s: job_ops.requeue(k, "6"),
     "wait": lambda k, s: job_ops.wait(k, "2", "alice", 10),
     "wait for ended": lambda k, s: job_ops.wait(k, "1", "alice", 10),
+    "wait alone": lambda k, s: job_ops.wait(k, "2", "alice", 10, alone=True),
+    "follow": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("running", b""), (0, 0), alone=True),
+    "follow with news": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("", b""), (0, 0), alone=True),
     "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
     "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
     "take callbacks": lambda k, s: callback_ops.take(k, 10, 10.0, 3),
@@ -92,6 +99,7 @@ READERS = {
     "read": lambda k, s: job_ops.read(k, "1"),
     "glance": lambda k, s: job_ops.glance(k, "1"),
     "outcome": lambda k, s: job_ops.outcome(k, "1"),
+    "logs": lambda k, s: job_ops.follow(k, "2", "", 0, ("", b""), (0, 0), alone=False),
     "place": lambda k, s: job_ops.place(k, "5"),
     "counts": lambda k, s: job_ops.counts(k),
     "list": lambda k, s: job_ops.listing(k),

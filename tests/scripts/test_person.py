@@ -4,9 +4,10 @@ import pytest
 
 from mlq import codec
 from mlq.errors import Undecodable, UnknownJob, WrongState
-from mlq.job import Outcome, Record
+from mlq.job import Outcome, Record, announced
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
+from mlq.ops.work import Ending
 from mlq.states import State
 
 
@@ -17,7 +18,9 @@ def in_state(world, state):
         world.run(job_ops.cancel(world.keys, "1"))
     elif state != State.QUEUED:
         (one,) = world.claim()
-        if state != State.RUNNING:
+        if state == State.SCHEDULED:
+            world.settle(one, State.FAILED, None, retry_in=600.0)
+        elif state != State.RUNNING:
             world.settle(one, state)
 
 
@@ -27,7 +30,7 @@ def test_cancel(world, keys, about):
     world.run(job_ops.wait(keys, "1", "alice", 10))
     _, changed = world.changes(job_ops.cancel(keys, "1"))
     assert changed == {
-        "job:1": {"state": "cancelled", "finished": about()},
+        "job:1": {"state": "cancelled", "finished": about(), "reason": "cancelled"},
         "lane:default": {"2": 2.0},
         "callbacks": {"1": about()},
         "callback:1": {
@@ -39,9 +42,63 @@ def test_cancel(world, keys, about):
             "tries": "0",
         },
         "waiters:1": None,
-        "inbox:alice": ["1"],
+        "inbox:alice": changed["inbox:alice"],
     }
+    (told,) = world.raw.lrange(keys.inbox + "alice", 0, -1)
+    assert announced(told) == ("1", world.raw_job("1"))
     assert [one.id for one in world.claim(9)] == ["2"]
+
+
+def test_cancel_a_running_job(world, keys, about):
+    """It is fenced at once, and its worker is told; the attempt can say nothing more."""
+    one = world.running(callback="http://localhost/", ttl=60.0)
+    world.raw.hset(keys.job + "1", "waits_for", "9")
+    _, changed = world.changes(job_ops.cancel(keys, "1"))
+    assert changed["leases"] is None
+    assert changed["inbox:worker"] == [f"lost {one.lease}"]
+    assert 0 < world.raw.ttl(keys.inbox + "worker") <= 60
+    assert changed["job:1"] == {
+        "state": "cancelled",
+        "attempts": "1",
+        "worker": "worker",
+        "started": about(),
+        "finished": about(),
+        "reason": "cancelled",
+    }
+    assert changed["callbacks"] == {"1": about()}
+    assert 0 < world.raw.ttl(keys.job + "1") <= 60
+    with world.unchanged():
+        assert not world.settle(one)
+        assert not world.settle(one, State.FAILED, None, retry_in=1.0)
+        assert not world.die(one)
+        assert not world.tell(one, (1, "chunk", b"\x01"), progress=b"\x05")
+        assert world.run(work_ops.hand_back(keys, [(one, True)])) == [False]
+        assert world.run(work_ops.renew(keys, [one], 60)) == {one.lease}
+    (run,) = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert (run["attempt"], run["reason"], run["finished"]) == (1, "cancelled", about())
+
+
+def test_cancel_a_scheduled_job(world, keys):
+    """Its retry does not come; the run that failed is still told."""
+    in_state(world, State.SCHEDULED)
+    _, changed = world.changes(job_ops.cancel(keys, "1"))
+    assert changed["scheduled"] is None
+    assert changed["job:1"]["state"] == "cancelled"
+    assert "inbox:worker" not in changed
+    world.watched()
+    world.reap()
+    assert world.claim() == []
+    (run,) = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert (run["reason"], run["error"]) == ("error", "boom")
+
+
+@pytest.mark.parametrize("before", [State.QUEUED, State.SCHEDULED, State.RUNNING])
+def test_cancel_again_changes_nothing(world, keys, before):
+    """Twice is once: nobody is told twice either."""
+    in_state(world, before)
+    world.run(job_ops.cancel(keys, "1"))
+    with world.unchanged():
+        world.run(job_ops.cancel(keys, "1"))
 
 
 def test_cancel_with_long_options(world, keys):
@@ -51,23 +108,43 @@ def test_cancel_with_long_options(world, keys):
     assert world.look()["callback:1"]["url"] == "http://localhost/"
 
 
-def test_requeue_a_dead_letter(world, keys):
-    """What the failure left is gone; runs are counted on, losses forgiven; the old callback is not sent any more."""
+def test_requeue_a_dead_letter(world, keys, about):
+    """The failure is history; runs are counted on, losses and errors forgiven; the old callback is not sent."""
     one = world.running(callback="http://localhost/")
     fields = {"reason": "error", "error": "e", "error_type": "t", "error_args": "a", "traceback": "x"}
-    world.run(work_ops.settle(keys, [(one, Outcome(State.FAILED, fields), Record.parse(one.record))]))
-    world.raw.hset(keys.job + "1", mapping={"losses": 1, "progress": "5", "waits_for": "9"})
+    ending = Ending(one, Outcome(State.FAILED, fields), Record.parse(one.record).options)
+    world.run(work_ops.settle(keys, [ending], 2))
+    world.raw.hset(keys.job + "1", mapping={"losses": 1, "overruns": 1, "errors": 3, "progress": "5", "waits_for": "9"})
     world.raw.delete(keys.wake + "default")
     _, changed = world.changes(job_ops.requeue(keys, "1"))
     assert changed == {
-        "job:1": {"state": "queued", "attempts": "1"},
+        "job:1": {
+            "state": "queued",
+            "attempts": "1",
+            "past:1": ["worker", about(), about(), "error", "t", "e", "x"],
+        },
         "dead": None,
         "callbacks": None,
         "callback:1": None,
         "lane:default": {"1": 1.0},
         "wake:default": ["1"],
     }
-    assert world.claim()[0].attempt == 2
+    (two,) = world.claim()
+    assert (two.attempt, two.errors) == (2, 0)
+
+
+def test_requeue_remembers_a_run_that_was_cancelled(world, keys):
+    """It began, so it counts; a retry that was cancelled is not told twice."""
+    in_state(world, State.RUNNING)
+    world.run(job_ops.cancel(keys, "1"))
+    world.run(job_ops.requeue(keys, "1"))
+    (one,) = world.claim()
+    assert one.attempt == 2
+    world.settle(one, State.FAILED, None, retry_in=600.0)
+    world.run(job_ops.cancel(keys, "1"))
+    world.run(job_ops.requeue(keys, "1"))
+    runs = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert [(run["attempt"], run["reason"]) for run in runs] == [(1, "cancelled"), (2, "error")]
 
 
 def test_requeue_goes_to_the_old_place(world, keys):
@@ -87,11 +164,12 @@ def test_requeue_a_cancelled_job(world, keys):
     assert [one.id for one in world.claim()] == ["1"]
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED, State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.SUCCEEDED, State.FAILED, State.CANCELLED])
 def test_delete_leaves_nothing(world, keys, state):
     """Not a key tells of the job; whoever waited is told, and then learns that there is none."""
     in_state(world, state)
     world.raw.sadd(keys.waiters + "1", "alice")
+    world.raw.xadd(keys.stream + "1", {"chunk": "x"})
     world.run(job_ops.delete(keys, "1"))
     left = world.look()
     assert left.pop("inbox:alice") == ["1"]
@@ -104,11 +182,10 @@ def test_delete_leaves_nothing(world, keys, state):
 @pytest.mark.parametrize(
     ("op", "state"),
     [
-        (job_ops.cancel, State.RUNNING),
         (job_ops.cancel, State.SUCCEEDED),
         (job_ops.cancel, State.FAILED),
-        (job_ops.cancel, State.CANCELLED),
         (job_ops.requeue, State.QUEUED),
+        (job_ops.requeue, State.SCHEDULED),
         (job_ops.requeue, State.RUNNING),
         (job_ops.requeue, State.SUCCEEDED),
         (job_ops.delete, State.RUNNING),
@@ -185,10 +262,12 @@ def test_read(world, keys, about):
         "traceback": None,
         "reason": None,
         "callback_outcome": None,
+        "timeout": None,
+        "attempts": [],
     }
     (one,) = world.claim()
     assert world.run(job_ops.read(keys, "1"))["progress"] == 0
-    world.run(work_ops.progress(keys, one, codec.pack("half")))
+    world.tell(one, progress=codec.pack("half"))
     assert world.run(job_ops.read(keys, "1"))["progress"] == "half"
     world.settle(one)
     done = world.run(job_ops.read(keys, "1"))

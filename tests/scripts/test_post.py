@@ -88,3 +88,12 @@ def test_cleared_namespace_counts_on(world, keys):
     world.post(3)
     world.raw.delete(*(keys.root + name for name in world.look() if name != "counter"))
     assert world.post() == ["4"]
+
+
+def test_lane_of_a_named_queue_wakes_its_own_workers(world, keys):
+    """Not those of the default one."""
+    _, changed = world.changes(job_ops.post(keys, "me", 1, "slow", [b"0\nx"]))
+    assert (changed["lane:slow"], changed["wake:slow"]) == ({"1": 1.0}, ["1"])
+    _, changed = world.changes(job_ops.post(keys, "me", 2, "slow:f,g", [b"0\nx"]))
+    assert {name for name in changed if name.startswith("wake:")} == {"wake:slow:f", "wake:slow:g"}
+    assert not [name for name in world.look() if name.startswith("wake:default")]

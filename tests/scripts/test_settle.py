@@ -3,10 +3,11 @@
 import pytest
 
 from mlq import codec
-from mlq.errors import LeaseLost
-from mlq.job import Outcome, Record
+from mlq.job import Outcome, Record, announced
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
+from mlq.ops.work import Ending
+from mlq.outcomes import death
 from mlq.states import State
 
 RESULT = {"result": codec.pack(4), "short": codec.pack("four")}
@@ -15,7 +16,8 @@ ERROR = {"reason": "error", "error": "boom", "error_type": "builtins.ValueError"
 
 def settled(world, *outcomes):
     """The op that settles these."""
-    return work_ops.settle(world.keys, [(one, outcome, Record.parse(one.record)) for one, outcome in outcomes])
+    endings = [Ending(one, outcome, Record.parse(one.record).options) for one, outcome in outcomes]
+    return work_ops.settle(world.keys, endings, 2)
 
 
 def test_success(world, about):
@@ -73,8 +75,7 @@ def test_without_the_lease_it_is_refused(world, keys):
     world.reap()
     with world.unchanged():
         assert not world.settle(one)
-        with pytest.raises(LeaseLost):
-            world.run(work_ops.progress(keys, one, codec.pack(50)))
+        assert not world.tell(one, (1, "chunk", b"\x05"), progress=codec.pack(50))
         assert world.run(work_ops.hand_back(keys, [(one, True)])) == [False]
         assert world.run(work_ops.renew(keys, [one], 60)) == {one.lease}
 
@@ -148,18 +149,23 @@ def test_callback_is_queued_in_the_same_step(world, keys, about, state, said, ex
 
 
 def test_waiters_are_told(world, keys):
-    """Each inbox gets the id; nobody is told twice."""
+    """Each inbox gets the id and the outcome; nobody is told twice."""
     one = world.running()
     for inbox in ("alice", "bob"):
         assert world.run(job_ops.wait(keys, one.id, inbox, 10)) is None
     _, changed = world.changes(settled(world, (one, Outcome(State.SUCCEEDED, RESULT, "four"))))
-    assert (changed["inbox:alice"], changed["inbox:bob"], changed["waiters:1"]) == (["1"], ["1"], None)
+    assert changed["waiters:1"] is None
+    for inbox in ("alice", "bob"):
+        (item,) = world.raw.lrange(keys.inbox + inbox, 0, -1)
+        job_id, fields = announced(item)
+        assert (job_id, fields) == ("1", world.raw_job("1"))
 
 
 def test_progress(world, keys):
     """What a running listener reports is one field."""
     one = world.running()
-    _, changed = world.changes(work_ops.progress(keys, one, codec.pack(50)))
+    stood, changed = world.changes(work_ops.tell(keys, one, codec.pack(50), []))
+    assert stood
     assert changed["job:1"]["progress"] == "2"
     assert changed.keys() == {"job:1"}
     assert world.run(job_ops.glance(keys, "1")) == ("running", b"2")
@@ -169,5 +175,120 @@ def test_progress_after_the_end_is_refused(world, keys):
     """A result is not overwritten by a late report."""
     one = world.running()
     world.settle(one)
-    with world.unchanged(), pytest.raises(LeaseLost):
-        world.run(work_ops.progress(keys, one, codec.pack(50)))
+    with world.unchanged():
+        assert not world.tell(one, progress=codec.pack(50))
+
+
+# --- retries
+
+
+def test_retry(world, keys, about):
+    """The run is history, the job waits for its time, and those who follow it may look again."""
+    one = world.running(callback="http://localhost/", ttl=5.0)
+    world.tell(one, progress=b"\x05")
+    world.run(job_ops.wait(keys, "1", "alice", 10))
+    stood, changed = world.changes(world.ending(one, State.FAILED, None, retry_in=100.0))
+    assert stood == [True]
+    assert changed == {
+        "job:1": {
+            "state": "scheduled",
+            "attempts": "1",
+            "errors": "1",
+            "reason": "error",
+            "settled": one.token,
+            "past:1": ["worker", about(), about(), "error", "builtins.ValueError", "boom", "trace"],
+        },
+        "leases": None,
+        "scheduled": {"1": about(100)},
+        "inbox:alice": ["1"],
+    }
+    assert world.raw.smembers(keys.waiters + "1") == {b"alice"}
+    assert world.raw.ttl(keys.job + "1") == -1
+
+
+def test_retry_again_is_ok_and_changes_nothing(world):
+    """The reply was lost; also when the next attempt has begun, or has ended."""
+    one = world.running()
+    op = world.ending(one, State.FAILED, None, retry_in=100.0)
+    assert world.run(op) == [True]
+    with world.unchanged():
+        assert world.run(op) == [True]
+    world.come_due()
+    world.reap()
+    (two,) = world.claim()
+    with world.unchanged():
+        assert world.run(op) == [True]
+    assert world.settle(two)
+    with world.unchanged():
+        assert world.run(op) == [True]
+        assert world.settle(two)
+
+
+def test_retry_without_the_lease_is_refused(world):
+    """Somebody else decides by now."""
+    one = world.running()
+    world.lapse(one)
+    world.watched()
+    world.reap()
+    with world.unchanged():
+        assert not world.settle(one, State.FAILED, None, retry_in=100.0)
+
+
+def test_retry_that_succeeds_leaves_no_reason(world, keys):
+    """But its history tells."""
+    world.scheduled()
+    world.come_due()
+    world.reap()
+    (two,) = world.claim()
+    assert world.settle(two)
+    told = world.run(job_ops.read(keys, "1"))
+    assert (told["state"], told["reason"], told["error"], told["retries"]) == ("succeeded", None, None, 1)
+    assert [(run["attempt"], run["reason"]) for run in told["attempts"]] == [(1, "error"), (2, None)]
+
+
+def test_batch_of_all_kinds(world, keys):
+    """Each by its own verdict."""
+    world.post(4)
+    good, bad, again, dead = world.claim(4)
+    boom = Outcome(State.FAILED, ERROR)
+    endings = [
+        Ending(good, Outcome(State.SUCCEEDED, RESULT), {}),
+        Ending(bad, boom, {}),
+        Ending(again, boom, {}, retry_in=5.0),
+        Ending(dead, death("lost", "gone"), {}, lost=True),
+    ]
+    assert world.run(work_ops.settle(keys, endings, 2)) == [True] * 4
+    states = [world.run(job_ops.glance(keys, one.id))[0] for one in (good, bad, again, dead)]
+    assert states == ["succeeded", "failed", "scheduled", "queued"]
+
+
+def test_dead_letters_of_a_batch_are_in_its_order(world, keys):
+    """Though they died at once."""
+    world.post(101)
+    boom = Outcome(State.FAILED, ERROR)
+    world.run(settled(world, *((one, boom) for one in world.claim(101))))
+    assert world.run(job_ops.dead_ids(keys)) == [str(i) for i in range(1, 102)]
+
+
+# --- what waiters are told
+
+
+@pytest.mark.parametrize(
+    ("fields", "travels"),
+    [
+        ({"result": b"x" * 8000}, True),
+        ({"result": b"x" * 8192}, False),
+        ({"result": b"x" * 5000, "short": b"x" * 5000}, False),
+        (ERROR | {"traceback": "x" * 10_000}, True),
+        (ERROR | {"traceback": "x" * 20_000}, False),
+    ],
+    ids=range(5),
+)
+def test_small_outcomes_travel_along(world, keys, fields, travels):
+    """With all their fields; of a large one the waiter hears the id, and asks."""
+    one = world.running()
+    world.run(job_ops.wait(keys, "1", "alice", 10))
+    state = State.FAILED if "error" in fields else State.SUCCEEDED
+    world.run(settled(world, (one, Outcome(state, fields))))
+    (item,) = world.raw.lrange(keys.inbox + "alice", 0, -1)
+    assert announced(item) == ("1", world.raw_job("1") if travels else None)

@@ -18,11 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mlq import codec
 from mlq.errors import LeaseLost, UnknownJob, WrongState
-from mlq.job import Outcome, Record, pack_body
+from mlq.job import Outcome, Record, announced, pack_body
 from mlq.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Lanes
+from mlq.ops.work import Ending, Lanes
+from mlq.outcomes import death
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 from mlq.states import FINISHED, Event, State, after
@@ -31,7 +32,8 @@ EXAMPLES = int(os.environ.get("MLQ_EXAMPLES", "100"))
 STEPS = 40
 LANES = ("default", "default:f")
 LEASE, PAUSE, GRACE, LIMIT = 5500.0, 2500.0, 1500.0, 3500.0
-LOSSES, RETRIES = 1, 2
+LOSSES, RETRIES = 2, 2
+PAUSES = (500.0, 2500.0)  # before retries
 PICK = st.integers(0, 10_000)
 
 
@@ -43,10 +45,16 @@ class Job:
     lane: str
     calls_back: bool
     state: State = State.QUEUED
+    began: bool = False  # there is a current attempt, or one that was the last
     attempts: int = 0
     losses: int = 0
     overruns: int = 0
+    errors: int = 0  # that were followed by a retry
     token: str | None = None  # of the attempt that holds it, or that settled it
+    settled: str | None = None  # token of the last attempt that ended, but not the job
+    due: float = 0.0  # time of the retry
+    runs: set[int] = field(default_factory=set)  # past attempts that are remembered
+    said: list[tuple[int, int]] = field(default_factory=list)  # entries of its stream
     deadline: float = 0.0
     started: float = 0.0
     callback: bool = False  # waits in the outbox
@@ -61,9 +69,15 @@ class Job:
             self.outcomes.append(new)
             self.callback = self.calls_back
             assert len(self.outcomes) == 1
-        elif new is State.QUEUED:
+        elif new in (State.QUEUED, State.SCHEDULED):
             self.outcomes.clear()
             self.token, self.callback = None, False
+        if new is State.CANCELLED:
+            self.token = None
+
+    def remember(self) -> None:
+        """A run ends, and the job goes on."""
+        self.runs = {run for run in self.runs | {self.attempts} if run > self.attempts - 20}
 
 
 class Machine(RuleBasedStateMachine):
@@ -84,6 +98,8 @@ class Machine(RuleBasedStateMachine):
         self.known_lanes: set[str] = set()
         self.version = ""
         self.last_id = 0  # the last id given out
+        self.told_to_stop: set[str] = set()  # what workers were told
+        self.waited: set[int] = set()  # jobs that somebody waits for
 
     def teardown(self) -> None:
         names = list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000))
@@ -120,8 +136,15 @@ class Machine(RuleBasedStateMachine):
             assert job is not None
             assert not allowed
         else:
+            if (event, job.state) == (Event.CANCEL, State.CANCELLED):
+                return  # twice is once
             assert allowed
+            if event is Event.REQUEUE and job.began:
+                job.remember()
+            if event is Event.CANCEL and job.state is State.RUNNING:
+                self.told_to_stop.add(f"lost {job.id}:{job.token}")
             job.happen(event)
+            job.began = job.began and event is Event.CANCEL
 
     # --- posting and claiming
 
@@ -148,7 +171,8 @@ class Machine(RuleBasedStateMachine):
             job = self.jobs[int(one.id)]
             job.happen(Event.CLAIM)
             job.attempts += 1
-            assert one.attempt == job.attempts
+            assert (one.attempt, one.errors) == (job.attempts, job.errors)
+            job.began = True
             job.token, job.deadline, job.started = one.token, self.now + LEASE, self.now
         self.attempts += claimed
         if claimed:
@@ -186,17 +210,45 @@ class Machine(RuleBasedStateMachine):
             self.jobs[int(one.id)].deadline = self.now + LEASE
 
     @precondition(lambda self: self.attempts)
-    @rule(pick=PICK, state=st.sampled_from([State.SUCCEEDED, State.FAILED]), twice=st.booleans())
-    def settle(self, pick, state, twice):
+    @rule(pick=PICK, event=st.sampled_from([Event.SUCCEED, Event.FAIL, Event.RETRY, Event.LOSE_LEASE]),
+          pause=st.sampled_from(PAUSES), twice=st.booleans())  # fmt: skip
+    def settle(self, pick, event, pause, twice):
         one = self.attempt(pick)
         job, holds = self.jobs.get(int(one.id)), self.holds(one)
-        op = work_ops.settle(self.keys, [(one, Outcome(state, {"result": b"\x01"}, "1"), Record.parse(one.record))])
-        again = job is not None and job.token == one.token and job.state in FINISHED
+        outcome = Outcome(State.SUCCEEDED if event is Event.SUCCEED else State.FAILED, {"result": b"\x01"}, "1")
+        ending = Ending(one, outcome, Record.parse(one.record).options, pause if event is Event.RETRY else None)
+        if event is Event.LOSE_LEASE:
+            ending = ending._replace(outcome=death("oom", "out of memory"), lost=True)
+        op = work_ops.settle(self.keys, [ending], LOSSES)
+        again = job is not None and ((job.token == one.token and job.state in FINISHED) or job.settled == one.token)
         assert self.run(op) == [holds or again]
         if holds:
-            job.happen(Event.SUCCEED if state is State.SUCCEEDED else Event.FAIL)
+            if event is Event.RETRY:
+                job.errors += 1
+                job.due = self.now + pause
+                job.settled = one.token
+                job.remember()
+                job.began = False
+            if event is Event.LOSE_LEASE:
+                job.settled = one.token
+                self.lose(job)
+            else:
+                job.happen(event)
             if twice:
                 assert self.run(op) == [True]
+
+    def lose(self, job) -> None:
+        """An attempt is gone with its worker, or with its child."""
+        job.losses += 1
+        if job.losses <= LOSSES:
+            job.remember()
+            job.began = False
+            again = job.losses > 1
+            job.due = self.now + job.id * 7919 % 3000 / 1000 if again else job.due
+            job.happen(Event.LOSE_LEASE_AGAIN if again else Event.LOSE_LEASE)
+        else:
+            job.happen(Event.LOSE_LEASE_TOO_OFTEN)
+        job.token = None
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, begun=st.booleans())
@@ -207,14 +259,68 @@ class Machine(RuleBasedStateMachine):
         if holds:
             job = self.jobs[int(one.id)]
             job.happen(Event.HAND_BACK)
-            job.attempts -= not begun
+            job.began = False
+            if begun:
+                job.remember()
+            else:
+                job.runs.discard(job.attempts - 20)
+                job.attempts -= 1
 
     @precondition(lambda self: self.attempts)
-    @rule(pick=PICK)
-    def progress(self, pick):
+    @rule(pick=PICK, numbers=st.lists(st.integers(1, 9), max_size=3, unique=True).map(sorted), twice=st.booleans())
+    def tell(self, pick, numbers, twice):
         one = self.attempt(pick)
-        with contextlib.nullcontext() if self.holds(one) else pytest.raises(LeaseLost):
-            self.run(work_ops.progress(self.keys, one, b"\x05"))
+        holds = self.holds(one)
+        op = work_ops.tell(self.keys, one, b"\x05", [(number, "chunk", b"\x01") for number in numbers])
+        assert self.run(op) == holds
+        if holds:
+            job = self.jobs[int(one.id)]
+            for number in numbers:
+                if (one.attempt, number) > max(job.said, default=(0, 0)):
+                    job.said.append((one.attempt, number))
+            if twice:
+                assert self.run(op)
+
+    @rule(pick=PICK, after=st.tuples(st.integers(0, 3), st.integers(0, 9)))
+    def follow(self, pick, after):
+        job_id = pick % (self.last_id + 2)
+        job = self.jobs.get(job_id)
+        op = job_ops.follow(self.keys, str(job_id), "", 0, ("", b""), after, alone=False)
+        with contextlib.nullcontext() if job else pytest.raises(UnknownJob):
+            news = self.run(op)
+            assert (news.state, news.attempt) == (job.state, job.attempts)
+            assert [(said.attempt, said.number) for said in news.said] == [each for each in job.said if each > after]
+            assert (news.ended is not None) == (job.state in FINISHED)
+
+    @rule(pick=PICK)
+    def wait(self, pick):
+        job_id = pick % (self.last_id + 2)
+        job = self.jobs.get(job_id)
+        with contextlib.nullcontext() if job else pytest.raises(UnknownJob):
+            fields = self.run(job_ops.wait(self.keys, str(job_id), "waiter", 10))
+            assert (fields is not None) == (job.state in FINISHED)
+            if fields is None:
+                self.waited.add(job_id)
+
+    @rule()
+    def hear(self):
+        """Every job that was waited for and ended was announced, with its outcome, or as gone."""
+        items = [announced(item) for item in self.raw.lrange(self.keys.inbox + "waiter", 0, -1)]
+        self.raw.delete(self.keys.inbox + "waiter")
+        heard = {int(job_id) for job_id, _ in items}
+        over = {i for i in self.waited if i not in self.jobs or self.jobs[i].state in FINISHED}
+        assert over <= heard
+        for _, fields in items:
+            assert fields is None or fields["state"].decode() in FINISHED
+        self.waited -= heard
+
+    @rule()
+    def workers_hear(self):
+        """A worker is told of every attempt that was taken from it by a person or for its time."""
+        items = {item for name in "ab" for item in self.raw.lrange(self.keys.inbox + name, 0, -1)}
+        self.raw.delete(self.keys.inbox + "a", self.keys.inbox + "b")
+        assert {item.decode() for item in items} == self.told_to_stop
+        self.told_to_stop.clear()
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK)
@@ -241,6 +347,8 @@ class Machine(RuleBasedStateMachine):
         for job in self.in_state(State.RUNNING):
             name = self.keys.job + str(job.id)
             self.raw.hset(name, "started", float(self.raw.hget(name, "started")) - seconds)
+        for job_id in self.raw.zrange(self.keys.scheduled, 0, -1):
+            self.raw.zincrby(self.keys.scheduled, -seconds, job_id)
         for name in ("at", "hold"):
             if kept := self.raw.hget(self.keys.reaping, name):
                 self.raw.hset(self.keys.reaping, name, float(kept) - seconds)
@@ -251,12 +359,15 @@ class Machine(RuleBasedStateMachine):
         if self.looked is None or self.now - self.looked > PAUSE:
             self.hold = self.now + GRACE
         self.looked = self.now
+        for job in self.in_state(State.SCHEDULED):
+            if job.due < self.now:
+                job.happen(Event.COME_DUE)
+        waiting = [job.due - self.now for job in self.in_state(State.SCHEDULED)]
+        assert reaped.retry_in == (pytest.approx(min(waiting), abs=60) if waiting else None)
         lapsed = [job for job in self.in_state(State.RUNNING) if job.deadline < self.now and self.now > self.hold]
         assert reaped.taken == len(lapsed)
         for job in lapsed:
-            job.losses += 1
-            job.token = None
-            job.happen(Event.LOSE_LEASE if job.losses <= LOSSES else Event.LOSE_LEASE_TOO_OFTEN)
+            self.lose(job)
 
     @rule()
     def overrun(self):
@@ -264,9 +375,15 @@ class Machine(RuleBasedStateMachine):
         over = [job for job in self.in_state(State.RUNNING) if self.now - job.started > LIMIT]
         assert (cursor, sorted(map(int, ended))) == ("0", sorted(job.id for job in over))
         for job in over:
-            job.token = None
+            self.told_to_stop.add(f"lost {job.id}:{job.token}")
             job.overruns += 1
-            job.happen(Event.OVERRUN if job.overruns <= RETRIES else Event.OVERRUN_TOO_OFTEN)
+            if job.overruns <= RETRIES:
+                job.remember()
+                job.began = False
+                job.happen(Event.OVERRUN)
+            else:
+                job.happen(Event.OVERRUN_TOO_OFTEN)
+            job.token = None
 
     # --- what people do
 
@@ -280,7 +397,7 @@ class Machine(RuleBasedStateMachine):
         failed = job_id in self.jobs and self.jobs[job_id].state in (State.FAILED, State.CANCELLED)
         self.changed(job_id, Event.REQUEUE, job_ops.requeue)
         if failed:
-            self.jobs[job_id].losses = self.jobs[job_id].overruns = 0
+            self.jobs[job_id].losses = self.jobs[job_id].overruns = self.jobs[job_id].errors = 0
 
     @rule(pick=PICK)
     def delete(self, pick):
@@ -299,20 +416,22 @@ class Machine(RuleBasedStateMachine):
             seen.zrange(self.keys.leases, 0, -1)
             seen.zrange(self.keys.dead, 0, -1)
             seen.zrange(self.keys.callbacks, 0, -1)
+            seen.zrange(self.keys.scheduled, 0, -1)
             for job_id in range(1, self.last_id + 1):
                 seen.exists(self.keys.post + str(job_id))
-                seen.hmget(self.keys.job + str(job_id), "state", "token", "attempts")
-            *lanes, leases, dead, callbacks = (found := seen.execute())[: len(LANES) + 3]
-        self.check_places(lanes, leases, dead, callbacks)
-        self.check_jobs(found[len(LANES) + 3 :])
+                seen.hgetall(self.keys.job + str(job_id))
+            *lanes, leases, dead, callbacks, scheduled = (found := seen.execute())[: len(LANES) + 4]
+        self.check_places(lanes, leases, dead, callbacks, scheduled)
+        self.check_jobs(found[len(LANES) + 4 :])
 
-    def check_places(self, lanes, leases, dead, callbacks):
+    def check_places(self, lanes, leases, dead, callbacks, scheduled):
         """Each job is in exactly one place, lanes are in the order of the ids, and the counts agree."""
         for lane, ids in zip(LANES, lanes, strict=True):
             assert list(map(int, ids)) == sorted(job.id for job in self.in_state(State.QUEUED) if job.lane == lane)
         held = {f"{job.id}:{job.token}" for job in self.in_state(State.RUNNING)}
         assert {lease.decode() for lease in leases} == held
         assert set(map(int, dead)) == {job.id for job in self.in_state(State.FAILED)}
+        assert set(map(int, scheduled)) == {job.id for job in self.in_state(State.SCHEDULED)}
         assert set(map(int, callbacks)) == {job.id for job in self.jobs.values() if job.callback}
         counts = self.run(job_ops.counts(self.keys))
         assert (counts.running, counts.dead, counts.waiting) == (len(leases), len(dead), sum(map(len, lanes)))
@@ -320,14 +439,18 @@ class Machine(RuleBasedStateMachine):
     def check_jobs(self, found):
         """The fields of each job are the model's, and of a deleted job there are none."""
         for job_id in range(1, self.last_id + 1):
-            posted, (state, token, attempts) = found[2 * job_id - 2], found[2 * job_id - 1]
+            posted, fields = found[2 * job_id - 2], found[2 * job_id - 1]
+            state, token, attempts = fields.get(b"state"), fields.get(b"token"), fields.get(b"attempts")
             job = self.jobs.get(job_id)
             if job is None:
-                assert (posted, state, token, attempts) == (0, None, None, None)
+                assert (posted, fields) == (0, {})
                 continue
             assert (posted, (state or b"queued").decode()) == (1, job.state)
             assert int(attempts or 0) == job.attempts
             assert (token.decode() if token else None) == job.token
+            assert {int(name[5:]) for name in fields if name.startswith(b"past:")} == job.runs
+            assert (int(fields.get(b"errors", 0)), int(fields.get(b"losses", 0))) == (job.errors, job.losses)
+            assert (b"started" in fields) == job.began
 
 
 @pytest.mark.timeout(600)

@@ -11,7 +11,7 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.states import TRANSITIONS, Event, State, after
 
-LOSSES, RETRIES = 1, 1  # allowed in the acts below
+LOSSES, RETRIES = 2, 1  # allowed in the acts below
 HELD = "w.1"
 
 
@@ -25,7 +25,10 @@ def put(world, state, **fields):
         world.raw.zadd(world.keys.lane + "default", {"1": 1})
         return
     job = {"state": state, "token": HELD, "attempts": 1, "started": time.time(), "worker": "w"} | fields
-    if state is State.RUNNING:
+    if state is State.SCHEDULED:
+        job = {"state": state, "attempts": 1, "reason": "error", "settled": HELD} | fields
+        world.raw.zadd(world.keys.scheduled, {"1": time.time() + 600})
+    elif state is State.RUNNING:
         world.raw.zadd(world.keys.leases, {f"1:{HELD}": time.time() + 60})
     else:
         job["finished"] = time.time()
@@ -61,10 +64,16 @@ def post(world):
     world.post()
 
 
-def settle(world, state):
+def settle(world, state, **verdict):
     """The worker's outcome; refused when the lease is not its own."""
-    if not world.settle(attempt(world), state):
+    if not world.settle(attempt(world), state, **verdict):
         raise JobError
+
+
+def come_due(world):
+    """The time of the retry is over, and somebody looks."""
+    world.come_due()
+    world.reap()
 
 
 def hand_back(world):
@@ -78,8 +87,11 @@ ACTS = {
     Event.CLAIM: lambda world: world.claim(),
     Event.SUCCEED: lambda world: settle(world, State.SUCCEEDED),
     Event.FAIL: lambda world: settle(world, State.FAILED),
+    Event.RETRY: lambda world: settle(world, State.FAILED, retry_in=600.0),
+    Event.COME_DUE: come_due,
     Event.HAND_BACK: hand_back,
-    Event.LOSE_LEASE: lambda world: lose_lease(world, LOSSES - 1),
+    Event.LOSE_LEASE: lambda world: lose_lease(world, 0),
+    Event.LOSE_LEASE_AGAIN: lambda world: lose_lease(world, LOSSES - 1),
     Event.LOSE_LEASE_TOO_OFTEN: lambda world: lose_lease(world, LOSSES),
     Event.OVERRUN: lambda world: overrun(world, RETRIES),
     Event.OVERRUN_TOO_OFTEN: lambda world: overrun(world, RETRIES + 1),
@@ -95,6 +107,7 @@ def where(world):
     state = State(seen.get("job:1", {}).get("state", "queued" if "post:1" in seen else "gone"))
     places = {
         State.QUEUED: "1" in seen.get("lane:default", {}),
+        State.SCHEDULED: "1" in seen.get("scheduled", {}),
         State.RUNNING: any(lease.startswith("1:") for lease in seen.get("leases", {})),
         State.FAILED: "1" in seen.get("dead", {}),
     }
@@ -128,7 +141,7 @@ REFUSED = [
     not in {
         (done, settled)
         for done in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
-        for settled in (Event.SUCCEED, Event.FAIL)
+        for settled in (Event.SUCCEED, Event.FAIL, Event.RETRY)
     }
 ]
 
@@ -142,10 +155,30 @@ def test_no_transition(world, state, event):
         ACTS[event](world)
     assert where(world) is state
     now = world.look()
-    for name in ("post:1", "lane:default", "leases", "dead"):
+    for name in ("post:1", "lane:default", "leases", "scheduled", "dead"):
         assert now.get(name) == before.get(name)
     if "job:1" in before:
         moved = {"losses", "overruns", "started"}  # seeded by the act
         assert {k: v for k, v in now["job:1"].items() if k not in moved} == {
             k: v for k, v in before["job:1"].items() if k not in moved
         }
+
+
+DEATHS = [(0, State.QUEUED), (1, State.SCHEDULED), (2, State.FAILED), (3, State.FAILED)]
+
+
+@pytest.mark.parametrize(("losses", "then"), DEATHS)
+def test_death_of_a_child_is_a_lost_lease(world, losses, then):
+    """The same three cells of the table: again, then after a rest, until it has happened too often."""
+    put(world, State.RUNNING, losses=losses)
+    assert world.die(attempt(world))
+    assert where(world) is then
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
+def test_death_of_a_child_changes_nothing_elsewhere(world, state):
+    """The attempt was settled or taken before."""
+    put(world, state)
+    with world.unchanged():
+        world.die(attempt(world))
+    assert where(world) is state

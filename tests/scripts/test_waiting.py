@@ -3,6 +3,7 @@
 import pytest
 
 from mlq.errors import UnknownJob, WaitCircle
+from mlq.job import announced
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.states import State
@@ -25,6 +26,32 @@ def test_wait_for_a_job_that_ended(world, keys, state):
     assert fields["state"] == state.encode()
     assert changed == {"inbox:alice": ["1"]}
     assert 0 < world.raw.ttl(keys.inbox + "alice") <= 60
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_an_earlier_question_left_goes(world, keys, alone):
+    """Where the inbox serves one question at a time: an old item would be taken for the answer."""
+    world.post()
+    world.raw.rpush(keys.inbox + "alice", "old", "older")
+    world.raw.expire(keys.inbox + "alice", 60)
+    assert world.run(job_ops.wait(keys, "1", "alice", 10, alone=alone)) is None
+    assert world.look().get("inbox:alice", []) == ([] if alone else ["old", "older"])
+    assert world.raw.smembers(keys.waiters + "1") == {b"alice"}
+
+
+def test_wait_for_a_job_that_is_scheduled(world, keys):
+    """It has not ended."""
+    world.scheduled()
+    assert world.run(job_ops.wait(keys, "1", "alice", 10)) is None
+
+
+def test_deleted_job_is_announced_without_an_outcome(world, keys):
+    """The waiter asks, and learns that there is none."""
+    world.failed()
+    world.raw.sadd(keys.waiters + "1", "alice")
+    world.run(job_ops.delete(keys, "1"))
+    (item,) = world.raw.lrange(keys.inbox + "alice", 0, -1)
+    assert announced(item) == ("1", None)
 
 
 def test_outcome_asks_without_a_trace(world, keys):

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from mlq.job import Claimed
-from mlq.pools.thread import ThreadPool
+from mlq.pools.threads import Threads
 from mlq.service import Service
-from mlq.worker.attempt import Attempt, Stage
+from mlq.worker.attempt import Attempt, Stage, Watcher
 from mlq.worker.slots import Slots
 
 SOON = 10.0  # seconds until a test gives up
@@ -19,7 +19,7 @@ SOON = 10.0  # seconds until a test gives up
 @pytest.fixture
 def pool():
     """Stopped afterwards."""
-    made = ThreadPool()
+    made = Threads("test")
     yield made
     made.stop()
 
@@ -87,9 +87,16 @@ def test_threads_do_not_keep_the_process(pool):
 # --- slots
 
 
+def of(count):
+    """So many slots."""
+    slots = Slots()
+    slots.resize(count)
+    return slots
+
+
 def test_slots_are_counted():
     """Never more than there are."""
-    slots = Slots(3)
+    slots = of(3)
     assert [slots.take(2), slots.take(5), slots.take(1)] == [2, 1, 0]
     slots.give(2)
     assert (slots.free(), slots.take(9), slots.free()) == (2, 2, 0)
@@ -97,7 +104,7 @@ def test_slots_are_counted():
 
 def test_listener_that_goes_on_comes_before_new_jobs():
     """A slot that becomes free is its own."""
-    slots = Slots(1)
+    slots = of(1)
     assert slots.take(1) == 1
     back = threading.Event()
     thread = threading.Thread(target=lambda: (slots.retake(), back.set()))
@@ -114,7 +121,7 @@ def test_listener_that_goes_on_comes_before_new_jobs():
 @pytest.mark.parametrize("wake", [Slots.give, Slots.touch])
 def test_wait_ends_when_something_changes(wake):
     """A slot that became free, or a nudge."""
-    slots = Slots(1)
+    slots = of(1)
     slots.take(1)
     ended = threading.Event()
     thread = threading.Thread(target=lambda: (slots.wait(SOON * 2), ended.set()))
@@ -126,16 +133,20 @@ def test_wait_ends_when_something_changes(wake):
 
 def test_wait_with_a_free_slot_returns():
     """At once."""
-    Slots(1).wait(1000)
+    assert of(1).wait(1000)
 
 
 # --- attempts
 
 
+class Nobody(Watcher):
+    """Hears of an attempt, and does nothing."""
+
+
 @pytest.fixture
 def attempt():
     """Just claimed."""
-    return Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""))
+    return Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""), Nobody(), lambda attempt: None)
 
 
 def test_attempt_runs_and_ends(attempt):

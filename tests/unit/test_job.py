@@ -4,6 +4,7 @@ import contextlib
 from datetime import datetime
 from decimal import Decimal
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from mlq import codec
 from mlq.errors import Undecodable
-from mlq.job import Record, describe, pack_body, progress_of, progress_words
+from mlq.job import Record, announced, attempts_of, describe, is_finished, pack_body, progress_of, progress_words
+from mlq.policy import Policy
 from mlq.states import State
 
 OPTIONS = st.fixed_dictionaries(
@@ -20,6 +22,9 @@ OPTIONS = st.fixed_dictionaries(
         "callback": st.sampled_from(["http://here/", "https://there:8443/done?job=1&x=%20"]),
         "functions": st.lists(st.text("abc_<>é", min_size=1), min_size=1),
         "ttl": st.floats(0.001, 1e9),
+        "timeout": st.floats(0.001, 1e9),
+        "retries": st.integers(0, 10**9),
+        "backoff": st.floats(0, 1e9),
     },
 )
 
@@ -33,7 +38,8 @@ def record(body):
 def test_what_is_posted_is_read(message, options):
     """Message and options come back, whatever bytes they hold."""
     parsed = Record.parse(record(pack_body(message, options)))
-    assert parsed == ("default", 1700000000.000001, options, message)
+    policy = Policy(options.get("timeout"), options.get("retries"), options.get("backoff"))
+    assert parsed == ("default", 1700000000.000001, options, message, policy)
 
 
 @given(st.one_of(st.binary(), st.binary().map(lambda rest: b"default\n1.0\n" + rest)))
@@ -56,6 +62,9 @@ def test_garbage_is_undecodable(data):
 @example({"functions": [5]})
 @example({"ttl": "5"})
 @example({"callback": 5})
+@example({"timeout": 0})
+@example({"retries": 1.5})
+@example({"backoff": [1]})
 def test_strange_options_are_undecodable(options):
     """Or have the types that the rest of the code relies on."""
     try:
@@ -64,6 +73,15 @@ def test_strange_options_are_undecodable(options):
         return
     assert isinstance(kept.get("callback"), str | None)
     assert isinstance(kept.get("functions"), list | None)
+    assert isinstance(kept.get("timeout"), float | int | None)
+    assert isinstance(kept.get("retries"), int | None)
+
+
+def test_options_that_many_jobs_share_are_not_a_readers_to_change():
+    """They are read once for all of them."""
+    body = record(pack_body(codec.pack("m"), {"functions": ["f"]}))
+    describe("7", body, {})["functions"].append("g")
+    assert describe("8", body, {})["functions"] == ["f"]
 
 
 REPORTED = [
@@ -94,6 +112,7 @@ def test_progress_that_was_reported(value, words):
     ("state", "value", "words"),
     [
         (State.QUEUED, None, "[queued; not started]"),
+        (State.SCHEDULED, None, "[queued; not started]"),
         (State.RUNNING, 0, "[started]"),
         (State.SUCCEEDED, 100, "[completed]"),
         (State.FAILED, -1, "[failed]"),
@@ -133,3 +152,72 @@ def test_retries_are_the_runs_after_the_first(attempts, retries):
     """Whatever their reason."""
     told = describe("7", record(pack_body(b"\xc0", {})), {"state": b"running", "attempts": attempts})
     assert told["retries"] == retries
+
+
+# --- attempts
+
+
+def past(*told):
+    """One run as Redis keeps it."""
+    return msgpack.packb(list(told))
+
+
+RUN = past("w", "1.5", "2.5", "error", "builtins.ValueError", "boom", "trace")
+OLD = {"attempt": 1, "worker": "w", "started": 1.5, "finished": 2.5, "reason": "error",
+       "error_type": "builtins.ValueError", "error": "boom", "traceback": "trace"}  # fmt: skip
+BLANK = dict.fromkeys(OLD)
+
+
+def test_no_attempts():
+    """Of a job that waits."""
+    assert attempts_of({}) == attempts_of({"state": b"cancelled", "finished": b"5"}) == []
+
+
+def test_attempts_in_their_order():
+    """By number and not by text; the current one last."""
+    now = {f"past:{number}": RUN for number in (10, 9, 11)} | {"state": b"running", "attempts": b"12", "started": b"3"}
+    assert [run["attempt"] for run in attempts_of(now)] == [9, 10, 11, 12]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [("running", None), ("succeeded", None), ("failed", "lost"), ("cancelled", "lost")],
+)
+def test_reason_of_the_current_attempt(state, reason):
+    """While it runs, what the job holds is the reason of the run before."""
+    now = {"state": state.encode(), "attempts": b"2", "started": b"3.5", "reason": b"lost", "past:1": RUN}
+    first, second = attempts_of(now)
+    assert first == OLD
+    assert second == BLANK | {"attempt": 2, "started": 3.5, "reason": reason}
+
+
+def test_blanks_of_a_past_run_are_none():
+    """A record of a run that nobody knows much of."""
+    assert attempts_of({"past:1": past("", "", "", "", "", "", "")}) == [BLANK | {"attempt": 1}]
+
+
+@given(st.text("0123456789", min_size=1, max_size=18), st.dictionaries(st.text(), st.binary()))
+def test_announcement_is_read(job_id, fields):
+    """Whatever bytes a result holds."""
+    flat = [part for name, value in fields.items() for part in (name.encode("utf-8"), value)]
+    packed = msgpack.packb(flat, use_bin_type=False)
+    assert announced(job_id.encode() + b" " + packed) == (job_id, fields)
+    assert announced(job_id.encode()) == (job_id, None)
+
+
+@given(st.binary())
+@example(b"\xc1")
+@example(b"\x05")
+@example(b"\x91\xa1a")
+@example(b"\x92\x01\x02")
+@example(b"\x92\xa1\xff\xa1a")
+def test_announcement_that_is_not_ours_is_a_hint(packed):
+    """Nothing is raised: whoever waits asks again."""
+    job_id, fields = announced(b"7 " + packed)
+    assert job_id == "7"
+    assert fields is None or isinstance(fields, dict)
+
+
+def test_which_states_are_final():
+    """Nothing more happens by itself."""
+    assert {state for state in State if is_finished(state)} == {State.SUCCEEDED, State.FAILED, State.CANCELLED}

@@ -9,16 +9,27 @@ from mlq.keys import Keys
 from mlq.options import (
     LANE_LIMIT,
     check_callback,
+    check_count,
     check_functions,
     check_id,
     check_namespace,
+    check_queue,
     check_seconds,
     check_size,
     functions_of,
     lane_of,
+    queue_of,
 )
 
-CHECKS = [check_namespace, check_functions, check_callback, check_id, lambda value: check_seconds("ttl", value)]
+CHECKS = [
+    check_namespace,
+    check_functions,
+    check_callback,
+    check_id,
+    check_queue,
+    lambda value: check_seconds("ttl", value),
+    lambda value: check_count("retries", value),
+]
 ANYTHING = st.one_of(
     st.none(),
     st.booleans(),
@@ -132,6 +143,38 @@ def test_no_seconds(value):
     """The error names the argument."""
     with pytest.raises(InputError, match="ttl"):
         check_seconds("ttl", value)
+
+
+@pytest.mark.parametrize("queue", ["default", "slow", "my queue", "\u00e4", "x" * 100, "a.b/c-d"])
+def test_queues(queue):
+    """Any printable text without the signs that part a lane."""
+    assert check_queue(queue) == queue
+    assert queue_of(lane_of(queue, ["f", "g"])) == queue_of(lane_of(queue, None)) == queue
+
+
+def test_queue_by_default():
+    """Where none is named."""
+    assert check_queue(None) == "default"
+
+
+@pytest.mark.parametrize("queue", ["", "a,b", "a:b", "a\n", "x" * 101, 5, b"a", ["a"], "\ud800", True])
+def test_no_queues(queue):
+    """The error names the argument."""
+    with pytest.raises(InputError, match="queue"):
+        check_queue(queue)
+
+
+@pytest.mark.parametrize(("value", "least"), [(None, 0), (0, 0), (5, 0), (1, 1), (10**9, 0)])
+def test_counts(value, least):
+    """Whole numbers."""
+    assert check_count("retries", value, least) == value
+
+
+@pytest.mark.parametrize(("value", "least"), [(-1, 0), (0, 1), (1.0, 0), ("1", 0), (True, 0), (10**9 + 1, 0), ([], 0)])
+def test_no_counts(value, least):
+    """The error names the argument and the least."""
+    with pytest.raises(InputError, match=f"retries must be a whole number from {least}"):
+        check_count("retries", value, least)
 
 
 def test_size():

@@ -5,7 +5,8 @@ import pytest
 from mlq import codec, requests
 from mlq.errors import InputError, JobCancelled, JobFailed, LeaseLost, RemoteTraceback, TooLarge, Unserializable
 from mlq.job import Record
-from mlq.requests import PLAIN, chunks, data_key, draft, value_of
+from mlq.ops.jobs import Counts
+from mlq.requests import PLAIN, can_serve, chunks, data_key, draft, unserved, value_of
 
 
 class Picky(Exception):
@@ -32,23 +33,72 @@ def failed(kind, args=None, text="boom", **more):
 
 def test_draft_without_options_is_shared():
     """Most posts have none."""
-    assert draft(None, None, None) is PLAIN
-    assert Record.parse(b"default\n1\n" + PLAIN.body("m"))[2:] == ({}, codec.pack("m"))
+    assert draft(None, None) is PLAIN
+    assert Record.parse(b"default\n1\n" + PLAIN.body("m"))[2:4] == ({}, codec.pack("m"))
 
 
 def test_draft_with_options():
     """They travel with the message."""
-    wanted = draft("http://localhost/", ("g", "f"), 60)
-    assert wanted.lane == "default:f,g"
-    kept = Record.parse(b"default:f,g\n1\n" + wanted.body("m")).options
-    assert kept == {"callback": "http://localhost/", "functions": ["g", "f"], "ttl": 60.0}
+    wanted = draft("http://localhost/", ("g", "f"), "slow", ttl=60, timeout=5, retries=0, backoff=0)
+    assert wanted.lane == "slow:f,g"
+    record = Record.parse(b"slow:f,g\n1\n" + wanted.body("m"))
+    assert record.options == {
+        "callback": "http://localhost/",
+        "functions": ["g", "f"],
+        "ttl": 60.0,
+        "timeout": 5.0,
+        "retries": 0,
+        "backoff": 0.0,
+    }
+    assert record.policy == (5.0, 0, 0.0)
 
 
-@pytest.mark.parametrize("arguments", [("no url", None, None), (None, "name", None), (None, None, -1)])
-def test_draft_refuses(arguments):
-    """Before anything is packed."""
-    with pytest.raises(InputError):
-        draft(*arguments)
+def test_queue_alone_is_no_option():
+    """The lane says it."""
+    assert draft(None, None, "slow") == ("slow", {})
+    assert draft(None, ["f"], "slow").lane == "slow:f"
+    assert draft(None, None, "default") == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("callback", "no url"),
+        ("functions", "name"),
+        ("queue", "a:b"),
+        ("ttl", -1),
+        ("timeout", 0),
+        ("retries", -1),
+        ("backoff", "1"),
+    ],
+)
+def test_draft_refuses(name, value):
+    """Before anything is packed; the error names the argument."""
+    with pytest.raises(InputError, match=name):
+        draft(**{"callback": None, "functions": None, name: value})
+
+
+WORKER = {"functions": "f,g", "queues": "default,slow"}
+
+
+@pytest.mark.parametrize(
+    ("worker", "lane", "can"),
+    [
+        (WORKER, "default", True),
+        (WORKER, "slow:f,g", True),
+        (WORKER, "slow:x", False),
+        (WORKER, "other", False),
+        (WORKER, "other:f", False),
+        ({"functions": "f"}, "default:f", True),
+        ({"functions": "f"}, "slow", False),
+        ({"functions": "", "queues": "default"}, "default", False),
+        ({}, "default", False),
+    ],
+)
+def test_which_lanes_a_worker_serves(worker, lane, can):
+    """By what it says of itself."""
+    assert can_serve(worker, lane) == can
+    assert unserved(Counts(0, 0, 0, {lane: 3, "empty": 0}), [worker]) == ({} if can else {lane: 3})
 
 
 def test_draft_refuses_a_message(monkeypatch):

@@ -8,6 +8,7 @@ leave        "sys.exit" ends the main program by an exception, "thread" creates 
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -22,9 +23,8 @@ import redis
 from mlq import MLQ, LeaseLost
 from mlq.shell.sync import Shell
 from mlq.worker.attempt import Attempt
-from mlq.worker.claimer import Claimer
 from mlq.worker.desk import Desk
-from mlq.worker.settler import Settler
+from mlq.worker.worker import Worker
 
 URL, NAMESPACE, CONFIG = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 STEM = f"{{{NAMESPACE}}}:data:"
@@ -67,15 +67,23 @@ def _wait(message: Any, context: Any) -> Any:
 
 
 def _stale(message: Any, context: Any) -> Any:
-    """Once told to, tries to write under a lease that it lost."""
+    """Once told to, tries to write under a lease that it lost: at once, and when it knows of the loss."""
     say("begun", os.getpid())
     hear(f"end {os.getpid()}")
-    for what, call in (("progress", lambda: context.update_progress(77)), ("post", lambda: context.post("smuggled"))):
-        try:
-            call()
-            say("writes", f"{what} accepted")
-        except LeaseLost:
-            say("writes", f"{what} refused")
+    with contextlib.suppress(LeaseLost):  # recorded later, so it may not know yet that nobody will
+        context.update_progress(55)
+    try:
+        context.post("smuggled")
+        say("writes", "post accepted")
+    except LeaseLost:
+        say("writes", "post refused")
+        while not context.cancelled:
+            time.sleep(0.01)
+    try:
+        context.update_progress(77)
+        say("writes", "progress accepted")
+    except LeaseLost:
+        say("writes", "progress refused")
     return "stale"
 
 
@@ -125,21 +133,21 @@ def _at_calls_of(script: str, sent: bool) -> None:
 
 
 def _hold_and_die(original: Any = Desk.hold) -> None:
-    def hold(self: Desk, claimed: Any) -> Any:
-        if claimed:
+    def hold(self: Desk, attempts: Any) -> Any:
+        if attempts:
             _kill_self()
-        return original(self, claimed)
+        return original(self, attempts)
 
     Desk.hold = hold  # type: ignore[method-assign]
 
 
-def _tell_when_stopping(original: Any = Claimer.nudge) -> None:
-    def nudge(self: Claimer) -> None:
-        if self.stopping.is_set():
+def _tell_when_stopping(original: Any = Desk.nudge) -> None:
+    def nudge(self: Desk) -> None:
+        if mlq._worker.stopping.is_set():
             say("stopping")
         original(self)
 
-    Claimer.nudge = nudge  # type: ignore[method-assign]
+    Desk.nudge = nudge  # type: ignore[method-assign]
 
 
 FAULTS = {
@@ -147,7 +155,7 @@ FAULTS = {
     "after the claim": _hold_and_die,
     "before begin": lambda: setattr(Attempt, "begin", lambda self: _kill_self()),
     "listener": lambda: None,
-    "outcome is not handed over": lambda: setattr(Settler, "put", lambda *_: _kill_self()),
+    "outcome is not handed over": lambda: setattr(Worker, "ended", lambda *_, **__: _kill_self()),
     "before settle is sent": lambda: _at_calls_of("settle", sent=False),
     "settle's reply is lost": lambda: _at_calls_of("settle", sent=True),
 }

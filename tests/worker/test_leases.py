@@ -21,7 +21,7 @@ def test_a_job_longer_than_the_lease_runs_once(start: Callable[..., Any], mlq: M
 
 
 def test_a_stopped_worker_that_wakes_up_late_can_write_nothing(start: Callable[..., Any], mlq: MLQ, tell: Any) -> None:
-    """SIGSTOP past the lease, SIGCONT while another worker runs the job: its progress and post are refused."""
+    """SIGSTOP past the lease, SIGCONT while another worker runs the job: its post and progress are refused."""
     job = mlq.submit("stale")
     sleeper = start()
     assert int(tell.heard("begun")) == sleeper.pid
@@ -30,11 +30,11 @@ def test_a_stopped_worker_that_wakes_up_late_can_write_nothing(start: Callable[.
     assert int(tell.heard("begun", 12)) == rescuer.pid  # only after the lease ran out
     sleeper.signal(signal.SIGCONT)
     tell.end(sleeper)
-    assert [tell.heard("writes"), tell.heard("writes")] == ["progress refused", "post refused"]
+    assert [tell.heard("writes"), tell.heard("writes")] == ["post refused", "progress refused"]
     assert job.state() == "running"
     assert job.progress() == 0
     tell.end(rescuer)
-    assert [tell.heard("writes"), tell.heard("writes")] == ["progress accepted", "post accepted"]
+    assert [tell.heard("writes"), tell.heard("writes")] == ["post accepted", "progress accepted"]
     assert job.result(timeout=5) == "stale"
     assert mlq.get_job(job.id)["retries"] == 1
     assert tell.runs()[:2] == [job.id, job.id]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mlq import MLQ, UnknownJob
+from mlq.job import progress_words
 
 
 def test_all_listeners_run_in_order_and_the_last_output_is_the_result(mlq: MLQ) -> None:
@@ -106,7 +107,7 @@ def test_the_context_is_a_mapping_with_attributes(mlq: MLQ) -> None:
     job.result(5)
     context = seen[0]
     assert set(context) == {
-        "full_message", "update_progress", "store_data", "fetch_data", "post", "block_until_result",
+        "full_message", "update_progress", "store_data", "fetch_data", "post", "block_until_result", "wait", "emit",
     }  # fmt: skip
     full = context.full_message
     assert set(full) <= set(mlq.get_job(job.id))
@@ -136,6 +137,14 @@ def test_store_fetch_and_post_from_a_listener(mlq: MLQ) -> None:
     assert mlq.wait(result["posted"], 5) == "posted too"
 
 
+def _until_progress_reads(mlq: MLQ, job_id: str, words: str) -> None:
+    """Progress is recorded soon after it was reported, not before the listener goes on."""
+    begun = time.monotonic()
+    seen = (progress_words(news.state, news.progress) for news in mlq.follow(job_id))
+    assert words in seen
+    assert time.monotonic() - begun < 1
+
+
 @pytest.mark.parametrize("value", [100, -1, 0, 37, "half way", 0.5, True, {"epoch": 3}], ids=repr)
 def test_reported_progress_ends_nothing(mlq: MLQ, value: Any) -> None:
     """Whatever is reported, the job runs on; 100 and -1 are the last word only when it ended."""
@@ -151,6 +160,7 @@ def test_reported_progress_ends_nothing(mlq: MLQ, value: Any) -> None:
     job = mlq.submit(1)
     assert job.progress() in (None, 0, value)  # it may be that far already
     assert reported.wait(5)
+    _until_progress_reads(mlq, job.id, "[started]" if value == 0 else str(value))
     assert job.progress() == value
     assert mlq.get_job(job.id)["progress"] == value
     assert mlq.get_progress(job.id) == ("[started]" if value == 0 else str(value))
@@ -173,10 +183,12 @@ def test_progress_may_be_none_or_an_array(mlq: MLQ) -> None:
     mlq.create_listener(report)
     job = mlq.submit(1)
     assert turns[0].wait(5)
+    _until_progress_reads(mlq, job.id, "None")
     assert job.progress() is None
     assert mlq.get_progress(job.id) == "None"
     turns[1].set()
     assert turns[2].wait(5)
+    _until_progress_reads(mlq, job.id, "[1 2]")
     assert mlq.get_progress(job.id) == "[1 2]"
     turns[3].set()
     job.result(5)
@@ -231,6 +243,20 @@ def test_one_job_at_a_time_unless_more_slots_are_asked_for(mlq: MLQ, namespace: 
 
     assert peak(1) == 1
     assert peak(4) == 4
+
+
+def test_jobs_begin_in_order_though_some_are_claimed_ahead_and_given_back(mlq: MLQ) -> None:
+    """Jobs that become slower: what was claimed ahead goes back, and comes again before what was claimed later."""
+    seen: list[int] = []
+
+    def work(message: int) -> None:
+        seen.append(message)
+        time.sleep(0.002 if message % 600 > 300 else 0)
+
+    ids = mlq.post_many(range(1800))
+    mlq.create_listener(work)
+    mlq.wait(ids[-1], 30)
+    assert seen == list(range(1800))
 
 
 def test_a_deleted_job_is_unknown(mlq: MLQ) -> None:

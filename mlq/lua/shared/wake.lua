@@ -9,10 +9,10 @@ end
 
 -- `default` wakes those that listen to wake:default, `default:f,g` those that have f or g.
 local function wake(stem, lane)
-  local queue, functions = string.match(lane, '^([^:]*):(.*)$')
-  if not queue then
+  if not string.find(lane, ':', 1, true) then
     return wake_list(stem .. lane)
   end
+  local queue, functions = string.match(lane, '^([^:]*):(.*)$')
   for name in string.gmatch(functions, '[^,]+') do
     wake_list(stem .. queue .. ':' .. name)
   end

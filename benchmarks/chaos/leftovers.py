@@ -1,0 +1,42 @@
+"""Which keys may be there when all jobs have ended and all workers are gone."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from benchmarks.chaos.evidence import KEYS, Evidence
+
+if TYPE_CHECKING:
+    import redis
+
+FOR_EVER = ("counter", "format", "lanes", "lanes-version")  # once each
+OF_JOBS = ("post", "job")
+LAPSING = ("reaping", "workers", "worker", "replay", "inbox", "wake", "waiters", "stream")  # only with a time to live
+# All else must be gone: leases, lane, scheduled, callbacks and callback are empty when nothing is left to do.
+
+
+def find(client: "redis.Redis", evidence: Evidence) -> Iterator[str]:
+    """What is there and should not be."""
+    for name in _names(client):
+        kind, _, of = name.partition(":")
+        if kind in OF_JOBS:
+            fine = of in evidence.jobs
+        elif kind in LAPSING:
+            fine = client.ttl(KEYS.root + name) != -1  # -2: it has lapsed meanwhile
+        else:
+            fine = name in FOR_EVER or (name == "dead" and bool(evidence.dead))
+        if not fine:
+            yield f"the key {name} is left behind, a {client.type(KEYS.root + name).decode()} that never lapses"
+
+
+def by_kind(client: "redis.Redis") -> dict[str, int]:
+    """How many keys of each kind there are."""
+    kinds: dict[str, int] = {}
+    for name in _names(client):
+        kind = name.partition(":")[0]
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return dict(sorted(kinds.items()))
+
+
+def _names(client: "redis.Redis") -> list[str]:
+    keys = client.scan_iter(KEYS.root + "*", count=1000)
+    return sorted({key.decode("utf-8", "replace").removeprefix(KEYS.root) for key in keys})

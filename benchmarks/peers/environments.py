@@ -1,0 +1,35 @@
+"""A virtual environment for each peer, so that their requirements never meet."""
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from benchmarks.peers import ENVIRONMENTS, PEERS
+
+
+def python_of(name: str) -> Path:
+    """The interpreter that runs a peer; MLQ has the one that runs the benchmarks."""
+    return Path(sys.executable) if name == "mlq" else ENVIRONMENTS / name / "bin" / "python"
+
+
+def make(name: str) -> None:
+    """Install a peer's latest version."""
+    python = python_of(name)
+    if not python.exists():
+        venv.create(ENVIRONMENTS / name, with_pip=True)
+    command = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--disable-pip-version-check"]
+    subprocess.run([*command, *PEERS[name].requirements], check=True)
+    print(f"{name}: {PEERS[name].requirements[0].partition('[')[0]} {version_of(name)}")
+
+
+def versions_of(name: str) -> dict[str, str]:
+    """The versions of all packages in a peer's environment."""
+    command = [python_of(name), "-m", "benchmarks.peers", "versions"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ENVIRONMENTS.parent.parent)
+    return json.loads(answer.stdout)
+
+
+def version_of(name: str) -> str:
+    return versions_of(name)[PEERS[name].requirements[0].partition("[")[0]]

@@ -1,0 +1,66 @@
+"""What a child process of `mlq worker` starts with: loads the listeners, tells the worker, and serves it."""
+
+import sys
+
+if "--green" in sys.argv:  # before anything else is imported
+    from gevent import monkey  # type: ignore[import-untyped]
+
+    monkey.patch_all()
+
+import argparse
+import logging
+import socket
+from typing import Any
+
+from mlq import MLQError, capture
+from mlq.cli.base import Settings
+from mlq.cli.load import queues_of
+from mlq.listeners import Listeners
+from mlq.pools.child import Child, GreenChild, settle_in
+from mlq.pools.frames import Wire
+from mlq.queue import MLQ
+
+
+def main() -> None:
+    """Serve until the worker says stop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target")
+    parser.add_argument("--namespace")
+    parser.add_argument("--functions", type=lambda names: names.split(","))
+    parser.add_argument("--green", action="store_true")
+    parser.add_argument("--weigh", action="store_true")
+    parser.add_argument("--log-level")
+    parser.add_argument("--log-format")
+    parser.add_argument("wire", type=int)
+    options = parser.parse_args()
+    end = socket.socket(fileno=options.wire)
+    end.set_inheritable(False)
+    wire = Wire(end)
+    settle_in(wire)
+    Settings(log_level=options.log_level, log_format=options.log_format).start_logging()
+    try:
+        queues = queues_of(options.target, options.namespace)
+    except MLQError as error:
+        logging.getLogger("mlq.cli").debug("the listeners can't be loaded", exc_info=True)
+        wire.send("failed", str(error))
+        raise SystemExit(2) from None
+    capture.begin()
+    try:
+        wire.send("ready", [_told(queue) for queue in queues])
+    except OSError:  # the worker is gone
+        raise SystemExit(1) from None
+    kind = GreenChild if options.green else Child
+    listeners = queues[0].listeners
+    if options.functions:
+        listeners = Listeners(one for one in listeners.all() if one.name in options.functions)
+    kind(wire, listeners, weigh=options.weigh).serve()
+
+
+def _told(queue: MLQ) -> list[Any]:
+    """What the worker must know of a queue: where it is, and its listeners."""
+    listeners = [[one.name, one.takes_context, one.is_async, one.queue, *one.policy] for one in queue.listeners.all()]
+    return [queue.namespace, queue.url, listeners]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Runs a worker from the command line: puts the pool that was asked for together with the queue and its listeners."""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mlq import MLQ, InputError, MLQError
+from mlq.cli.base import Settings, complain
+from mlq.cli.load import queues_of
+from mlq.listeners import Listener, Listeners
+from mlq.policy import Policy
+from mlq.pools.contract import Pool
+from mlq.worker import exit as way_out
+from mlq.worker.desk import Settings as WorkerSettings
+from mlq.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from mlq.pools.process import ProcessPool
+
+log = logging.getLogger("mlq.cli")
+
+SWITCH = 0.001  # seconds; with Python's 5 ms, one job in a hundred waits that long for a turn of its worker's threads
+LOOK = 0.1  # seconds between looks whether a worker in burst mode is through
+COOPERATIVE = 100  # jobs at a time where they take turns in one thread and nobody says how many; else 1
+
+
+def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
+    """Work until told to stop. Raises InputError."""
+    sys.setswitchinterval(SWITCH)
+    if options["pool"] in ("process", "gevent"):
+        _work_in_children(settings, target, options)
+    else:
+        _work_here(settings, target, options)
+
+
+def _slots(options: dict[str, Any]) -> int:
+    return int(options["concurrency"] or (COOPERATIVE if options["pool"] in ("asyncio", "gevent") else 1))
+
+
+def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None:
+    """The listeners run in this process."""
+    queues = queues_of(target, settings.namespace)
+    slots = _slots(options)
+    if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
+        raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or a --namespace")
+    pools = [_pool(options["pool"], slots) for _ in queues]
+    made = [_begin(settings, queue, queue.listeners, pool, options) for queue, pool in zip(queues, pools, strict=True)]
+    _stay(made, getattr(pools[0], "serve", None), options)
+
+
+def _pool(kind: str, slots: int) -> Pool:
+    """A pool in this process; the others' modules are not loaded, which spares 1 MB."""
+    if kind == "asyncio":
+        from mlq.pools.aio import AsyncioPool
+
+        return AsyncioPool(slots)
+    if kind == "solo":
+        from mlq.pools.solo import SoloPool
+
+        return SoloPool()
+    from mlq.pools.thread import ThreadPool
+
+    return ThreadPool(slots)
+
+
+def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) -> None:
+    """The listeners run in children; this process loads none of them."""
+    from mlq.pools.children import Limits
+    from mlq.pools.process import ProcessPool
+
+    green, count = options["pool"] == "gevent", _slots(options)
+    command: list[str] = [sys.executable, "-m", "mlq.cli.child", target, "--log-level", settings.log_level or "info",
+               "--log-format", settings.log_format or "plain"]  # fmt: skip
+    if settings.namespace is not None:
+        command += ["--namespace", settings.namespace]
+    if options["functions"]:
+        command += ["--functions", ",".join(options["functions"])]
+    command += ["--green"] * green + ["--weigh"] * (options["max_memory"] is not None)
+    limits = Limits(options["max_jobs"], options["max_memory"])
+    pool = ProcessPool(command, 1 if green else count, slots=count if green else 1, limits=limits,
+                       name=options["pool"])  # fmt: skip
+    found = _loaded(pool)
+    if len(found) > 1:
+        pool.close()
+        there = ", ".join(repr(namespace) for namespace, *_ in found)
+        raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
+    namespace, url, told = found[0]
+    listeners = Listeners(
+        Listener(name, None, takes, is_async, queue, Policy(*policy)) for name, takes, is_async, queue, *policy in told
+    )
+    try:
+        made = _begin(settings, MLQ(namespace, url=url), listeners, pool, options)
+    except InputError:
+        pool.close()
+        raise
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
+    _stay([made], None, options)
+
+
+def _loaded(pool: "ProcessPool") -> list[Any]:
+    """What the first child found. SIGTERM ends the wait for it, also where this process is the first of a container."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        return pool.load()
+    except InputError:
+        raise
+    except MLQError as error:
+        complain(str(error))
+        sys.exit(way_out.BROKEN)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which `way_out` replaces
+
+
+def _begin(settings: Settings, queue: MLQ, listeners: Listeners, pool: Pool, options: dict[str, Any]) -> Worker:
+    if settings.url is not None and not queue.server.endswith("(from MLQ_URL)"):
+        raise InputError(f"--url has no effect: the module's own queue names the server {queue.server}")
+    if options["functions"]:
+        listeners = listeners.only(options["functions"])
+    wanted = WorkerSettings(options["queues"] or (), options["name"], options["max_losses"])
+    made = queue.make_worker(pool, listeners, wanted)
+    log.info("namespace %r: listeners %s", queue.namespace, ", ".join(listeners.names()))
+    way_out.keep(made, options["grace"], stays=True)  # first, so that no signal finds a worker that nobody stops
+    made.start()
+    return made
+
+
+def _stay(workers: list[Worker], serve: Callable[[], None] | None, options: dict[str, Any]) -> None:
+    """Return when the workers have stopped."""
+    if options["burst"]:
+        through = threading.Thread(target=_stop_when_idle, args=(workers, options["grace"]), daemon=True)
+        through.start()
+    way_out.stay(serve)
+
+
+def _stop_when_idle(workers: list[Worker], grace: float) -> None:
+    while not all(one.idle() or one.stopping.is_set() for one in workers):
+        time.sleep(LOOK)
+    for one in workers:
+        one.stop(grace)

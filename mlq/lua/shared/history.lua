@@ -1,0 +1,11 @@
+-- Keeps what became of the attempt that ends now, when the job goes on after it: the last 20 of them, in fields of the
+-- job. Texts are cut, so that a job that is retried for ever does not grow.
+local function remember(jobs, id, now, reason, kind, text, trace)
+  local run = redis.call('HMGET', jobs .. id, 'attempts', 'worker', 'started')
+  local number = tonumber(run[1] or '0')
+  local kept = {run[2] or '', run[3] or '', now, reason, kind, string.sub(text, 1, 2000), string.sub(trace, -8000)}
+  redis.call('HSET', jobs .. id, 'past:' .. number, cmsgpack.pack(kept))
+  if number > 20 then
+    redis.call('HDEL', jobs .. id, 'past:' .. (number - 20))
+  end
+end

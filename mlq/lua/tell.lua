@@ -1,0 +1,26 @@
+-- Records what a running listener says: its progress, partial results, and what it logs.
+-- Guarantee: only under the lease; the same entries sent again are kept once. Those that follow the job are told.
+-- KEYS  leases zset · job hash · stream · waiters stem · inboxes stem
+-- ARGV  `<id>:<token>` · id · attempt · packed progress, or '' for none · seconds that the stream is kept
+--       · then per entry: number (rising within the attempt) · kind · bytes
+-- RETURNS  'ok' or 'lost'
+--- include announce
+local leases, job, stream, waiters, inboxes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local id, attempt, progress = ARGV[2], ARGV[3], ARGV[4]
+if not redis.call('ZSCORE', leases, ARGV[1]) then
+  return 'lost'
+end
+if progress ~= '' then
+  redis.call('HSET', job, 'progress', progress)
+end
+for i = 6, #ARGV, 3 do
+  local added = redis.pcall('XADD', stream, attempt .. '-' .. ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if type(added) == 'table' and added.err and not string.find(added.err, 'equal or smaller', 1, true) then
+    return added
+  end
+end
+if #ARGV >= 6 then
+  redis.call('EXPIRE', stream, ARGV[5])
+end
+hint(waiters, inboxes, id)
+return 'ok'

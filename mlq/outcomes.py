@@ -1,0 +1,88 @@
+"""Makes outcomes of what listeners return and raise: values that can be stored. Pure."""
+
+import json
+import traceback
+from typing import Any
+from urllib.parse import quote
+
+from mlq import codec
+from mlq.job import Outcome
+from mlq.options import check_size
+from mlq.states import State
+
+TEXT_LIMIT = 64 * 1024  # characters kept of an error's text or its traceback
+ARGS_LIMIT = 4 * 1024  # bytes kept of an exception's arguments
+SAID_LIMIT = 1500  # bytes of a quoted short result in a callback: the whole URL should stay below 2,000
+
+
+def success(value: Any, *, calls_back: bool = False) -> Outcome:
+    """The outcome of a listener that returned `value`. Raises Unserializable or TooLarge."""
+    pair = isinstance(value, tuple) and len(value) == 2
+    short, result = value if pair else (value, value)
+    packed = check_size("the result", codec.pack(result, "result"))
+    fields: dict[str, bytes | str] = {"result": packed}
+    if pair:
+        packed = fields["short"] = check_size("the short result", codec.pack(short, "short_result"))
+    fits = len(packed) <= 4 * SAID_LIMIT  # spares turning a large value into text only to see that it does not fit
+    return Outcome(State.SUCCEEDED, fields, said(short) if calls_back and fits else None)
+
+
+def said(short: Any) -> str | None:
+    """A short result as a callback's query says it; None for what is no text or does not fit."""
+    if isinstance(short, bytes):
+        short = short.decode("utf-8", "replace")
+    if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:
+        try:
+            short = json.dumps(short)
+        except (TypeError, ValueError, RecursionError):
+            return None
+    if short is None or (isinstance(short, str) and len(short) > SAID_LIMIT):
+        return None
+    words = str(short)
+    return words if len(quote(words)) <= SAID_LIMIT else None
+
+
+def failure(error: BaseException, *, again: bool = False) -> Outcome:
+    """The outcome of a listener that raised; `again`: a retry may help."""
+    kind = type(error)
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - user code: the exception's own methods
+        trace = ""
+    fields: dict[str, bytes | str] = {
+        "reason": "error",
+        "error": _words(error),
+        "error_type": f"{kind.__module__}.{kind.__qualname__}",
+        "traceback": _plain(trace[-TEXT_LIMIT:]),
+    }
+    try:
+        args = codec.pack(error.args)
+    except BaseException:  # noqa: BLE001 - user code: `args` may be a property
+        args = b""
+    if args and len(args) <= ARGS_LIMIT:
+        fields["error_args"] = args
+    return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {fields['error']!r:.200}", again)
+
+
+def timeout(seconds: float) -> Outcome:
+    """The outcome of an attempt that took longer than it may."""
+    words = f"ran longer than its limit of {seconds:g} s"
+    fields: dict[str, bytes | str] = {"reason": "timeout", "error": words, "error_type": "builtins.TimeoutError"}
+    return Outcome(State.FAILED, fields, None, words, again=True)
+
+
+def death(reason: str, words: str) -> Outcome:
+    """The outcome of an attempt that ended with its process; `lua/settle.lua` reads the fields in this order."""
+    return Outcome(State.FAILED, {"reason": reason, "error": words, "error_type": "mlq.errors.LeaseLost"}, None, words)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return _plain(str(error))[:TEXT_LIMIT] or type(error).__name__
+    except BaseException:  # noqa: BLE001 - user code: the exception's __str__
+        return type(error).__name__
+
+
+def _plain(words: str) -> str:
+    """Without lone surrogates, which no encoding carries."""
+    return words.encode("utf-8", "replace").decode()

@@ -1,0 +1,295 @@
+"""The inside of a child process: runs listeners, and asks its worker for all that concerns the queue.
+
+While one run at a time is wanted and it asks nothing, the main thread reads frames itself, which spares two thread
+switches a job. The first question (or a second slot) starts a thread that reads from then on; a run that comes while
+the main thread is busy, since its listener waits for another job, gets a thread of its own.
+"""
+
+import asyncio
+import ctypes
+import itertools
+import os
+import queue
+import signal
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mlq import capture, errors
+from mlq.context import lost
+from mlq.errors import MLQError, Undecodable
+from mlq.execution import execute, execute_on_loop
+from mlq.job import Claimed, Outcome, Record
+from mlq.listeners import Listener, Listeners
+from mlq.outcomes import failure
+from mlq.pools.frames import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PDEATHSIG = 1  # prctl(2)
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class ChildRun:
+    """One run in a child, and the line of its listeners."""
+
+    def __init__(self, child: "Child", number: int, claimed: Claimed) -> None:
+        """Held until the worker says otherwise."""
+        self._child = child
+        self.number = number
+        self.claimed = claimed
+        self.held = True
+        self.end: Callable[[], None] | None = None  # how a cooperative runtime ends it
+
+    def holds(self) -> bool:
+        """Whether the worker still holds the job, as far as it has told."""
+        self._child.read_from_now_on()
+        return self.held
+
+    def report(self, packed: bytes) -> None:
+        """Record progress, soon."""
+        self._check()
+        self._child.wire.send("report", self.number, packed)
+
+    def say(self, number: int, kind: str, data: bytes) -> None:
+        """Add to the job's stream; the wire fills up when the worker can't keep pace, and this waits."""
+        self._check()
+        self._child.wire.send("say", self.number, number, kind, data)
+
+    def full(self) -> bool:
+        """The wire knows, and makes `say` wait."""
+        return False
+
+    def store(self, key: str, packed: bytes, expiry: float | None) -> None:
+        """Keep a value for other jobs."""
+        self._child.ask(self.number, "store", key, packed, expiry)
+
+    def fetch(self, key: str) -> bytes | None:
+        """What `store` kept."""
+        return self._child.ask(self.number, "fetch", key)  # type: ignore[no-any-return]
+
+    def post(self, lane: str, body: bytes) -> str:
+        """Post another job; its id."""
+        self._check()
+        return str(self._child.ask(self.number, "post", lane, body))
+
+    def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
+        """The fields of another job when it has ended."""
+        return self._child.ask(self.number, "wait", job_id, timeout)  # type: ignore[no-any-return]
+
+    def _check(self) -> None:
+        if not self.held:
+            raise lost(self.claimed)
+
+
+class Child:
+    """Serves one worker until that worker says stop, or dies."""
+
+    def __init__(self, wire: Wire, listeners: Listeners, *, weigh: bool) -> None:
+        """`weigh`: tell the resident memory with each outcome."""
+        self.wire = wire
+        self._listeners = listeners
+        self._weigh = weigh
+        self._runs: dict[int, ChildRun] = {}
+        self._answers: dict[int, queue.SimpleQueue[tuple[str, Any]]] = {}
+        self._calls = itertools.count(1)
+        self._tasks: queue.SimpleQueue[tuple[ChildRun, bytes] | None] = queue.SimpleQueue()
+        self._main_is_busy = False
+        self._reader: threading.Thread | None = None
+        self._reading = threading.Lock()
+        self._lock = threading.Lock()
+        self._on: dict[str, Callable[..., None]] = {
+            "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
+        }  # fmt: skip
+
+    def serve(self) -> None:
+        """Run what the worker sends, in this thread as long as that is one run at a time."""
+        while True:
+            if self._reader is None:
+                self._read_once()
+                if self._reader is None and self._tasks.empty():
+                    continue
+            task = self._tasks.get()
+            if task is None:
+                return
+            self.perform(*task)
+
+    def read_from_now_on(self) -> None:
+        """Have a thread read the wire, if none does."""
+        with self._lock:
+            if self._reader is None:
+                self._reader = threading.Thread(target=self._read, name="mlq-wire", daemon=True)
+                self._reader.start()
+
+    def ask(self, number: int, name: str, *arguments: Any) -> Any:
+        """Have the worker call a method of the run's line. Raises what that raises."""
+        self.read_from_now_on()
+        call = next(self._calls)
+        answer = self._answers[call] = queue.SimpleQueue()
+        self.wire.send("call", number, call, name, arguments)
+        kind, value = answer.get()
+        if kind:
+            raise _error(kind, value)
+        return value
+
+    def begin(self, run: ChildRun, record: bytes) -> None:
+        """Run it in the main thread if that is idle, else in one of its own."""
+        if self._reader is not None and self._main_is_busy:
+            threading.Thread(target=self.perform, args=(run, record), name="mlq-slot", daemon=True).start()
+        else:
+            self._main_is_busy = True
+            self._tasks.put((run, record))
+
+    def perform(self, run: ChildRun, record: bytes) -> None:
+        """One run, in this thread."""
+        outcome = self._execute(run, record)
+        self._runs.pop(run.number, None)
+        run.held = False  # for whoever has kept its context
+        if threading.current_thread() is threading.main_thread():
+            self._main_is_busy = False  # before the worker knows, for it may send the next run at once
+        weight = resident() if self._weigh else 0
+        try:
+            self.wire.send("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint,
+                           outcome.again, weight)  # fmt: skip
+        except OSError:
+            _orphaned()
+
+    def _execute(self, run: ChildRun, packed: bytes) -> Outcome:
+        try:
+            record = Record.parse(packed)
+        except Undecodable as error:
+            return failure(error)
+        return self._run(run, record, self._listeners.chosen(record.lane))
+
+    def _run(self, run: ChildRun, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
+        return execute(run, run.claimed, record, listeners)
+
+    def _read(self) -> None:
+        while True:
+            self._read_once()
+
+    def _read_once(self) -> None:
+        with self._reading:
+            try:
+                frames = list(self.wire.receive())
+            except (EOFError, OSError):
+                _orphaned()
+        for word, *rest in frames:
+            self._on[word](*rest)
+
+    def _on_run(self, number: int, job_id: str, attempt: int, worker: str, started: float, record: bytes) -> None:
+        run = self._runs[number] = ChildRun(self, number, Claimed(job_id, attempt, "", worker, started, b""))
+        self.begin(run, record)
+
+    def _on_cancel(self, number: int) -> None:
+        run = self._runs.get(number)
+        if run is not None:
+            run.held = False
+            if run.end is not None:
+                run.end()
+
+    def _on_answer(self, call: int, kind: str, value: Any) -> None:
+        self._answers.pop(call).put((kind, value))
+
+    def _on_stop(self) -> None:
+        self._tasks.put(None)
+
+
+class GreenChild(Child):
+    """A child under gevent's monkey-patching: every run is a greenlet, and a run that is given up can be killed.
+
+    Coroutines share one event loop, in a greenlet of its own: asyncio knows nothing of greenlets, and refuses a second
+    loop in the same thread.
+    """
+
+    def serve(self) -> None:
+        """Read, and leave the running to greenlets."""
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="mlq-loop", daemon=True).start()
+        self.read_from_now_on()
+        self._tasks.get()
+
+    def begin(self, run: ChildRun, record: bytes) -> None:
+        """Run it in a greenlet."""
+        import gevent  # type: ignore[import-untyped]
+
+        greenlet = gevent.spawn(self.perform, run, record)
+        greenlet.link(lambda _: self._never_began(run))
+        run.end = lambda: greenlet.kill(block=False)
+
+    def _never_began(self, run: ChildRun) -> None:
+        """A greenlet that is killed before its first turn says nothing itself."""
+        if self._runs.pop(run.number, None) is not None:
+            outcome = failure(lost(run.claimed))
+            self.wire.send("done", run.number, str(outcome.state), outcome.fields, None, outcome.hint, False, 0)  # noqa: FBT003 - a frame
+
+    def _run(self, run: ChildRun, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
+        if not any(listener.is_async for listener in listeners):
+            return super()._run(run, record, listeners)
+        ended = threading.Event()
+        task = self._loop.create_task(execute_on_loop(run, run.claimed, record, listeners, self._submit))
+        task.add_done_callback(lambda _: ended.set())
+        run.end = lambda: self._on_loop(task.cancel)
+        self._on_loop(lambda: None)
+        ended.wait()
+        try:
+            return task.result()
+        except BaseException as error:  # noqa: BLE001 - it was cancelled before it began
+            return failure(error)
+
+    def _on_loop(self, act: "Callable[[], object]") -> None:
+        self._loop.call_soon_threadsafe(act)
+
+    @staticmethod
+    def _submit(task: "Callable[[], None]") -> None:
+        threading.Thread(target=task, name="mlq-slot", daemon=True).start()
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; its peak where the system tells no more."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _leave_to_worker(*_: object) -> None:
+    """The worker has had the signal, too, and decides."""
+
+
+def _forked(wire: Wire) -> None:
+    """In a process that a listener forked: it is not the child, and speaks for no job."""
+    wire.close()
+    capture.hush()
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _leave_to_worker:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def settle_in(wire: Wire) -> None:
+    """Leave signals to the worker, and do not outlive it, not even where a listener is busy in C."""
+    for number in _SIGNALS:
+        signal.signal(number, _leave_to_worker)  # not SIG_IGN, which programs that listeners start would inherit
+    os.register_at_fork(after_in_child=partial(_forked, wire))
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            _orphaned()
+
+
+def _orphaned() -> NoReturn:
+    os._exit(1)
+
+
+def _error(kind: str, words: str) -> MLQError:
+    found = getattr(errors, kind, None)
+    return found(words) if isinstance(found, type) and issubclass(found, MLQError) else MLQError(words)

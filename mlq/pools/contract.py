@@ -1,0 +1,63 @@
+"""What a worker and its pool know of each other."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mlq.context import Line
+from mlq.execution import execute
+from mlq.job import Claimed, Outcome, Record
+from mlq.listeners import Listener
+
+
+class Run(Protocol):
+    """One attempt, as a pool sees it."""
+
+    claimed: Claimed
+    record: Record
+    listeners: tuple[Listener, ...]
+
+    @property
+    def line(self) -> Line:
+        """What the attempt's listeners may ask of the worker."""
+
+    def begin(self) -> bool:
+        """Say that its listeners run from now on; False when it is no longer this worker's to run."""
+
+    def done(self, outcome: Outcome) -> None:
+        """Say what it ended in. Returns at once."""
+
+    def settle(self, outcome: Outcome) -> None:
+        """Say what it ended in, and if nobody else is about it record that in this thread: two thread switches less."""
+
+    def died(self, reason: str, words: str) -> None:
+        """Say that it ended with the process that it ran in; `reason` is one of `states.REASONS`."""
+
+
+class Pool(Protocol):
+    """Runs attempts. The worker bounds how many: its slots, and what the pool says of itself with `capacity`."""
+
+    name: str
+
+    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
+        """Begin. `capacity(n)`: n more (or fewer) may run; `broken`: nothing will ever run here again."""
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Run these as soon as may be."""
+
+    def leave(self, run: Run) -> None:
+        """The run waits for another job: its place is another run's meanwhile."""
+
+    def back(self, run: Run) -> None:
+        """The run that had left goes on."""
+
+    def end(self, run: Run) -> bool:
+        """The worker has given this run up: end its listeners. False where they can't be, and may go on."""
+
+    def close(self) -> None:
+        """End. What still runs is abandoned."""
+
+
+def perform(run: Run) -> None:
+    """One run, in this thread."""
+    if run.begin():
+        run.settle(execute(run.line, run.claimed, run.record, run.listeners))

@@ -1,0 +1,324 @@
+"""The process pool: listeners run in child processes that start afresh (never forked), stay warm, and can be killed.
+
+This process runs no user code: it starts the children, hands them runs, and replaces those that died, were killed, have
+served their number, or hold too much memory. One thread does all that concerns children; only handing a run to an idle
+child is done by whoever submits it.
+"""
+
+import contextlib
+import itertools
+import logging
+import selectors
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mlq.errors import InputError, MLQError
+from mlq.job import Outcome
+from mlq.pools.children import STOP_AFTER, Child, Kernel, Limits, words_of
+from mlq.pools.contract import Run
+from mlq.pools.threads import Threads
+from mlq.states import State
+
+log = logging.getLogger("mlq.worker")
+
+TICK = 0.2  # seconds between looks at children: whom to kill, whom to start, and deaths that no event tells
+FAILURES = 5  # starts that fail in a row, after which the worker gives up
+PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)  # seconds before a start, by the failures before it
+NO_LIMITS = Limits()
+
+
+class ProcessPool:
+    """`size` children, each with `slots` runs at a time (1, but for gevent)."""
+
+    def __init__(
+        self, command: Sequence[str], size: int, *, slots: int = 1, limits: Limits = NO_LIMITS, name: str = "process"
+    ) -> None:
+        """`command` starts a child; the number of a socket's file descriptor is added to it."""
+        self.name = name
+        self._command = command
+        self._size = size
+        self._slots = slots
+        self._limits = limits
+        self._kills = name == "process"  # else its other runs would die, too
+        self._children: list[Child] = []
+        self._waiting: deque[Run] = deque()
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+        self._calls = Threads("mlq-call")
+        self._selector = selectors.DefaultSelector()
+        self._wake_end, self._wake = socket.socketpair()
+        self._selector.register(self._wake_end, selectors.EVENT_READ, None)
+        self._capacity: Callable[[int], None] = lambda _: None
+        self._broken: Callable[[], None] = lambda: None
+        self._failures = 0
+        self._next_start = 0.0
+        self._look_at = 0.0
+        self._to_renew: deque[Child] = deque()
+        self._closing = False
+        self._found: list[Any] | None = None  # what the first child that was ready told of the listeners
+        self._refused: str | None = None  # why the first child could not load them
+        self._known = threading.Event()
+        self._kernel = Kernel()
+        self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
+
+    def load(self) -> list[Any]:
+        """Start the children, and wait for the first; what it found, see `frames`.
+
+        Raises InputError where the listeners can't be loaded, MLQError where children die before they tell.
+        """
+        self._thread.start()
+        self._known.wait()
+        if self._refused is not None:
+            raise InputError(self._refused)
+        if self._found is None:
+            raise MLQError("no child process can be started")
+        return self._found
+
+    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
+        """Children that are ready, and those to come, may get runs."""
+        with self._lock:
+            self._capacity, self._broken = capacity, broken
+            capacity(sum(child.counted for child in self._children))
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Hand runs to children with room; the rest waits for the next that has some."""
+        with self._lock:
+            self._waiting.extend(runs)
+            for child in self._children:
+                self._feed(child)
+
+    def leave(self, run: Run) -> None:
+        """Its child has room for one more, which gets a thread of its own there."""
+        self._move(run, 1)
+
+    def back(self, run: Run) -> None:
+        """It goes on."""
+        self._move(run, -1)
+
+    def _move(self, run: Run, change: int) -> None:
+        with self._lock:
+            for child in self._children:
+                if any(one is run for one in child.runs.values()):
+                    child.waiting += change
+                    self._feed(child)
+
+    def end(self, run: Run) -> bool:
+        """Tell its child, and kill that where it does not end the run within a second."""
+        with self._lock:
+            for child in self._children:
+                if child.give_up(run):
+                    self._feed(child)
+        return self._kills
+
+    def renew(self) -> None:
+        """Replace the children one by one, each when it has nothing to run."""
+        with self._lock:
+            idle_first = sorted(self._children, key=lambda child: bool(child.runs))  # a long job holds up nobody else
+            self._to_renew = deque(idle_first)
+        self._wake.send(b"x")
+
+    def close(self) -> None:
+        """Kill what still runs, and end the children."""
+        self._closing = True
+        with contextlib.suppress(OSError):
+            self._wake.send(b"x")
+        if self._thread.is_alive():
+            self._thread.join(STOP_AFTER + 2)
+        self._calls.stop()
+
+    def _feed(self, child: Child) -> None:
+        """Hand over what waits, as far as there is room, and tell the worker when there is more or less of it."""
+        places = child.places()
+        if places != child.counted:
+            self._capacity(places - child.counted)
+            child.counted = places
+        while self._waiting and child.room() > 0:
+            run = self._waiting.popleft()
+            if run.begin():
+                number = next(self._numbers)
+                child.runs[number] = run
+                claimed = run.claimed
+                child.send("run", number, claimed.id, claimed.attempt, claimed.worker, claimed.started, claimed.record)
+
+    # Everything below runs in the pool's own thread, but for `_answer`.
+
+    def _main(self) -> None:
+        try:
+            while not self._closing:
+                self._turn()
+        except Exception:
+            log.critical("the pool of this worker died; the worker stops", exc_info=True)
+            self._broken()
+        finally:
+            self._end_all()
+
+    def _turn(self) -> None:
+        if time.monotonic() >= self._look_at:  # not each time round: a look costs more than a run's frames
+            self._look_after()
+            self._start_missing()
+            self._look_at = time.monotonic() + TICK
+        for key, _ in self._selector.select(max(0.0, self._look_at - time.monotonic())):
+            child: Child | None = key.data
+            if child is None:
+                self._wake_end.recv(4096)
+                self._look_at = 0.0
+            elif child in self._children:  # else buried by an event before this one
+                self._hear(child, died=key.fd == child.pidfd)
+
+    def _start_missing(self) -> None:
+        while len(self._children) < self._size and time.monotonic() >= self._next_start:
+            child = Child(self._command, self._slots, kills=self._kills)
+            with self._lock:
+                self._children.append(child)
+            self._selector.register(child.wire.socket, selectors.EVENT_READ, child)
+            if child.pidfd is not None:
+                self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        for child in list(self._children):
+            if child.gone():
+                self._bury(child)
+            elif child.overdue(now):
+                child.process.kill()
+            elif child.retiring:
+                child.retire()
+        while self._to_renew and self._to_renew[0] not in self._children and all(one.ready for one in self._children):
+            self._to_renew.popleft()
+        if self._to_renew and self._to_renew[0] in self._children:
+            self._retire(self._to_renew[0])
+
+    def _retire(self, child: Child) -> None:
+        with self._lock:
+            child.retire()
+            self._feed(child)
+
+    def _hear(self, child: Child, *, died: bool) -> None:
+        if any(run.line.full() for run in list(child.runs.values())):
+            time.sleep(0.01)  # what it says waits in the socket, and then in the child
+            return
+        if died and child.gone():
+            self._bury(child)
+            return
+        try:
+            for word, *rest in child.wire.receive():
+                self._on(child, word, rest)
+        except (EOFError, OSError):
+            self._bury(child)
+        except (TypeError, ValueError, LookupError) as error:  # somebody else wrote to its wire
+            log.error("child %d sends what can't be read (%s); it is replaced", child.pid, error)  # noqa: TRY400
+            self._bury(child)
+
+    def _on(self, child: Child, word: str, rest: list[Any]) -> None:
+        if word == "done":
+            self._done(child, *rest)
+        elif word == "ready":
+            self._ready(child, rest[0])
+        elif word == "failed":
+            child.refusal = rest[0]
+        else:
+            run = child.runs.get(rest[0])
+            if run is not None:
+                self._ask(child, run, word, rest)
+            elif word == "call":  # of a listener that is through, by a thread or a callback that it left behind
+                child.send("answer", rest[1], "LeaseLost", "this attempt is through, and may ask nothing more")
+
+    def _ask(self, child: Child, run: Run, word: str, rest: list[Any]) -> None:
+        if word == "call":
+            self._calls.submit(lambda: self._answer(child, run, rest[1], rest[2], rest[3]))
+            return
+        with contextlib.suppress(MLQError):  # of a run that was given up
+            run.line.report(rest[1]) if word == "report" else run.line.say(*rest[1:])
+
+    def _answer(self, child: Child, run: Run, call: int, name: str, arguments: list[Any]) -> None:
+        """Carry a call of a listener out, on a thread of its own: it may take as long as another job."""
+        calls: dict[str, Callable[..., Any]] = {
+            "store": run.line.store, "fetch": run.line.fetch, "post": run.line.post, "wait": run.line.wait,
+        }  # fmt: skip
+        try:
+            kind, value = "", calls[name](*arguments)
+        except MLQError as error:
+            kind, value = type(error).__name__, str(error)
+        except Exception as error:
+            log.exception("a listener's %s failed", name)
+            kind, value = "MLQError", f"{name} failed: {error}"
+        child.send("answer", call, kind, value)
+
+    def _ready(self, child: Child, found: list[Any]) -> None:
+        self._failures = 0
+        with self._lock:
+            child.ready = True
+            if self._found is None:
+                self._found = found
+            self._feed(child)
+        self._known.set()
+        log.info("child %d is ready", child.pid)
+
+    def _done(self, child: Child, number: int, state: str, fields: dict[str, Any], said: str | None, hint: str,
+              again: bool, weight: int) -> None:  # fmt: skip  # noqa: FBT001 - a frame's item
+        with self._lock:
+            run = child.runs.pop(number, None)
+            child.given_up.pop(number, None)
+            child.served += 1
+            if self._is_worn(child, weight):
+                child.retire()
+            self._feed(child)
+        if run is not None:
+            run.done(Outcome(State(state), fields, said, hint, again))
+
+    def _is_worn(self, child: Child, weight: int) -> bool:
+        if self._limits.memory is not None and weight > self._limits.memory:
+            log.warning("child %d holds %.0f MB, which is above its limit: it is replaced", child.pid, weight / 1e6)
+            return True
+        return self._limits.jobs is not None and child.served >= self._limits.jobs
+
+    def _bury(self, child: Child) -> None:
+        """A child is gone: tell what became of its runs, and have another one started."""
+        self._look_at = 0.0
+        self._selector.unregister(child.wire.socket)
+        if child.pidfd is not None:
+            self._selector.unregister(child.pidfd)
+        code = child.bury()
+        reason = "oom" if code == -signal.SIGKILL and not child.given_up and self._kernel.killed() else "lost"
+        with self._lock:
+            self._children.remove(child)
+            was_ready, child.ready = child.ready, False
+            self._feed(child)
+        for run in child.runs.values():
+            run.died(reason, f"its child process {words_of(code)}")
+        if not was_ready:
+            self._failed(child.refusal or f"it {words_of(code)}", refused=child.refusal is not None)
+        elif not (child.retiring or child.given_up or self._closing):
+            log.warning("child %d %s", child.pid, words_of(code))
+
+    def _failed(self, why: str, *, refused: bool) -> None:
+        """A child ended before it was ready; `refused`: it could not load the listeners."""
+        self._failures += 1
+        if refused and self._found is None:
+            self._refused = why
+        else:
+            log.error("a child can't start: %s", why)
+        self._next_start = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
+        if self._failures >= FAILURES:
+            log.critical("%d starts of a child failed in a row; the worker gives up", FAILURES)
+            self._broken()
+        if self._refused or (self._failures >= FAILURES and self._found is None):
+            self._closing = True
+            self._known.set()
+
+    def _end_all(self) -> None:
+        for child in self._children:
+            if child.runs:
+                child.process.kill()
+            else:
+                child.send("stop")
+        for child in self._children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(STOP_AFTER)
+            child.bury()

@@ -1,0 +1,112 @@
+"""What an attempt's listeners may ask of their worker, carried out on Redis."""
+
+import threading
+import time
+from typing import TypeVar
+
+from mlq.context import lost
+from mlq.errors import LeaseLost, NoServer, WaitTimeout
+from mlq.ops import Op
+from mlq.ops import data as data_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.requests import LISTEN
+from mlq.worker.attempt import Attempt
+from mlq.worker.desk import Desk
+
+T = TypeVar("T")
+
+
+class RedisLine:
+    """The line of one attempt; see `context.Line`."""
+
+    def __init__(self, desk: Desk, attempt: Attempt) -> None:
+        """Asks nothing yet."""
+        self._desk = desk
+        self._attempt = attempt
+        self._claimed = attempt.claimed
+
+    def holds(self) -> bool:
+        """Whether the attempt still holds its job, as far as is known here."""
+        return self._attempt.holds()
+
+    def report(self, packed: bytes) -> None:
+        """Record progress, soon."""
+        self._check()
+        self._desk.outbox.report(self._attempt, packed)
+
+    def say(self, number: int, kind: str, data: bytes) -> None:
+        """Add to the job's stream, soon and in order."""
+        self._check()
+        self._desk.outbox.say(self._attempt, number, kind, data)
+
+    def full(self) -> bool:
+        """Whether `say` would wait now."""
+        return self._desk.outbox.full()
+
+    def store(self, key: str, packed: bytes, expiry: float | None) -> None:
+        """Keep a value for other jobs."""
+        self._run(data_ops.store(self._desk.keys, key, packed, expiry))
+
+    def fetch(self, key: str) -> bytes | None:
+        """What `store` kept."""
+        return self._run(data_ops.fetch(self._desk.keys, key))
+
+    def post(self, lane: str, body: bytes) -> str:
+        """Post another job; its id."""
+        with self._desk.shell.callers.borrow() as caller:
+            op = job_ops.post(self._desk.keys, caller.name, caller.number, lane, (body,), self._claimed.lease)
+            return str(self._run(op))
+
+    def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
+        """The fields of another job when it has ended."""
+        give_up = None if timeout is None else time.monotonic() + timeout
+        fields = self._run(self._wait_op(job_id, ""))
+        if fields is None and timeout != 0:
+            self._attempt.leave()
+            try:
+                fields = self._listen(job_id, give_up)
+            finally:
+                self._attempt.back(at_once=fields is None)
+                if self._attempt.holds():
+                    self._run(work_ops.waits_no_more(self._desk.keys, self._claimed))
+        if fields is None:
+            raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
+        return fields
+
+    def _check(self) -> None:
+        if not self._attempt.holds():
+            raise lost(self._claimed)
+
+    def _run(self, op: Op[T]) -> T:
+        """Carry `op` out, however long the server is away: no work of hours fails for want of it."""
+        while True:
+            try:
+                return self._desk.shell.run(op)
+            except NoServer:
+                if not self._attempt.holds():
+                    raise lost(self._claimed) from None
+                time.sleep(0.1)  # the shell has waited 10 s already, or 1 s when the worker stops
+
+    def _listen(self, job_id: str, give_up: float | None) -> dict[str, bytes] | None:
+        desk = self._desk
+        with desk.inbox.listen(job_id) as heard:
+            self._attempt.wakes.add(heard.set)
+            try:
+                return self._listen_until(job_id, give_up, heard)
+            finally:
+                self._attempt.wakes.discard(heard.set)
+
+    def _listen_until(self, job_id: str, give_up: float | None, heard: threading.Event) -> dict[str, bytes] | None:
+        while True:
+            heard.clear()  # before asking: the job may have ended, been requeued, and wait again
+            fields = self._run(self._wait_op(job_id, self._desk.name))
+            left = LISTEN if give_up is None else give_up - time.monotonic()
+            if fields is not None or left <= 0:
+                return fields
+            if not self._attempt.holds():
+                raise LeaseLost(f"job {self._claimed.id} was taken from this attempt while it waited")
+            heard.wait(min(left, LISTEN))
+
+    def _wait_op(self, job_id: str, inbox: str) -> Op[dict[str, bytes] | None]:
+        return job_ops.wait(self._desk.keys, job_id, inbox, LISTEN, self._claimed.id)

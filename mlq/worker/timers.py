@@ -1,0 +1,61 @@
+"""The duty that acts when a time has come: the limit of an attempt, or a look at what waits too long."""
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+from mlq.service import Service
+
+IDLE = 60.0  # seconds of one rest with nothing to wait for
+FEW = 1000  # appointments below which those that nobody wants any more may stay
+
+Appointment = tuple[float, int, Callable[[], bool], Callable[[], None]]
+
+
+class Timers(Service):
+    """Sleeps until the next appointment. Starts with the first: most workers never have one."""
+
+    def __init__(self, died: Callable[[], None]) -> None:
+        """Without an appointment."""
+        super().__init__("timers", died)
+        self._heap: list[Appointment] = []
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        self._started = False
+        self._clean_at = FEW
+
+    def after(self, seconds: float, wanted: Callable[[], bool], act: Callable[[], None]) -> None:
+        """Call `act` in so many seconds, if it is still `wanted` then. Neither may take long."""
+        with self._changed:
+            heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), wanted, act))
+            if not self._started:
+                self._started = True
+                self.start()
+            if len(self._heap) > self._clean_at:  # short jobs with long limits
+                self._heap = [item for item in self._heap if item[2]()]
+                heapq.heapify(self._heap)
+                self._clean_at = max(FEW, 2 * len(self._heap))
+            self._changed.notify()
+
+    def turn(self) -> None:
+        """Wait for the next appointment, and keep those that have come."""
+        due = []
+        with self._changed:
+            now = time.monotonic()
+            while self._heap and (self._heap[0][0] <= now or not self._heap[0][2]()):
+                _, _, wanted, act = heapq.heappop(self._heap)
+                if wanted():
+                    due.append(act)
+            if not due and not self.stopping.is_set():
+                self._changed.wait(max(0.0, self._heap[0][0] - now) if self._heap else IDLE)
+        for act in due:
+            act()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End."""
+        self.stopping.set()
+        with self._changed:
+            self._changed.notify()
+        super().stop(timeout)

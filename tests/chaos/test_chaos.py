@@ -1,0 +1,38 @@
+"""The chaos suite, for half a minute: whatever is done to workers, server and network, each job has its one outcome."""
+
+import pytest
+
+from benchmarks.chaos import harness, report, verify
+from benchmarks.chaos.adversary import DECK, schedule
+from benchmarks.chaos.mix import EVERY_KIND, Mix
+
+SECONDS = 30.0  # of chaos; the deck is dealt out once
+JOBS_PER_SECOND = 60.0
+SEEDS = [2]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_chaos_leaves_nothing_wrong(seed: int) -> None:
+    """`python -m benchmarks.chaos --minutes 0.5 --seed <seed>` does the same by hand."""
+    evidence = harness.run(seed, SECONDS, JOBS_PER_SECOND)
+    told = report.lines(evidence, seed)
+    print(told)
+    assert verify.problems(evidence) == [], told
+    assert len(evidence.jobs) > SECONDS * JOBS_PER_SECOND / 2, told
+
+
+def test_a_seed_gives_the_same_jobs_and_the_same_adversary() -> None:
+    """Another seed gives others."""
+    first, again, other = (Mix(seed, 60.0, retries=True, timeouts=True) for seed in (1, 1, 2))
+    assert [first.job(i) for i in range(500)] == [again.job(i) for i in range(500)]
+    assert [first.job(i) for i in range(500)] != [other.job(i) for i in range(500)]
+    assert schedule(1, 100.0) == schedule(1, 100.0) != schedule(2, 100.0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_run_has_some_of_everything(seed: int) -> None:
+    """Of all that the adversary can do, and of all kinds of jobs."""
+    mix = Mix(seed, JOBS_PER_SECOND, retries=True, timeouts=True)
+    assert {step.action for step in schedule(seed, SECONDS)} == set(DECK)
+    assert {mix.job(number).kind for number in range(int(SECONDS * JOBS_PER_SECOND))} == set(EVERY_KIND)

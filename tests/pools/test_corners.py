@@ -1,0 +1,60 @@
+"""What an adversary found: slots that vanished, workers that died of their listeners' children, calls that hung."""
+
+import signal
+
+import pytest
+
+from mlq import JobFailed
+
+THREE = dict.fromkeys(("process", "thread", "gevent", "solo"), "waits_for_three_in_threads")
+THREE["asyncio"] = "waits_for_three_on_the_loop"
+
+
+def test_waits_side_by_side_cost_no_slot(shared):
+    """With one slot: the three wait while the jobs that they wait for run in it."""
+    for _ in range(3):
+        job = shared.mlq.submit(None, functions=[THREE[shared.pool]])
+        assert job.result(20) == [0, 1, 2]
+    assert shared.mlq.submit(7, functions=["echo"]).result(10) == 7
+
+
+def test_forked_processes_of_a_listener_speak_for_no_job(begin, mlq):
+    """They print and are told to end, and neither the child's wire nor the worker takes notice."""
+    worker = begin("process")
+    for _ in range(3):
+        job = mlq.submit(None, functions=["forks"])
+        assert job.result(20) == [number * number for number in range(12)]
+        assert "squaring" not in job.logs()
+    assert worker.running()
+    assert mlq.submit(7, functions=["echo"]).result(10) == 7
+
+
+@pytest.mark.parametrize("words", [("--max-jobs", "1"), ()])
+def test_a_child_that_retires_while_it_waits_goes_on(begin, mlq, words):
+    """The only child must still run what its own run waits for."""
+    worker = begin("process", *words)
+    assert mlq.submit(1, functions=["echo"]).result(20) == 1
+    job = mlq.submit(None, functions=["waits_twice"])
+    if not words:
+        worker.signal(signal.SIGHUP)
+    assert job.result(20) == [0, 1]
+    assert mlq.submit(7, functions=["echo"]).result(20) == 7
+
+
+def test_many_time_limits_at_once_do_no_harm(begin, mlq):
+    """Coroutines that end when they are cancelled are not stuck."""
+    worker = begin("asyncio")
+    jobs = [mlq.submit(60, functions=["sleeps_on_the_loop"], timeout=0.3) for _ in range(20)]
+    for job in jobs:
+        with pytest.raises(JobFailed, match="limit"):
+            job.result(20)
+    assert mlq.submit(7, functions=["echo"]).result(10) == 7
+    assert worker.running()
+
+
+def test_a_context_is_dead_when_its_attempt_is(begin, mlq, pool):
+    """No use of it hangs, and none writes."""
+    begin(pool, "--concurrency", "1")
+    mlq.submit(None, functions=["keeps_its_context"]).result(20)
+    told = mlq.submit(None, functions=["uses_a_kept_context"]).result(20)
+    assert told == ["True", "LeaseLost", "LeaseLost", "LeaseLost"]

@@ -1,0 +1,245 @@
+"""What running listeners say (progress, partial results, logs), and those that follow it."""
+
+import pytest
+
+from mlq import codec
+from mlq.errors import UnknownJob
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.jobs import ENTRIES, Said
+from mlq.states import State
+
+ONE, TWO, LOG = codec.pack(1), codec.pack(2), b"half way"
+ENTRIES_OF_ONE = [(1, "chunk", ONE), (2, "log", LOG), (3, "chunk", TWO)]
+
+
+def follow(keys, known=("", b""), after=(0, 0), inbox="bob", *, alone=True):
+    """The op that follows job 1."""
+    return job_ops.follow(keys, "1", inbox, 10, known, after, alone=alone)
+
+
+# --- tell
+
+
+def test_tell(world, keys):
+    """Progress is a field, all else goes to the stream under its attempt and number; the stream lapses."""
+    one = world.running()
+    stood, changed = world.changes(work_ops.tell(keys, one, codec.pack(50), ENTRIES_OF_ONE))
+    assert stood
+    assert changed.keys() == {"job:1", "stream:1"}
+    assert changed["job:1"]["progress"] == "2"
+    assert changed["stream:1"] == [
+        ("1-1", "chunk", "\x01"),
+        ("1-2", "log", "half way"),
+        ("1-3", "chunk", "\x02"),
+    ]
+    assert 86_000 < world.raw.ttl(keys.stream + "1") <= 86_400
+
+
+def test_tell_again_keeps_entries_once(world, keys):
+    """The reply was lost; what follows is kept as well."""
+    one = world.running()
+    op = work_ops.tell(keys, one, b"\x05", ENTRIES_OF_ONE[:2])
+    assert world.run(op)
+    with world.unchanged():
+        assert world.run(op)
+    assert world.tell(one, *ENTRIES_OF_ONE)
+    assert [said.number for said in world.follow("1").said] == [1, 2, 3]
+
+
+def test_tell_progress_alone_makes_no_stream(world, keys):
+    """Most jobs have none."""
+    one = world.running()
+    _, changed = world.changes(work_ops.tell(keys, one, b"\x05", []))
+    assert changed.keys() == {"job:1"}
+
+
+def test_entries_alone_leave_the_progress(world):
+    """As it was."""
+    one = world.running()
+    world.tell(one, progress=b"\x05")
+    world.tell(one, *ENTRIES_OF_ONE)
+    assert world.look()["job:1"]["progress"] == "\x05"
+
+
+def test_tell_without_the_lease_is_refused(world, keys):
+    """An attempt that lost its job says nothing more, the next one does."""
+    first = world.running()
+    world.tell(first, (1, "chunk", ONE))
+    world.lapse(first)
+    world.watched()
+    world.reap()
+    (second,) = world.claim()
+    with world.unchanged():
+        assert not world.tell(first, (2, "chunk", TWO), progress=b"\x05")
+    assert world.tell(second, (1, "chunk", TWO))
+    assert [entry[0] for entry in world.look()["stream:1"]] == ["1-1", "2-1"]
+
+
+def test_tell_a_key_that_is_no_stream(world, keys):
+    """Is an error and not a silent loss."""
+    one = world.running()
+    world.raw.set(keys.stream + "1", "text", ex=60)
+    with pytest.raises(Exception, match="WRONGTYPE") as caught:
+        world.tell(one, *ENTRIES_OF_ONE)
+    assert caught.type.__module__ == "mlq.errors"
+
+
+def test_followers_are_told(world, keys):
+    """They stay on the list until the end; one that does not listen is told a hundred times."""
+    one = world.running()
+    world.run(follow(keys, known=("running", b"")))
+    _, changed = world.changes(work_ops.tell(keys, one, b"\x05", []))
+    assert changed.keys() == {"job:1", "inbox:bob"}
+    assert changed["inbox:bob"] == ["1"]
+    for number in range(150):
+        world.tell(one, (number + 1, "chunk", ONE))
+    assert world.raw.llen(keys.inbox + "bob") == 100
+    assert 0 < world.raw.ttl(keys.inbox + "bob") <= 60
+
+
+# --- follow
+
+
+def test_follow_a_job_that_waits(world, keys):
+    """Its state is news to one that knows nothing, and the command that waits is answered."""
+    world.post()
+    news, changed = world.changes(follow(keys))
+    assert news == (State.QUEUED, 0, b"", [], None)
+    assert changed == {"inbox:bob": ["1"]}
+    assert 0 < world.raw.ttl(keys.inbox + "bob") <= 60
+
+
+def test_follow_without_news_waits(world, keys):
+    """The inbox is remembered for a little longer than until the asker asks again."""
+    world.post()
+    news, changed = world.changes(follow(keys, known=("queued", b"")))
+    assert (news.said, news.ended) == ([], None)
+    assert changed == {"waiters:1": {"bob"}}
+    assert 20 < world.raw.ttl(keys.waiters + "1") <= 30
+
+
+@pytest.mark.parametrize("change", ["state", "progress", "entry"])
+def test_follow_with_news_is_answered_at_once(world, keys, change):
+    """Whatever it is that is new."""
+    one = world.running()
+    known = ("queued", b"") if change == "state" else ("running", b"")
+    if change == "progress":
+        world.tell(one, progress=b"\x05")
+    elif change == "entry":
+        world.tell(one, (1, "log", LOG))
+    news, changed = world.changes(follow(keys, known=known))
+    assert changed == {"inbox:bob": ["1"]}
+    assert news.state is State.RUNNING
+    assert news.attempt == 1
+    assert news.progress == (b"\x05" if change == "progress" else b"")
+    assert news.said == ([Said(1, 1, "log", LOG)] if change == "entry" else [])
+
+
+def test_follow_goes_on_after_an_entry(world):
+    """By attempt and number, also over a retry."""
+    one = world.running()
+    world.tell(one, *ENTRIES_OF_ONE)
+    news = world.follow("1")
+    assert news.said == [Said(1, *entry) for entry in ENTRIES_OF_ONE]
+    known, after = news.following((0, 0))
+    assert (known, after) == (("running", b""), (1, 3))
+    assert world.follow("1", after=after).following(after)[1] == (1, 3)
+    world.settle(one, State.FAILED, None, retry_in=0.0)
+    world.come_due()
+    world.reap()
+    (two,) = world.claim()
+    world.tell(two, (1, "chunk", ONE))
+    assert world.follow("1", after=after).said == [Said(2, 1, "chunk", ONE)]
+    assert len(world.follow("1").said) == 4
+
+
+def test_follow_to_the_end(world, keys):
+    """The outcome comes with the last entries, and stays for one that comes late."""
+    one = world.running()
+    world.tell(one, *ENTRIES_OF_ONE)
+    world.settle(one)
+    news, changed = world.changes(follow(keys, known=("running", b""), after=(1, 2)))
+    assert news.said == [Said(1, 3, "chunk", TWO)]
+    assert news.ended == world.raw_job("1")
+    assert changed == {"inbox:bob": ["1"]}
+    assert world.follow("1").ended == news.ended
+
+
+def test_follow_pages_through_many_entries(world):
+    """The end is told only when all was read."""
+    one = world.running()
+    world.tell(one, *((number, "chunk", ONE) for number in range(1, 2 * ENTRIES + 1)))
+    world.settle(one)
+    after, pages = (0, 0), []
+    while True:
+        news = world.follow("1", after=after)
+        pages.append(len(news.said))
+        if news.ended is not None:
+            break
+        after = news.following(after)[1]
+    assert pages == [ENTRIES, ENTRIES, 0]
+
+
+@pytest.mark.parametrize("end", ["succeed", "fail", "retry", "cancel", "hand back", "lose", "delete"])
+def test_no_turn_is_missed(world, keys, end):
+    """A follower that waits is told of the end; or looks again by itself where the job goes on."""
+    one = world.running()
+    world.run(follow(keys, known=("running", b"")))
+    if end == "cancel":
+        world.run(job_ops.cancel(keys, "1"))
+    elif end == "hand back":
+        world.run(work_ops.hand_back(keys, [(one, True)]))
+    elif end == "lose":
+        assert world.die(one)
+    elif end == "delete":
+        world.settle(one)
+        world.raw.delete(keys.inbox + "bob")
+        world.raw.sadd(keys.waiters + "1", "bob")
+        world.run(job_ops.delete(keys, "1"))
+    else:
+        state = State.SUCCEEDED if end == "succeed" else State.FAILED
+        world.settle(one, state, retry_in=600.0 if end == "retry" else None)
+    told = world.raw.lrange(keys.inbox + "bob", 0, -1)
+    world.raw.delete(keys.inbox + "bob", keys.waiters + "1")
+    assert bool(told) == (end not in {"hand back", "lose"})
+    assert all(item.startswith(b"1") for item in told)
+
+
+def test_follow_leaves_no_trace_without_an_inbox(world, keys):
+    """Whoever only reads."""
+    one = world.running()
+    world.tell(one, *ENTRIES_OF_ONE)
+    with world.unchanged():
+        world.follow("1")
+
+
+@pytest.mark.parametrize("news", [True, False])
+def test_what_an_earlier_question_left_goes(world, keys, news):
+    """Where the inbox serves one question at a time; where it serves many, nothing is lost."""
+    world.post()
+    known = ("", b"") if news else ("queued", b"")
+    for alone, left in ((False, ["old", "older"]), (True, [])):
+        world.raw.delete(keys.inbox + "bob")
+        world.raw.rpush(keys.inbox + "bob", "old", "older")
+        world.raw.expire(keys.inbox + "bob", 60)
+        world.run(follow(keys, known=known, alone=alone))
+        assert world.look().get("inbox:bob", []) == left + ["1"] * news
+
+
+def test_follow_a_job_that_is_gone(world, keys):
+    """An error, and the command that waits is answered."""
+    with pytest.raises(UnknownJob, match="1"):
+        world.run(follow(keys))
+    assert world.look() == {"inbox:bob": ["1"]}
+
+
+def test_stream_goes_with_its_job(world, keys):
+    """And is kept over a requeue."""
+    one = world.running()
+    world.tell(one, *ENTRIES_OF_ONE)
+    world.settle(one, State.FAILED)
+    world.run(job_ops.requeue(keys, "1"))
+    assert len(world.follow("1").said) == 3
+    world.run(job_ops.delete(keys, "1"))
+    assert "stream:1" not in world.look()
