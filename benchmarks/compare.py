@@ -6,13 +6,16 @@ timed before and after each, so that a slow spell of the machine shows. Workers 
 """
 
 import argparse
+import compileall
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+import mlq
 from benchmarks import report
 from benchmarks.bench import Failed, Measurement, bare_loop, measure, server_benchmark
 from benchmarks.peers import ASYNCIO, PEERS, PROCESS, SLOTS, THREAD
@@ -105,6 +108,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     given = options()
+    compileall.compile_dir(Path(mlq.__file__).parent, quiet=1)  # as pip did for the peers; it saves each worker 0.7 MB
     pin(os.getpid(), 1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # no worker outlives this process
     book = report.Book({key: case.title for key, case in CASES.items() if key in given.cases})

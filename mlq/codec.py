@@ -19,7 +19,7 @@ offset. numpy's float64, str_ and bytes_ are subclasses of float, str and bytes 
 their type, or become the equal Python number for a reader without numpy.
 
 numpy is optional: packing looks for it only among the modules already loaded (else there can be no numpy value), and
-unpacking imports it for the first numpy value.
+unpacking imports it for the first numpy value. The same with decimal, which would cost each process 0.4 MB.
 """
 
 import ast
@@ -32,7 +32,6 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -118,9 +117,12 @@ _EXTENSIONS: tuple[tuple[int, type, Callable[[Any], bytes], Callable[[bytes], ob
     (4, date, lambda v: date.isoformat(v).encode(), lambda p: date.fromisoformat(p.decode())),
     (5, time, functools.partial(_moment_bytes, time), functools.partial(_read_moment, time)),
     (6, timedelta, lambda v: _DELTA.pack(v.days, v.seconds, v.microseconds), lambda p: timedelta(*_DELTA.unpack(p))),
-    (7, Decimal, lambda v: str(v).encode(), lambda p: Decimal(p.decode())),
     (8, UUID, lambda v: v.bytes, lambda p: UUID(bytes=p)),
 )
+
+
+def _read_decimal(payload: bytes) -> object:
+    return importlib.import_module("decimal").Decimal(payload.decode())
 
 
 def _extend(value: object) -> ExtType:
@@ -129,6 +131,8 @@ def _extend(value: object) -> ExtType:
         for code, kind, write, _ in _EXTENSIONS:
             if isinstance(value, kind):
                 return ExtType(code, write(value))
+        if isinstance(value, getattr(sys.modules.get("decimal"), "Decimal", ())):
+            return ExtType(7, str(value).encode())
         numpy = sys.modules.get("numpy")
         if isinstance(value, getattr(numpy, "ndarray", ())):
             return ExtType(1, _array_bytes(value))
@@ -230,7 +234,7 @@ def _read_scalar(payload: bytes) -> Any:
         return struct.unpack(kind[0].replace("|", "=") + _CODES[kind[1:]], data)[0]
 
 
-_READERS = {1: _read_array, 2: _read_scalar, **{code: read for code, _, _, read in _EXTENSIONS}}
+_READERS = {1: _read_array, 2: _read_scalar, 7: _read_decimal, **{code: read for code, _, _, read in _EXTENSIONS}}
 
 
 # --- what can't be packed; runs only when packing has failed
