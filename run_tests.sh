@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv, then passes everything: lint, types, tests. Arguments go to pytest: ./run_tests.sh tests/unit -k codec
-# Needs Python 3.11 or newer (PYTHON names another one) and, the first time, a package index.
+# Needs Python 3.11 or newer (PYTHON names another one) and, the first time, a package index; for the tests in a browser
+# it installs Chromium where there is none (MLQ_NO_BROWSER=1 leaves them out).
 
 # Sourced, or run by another shell: run as a child of this one, so that no failure ends the shell of whoever sourced it.
 # shellcheck disable=SC2128 # zsh and sh know no such array
@@ -12,6 +13,8 @@ fi
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/environment.sh"
+# shellcheck source=scripts/browser.sh
+source scripts/browser.sh # environment.sh went to the root
 
 "$python" -m ruff check
 "$python" -m ruff format --check

@@ -24,13 +24,14 @@ from mlq.worker import exit as way_out
 if TYPE_CHECKING:
     from flask import Flask
 
-    from mlq.http.serving import Serving
+    from mlq.http.process import ServerProcess
 
 log = logging.getLogger("mlq.controller")
 
 COMMANDS = ("test_producer", "test_consumer", "test_reaper", "test_all", "clear_all", "post", "consumer", "dummy")
 USAGE, SERVER, CTRL_C = 2, 3, 130
 POST_EVERY = 4.0  # seconds between the test producer's messages
+SERVING_GRACE = 10.0  # seconds that requests under way get
 STEP = 0.5  # seconds that a step of a test listener takes: all of them together keep up with the producer
 
 
@@ -135,21 +136,25 @@ def my_consumer_func(msg: Any, *args: Any) -> Any:
 def server(mlq: MLQ, address: str, port: int | str, start_serving: bool = True) -> "Flask | None":  # noqa: FBT001, FBT002
     """Serve HTTP until the process is told to end; with `start_serving` False only make the Flask application.
 
-    Raises InputError where the address can't be had.
+    Raises InputError where the address can't be had, or where everybody could use it.
     """
-    from mlq.http.app import make_app
-
-    app = make_app(mlq)
     if not start_serving:
-        return app
-    _serve(app, address, port).stopped.wait()
+        from mlq.http.app import make_app
+
+        return make_app(mlq)
+    _serve(mlq, address, port).stopped.wait()
     return None
 
 
-def _serve(app: "Flask", address: str, port: int | str) -> "Serving":
-    from mlq.http.serving import serve
+def _serve(mlq: MLQ, address: str, port: int | str) -> "ServerProcess":
+    from mlq.http.process import Plan, ServerProcess
+    from mlq.http.settings import read_tokens, settings_for
 
-    return serve(app, address, int(port))
+    serving = ServerProcess(Plan(mlq.namespace, mlq.url, settings_for(address, read_tokens(None))), address, int(port))
+    way_out.keep(serving, SERVING_GRACE)
+    serving.start()
+    log.info("serving at %s", serving.url)
+    return serving
 
 
 async def main(args: argparse.Namespace) -> MLQ:
@@ -158,9 +163,7 @@ async def main(args: argparse.Namespace) -> MLQ:
     mlq = MLQ(args.namespace, args.redis_host, port, 0)
     with contextlib.ExitStack() as undo:  # what has begun must not keep the process alive when the rest fails
         if args.server:
-            from mlq.http.app import make_app
-
-            undo.callback(_serve(make_app(mlq), args.server_address, args.server_port).stop, 0.0)
+            undo.callback(_serve(mlq, args.server_address, args.server_port).stop, 0.0)
         undo.callback(mlq.shutdown, 0)
         _work(mlq, args)
         if args.cmd == "post":

@@ -7,6 +7,7 @@ from mlq.errors import (
     JobCancelled,
     JobError,
     JobFailed,
+    KeyReused,
     LeaseLost,
     MLQError,
     NoServer,
@@ -17,12 +18,14 @@ from mlq.errors import (
     UnknownJob,
     Unserializable,
     Unsupported,
+    Unverified,
     WaitCircle,
     WaitTimeout,
     WrongState,
 )
 from mlq.handle import AsyncJobHandle, JobHandle
 from mlq.queue import MLQ
+from mlq.signing import verify_webhook
 from mlq.states import State
 from mlq.version import __version__
 
@@ -36,6 +39,7 @@ __all__ = [
     "JobError",
     "JobFailed",
     "JobHandle",
+    "KeyReused",
     "LeaseLost",
     "MLQError",
     "NoServer",
@@ -47,8 +51,10 @@ __all__ = [
     "UnknownJob",
     "Unserializable",
     "Unsupported",
+    "Unverified",
     "WaitCircle",
     "WaitTimeout",
     "WrongState",
     "__version__",
+    "verify_webhook",
 ]

@@ -1,9 +1,9 @@
 """The asyncio twin of `client.py`: the same operations, awaited. A test compares the two."""
 
 import asyncio
-import contextlib
+import math
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,13 +13,18 @@ from mlq.handle import AsyncJobHandle
 from mlq.job import progress_of, progress_words
 from mlq.keys import Keys
 from mlq.ops import data as data_ops
+from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
-from mlq.options import check_id, check_seconds, check_size
+from mlq.ops.stats import Stats
+from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
 from mlq.shell.target import from_arguments
 from mlq.states import State
+from mlq.uploads import check_name, overview, pickled, seal
 
 
 class AsyncMLQ:
@@ -76,10 +81,16 @@ class AsyncMLQ:
         timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
         retries: int | None = None,
         backoff: float | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
     ) -> str:
         """Post one job; its id. The options are those of the sync twin."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         body = wanted.body(msg)
+        if idempotency_key is not None:
+            op = job_ops.post_once(self._keys, check_key(idempotency_key), wanted.lane, body)
+            once = await self._shell.run(op)
+            return str(once)
         with self._shell.callers.borrow() as caller:
             first = await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
         return str(first)
@@ -95,9 +106,10 @@ class AsyncMLQ:
         timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
         retries: int | None = None,
         backoff: float | None = None,
+        webhook: str | None = None,
     ) -> list[str]:
         """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
             with self._shell.callers.borrow() as caller:
@@ -116,14 +128,17 @@ class AsyncMLQ:
         timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
         retries: int | None = None,
         backoff: float | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
     ) -> AsyncJobHandle:
         """Post one job; a handle on it."""
         return AsyncJobHandle(
             self,
             await self.post(
-                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff
+                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff,
+                webhook=webhook, idempotency_key=idempotency_key,
             ),
-        )
+        )  # fmt: skip
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on a job that anybody posted. Asks nothing of the server."""
@@ -132,6 +147,10 @@ class AsyncMLQ:
     async def get_job(self, job_id: str) -> dict[str, Any]:
         """All that is known of a job. Raises UnknownJob."""
         return await self._shell.run(job_ops.read(self._keys, check_id(job_id)))
+
+    async def get_info(self, job_id: str) -> dict[str, Any]:
+        """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
+        return await self._shell.run(job_ops.info(self._keys, check_id(job_id)))
 
     async def get_progress(self, job_id: str) -> str:
         """The progress in words, or the value last reported as text. Raises UnknownJob."""
@@ -173,13 +192,16 @@ class AsyncMLQ:
                 if found is not None:
                     return found
 
-    async def follow(self, job_id: str, after: tuple[int, int] = (0, 0)) -> AsyncIterator[Followed]:
+    async def follow(
+        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None
+    ) -> AsyncIterator[Followed]:
         """What a job says (partial results, logs, progress) and how it ends, live, over reconnects."""
         wanted, known = check_id(job_id), ("", b"")
+        asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
         with self._inbox.listen(wanted) as heard:
             while True:
-                heard.clear()
-                op = job_ops.follow(self._keys, wanted, self._inbox.name, LISTEN, known, after, alone=False)
+                heard.clear()  # before asking: what happens from now on is to be heard
+                op = job_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after)
                 news = await self._shell.run(op)
                 told = bool(news.said or news.ended or known != (news.state, news.progress))
                 if told:
@@ -188,14 +210,17 @@ class AsyncMLQ:
                     return
                 known, after = news.following(after)
                 if not told:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(heard.wait(), LISTEN)
+                    try:
+                        await asyncio.wait_for(heard.wait(), every or LISTEN)
+                    except TimeoutError:
+                        if every:
+                            yield news
 
     async def get_logs(self, job_id: str) -> str:
         """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
         words, after = b"", (0, 0)
         while True:
-            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after, alone=False)
+            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after)
             news = await self._shell.run(op)
             words += b"".join(said.data for said in news.said if said.kind == "log")
             if not news.said:
@@ -211,6 +236,10 @@ class AsyncMLQ:
         """Jobs that wait, by lane, that run, and dead letters."""
         return await self._shell.run(job_ops.counts(self._keys))
 
+    async def stats(self) -> Stats:
+        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots. One round trip."""
+        return await self._shell.run(stats_ops.stats(self._keys))
+
     async def unserved(self) -> dict[str, int]:
         """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
         return unserved(await self.counts(), await self.workers())
@@ -223,6 +252,19 @@ class AsyncMLQ:
             for listed in page:
                 yield listed
 
+    async def list_jobs(
+        self, state: State | None = None, before: str = "", limit: int = PAGE
+    ) -> tuple[list[Listed], str | None]:
+        """Up to `limit` jobs posted before the job `before`, newest first, and where to go on; None at the end."""
+        below = "" if before == "" else check_id(before)
+        op = job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state)
+        page, below = await self._shell.run(op)
+        return page, None if below == "0" else below
+
+    async def last_id(self) -> int:
+        """The last id that was given out, 0 before the first: above it no job ever was."""
+        return await self._shell.run(job_ops.last_id(self._keys))
+
     async def position(self, job_id: str) -> int | None:
         """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
         return (await self._shell.run(job_ops.place(self._keys, check_id(job_id)))).ahead
@@ -230,6 +272,10 @@ class AsyncMLQ:
     async def cancel(self, job_id: str) -> None:
         """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob."""
         await self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
+
+    async def redeliver(self, job_id: str) -> None:
+        """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
+        await self._shell.run(delivery_ops.redeliver(self._keys, check_id(job_id)))
 
     async def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
@@ -275,6 +321,24 @@ class AsyncMLQ:
         """What `store_data` kept; None when there is nothing (any more)."""
         packed = await self._shell.run(data_ops.fetch(self._keys, data_key(key)))
         return None if packed is None else codec.unpack(packed)
+
+    async def upload(self, function: Callable[..., Any]) -> str:
+        """Have every worker that accepts uploads run a function; its name. As the sync twin."""
+        return await self.upload_pickled(*pickled(function))
+
+    async def upload_pickled(self, name: str, code: bytes) -> str:
+        """`upload` of what cloudpickle made of the function `name` on this version of Python."""
+        head = seal(self.namespace, check_name(name), code)
+        await self._shell.run(upload_ops.put(self._keys, name, head, code))
+        return name
+
+    async def remove_upload(self, name: str) -> bool:
+        """Have no worker run an uploaded function any more; whether it was there."""
+        return await self._shell.run(upload_ops.remove(self._keys, check_name(name)))
+
+    async def uploads(self) -> list[dict[str, Any]]:
+        """The uploaded functions by name: `name`, `uploaded` (seconds since 1970), `python`, `fingerprint`, `size`."""
+        return overview(await self._shell.run(upload_ops.heads(self._keys)))
 
     async def workers(self) -> list[dict[str, str]]:
         """The workers that live, and what each says of itself."""

@@ -1,7 +1,8 @@
 """What programs do with jobs from outside a worker: a short method per operation. `aio.py` is its twin."""
 
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,13 +12,18 @@ from mlq.handle import JobHandle
 from mlq.job import announced, progress_of, progress_words
 from mlq.keys import Keys
 from mlq.ops import data as data_ops
+from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
-from mlq.options import check_id, check_seconds, check_size
+from mlq.ops.stats import Stats
+from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
 from mlq.shell.target import from_arguments
 from mlq.states import State
+from mlq.uploads import check_name, overview, pickled, seal
 
 if TYPE_CHECKING:
     import redis
@@ -37,9 +43,11 @@ class Client:
     ) -> None:
         """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
         self._keys = Keys(namespace)
-        from mlq.shell.sync import Shell  # redis-py takes 100 ms to import: `import mlq` does not wait for it
+        from mlq.shell.inbox import Inbox  # redis-py takes 100 ms to import: `import mlq` does not wait for it
+        from mlq.shell.sync import Shell
 
         self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db))
+        self._inbox = Inbox(self._shell, self._keys.inbox)
 
     def __enter__(self) -> Self:
         """Itself; nothing is contacted yet."""
@@ -84,16 +92,24 @@ class Client:
         timeout: float | None = None,
         retries: int | None = None,
         backoff: float | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
     ) -> str:
         """Post one job; its id.
 
         `queue`: the line it waits in. `ttl`: seconds that it is kept after its success, for ever if None. `timeout`:
         seconds that one attempt may take; `retries`: attempts after one that raised or ran out of time; `backoff`:
         seconds before the first retry, doubled for each further one. What is left out is as the listener declares it.
-        Raises InputError (nothing was written) or ServerError.
+        `callback`, `webhook`: URLs that are told of the end, by a GET or a signed POST.
+        `idempotency_key`: a text; the same post with the same key within a day makes no second job and gives the
+        first one's id. Raises InputError (nothing was written; KeyReused where the key was for another post) or
+        ServerError.
         """
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         body = wanted.body(msg)
+        if idempotency_key is not None:
+            op = job_ops.post_once(self._keys, check_key(idempotency_key), wanted.lane, body)
+            return str(self._shell.run(op))
         with self._shell.callers.borrow() as caller:
             first = self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
         return str(first)
@@ -109,9 +125,10 @@ class Client:
         timeout: float | None = None,
         retries: int | None = None,
         backoff: float | None = None,
+        webhook: str | None = None,
     ) -> list[str]:
         """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff)
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
             with self._shell.callers.borrow() as caller:
@@ -130,14 +147,17 @@ class Client:
         timeout: float | None = None,
         retries: int | None = None,
         backoff: float | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
     ) -> JobHandle:
         """Post one job; a handle on it."""
         return JobHandle(
             self,
             self.post(
-                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff
+                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff,
+                webhook=webhook, idempotency_key=idempotency_key,
             ),
-        )
+        )  # fmt: skip
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on a job that anybody posted. Asks nothing of the server."""
@@ -146,6 +166,10 @@ class Client:
     def get_job(self, job_id: str) -> dict[str, Any]:
         """All that is known of a job. Raises UnknownJob."""
         return self._shell.run(job_ops.read(self._keys, check_id(job_id)))
+
+    def get_info(self, job_id: str) -> dict[str, Any]:
+        """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
+        return self._shell.run(job_ops.info(self._keys, check_id(job_id)))
 
     def get_progress(self, job_id: str) -> str:
         """The progress in words, or the value last reported as text. Raises UnknownJob."""
@@ -188,27 +212,33 @@ class Client:
                 if give_up is not None and time.monotonic() >= give_up:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
 
-    def follow(self, job_id: str, after: tuple[int, int] = (0, 0)) -> Iterator[Followed]:
+    def follow(self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None) -> Iterator[Followed]:
         """What a job says (partial results, logs, progress) and how it ends, live, over reconnects.
 
-        Begins after entry `after` (attempt and number). Raises UnknownJob.
+        Begins after entry `after` (attempt and number). `every`: seconds after which it tells how things stand though
+        nothing is new. Raises UnknownJob.
         """
         wanted, known = check_id(job_id), ("", b"")
-        with self._shell.callers.borrow() as caller:
+        asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
+        with self._inbox.listen(wanted) as heard:
             while True:
-                op = job_ops.follow(self._keys, wanted, caller.name, LISTEN, known, after, alone=True)
-                news, _ = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], LISTEN)
-                if news.said or news.ended or known != (news.state, news.progress):
+                heard.clear()  # before asking: what happens from now on is to be heard
+                op = job_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after)
+                news = self._shell.run(op)
+                told = bool(news.said or news.ended or known != (news.state, news.progress))
+                if told:
                     yield news
                 if news.ended:
                     return
                 known, after = news.following(after)
+                if not told and not heard.wait(every or LISTEN) and every:
+                    yield news
 
     def get_logs(self, job_id: str) -> str:
         """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
         words, after = b"", (0, 0)
         while True:
-            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after, alone=False)
+            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after)
             news = self._shell.run(op)
             words += b"".join(said.data for said in news.said if said.kind == "log")
             if not news.said:
@@ -224,6 +254,10 @@ class Client:
         """Jobs that wait, by lane, that run, and dead letters."""
         return self._shell.run(job_ops.counts(self._keys))
 
+    def stats(self) -> Stats:
+        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots. One round trip."""
+        return self._shell.run(stats_ops.stats(self._keys))
+
     def unserved(self) -> dict[str, int]:
         """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
         return unserved(self.counts(), self.workers())
@@ -234,6 +268,21 @@ class Client:
         while below != "0":
             page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
             yield from page
+
+    def list_jobs(
+        self, state: State | None = None, before: str = "", limit: int = PAGE
+    ) -> tuple[list[Listed], str | None]:
+        """Up to `limit` jobs posted before the job `before`, newest first, and where to go on; None at the end.
+
+        A page may be short though more follow: one call looks at 2,000 jobs at most.
+        """
+        below = "" if before == "" else check_id(before)
+        page, below = self._shell.run(job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state))
+        return page, None if below == "0" else below
+
+    def last_id(self) -> int:
+        """The last id that was given out, 0 before the first: above it no job ever was."""
+        return self._shell.run(job_ops.last_id(self._keys))
 
     def position(self, job_id: str) -> int | None:
         """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
@@ -246,6 +295,10 @@ class Client:
         goes on until it asks `context.cancelled`, but can record nothing more.
         """
         self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
+
+    def redeliver(self, job_id: str) -> None:
+        """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
+        self._shell.run(delivery_ops.redeliver(self._keys, check_id(job_id)))
 
     def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
@@ -289,6 +342,28 @@ class Client:
         """What `store_data` kept; None when there is nothing (any more)."""
         packed = self._shell.run(data_ops.fetch(self._keys, data_key(key)))
         return None if packed is None else codec.unpack(packed)
+
+    def upload(self, function: Callable[..., Any]) -> str:
+        """Have every worker that accepts uploads run a function within a second, and those that start later; its name.
+
+        It replaces an earlier upload of its name. Its code travels, signed with MLQ_UPLOAD_SECRET or, where that is not
+        set, with a secret of this user's own. Raises InputError for what is no function with a name.
+        """
+        return self.upload_pickled(*pickled(function))
+
+    def upload_pickled(self, name: str, code: bytes) -> str:
+        """`upload` of what cloudpickle made of the function `name` on this version of Python."""
+        head = seal(self.namespace, check_name(name), code)
+        self._shell.run(upload_ops.put(self._keys, name, head, code))
+        return name
+
+    def remove_upload(self, name: str) -> bool:
+        """Have no worker run an uploaded function any more; whether it was there."""
+        return self._shell.run(upload_ops.remove(self._keys, check_name(name)))
+
+    def uploads(self) -> list[dict[str, Any]]:
+        """The uploaded functions by name: `name`, `uploaded` (seconds since 1970), `python`, `fingerprint`, `size`."""
+        return overview(self._shell.run(upload_ops.heads(self._keys)))
 
     def workers(self) -> list[dict[str, str]]:
         """The workers that live, and what each says of itself."""

@@ -23,8 +23,16 @@ class TooLarge(InputError):
     """A message or a result above the size limit."""
 
 
+class KeyReused(InputError):
+    """An idempotency key that was used for another post."""
+
+
 class Undecodable(MLQError, ValueError):
     """Bytes that are not what MLQ writes."""
+
+
+class Unverified(MLQError, ValueError):
+    """A webhook that is unsigned, signed by somebody else, or too old to be believed."""
 
 
 class ServerError(MLQError, ConnectionError):

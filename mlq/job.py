@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from mlq import codec
 from mlq.errors import InputError, Undecodable
-from mlq.options import check_callback, check_functions, check_seconds, queue_of
+from mlq.options import check_functions, check_seconds, check_url, queue_of
 from mlq.policy import Policy
 from mlq.states import FINISHED, State
 
@@ -42,7 +42,8 @@ def _options(packed: bytes) -> Options:
     given: Any = codec.unpack(packed)
     try:
         check_functions(given.get("functions"))
-        check_callback(given.get("callback"))
+        check_url("callback", given.get("callback"))
+        check_url("webhook", given.get("webhook"))
         check_seconds("ttl", given.get("ttl"))
         return Options(given, Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff")))
     except InputError as error:
@@ -155,7 +156,8 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
     """The mapping that `get_job` gives: what was posted and what became of it.
 
     Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason, callback_outcome
-    ("sent", or why the last try failed), timeout, and attempts: what became of each run, the last 20 at most.
+    ("sent", or why the last try failed), timeout, attempts: what became of each run, webhook, and deliveries: the tries
+    to tell others of the end. Of runs and of tries the last 20 at most.
     """
     posted = Record.parse(record)
     state = text(now.get("state")) or State.QUEUED
@@ -185,6 +187,8 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "callback_outcome": text(now.get("callback_outcome")),
         "timeout": posted.options.get("timeout"),
         "attempts": attempts_of(now),
+        "webhook": posted.options.get("webhook"),
+        "deliveries": deliveries_of(now),
     }
 
 
@@ -211,6 +215,23 @@ def _past(packed: bytes) -> dict[str, Any]:
     for name in ("started", "finished"):
         told[name] = told[name] and float(told[name])
     return told
+
+
+def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The tries to send the callback and the webhook: kind, try, when, and how it went.
+
+    `error` is None for one that was taken, `status` None where there was no answer, and `next` (the time of the next
+    try) None for the last.
+    """
+    kept = codec.unpack_raw(now["deliveries"]) if "deliveries" in now else []
+    tries = []
+    for row in kept:
+        kind, attempt, at, status, note, due = (value.decode("utf-8", "replace") for value in row)
+        tries.append({
+            "kind": kind, "try": int(attempt), "at": float(at), "status": int(status) if status else None,
+            "error": None if note == "sent" else note, "next": float(due) if due else None,
+        })  # fmt: skip
+    return tries
 
 
 def announced(item: bytes) -> tuple[str, dict[str, bytes] | None]:

@@ -19,11 +19,16 @@ name.
     reaping         hash     when somebody last looked for lapsed leases, and since when it is safe to take them
     replay:<name>   string   a caller's last call and its reply, so that a repeated call has the effect of one
     waiters:<id>    set      inboxes to tell when the job ends
+    followers       string   there while somebody follows a job: claims tell them only then
     stream:<id>     stream   partial results and logs, as `<attempt>-<number>`; lapses a day after the last
     inbox:<name>    list     what a waiting client or a worker is told
-    callbacks       zset     ids whose callback is to be sent, by due time
-    callback:<id>   hash     the callback's URL, what to say, tries so far
+    deliveries:<kind>  zset  ids whose callback or webhook (the kind) is to be sent, by due time
+    delivery:<kind>:<id>  hash  its URL, what to say, tries so far
     data:<key>      string   what `store_data` stored
+    uploads         hash     heads of uploaded listeners by name (uploads.py describes the bytes)
+    upload:<name>   string   the code of one
+    uploads-version string   when `uploads` last changed
+    metrics         hash     what was counted, as `<queue>:<what>`; see ops/stats.py
     format          string   version of this layout
 """
 
@@ -36,9 +41,9 @@ class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "callback", "callbacks", "counter", "data", "dead", "format", "inbox", "job", "lane", "lanes",
-        "lanes_version", "leases", "namespace", "post", "reaping", "replay", "root", "scheduled", "stream", "waiters",
-        "wake", "worker", "workers",
+        "counter", "data", "dead", "deliveries", "delivery", "followers", "format", "inbox", "job", "lane", "lanes",
+        "lanes_version", "leases", "metrics", "namespace", "post", "reaping", "replay", "root", "scheduled", "stream",
+        "upload", "uploads", "uploads_version", "waiters", "wake", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -60,9 +65,14 @@ class Keys:
         self.reaping = root + "reaping"
         self.replay = root + "replay:"
         self.waiters = root + "waiters:"
+        self.followers = root + "followers"
         self.stream = root + "stream:"
         self.inbox = root + "inbox:"
-        self.callbacks = root + "callbacks"
-        self.callback = root + "callback:"
+        self.deliveries = root + "deliveries:"
+        self.delivery = root + "delivery:"
         self.data = root + "data:"
+        self.uploads = root + "uploads"
+        self.upload = root + "upload:"
+        self.uploads_version = root + "uploads-version"
+        self.metrics = root + "metrics"
         self.format = root + "format"

@@ -88,15 +88,17 @@ class Listeners:
         self._names = tuple(listener.name for listener in self._all)
         self._lock = threading.Lock()
 
-    def add(self, new: Listener) -> None:
-        """Add a listener; one of the same name is replaced in its place."""
+    def add(self, new: Listener) -> Listener | None:
+        """Add a listener; one of the same name is replaced in its place, and given."""
         with self._lock:
-            if new.name in self.names():
+            before = next((old for old in self._all if old.name == new.name), None)
+            if before is not None:
                 log.info("the listener %r is replaced", new.name)
-                self._all = tuple(new if old.name == new.name else old for old in self._all)
+                self._all = tuple(new if old is before else old for old in self._all)
             else:
                 self._all += (new,)
                 self._names += (new.name,)
+            return before
 
     def remove(self, name: str) -> bool:
         """Remove a listener; whether it was there."""
@@ -105,6 +107,15 @@ class Listeners:
             self._all = tuple(listener for listener in self._all if listener.name != name)
             self._names = tuple(listener.name for listener in self._all)
             return len(self._all) < before
+
+    def exchange(self, listener: Listener, instead: Listener | None) -> bool:
+        """Put `instead`, if any, in the place of this very listener; whether it was there."""
+        with self._lock:
+            found = any(one is listener for one in self._all)
+            kept = (instead if one is listener else one for one in self._all)
+            self._all = tuple(one for one in kept if one is not None)
+            self._names = tuple(one.name for one in self._all)
+            return found
 
     def only(self, names: Collection[str]) -> "Listeners":
         """A copy with these alone. Raises InputError where one is missing."""
@@ -138,3 +149,32 @@ class Listeners:
         return tuple(one for one in everyone if one.queue == queue) or tuple(
             one for one in everyone if one.queue is None
         )
+
+
+class Uploaded:
+    """The uploaded ones among a worker's listeners. One that the program itself declared under such a name is hidden.
+
+    Used by one thread.
+    """
+
+    def __init__(self, listeners: Listeners) -> None:
+        """None yet."""
+        self._listeners = listeners
+        self._mine: dict[str, tuple[Listener, Listener | None]] = {}  # each with the one that it hides
+
+    def put(self, new: Listener) -> None:
+        """Add one, or replace an earlier one."""
+        before = self._listeners.add(new)
+        mine, hidden = self._mine.get(new.name, (None, None))
+        self._mine[new.name] = new, hidden if before is mine and mine is not None else before
+
+    def remove(self, name: str) -> bool:
+        """Take one away; the one that it hid is back. Whether it was there."""
+        if name not in self._mine:
+            return False
+        return self._listeners.exchange(*self._mine.pop(name))
+
+    def clear(self) -> None:
+        """Take all away."""
+        for name in tuple(self._mine):
+            self.remove(name)

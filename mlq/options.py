@@ -8,9 +8,10 @@ from mlq.errors import InputError, TooLarge
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis itself stops at 512 MB a value
 NAMESPACE_LIMIT = 128  # characters
 LANE_LIMIT = 1000  # bytes of a queue with its functions: scripts read that much of a record's head, no more
-URL_LIMIT = 8000  # characters of a callback's URL; common servers refuse longer request lines
+URL_LIMIT = 8000  # characters of the URL of a callback or webhook; common servers refuse longer request lines
 DEFAULT_QUEUE = "default"
 QUEUE_LIMIT = 100  # characters
+KEY_LIMIT = 255  # characters of an idempotency key
 
 
 def printable(text: str) -> bool:
@@ -46,20 +47,29 @@ def check_functions(functions: object) -> list[str] | None:
     return list(dict.fromkeys(names))
 
 
-def check_callback(callback: object) -> str | None:
-    """The callback's URL: http or https, with a host."""
-    if callback is None:
+def check_url(name: str, url: object) -> str | None:
+    """The URL of a callback or a webhook: http or https, with a host that every parser reads alike."""
+    if url is None:
         return None
-    if not isinstance(callback, str) or not printable(callback) or " " in callback or len(callback) > URL_LIMIT:
-        raise InputError(f"callback must be a URL of at most {URL_LIMIT} printable characters, not {callback!r:.80}")
+    if not isinstance(url, str) or not printable(url) or " " in url or len(url) > URL_LIMIT:
+        raise InputError(f"{name} must be a URL of at most {URL_LIMIT} printable characters, not {url!r:.80}")
     try:
-        parts = urlsplit(callback)
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InputError(f"callback is not a URL ({error}): {callback!r:.80}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise InputError(f"callback must be an http:// or https:// URL, not {callback!r:.80}")
-    return callback
+        raise InputError(f"{name} is not a URL ({error}): {url!r:.80}") from None
+    if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc:
+        raise InputError(f"{name} must be an http:// or https:// URL, not {url!r:.80}")
+    if name == "webhook" and "@" in parts.netloc:  # of a callback it was always ignored
+        raise InputError("webhook must not hold a user or a password: its signature is what proves who sends it")
+    return url
+
+
+def check_key(key: object) -> str:
+    """An idempotency key: 1 to 255 printable characters."""
+    if not isinstance(key, str) or not printable(key) or len(key) > KEY_LIMIT:
+        raise InputError(f"an idempotency key is a text of 1 to {KEY_LIMIT} printable characters, not {key!r:.80}")
+    return key
 
 
 def check_queue(queue: object) -> str:

@@ -15,7 +15,7 @@ from mlq.options import check_seconds
 from mlq.policy import Policy
 
 if TYPE_CHECKING:
-    from mlq.pools.contract import Pool
+    from mlq.pools.contract import Loader, Pool
     from mlq.worker.desk import Settings
     from mlq.worker.worker import Worker
 
@@ -124,20 +124,25 @@ class MLQ(Client):
 
     def _start(self, concurrency: int, grace: float) -> None:
         from mlq.pools.thread import ThreadPool
+        from mlq.pools.uploads import Here
         from mlq.worker import exit as way_out  # a program that only posts loads none of the worker
 
-        self._worker = self.make_worker(ThreadPool(concurrency))
+        self._worker = self.make_worker(ThreadPool(concurrency), loader=Here())
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # first, so that no signal finds a worker that nobody stops
         self._worker.start()
 
     def make_worker(
-        self, pool: "Pool", listeners: Listeners | None = None, settings: "Settings | None" = None
-    ) -> "Worker":
-        """A worker of this namespace, to be started; `listeners` where they are not those declared here."""
+        self, pool: "Pool", listeners: Listeners | None = None, settings: "Settings | None" = None,
+        loader: "Loader | None" = None,
+    ) -> "Worker":  # fmt: skip
+        """A worker of this namespace, to be started; `listeners` where they are not those declared here.
+
+        `loader` loads uploaded listeners; without one they are not accepted.
+        """
         from mlq.worker.worker import Worker
 
-        return Worker(self._keys, self._shell.chosen, listeners or self.listeners, pool, settings)
+        return Worker(self._keys, self._shell.chosen, listeners or self.listeners, pool, settings, loader)
 
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
         """Remove a listener, by itself or by its name; whether it was there."""

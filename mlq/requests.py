@@ -12,11 +12,11 @@ from mlq.job import pack_body, text
 from mlq.ops.jobs import Counts
 from mlq.options import (
     DEFAULT_QUEUE,
-    check_callback,
     check_functions,
     check_queue,
     check_seconds,
     check_size,
+    check_url,
     functions_of,
     lane_of,
     printable,
@@ -41,12 +41,13 @@ class Draft(NamedTuple):
     @classmethod
     def of(
         cls, callback: object, functions: object, queue: object, ttl: object, timeout: object, retries: object,
-        backoff: object,
+        backoff: object, webhook: object,
     ) -> "Draft":  # fmt: skip
         """Raises InputError."""
         names = check_functions(functions)
         policy = Policy.of(timeout, retries, backoff)
-        kept = {"callback": check_callback(callback), "functions": names, "ttl": check_seconds("ttl", ttl)}
+        urls = {"callback": check_url("callback", callback), "webhook": check_url("webhook", webhook)}
+        kept = urls | {"functions": names, "ttl": check_seconds("ttl", ttl)}
         options = {name: value for name, value in (kept | policy._asdict()).items() if value is not None}
         return cls(lane_of(check_queue(queue), names), options)
 
@@ -60,16 +61,16 @@ PLAIN = Draft(DEFAULT_QUEUE, {})
 
 def draft(
     callback: object, functions: object, queue: object = None, ttl: object = None, timeout: object = None,
-    retries: object = None, backoff: object = None,
+    retries: object = None, backoff: object = None, webhook: object = None,
 ) -> Draft:  # fmt: skip
     """The draft for these arguments; most posts have none, and the others mostly those of an earlier one."""
-    if callback is functions is queue is ttl is timeout is retries is backoff is None:
+    if callback is functions is queue is ttl is timeout is retries is backoff is webhook is None:
         return PLAIN
     names = tuple(functions) if isinstance(functions, list) else functions
     try:
-        return _known_draft(callback, names, queue, ttl, timeout, retries, backoff)
+        return _known_draft(callback, names, queue, ttl, timeout, retries, backoff, webhook)
     except TypeError:  # something that can't be remembered: no text or number, so probably wrong, too
-        return Draft.of(callback, names, queue, ttl, timeout, retries, backoff)
+        return Draft.of(callback, names, queue, ttl, timeout, retries, backoff, webhook)
 
 
 _known_draft = functools.lru_cache(maxsize=256, typed=True)(Draft.of)  # spares 10 us

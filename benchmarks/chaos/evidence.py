@@ -79,5 +79,6 @@ def read_runs(file: Path) -> dict[str, list[Run]]:
 def unfinished(client: "redis.Redis") -> dict[str, int]:
     """What is still to be done in the namespace."""
     lanes = [KEYS.lane + name.decode() for name in client.smembers(KEYS.lanes)]
-    counts = {name: client.zcard(name) for name in [*lanes, KEYS.leases, KEYS.callbacks, KEYS.root + "scheduled"]}
+    names = [*lanes, KEYS.leases, KEYS.deliveries + "callback", KEYS.root + "scheduled"]
+    counts = {name: client.zcard(name) for name in names}
     return {name.removeprefix(KEYS.root): count for name, count in counts.items() if count}

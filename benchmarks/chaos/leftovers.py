@@ -8,10 +8,10 @@ from benchmarks.chaos.evidence import KEYS, Evidence
 if TYPE_CHECKING:
     import redis
 
-FOR_EVER = ("counter", "format", "lanes", "lanes-version")  # once each
+FOR_EVER = ("counter", "format", "lanes", "lanes-version", "metrics")  # once each
 OF_JOBS = ("post", "job")
 LAPSING = ("reaping", "workers", "worker", "replay", "inbox", "wake", "waiters", "stream")  # only with a time to live
-# All else must be gone: leases, lane, scheduled, callbacks and callback are empty when nothing is left to do.
+# All else must be gone: leases, lane, scheduled, deliveries and delivery are empty when nothing is left to do.
 
 
 def find(client: "redis.Redis", evidence: Evidence) -> Iterator[str]:

@@ -14,13 +14,18 @@ def python_of(name: str) -> Path:
     return Path(sys.executable) if name == "mlq" else ENVIRONMENTS / name / "bin" / "python"
 
 
-def make(name: str) -> None:
-    """Install a peer's latest version."""
-    python = python_of(name)
+def make_environment(name: str, requirements: tuple[str, ...]) -> None:
+    """Install the latest versions."""
+    python = ENVIRONMENTS / name / "bin" / "python"
     if not python.exists():
         venv.create(ENVIRONMENTS / name, with_pip=True)
     command = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--disable-pip-version-check"]
-    subprocess.run([*command, *PEERS[name].requirements], check=True)
+    subprocess.run([*command, *requirements], check=True)
+
+
+def make(name: str) -> None:
+    """Install a peer's latest version."""
+    make_environment(name, PEERS[name].requirements)
     print(f"{name}: {PEERS[name].requirements[0].partition('[')[0]} {version_of(name)}")
 
 

@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
-from mlq.cli.logs import JsonFormatter
+from mlq.logs import JsonFormatter
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"

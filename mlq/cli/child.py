@@ -16,8 +16,9 @@ from mlq import MLQError, capture
 from mlq.cli.base import Settings
 from mlq.cli.load import queues_of
 from mlq.listeners import Listeners
-from mlq.pools.child import Child, GreenChild, settle_in
+from mlq.pools.child import Child, GreenChild
 from mlq.pools.frames import Wire
+from mlq.pools.tether import settle_in
 from mlq.queue import MLQ
 
 

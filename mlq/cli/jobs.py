@@ -1,4 +1,4 @@
-"""Commands on single jobs: post, wait, stream, logs, job, jobs, cancel, delete."""
+"""Commands on single jobs: post, wait, stream, logs, job, jobs, cancel, redeliver, delete."""
 
 import itertools
 import sys
@@ -23,6 +23,7 @@ timeout_option = click.option("--timeout", type=float, metavar="S", help="Give u
 @click.command
 @click.argument("msg")
 @click.option("--callback", metavar="URL", help="A URL to call (GET) when the job ended.")
+@click.option("--webhook", metavar="URL", help="A URL to send a signed event to (POST) when the job ended.")
 @click.option("--functions", metavar="NAME", multiple=True,
               help="The listener to run; again, or with commas, for several. Without it, all run.")  # fmt: skip
 @click.option(
@@ -168,6 +169,9 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     if len(job["attempts"]) > 1:
         click.echo()
         show.table(("ATTEMPT", "STARTED", "TOOK", "WORKER", "REASON", "ERROR"), map(_run, job["attempts"]))
+    if job["deliveries"]:
+        click.echo()
+        show.table(("DELIVERY", "TRY", "AT", "OUTCOME", "NEXT"), map(_try, job["deliveries"]))
     if job["traceback"]:
         click.echo(f"\n{job['traceback'].rstrip()}")
 
@@ -175,6 +179,10 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
 def _run(run: dict[str, Any]) -> tuple[object, ...]:
     took = show.span(run["finished"] - run["started"]) if run["started"] and run["finished"] else None
     return run["attempt"], show.moment(run["started"]), took, run["worker"], run["reason"], run["error"]
+
+
+def _try(one: dict[str, Any]) -> tuple[object, ...]:
+    return one["kind"], one["try"], show.moment(one["at"]), one["error"] or "sent", show.moment(one["next"])
 
 
 def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
@@ -187,6 +195,7 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "functions", job["functions"] and ", ".join(job["functions"])
     yield "message", show.brief(job["msg"])
     yield "callback", job["callback"]
+    yield "webhook", job["webhook"]
     yield "posted", show.moment(job["timestamp"])
     yield "started", show.moment(started)
     yield "finished", show.moment(finished)
@@ -255,6 +264,14 @@ def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> 
 def cancel(settings: Settings, job_ids: tuple[str, ...]) -> None:
     """Take jobs out of their queue, or stop them where they run."""
     each(job_ids, settings.queue().cancel, "cancelled")
+
+
+@click.command
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@with_settings
+def redeliver(settings: Settings, job_ids: tuple[str, ...]) -> None:
+    """Send the webhooks of jobs that ended again."""
+    each(job_ids, settings.queue().redeliver, "redelivered")
 
 
 @click.command

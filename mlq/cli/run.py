@@ -13,7 +13,8 @@ from mlq.cli.base import Settings, complain
 from mlq.cli.load import queues_of
 from mlq.listeners import Listener, Listeners
 from mlq.policy import Policy
-from mlq.pools.contract import Pool
+from mlq.pools.contract import Loader, Pool
+from mlq.pools.uploads import Here
 from mlq.worker import exit as way_out
 from mlq.worker.desk import Settings as WorkerSettings
 from mlq.worker.worker import Worker
@@ -48,7 +49,10 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
     if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
         raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or a --namespace")
     pools = [_pool(options["pool"], slots) for _ in queues]
-    made = [_begin(settings, queue, queue.listeners, pool, options) for queue, pool in zip(queues, pools, strict=True)]
+    made = [
+        _begin(settings, queue, queue.listeners, pool, Here(), options)
+        for queue, pool in zip(queues, pools, strict=True)
+    ]
     _stay(made, getattr(pools[0], "serve", None), options)
 
 
@@ -93,7 +97,7 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         Listener(name, None, takes, is_async, queue, Policy(*policy)) for name, takes, is_async, queue, *policy in told
     )
     try:
-        made = _begin(settings, MLQ(namespace, url=url), listeners, pool, options)
+        made = _begin(settings, MLQ(namespace, url=url), listeners, pool, pool, options)
     except InputError:
         pool.close()
         raise
@@ -115,13 +119,15 @@ def _loaded(pool: "ProcessPool") -> list[Any]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which `way_out` replaces
 
 
-def _begin(settings: Settings, queue: MLQ, listeners: Listeners, pool: Pool, options: dict[str, Any]) -> Worker:
+def _begin(
+    settings: Settings, queue: MLQ, listeners: Listeners, pool: Pool, loader: Loader, options: dict[str, Any]
+) -> Worker:
     if settings.url is not None and not queue.server.endswith("(from MLQ_URL)"):
         raise InputError(f"--url has no effect: the module's own queue names the server {queue.server}")
     if options["functions"]:
         listeners = listeners.only(options["functions"])
     wanted = WorkerSettings(options["queues"] or (), options["name"], options["max_losses"])
-    made = queue.make_worker(pool, listeners, wanted)
+    made = queue.make_worker(pool, listeners, wanted, loader if options["accept_uploads"] else None)
     log.info("namespace %r: listeners %s", queue.namespace, ", ".join(listeners.names()))
     way_out.keep(made, options["grace"], stays=True)  # first, so that no signal finds a worker that nobody stops
     made.start()

@@ -39,6 +39,11 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
     help="Queues to serve. Default: the one named default, and those that the listeners declare.",
 )
 @click.option("--functions", type=Names(), metavar="F,G", help="Listeners to run. Default: all.")
+@click.option(
+    "--accept-uploads",
+    is_flag=True,
+    help="Run functions that are uploaded to the namespace, too (POST /consumer), if MLQ_UPLOAD_SECRET signed them.",
+)
 @click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a child after so many jobs.")
 @click.option(
     "--max-memory",

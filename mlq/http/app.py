@@ -1,133 +1,56 @@
-"""The Flask application: the paths of the first MLQ over one queue.
+"""The Flask application over one queue: all routes, who may use them, and how mistakes are told."""
 
-    GET  /healthz                    ok; asks nothing of the server
-    GET  /jobs/count                 jobs that wait or run
-    POST /jobs                       {"msg", "callback"?, "functions"?} as application/json; the id
-    GET  /jobs/<id>/progress         the progress in words, or what was last reported
-    GET  /jobs/<id>/short_result
-    GET  /jobs/<id>/result           for a failed job its error's text; the header MLQ-Job-State says which it is
-    GET  /jobs/<id>/result.<ext>     the same bytes, with the media type of the extension
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-Bodies are the value itself, without a newline: text and numbers as text, bytes as they are, a mapping, a list or an
-array as JSON (`values.py`). A result is answered with 202 and the progress in words while there is none, with 410 when
-the job was cancelled. Refusals (4xx, and 503 when Redis is away) say why in plain text and leave no job behind.
-"""
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-import mimetypes
-from collections.abc import Callable, Mapping
-from typing import Any
+from mlq import MLQ
+from mlq.http import consumer, deliveries, documents, events, health, jobs, problems, results
+from mlq.http.guard import Guard
+from mlq.http.routes import Route
+from mlq.http.settings import Settings
 
-from flask import Flask, Response, abort, request
-from werkzeug.exceptions import HTTPException
-
-from mlq import MLQ, InputError, MLQError, OutOfMemory, ServerError, State, TooLarge, UnknownJob
-from mlq.http.values import as_text, from_json, is_array, to_json
-
-BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request; a message may not be larger either
-FIELDS = ("msg", "callback", "functions")
-TEXT = "text/plain; charset=utf-8"
-# The first that fits. What is not listed is a defect, and answered with 500.
-STATUS: tuple[tuple[type[MLQError], int], ...] = (
-    (UnknownJob, 404), (TooLarge, 413), (InputError, 400), (OutOfMemory, 507), (ServerError, 503),
-)  # fmt: skip
+MODULES = (jobs, results, events, deliveries, consumer, health)
 
 
-def make_app(mlq: MLQ) -> Flask:
+def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     """The application for a queue. Touches no server: the first request that needs one does."""
+    settings = settings or Settings()
     app = Flask("mlq.http", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
-    app.register_error_handler(HTTPException, _refused)
-    app.register_error_handler(MLQError, _failed)
-    views: dict[str, Callable[..., Response]] = {
-        "/healthz": lambda: _said("ok"),
-        "/jobs/count": lambda: _said(str(mlq.job_count())),
-        "/jobs/<job_id>/progress": lambda job_id: _said(mlq.get_progress(_checked(job_id))),
-        "/jobs/<job_id>/short_result": lambda job_id: _outcome(mlq, job_id, "short_result"),
-        "/jobs/<job_id>/result": lambda job_id: _outcome(mlq, job_id, "result"),
-        "/jobs/<job_id>/result.<extension>": lambda job_id, extension: _outcome(mlq, job_id, "result", extension),
-    }
-    for path, view in views.items():
-        app.add_url_rule(path, path, view)
-    app.add_url_rule("/jobs", "/jobs", lambda: _said(mlq.post(**_posted())), methods=["POST"])
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit
+    app.url_map.redirect_defaults = False
+    app.url_map.merge_slashes = False  # a redirect would name a host
+    routes = [route for module in MODULES for route in module.routes(mlq, settings)]
+    routes += documents.routes(routes, settings)
+    for route in routes:
+        app.add_url_rule(route.path, _endpoint(route), route.view, methods=[route.method])
+    problems.handle_all(app, mlq)
+    Guard(settings, routes).stand(app)
+    if settings.prefix:
+        app.wsgi_app = _Prefix(app.wsgi_app, settings.prefix)  # type: ignore[method-assign]
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
     return app
 
 
-def _said(text: str, status: int = 200) -> Response:
-    return Response(text, status, content_type=TEXT)
+def _endpoint(route: Route) -> str:
+    return f"{route.method} {route.path}"
 
 
-def _posted() -> dict[str, Any]:
-    """The arguments of a post from the request's body. Aborts with the reason where it is none."""
-    if not request.is_json:  # a form on a foreign web page can't send this type, so it can't post jobs
-        abort(415, "send the body as JSON, with the header Content-Type: application/json")
-    try:
-        body = from_json(request.get_data())
-    except InputError:
-        raise
-    except ValueError as error:
-        abort(400, f"the body is not JSON: {error}")
-    if not isinstance(body, dict) or "msg" not in body:
-        abort(400, 'the body must be a JSON object with the message under the key "msg"')
-    if unknown := sorted(body.keys() - set(FIELDS)):
-        abort(400, f"unknown keys {', '.join(unknown)}: there are {', '.join(FIELDS)}")
-    return body
+class _Prefix:
+    """Shows an application below a path, whether the proxy in front takes that path off or not."""
 
+    def __init__(self, app: WSGIApplication, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
 
-def _checked(job_id: str) -> str:
-    """An id that could be a job's; others are unknown without asking."""
-    if not (job_id.isascii() and job_id.isdigit()) or len(job_id) > 18:
-        abort(404, f"no job {job_id}: an id is a number")
-    return job_id
-
-
-def _outcome(mlq: MLQ, job_id: str, which: str, extension: str = "") -> Response:
-    """The answer for one of a job's two results, asked for as a file with `extension` if any."""
-    state = mlq.get_state(_checked(job_id))  # first, so that polling moves no payload
-    if state is State.CANCELLED:
-        answer = _said(f"job {job_id} was cancelled", 410)
-    elif state not in (State.SUCCEEDED, State.FAILED):
-        answer = _said(mlq.get_progress(job_id), 202)
-    else:
-        job = mlq.get_job(job_id)
-        answer = _body(job["error"] if state is State.FAILED else job[which], extension)
-    answer.headers["MLQ-Job-State"] = str(state)
-    return answer
-
-
-def _body(value: Any, extension: str) -> Response:
-    """A value as it is, with the media type of the extension, or of its kind."""
-    if isinstance(value, bytes):
-        content, kind = value, "application/octet-stream"
-    elif isinstance(value, (Mapping, list)) or is_array(value):
-        content, kind = to_json(value).encode(), "application/json"
-    else:
-        content, kind = as_text(value).encode(), TEXT
-    asked = _media_type(extension)
-    if asked and asked.startswith("text/") and kind is TEXT:
-        asked += "; charset=utf-8"
-    answer = Response(content, content_type=asked or kind)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    if "html" in answer.content_type or "xml" in answer.content_type:
-        answer.headers["Content-Security-Policy"] = "sandbox"  # a job's page must not act as this site's own
-    return answer
-
-
-def _media_type(extension: str) -> str | None:
-    if not extension:
-        return None
-    kind, packing = mimetypes.guess_type(f"result.{extension}")
-    return f"application/{packing}" if packing else kind  # the bytes of a .tar.gz are those of the .gz
-
-
-def _refused(error: HTTPException) -> Response:
-    """What Flask or a view refused, with the reason as plain text."""
-    answer = Response(status=error.code, headers=error.get_headers(request.environ))
-    reason = f"the body is over {BODY_LIMIT:,} bytes" if error.code == 413 else error.description or error.name
-    answer.data, answer.content_type = reason, TEXT
-    return answer
-
-
-def _failed(error: MLQError) -> Response:
-    """What MLQ raised, with the status that says whose fault it is."""
-    status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    return _said(str(error), status)
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == self._prefix or path.startswith(self._prefix + "/"):
+            environ["PATH_INFO"] = path[len(self._prefix) :]
+        environ["SCRIPT_NAME"] = self._prefix
+        return self._app(environ, start_response)

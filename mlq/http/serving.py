@@ -1,162 +1,196 @@
-"""Serves a WSGI application with gevent beside a worker's native threads, without monkey-patching.
-
-gevent's loop runs on a thread of its own, and only reads and writes sockets there: slow clients cost a greenlet each.
-The application, which waits for Redis in ways that gevent doesn't see, is called on native threads, so that a call that
-waits holds up no other. What needs no Redis (`/healthz`) is answered by the loop itself, even when all threads wait.
-"""
+"""Serves a WSGI application in a process that gevent has patched: a request that waits costs a greenlet."""
 
 import io
 import logging
+import os
+import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import suppress
+from http.client import HTTPException
+from typing import Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import gevent  # type: ignore[import-untyped]
 import gevent.event  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
 from gevent.pool import Pool  # type: ignore[import-untyped]
-from gevent.pywsgi import LoggingLogAdapter, WSGIServer  # type: ignore[import-untyped]
-from gevent.threadpool import ThreadPool  # type: ignore[import-untyped]
-
-from mlq import InputError
-from mlq.http.app import BODY_LIMIT
-from mlq.worker import exit as way_out
+from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer  # type: ignore[import-untyped]
+from werkzeug.wsgi import ClosingIterator
 
 log = logging.getLogger("mlq.http")
+access = logging.getLogger("mlq.http.access")
 
-THREADS = 32  # requests that may wait for Redis at a time
 GRACE = 10.0  # seconds that requests under way get when the process is told to stop
 FLUSH = 0.5  # seconds for the last bytes to leave; connections without a request are closed then
-INSTANT = frozenset({"/healthz"})  # paths that touch no server
+SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
+STREAM = "text/event-stream"
+UNREAD = "mlq.unread"  # in the environment of a request that is refused: seconds for the rest of its body
+
+
+class Limits(Protocol):
+    """What bounds a request."""
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes."""
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds that a client has to send all of it."""
+
+    @property
+    def access_log(self) -> bool:
+        """Whether each request is logged."""
+
+
+class _Slow(ValueError):
+    """A client takes too long to say what it wants."""
+
+
+class _Handler(WSGIHandler):  # type: ignore[misc]
+    """One connection."""
+
+    def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None) -> None:
+        sock.settimeout(SILENT)
+        with suppress(OSError):  # the client may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits 40 ms for an ACK
+        super().__init__(sock, address, server, rfile)
+
+    def read_request(self, raw_requestline: str) -> Any:
+        """The headers; all of them in time, or the request is a bad one."""
+        try:
+            with gevent.Timeout(self.server.request_timeout, _Slow("the headers took too long")):
+                return super().read_request(raw_requestline)
+        except HTTPException as error:  # more than 100 headers; pywsgi would print a traceback
+            raise ValueError(str(error)) from None
+
+    def run_application(self) -> None:
+        """The answer; a client that still sends hears it only if we listen for a while. pywsgi would for 300 s."""
+        super().run_application()
+        if UNREAD in self.environ and not self._hear_out(self.environ[UNREAD]):
+            self.close_connection = True
+            self.wsgi_input.content_length, self.wsgi_input.chunked_input = 0, False
+
+    def _hear_out(self, seconds: float) -> bool:
+        """Whether the rest of the body came in time."""
+        try:
+            with gevent.Timeout(seconds, _Slow("the rest of the body took too long")):
+                while self.wsgi_input.read(65536):
+                    pass
+        except _Slow:
+            return False
+        return True
+
+    def log_request(self) -> None:
+        """One line, where that is wanted: pywsgi words it even when nobody reads it, which takes 3 % of a post."""
+        if self.server.logs_requests:
+            super().log_request()
+
+    def format_request(self) -> str:
+        """The line, with the asker whom the proxies in front name."""
+        line: str = super().format_request()
+        asker = (self.environ or {}).get("REMOTE_ADDR")
+        return f"{asker} {line.partition(' ')[2]}" if asker else line
+
+    def log_error(self, msg: str, *args: Any) -> None:
+        """What a client does wrong is no error of ours."""
+        log.debug(msg, *args)
 
 
 class Serving:
-    """A server for one application, from `start` to `stop`. Starts once."""
+    """A server on a socket that listens already; runs in the main greenlet until a signal, or `stop`."""
 
-    def __init__(self, app: WSGIApplication, address: str, port: int) -> None:
-        """Takes the address at once; raises InputError where that can't be had. Port 0 means any that is free."""
-        self.stopped = threading.Event()
-        self.broken = False
+    def __init__(self, app: WSGIApplication, listening: socket.socket, limits: Limits) -> None:
+        """Answers nothing yet."""
         self._app = app
-        self._socket = _listen(address, port)
-        host, self.port = self._socket.getsockname()[:2]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-        self._under_way = 0  # requests; changed by the loop's thread alone
-        self._grace = GRACE
-        self._wake_up: Callable[[], None] = lambda: None
-        self._ready = threading.Event()
-        self._stop_once = threading.Lock()
-        self._thread = threading.Thread(target=self._main, name="mlq-http", daemon=True)
+        self._limits = limits
+        self._under_way: set[Any] = set()  # greenlets
+        self._streams: set[Any] = set()
+        self._told = gevent.event.Event()
+        listener = gevent.socket.socket(listening.family, listening.type, listening.proto, fileno=listening.detach())
+        words = LoggingLogAdapter(access, logging.INFO) if limits.access_log else None
+        self._server = WSGIServer(
+            listener, self._answer, spawn=Pool(), log=words, error_log=log, handler_class=_Handler
+        )
+        self._server.request_timeout = limits.request_timeout
+        self._server.logs_requests = limits.access_log
 
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-        self._ready.wait()
+    def run(self, *, owned: bool) -> None:
+        """Serve. `owned`: Ctrl-C is for the process that owns this one, which will tell."""
+        # systemd tells every process of a service to stop, and then the owner tells this one again
+        gevent.signal_handler(signal.SIGTERM, self._told.set if owned else self.stop)
+        if owned:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        else:
+            gevent.signal_handler(signal.SIGINT, self.stop)
+        self._server.start()
+        self._told.wait()
+        self._end()
 
-    def stop(self, grace: float) -> None:
-        """Take no more requests, let those under way end within `grace` seconds. Returns when all is done."""
-        with self._stop_once:
-            if not self.stopped.is_set():
-                self._grace = grace
-                self._wake_up()
-                self._thread.join()
+    def stop(self) -> None:
+        """Take no more requests and let those under way end; the second time, end at once."""
+        if self._told.is_set():
+            os._exit(1)
+        self._told.set()
 
-    def _main(self) -> None:
-        """The loop's thread, from beginning to end."""
-        self.broken = True  # unless it comes to its end
-        try:
-            self._serve()
-            self.broken = False
-        finally:
-            gevent.get_hub().destroy(destroy_loop=True)
-            self._ready.set()
-            self.stopped.set()  # last: the interpreter may end now, and must not find the loop half destroyed
-
-    def _serve(self) -> None:
-        self._threads = ThreadPool(THREADS)
-        told_to_stop = gevent.event.Event()
-        watcher = gevent.get_hub().loop.async_()
-        watcher.start(told_to_stop.set)
-        self._wake_up = watcher.send  # the one call into the loop that other threads may make
-        made = self._socket
-        listener = gevent.socket.socket(made.family, made.type, made.proto, fileno=made.detach())
-        access = LoggingLogAdapter(log, logging.DEBUG)
-        server = WSGIServer(listener, self._answer, spawn=Pool(), log=access, error_log=log)
-        server.start()
-        self._ready.set()
-        told_to_stop.wait()
-        server.close()
-        give_up = time.monotonic() + self._grace
+    def _end(self) -> None:
+        self._server.close()
+        gevent.killall(list(self._streams), block=False)  # their readers come back, to another server
+        give_up = time.monotonic() + GRACE
         while self._under_way and time.monotonic() < give_up:
             gevent.sleep(0.01)
-        server.stop(FLUSH)
-        if not self._under_way:
-            self._threads.kill()
-        self._wake_up = lambda: None
-        watcher.close()
+        self._server.stop(FLUSH)
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """One request, in a greenlet of the loop."""
-        self._under_way += 1
+        """One request, in the greenlet of its connection."""
+        me = gevent.getcurrent()
+        self._under_way.add(me)
+
+        def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
+            if any(value.startswith(STREAM) for name, value in headers if name == "Content-Type"):
+                self._under_way.discard(me)
+                self._streams.add(me)
+            return start_response(status, headers, *rest)
+
         try:
-            _take_body(environ)
-            if environ["PATH_INFO"] in INSTANT:
-                status, headers, body = _call(self._app, environ)
+            if self._take_body(environ):
+                parts = self._app(environ, begin)
             else:
-                status, headers, body = self._threads.apply(_call, (self._app, environ))
-            start_response(status, headers)
-            return [body]
-        finally:
-            self._under_way -= 1
+                parts = _refuse(start_response, "408 Request Timeout", b"the body took too long")
+        except BaseException:
+            self._through(me)
+            raise
+        return ClosingIterator(parts, lambda: self._through(me))
+
+    def _through(self, greenlet: Any) -> None:
+        self._under_way.discard(greenlet)
+        self._streams.discard(greenlet)
+
+    def _take_body(self, environ: WSGIEnvironment) -> bool:
+        """Read the body whole, in time; one over the limit is cut, to be refused by the application."""
+        chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
+        declared = int(environ.get("CONTENT_LENGTH") or 0)
+        limit = self._limits.body_limit
+        if not chunked and (declared == 0 or declared > limit):
+            if declared:  # the application refuses it by its length
+                environ[UNREAD] = self._limits.request_timeout
+            return True
+        try:
+            with gevent.Timeout(self._limits.request_timeout, _Slow("the body took too long")):
+                body = environ["wsgi.input"].read(limit + 1)
+        except _Slow:
+            environ[UNREAD] = 0.0
+            return False
+        if len(body) > limit:
+            environ[UNREAD] = self._limits.request_timeout
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        return True
 
 
-def serve(app: WSGIApplication, address: str, port: int) -> Serving:
-    """Serve until `stop`, or until the process is told to end (SIGTERM, SIGINT); keeps the process alive meanwhile.
-
-    Raises InputError where the address can't be had.
-    """
-    serving = Serving(app, address, port)
-    serving.start()
-    way_out.keep(serving, GRACE)
-    log.info("serving at %s", serving.url)
-    return serving
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return socket.create_server((address, port), family=family, backlog=1024)
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"can't serve at {address} port {port}: {reason}. Choose another address or port") from None
-
-
-def _take_body(environ: WSGIEnvironment) -> None:
-    """Read the body here, where a slow client costs only a greenlet; one over the limit is cut, to be refused."""
-    declared = int(environ.get("CONTENT_LENGTH") or 0)
-    chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
-    if declared > BODY_LIMIT and not chunked:
-        return  # the application refuses it by its length, unread
-    body = environ["wsgi.input"].read(BODY_LIMIT + 1)
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
-    environ.pop("HTTP_TRANSFER_ENCODING", None)
-
-
-def _call(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Run the application to its end: status, headers, body."""
-    said: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[[bytes], object]:
-        said[:] = [status, headers]
-        return lambda _: None
-
-    parts = app(environ, start_response)
-    try:
-        body = b"".join(parts)
-    finally:
-        if hasattr(parts, "close"):
-            parts.close()
-    return said[0], said[1], body
+def _refuse(start_response: StartResponse, status: str, reason: bytes) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")])
+    return [reason]

@@ -1,7 +1,7 @@
 -- Cancels a job that has not ended: takes it out of its lane, or from the worker that runs it, and tells that worker.
 -- Guarantee: it will not run (on), unless a person requeues it, and what its attempt still says is refused. Cancelling
 -- twice is the same as once.
--- KEYS  those of shared/lapse.lua
+-- KEYS  those of shared/lapse.lua · then metrics hash
 -- ARGV  id
 -- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
 --- include clock
@@ -11,6 +11,8 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include count
+local metrics = KEYS[15]
 local id = ARGV[1]
 local lane = lane_of(posts, id)
 if not lane then
@@ -23,19 +25,21 @@ end
 if state ~= 'queued' and state ~= 'scheduled' and state ~= 'running' then
   return {'state', state}
 end
-local url, ttl = callback_url(id), tonumber(options_of(id).ttl)
+local options = options_of(id)
+local ttl = tonumber(options.ttl)
 redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', clock(), 'reason', 'cancelled')
 if state == 'running' then
   local lease = id .. ':' .. (redis.call('HGET', jobs .. id, 'token') or '')
   redis.call('ZREM', leases, lease)
   tell_worker(id, lease)
+  count_end(metrics, lane, 'cancelled')
 end
 redis.call('HDEL', jobs .. id, 'token', 'waits_for')
 redis.call('ZREM', lane_stem .. lane, id)
 redis.call('ZREM', scheduled, id)
-if url then
-  queue_callback(callbacks, callback, clock(), id, url, 'cancelled', '', '0')
-end
+queue_deliveries(
+  deliveries, delivery, jobs, posts, clock(), id, options.callback, options.webhook, 'cancelled', '', '0'
+)
 if ttl and ttl > 0 and ttl < 1e10 then
   local expiry = string.format('%d', math.max(1, math.floor(ttl * 1000 + 0.5)))
   redis.call('PEXPIRE', jobs .. id, expiry)

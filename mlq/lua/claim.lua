@@ -2,7 +2,7 @@
 -- Guarantee: a job is in its lane or under a lease, never both or neither; the same call sent again claims nothing more.
 -- An entry whose message is missing becomes a dead letter instead of stopping the queue.
 -- KEYS  version string · lanes set · posts stem · jobs stem · leases zset · replay string · dead zset · wakes stem
---       · then every lane zset that the worker can serve
+--       · followers string · waiters stem · inboxes stem · then every lane zset that the worker can serve
 -- ARGV  number of the call · version of `lanes` that the worker knows · token · worker · lease in seconds · count
 --       · then the name of every lane, in the order of KEYS
 -- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lanes} when the worker's list is out of date;
@@ -11,8 +11,9 @@
 --- include wake
 --- include broken
 --- include again
-local version, lanes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leases, replay, dead, wakes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+--- include announce
+local version, lanes, posts, jobs, leases, replay = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local dead, wakes, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local number, known, token, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -27,14 +28,14 @@ if current ~= known then
 end
 
 local heads = {}
-for l = 9, #KEYS do
+for l = 12, #KEYS do
   local lane = redis.call('ZRANGE', KEYS[l], 0, count - 1, 'WITHSCORES')
   for i = 1, #lane, 2 do
     heads[#heads + 1] = {id = lane[i], place = tonumber(lane[i + 1]), lane = l}
   end
 end
 if #heads == 0 then return {'ok', '0'} end
-if #KEYS > 9 then
+if #KEYS > 12 then
   table.sort(heads, function(a, b) return a.place < b.place end)
 end
 
@@ -67,10 +68,13 @@ end
 if #held > 0 then
   redis.call('ZADD', leases, unpack(held))
 end
+if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
+  for _, id in ipairs(ids) do hint(waiters, inboxes, id) end
+end
 for lane, gone in pairs(taken) do
   redis.call('ZREM', KEYS[lane], unpack(gone))
   if redis.call('EXISTS', KEYS[lane]) == 1 then
-    wake(wakes, ARGV[lane - 2])
+    wake(wakes, ARGV[lane - 5])
   end
 end
 return reply

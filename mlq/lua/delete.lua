@@ -23,7 +23,6 @@ end
 redis.call('ZREM', dead, id)
 redis.call('ZREM', scheduled, id)
 redis.call('DEL', streams .. id)
-redis.call('ZREM', callbacks, id)
-redis.call('DEL', callback .. id)
+drop_deliveries(deliveries, delivery, id)
 announce(jobs, waiters, inboxes, id)
 return {removed > 0 and 'ok' or 'gone'}

@@ -1,6 +1,6 @@
 -- A worker that stops gives jobs back, so that another one starts them at once.
 -- Guarantee: only under the lease; an attempt that never began does not count as a run.
--- KEYS  those of shared/lapse.lua
+-- KEYS  those of shared/lapse.lua · then metrics hash
 -- ARGV  per job: id · token · 1 if its listener had begun, else 0
 -- RETURNS  per job 'ok' or 'lost'
 --- include clock
@@ -10,6 +10,8 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include count
+local metrics = KEYS[15]
 local now = clock()
 local reply = {}
 for i = 1, #ARGV, 3 do
@@ -22,6 +24,8 @@ for i = 1, #ARGV, 3 do
       local attempt = redis.call('HGET', jobs .. id, 'attempts')
       redis.call('HDEL', jobs .. id, 'past:' .. (attempt or ''))
       redis.call('HINCRBY', jobs .. id, 'attempts', -1)
+    else
+      count_end(metrics, lane, 'handed back')
     end
     reply[#reply + 1] = 'ok'
   else

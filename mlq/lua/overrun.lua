@@ -1,7 +1,7 @@
 -- Ends attempts that have run longer than a limit that a user asked for: their jobs go back into their lanes, or, when
 -- they were run again too often already, among the dead letters.
 -- Guarantee: the attempt can record nothing from then on. Looks at one page of the running jobs a call.
--- KEYS  those of shared/lapse.lua
+-- KEYS  those of shared/lapse.lua · then metrics hash
 -- ARGV  limit in seconds · times that a job may and still run again · cursor ('0' to begin)
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
@@ -11,6 +11,8 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include count
+local metrics = KEYS[15]
 local limit, allowed = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = clock()
 local page = redis.call('ZSCAN', leases, ARGV[3], 'COUNT', 200)
@@ -30,6 +32,7 @@ for i = 1, #page[2], 2 do
     else
       give_back(now, id, lease, lane, 'timeout', 'ran longer than ' .. ARGV[1] .. ' s')
     end
+    count_end(metrics, lane, 'timeout')
     reply[#reply + 1] = id
   end
 end

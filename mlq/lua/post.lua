@@ -2,20 +2,22 @@
 -- Guarantee: all of them or none; the same call sent again makes no second jobs, nor does one that
 -- arrives after its caller gave it up and went on to the next number.
 -- KEYS  counter string · posts stem · lane zset · lanes set · version string · replay string · leases zset · wakes stem
--- ARGV  number of the call · lane · lease of the posting attempt, or '' · body of each job
--- RETURNS  {'ok', first id} · {'lost'} when the posting attempt no longer holds its lease
+-- ARGV  number of the call · lane · lease of the posting attempt, or '' · what tells this post from others, where the
+--       caller is an idempotency key, or '' · body of each job
+-- RETURNS  {'ok', first id} · {'lost'} when the posting attempt no longer holds its lease · {'other'} when the key was
+--       for another post
 --- include clock
 --- include wake
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local version, replay, leases, wakes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local number, lane, lease = ARGV[1], ARGV[2], ARGV[3]
-local count = #ARGV - 3
+local number, lane, lease, print = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local count = #ARGV - 4
 
 local last = redis.call('GET', replay)
 if last then
-  local before, first = string.match(last, '^(%d+) (%d+)$')
+  local before, first, other = string.match(last, '^(%d+) (%d+) ?(.*)$')
   if tonumber(before) >= tonumber(number) then
-    return {'ok', first}
+    return other == print and {'ok', first} or {'other'}
   end
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
@@ -26,13 +28,17 @@ local head = lane .. '\n' .. clock() .. '\n'
 local first = redis.call('INCRBY', counter, count) - count + 1
 for i = 1, count do
   local id = string.format('%d', first + i - 1)
-  redis.call('SET', posts .. id, head .. ARGV[3 + i])
+  redis.call('SET', posts .. id, head .. ARGV[4 + i])
   redis.call('ZADD', lane_key, id, id)
 end
 if redis.call('SADD', lanes, lane) == 1 then
   redis.call('SET', version, clock())
 end
 first = string.format('%d', first)
-redis.call('SET', replay, number .. ' ' .. first, 'EX', 3600)
+if print == '' then
+  redis.call('SET', replay, number .. ' ' .. first, 'EX', 3600)
+else
+  redis.call('SET', replay, number .. ' ' .. first .. ' ' .. print, 'EX', 86400)
+end
 wake(wakes, lane)
 return {'ok', first}

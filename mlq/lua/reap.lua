@@ -2,9 +2,9 @@
 -- lost its lease too often becomes a dead letter.
 -- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
 -- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
--- KEYS  those of shared/lapse.lua · then reaping hash
+-- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
--- RETURNS  {how many were taken, how many callbacks are due, microseconds until the next retry is due or -1}
+-- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1}
 --- include clock
 --- include wake
 --- include history
@@ -12,11 +12,13 @@
 --- include finish
 --- include line_up
 --- include lapse
-local reaping = KEYS[15]
+--- include count
+local reaping, metrics = KEYS[15], KEYS[16]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 local last = redis.call('HMGET', reaping, 'at', 'hold')
-local due = redis.call('ZCOUNT', callbacks, '-inf', now)
+local due = redis.call('ZCOUNT', deliveries .. 'callback', '-inf', now)
+  + redis.call('ZCOUNT', deliveries .. 'webhook', '-inf', now)
 local hold = tonumber(last[2] or '0')
 if not last[1] or math.abs(now - last[1]) > pause or hold - now > grace then -- also when the clock was set back
   hold = now + grace
@@ -52,6 +54,7 @@ for _, lease in ipairs(lapsed) do
   else
     bury(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
   end
+  count_end(metrics, lane, 'lost')
 end
 -- Lanes that are empty are kept, since they tend to be used again; only when there are very many, some are dropped.
 if redis.call('SCARD', lanes) > 100 then

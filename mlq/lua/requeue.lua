@@ -29,7 +29,6 @@ redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'work
 redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)
 redis.call('ZREM', dead, id)
-redis.call('ZREM', callbacks, id)
-redis.call('DEL', callback .. id)
+drop_deliveries(deliveries, delivery, id)
 line_up(lane_stem, lanes, version, wakes, lane, id)
 return {'ok'}

@@ -1,10 +1,11 @@
 -- Records the outcomes of attempts.
 -- Guarantee: each outcome once, and only while its lease stands; an outcome sent again is answered 'ok'. The result is
--- stored before anybody is told, and the callback is queued in the same step.
+-- stored before anybody is told, and callback and webhook are queued in the same step.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  losses that a job may have and still run again · then per outcome: id · token · what became of it ('succeeded',
---       'failed', 'retry', 'lost') · seconds: until the retry, or the time to live ('' for none) · callback URL, or ''
---       · what the callback says of the result · whether it says it (1 or 0) · 1 if earlier runs may have left fields
+--       'failed', 'retry', 'lost') · seconds: until the retry, or the time to live ('' for none) · callback URL and, after
+--       a blank, webhook URL, each where there is one · what the callback says of the result · whether it says it (1 or
+--       0) · 1 if earlier runs may have left fields
 --       · number of fields and values that follow · field · value · ...
 -- RETURNS  per outcome 'ok' or 'lost'
 --- include clock
@@ -18,7 +19,7 @@ local now, allowed = clock(), tonumber(ARGV[1])
 local reply = {}
 
 local function finish(id, state, i, count)
-  local seconds, url, said, says = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
+  local seconds, urls, said, says = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
   redis.call('HSET', jobs .. id, 'state', state, 'finished', now, unpack(ARGV, i + 9, i + 8 + count))
   redis.call('ZREM', leases, id .. ':' .. ARGV[i + 1])
   if ARGV[i + 7] == '1' then
@@ -31,8 +32,9 @@ local function finish(id, state, i, count)
     redis.call('PEXPIRE', jobs .. id, expiry)
     redis.call('PEXPIRE', posts .. id, expiry)
   end
-  if url ~= '' then
-    queue_callback(callbacks, callback, now, id, url, state, said, says)
+  if urls ~= '' then
+    local callback, webhook = string.match(urls, '^(%S*) ?(%S*)$')
+    queue_deliveries(deliveries, delivery, jobs, posts, now, id, callback, webhook, state, said, says)
   end
   announce(jobs, waiters, inboxes, id)
 end

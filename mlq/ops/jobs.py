@@ -1,9 +1,10 @@
 """Ops on jobs from outside a worker: post, read, wait, cancel, requeue, delete, list."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from mlq.errors import LeaseLost, UnknownJob, WaitCircle, WrongState
+from mlq.errors import KeyReused, LeaseLost, UnknownJob, WaitCircle, WrongState
 from mlq.job import describe, fields_of, head_of, number, text
 from mlq.keys import Keys
 from mlq.ops import Op, call
@@ -17,7 +18,7 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
     """KEYS of the scripts that include shared/lapse.lua."""
     return (
         keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.lanes_version,
-        keys.wake, keys.dead, keys.waiters, keys.inbox, keys.callbacks, keys.callback, keys.scheduled, keys.stream,
+        keys.wake, keys.dead, keys.waiters, keys.inbox, keys.deliveries, keys.delivery, keys.scheduled, keys.stream,
     )  # fmt: skip
 
 
@@ -36,7 +37,25 @@ def post(keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes
 
     names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.lanes_version, keys.replay + caller,
              keys.leases, keys.wake)  # fmt: skip
-    return call(script("post"), names, (number, lane, lease, *bodies), parse)
+    return call(script("post"), names, (number, lane, lease, "", *bodies), parse)
+
+
+def post_once(keys: Keys, key: str, lane: str, body: bytes) -> Op[int]:
+    """Post one job, or give the id of the one that was posted with this idempotency key in the last day.
+
+    The key takes a caller's place, whose one call this is.
+    """
+
+    def parse(reply: list[bytes]) -> int:
+        if reply[0] != b"ok":
+            raise KeyReused(f"the idempotency key {key!r} was used for another post; nothing was posted")
+        return int(reply[1])
+
+    caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
+    print_of = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
+    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.lanes_version, keys.replay + caller,
+             keys.leases, keys.wake)  # fmt: skip
+    return call(script("post"), names, (1, lane, "", print_of, body), parse)
 
 
 def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
@@ -48,6 +67,18 @@ def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
         return describe(job_id, reply[0], fields_of(reply[1]))
 
     return call(script("read"), (keys.post + job_id, keys.job + job_id), (), parse)
+
+
+def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
+    """As `read`, without message and result."""
+
+    def parse(reply: list[Any]) -> dict[str, Any]:
+        if not reply[0]:
+            raise unknown(keys, job_id)
+        found = describe(job_id, reply[0], fields_of(reply[1]))
+        return {name: value for name, value in found.items() if name not in ("msg", "result", "short_result")}
+
+    return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse)
 
 
 def glance(keys: Keys, job_id: str) -> Op[tuple[str, bytes | None]]:
@@ -110,9 +141,9 @@ class Followed(NamedTuple):
 
 
 def follow(
-    keys: Keys, job_id: str, inbox: str, seconds: int, known: tuple[str, bytes], after: tuple[int, int], *, alone: bool
+    keys: Keys, job_id: str, inbox: str, seconds: int, known: tuple[str, bytes], after: tuple[int, int]
 ) -> Op[Followed]:
-    """What a job said after entry `after` (attempt and number); `inbox` is told when there is more, or another state.
+    """What a job said after entry `after` (attempt and number); where that is nothing, `inbox` is told when there is.
 
     `known`: state and progress as last told.
     """
@@ -126,13 +157,13 @@ def follow(
             said.append(Said(int(attempt), int(number), kind.decode(), data))
         return Followed(State(reply[1].decode()), int(reply[2]), reply[3], said, fields_of(reply[5]) or None)
 
-    names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.inbox + inbox)
-    args = (job_id, inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, int(alone), *known)
+    names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.followers)
+    args = (inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, *known)
     return call(script("follow"), names, args, parse)
 
 
-def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str) -> Op[None]:
-    """An op of a person on one job, the first of `args`."""
+def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str, *more: str) -> Op[None]:
+    """An op of a person on one job, the first of `args`; `more` keys than those of shared/lapse.lua."""
     name, job_id = "delete" if verb == "discard" else verb, args[0]
 
     def parse(reply: list[bytes]) -> None:
@@ -141,12 +172,12 @@ def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str) -> Op[None]
         if reply[0] == b"state":
             raise WrongState(f"can't {verb} job {job_id}: it is {reply[1].decode()}; {hint}")
 
-    return call(script(name), lapse_keys(keys), args, parse)
+    return call(script(name), (*lapse_keys(keys), *more), args, parse)
 
 
 def cancel(keys: Keys, job_id: str) -> Op[None]:
     """Take a job out of its lane, or from the worker that runs it."""
-    return _change("cancel", keys, (job_id,), "only a job that has not ended can be cancelled")
+    return _change("cancel", keys, (job_id,), "only a job that has not ended can be cancelled", keys.metrics)
 
 
 def requeue(keys: Keys, job_id: str) -> Op[None]:
@@ -213,6 +244,11 @@ def counts(keys: Keys) -> Op[Counts]:
         return Counts(reply[0], reply[1], reply[2], lanes)
 
     return call(script("counts"), (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled), (), parse)
+
+
+def last_id(keys: Keys) -> Op[int]:
+    """The last id that was given out; 0 before the first."""
+    return Op(("GET", keys.counter), lambda reply: int(reply or 0))
 
 
 class Listed(NamedTuple):

@@ -40,6 +40,9 @@ def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, co
         keys.replay + worker,
         keys.dead,
         keys.wake,
+        keys.followers,
+        keys.waiters,
+        keys.inbox,
     )
     lane_keys = tuple(keys.lane + name for name in lanes.names)
     args: tuple[Argument, ...] = (number, lanes.version, token, worker, seconds, count, *lanes.names)
@@ -74,13 +77,20 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]
         what = "lost" if ending.lost else "retry" if again else str(outcome.state)
         flat = [part for pair in outcome.fields.items() for part in pair]
         args += (claimed.id, claimed.token, what, ending.retry_in if again else options.get("ttl") or "",
-                 options.get("callback") or "", outcome.said or "", 0 if outcome.said is None else 1,
+                 _urls(options), outcome.said or "", 0 if outcome.said is None else 1,
                  int(ending.waited or claimed.attempt > 1), len(flat), *flat)  # fmt: skip
 
     def parse(reply: list[bytes]) -> list[bool]:
         return [word == b"ok" for word in reply]
 
     return call(script("settle"), lapse_keys(keys), tuple(args), parse)
+
+
+def _urls(options: dict[str, Any]) -> str:
+    """Where the end of a job is told, as settle.lua reads it: the callback's URL and, after a blank, the webhook's."""
+    callback = options.get("callback") or ""
+    webhook = options.get("webhook")
+    return f"{callback} {webhook}" if webhook else callback
 
 
 def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]]:
@@ -99,7 +109,7 @@ def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bo
     def parse(reply: list[bytes]) -> list[bool]:
         return [word == b"ok" for word in reply]
 
-    return call(script("hand_back"), lapse_keys(keys), tuple(args), parse)
+    return call(script("hand_back"), (*lapse_keys(keys), keys.metrics), tuple(args), parse)
 
 
 STREAM_KEPT = 86400  # seconds after its last entry that a job's stream is kept
@@ -127,7 +137,7 @@ class Reaped(NamedTuple):
     """What one look for lapsed leases found."""
 
     taken: int
-    callbacks_due: int
+    deliveries_due: int
     retry_in: float | None  # seconds until the next retry is due
 
 
@@ -140,7 +150,8 @@ def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -
     def parse(reply: list[int]) -> Reaped:
         return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6)
 
-    return call(script("reap"), (*lapse_keys(keys), keys.reaping), (pause, grace, losses, most), parse)
+    names = (*lapse_keys(keys), keys.reaping, keys.metrics)
+    return call(script("reap"), names, (pause, grace, losses, most), parse)
 
 
 def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tuple[str, list[str]]]:
@@ -149,22 +160,22 @@ def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tup
     def parse(reply: list[bytes]) -> tuple[str, list[str]]:
         return reply[0].decode(), [job_id.decode() for job_id in reply[1:]]
 
-    return call(script("overrun"), lapse_keys(keys), (limit, retries, cursor), parse)
+    return call(script("overrun"), (*lapse_keys(keys), keys.metrics), (limit, retries, cursor), parse)
 
 
-def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[None]:
-    """Say that a worker lives for `seconds` more, and what it is."""
+def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[str]:
+    """Say that a worker lives for `seconds` more, and what it is; gives the version of the uploads."""
 
-    def parse(reply: list[bytes]) -> None:
+    def parse(reply: list[bytes]) -> str:
         if reply[0] == b"format":
             raise Unsupported(
                 f"namespace {keys.namespace!r} is kept in layout {reply[1].decode()}, this MLQ reads {FORMAT}"
             )
+        return reply[1].decode("utf-8", "replace")
 
     flat = [part for pair in about.items() for part in pair]
-    return call(
-        script("alive"), (keys.workers, keys.worker + worker, keys.format), (worker, seconds, FORMAT, *flat), parse
-    )
+    names = (keys.workers, keys.worker + worker, keys.format, keys.uploads_version)
+    return call(script("alive"), names, (worker, seconds, FORMAT, *flat), parse)
 
 
 def retire(keys: Keys, worker: str) -> tuple[Op[int], Op[int]]:

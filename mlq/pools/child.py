@@ -6,29 +6,27 @@ the main thread is busy, since its listener waits for another job, gets a thread
 """
 
 import asyncio
-import ctypes
 import itertools
 import os
 import queue
-import signal
 import sys
 import threading
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from mlq import capture, errors
+from mlq import errors
 from mlq.context import lost
-from mlq.errors import MLQError, Undecodable
+from mlq.errors import InputError, MLQError, Undecodable
 from mlq.execution import execute, execute_on_loop
 from mlq.job import Claimed, Outcome, Record
-from mlq.listeners import Listener, Listeners
+from mlq.listeners import Listener, Listeners, Uploaded
 from mlq.outcomes import failure
 from mlq.pools.frames import Wire
+from mlq.pools.tether import orphaned
+from mlq.pools.uploads import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PDEATHSIG = 1  # prctl(2)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -91,6 +89,7 @@ class Child:
         """`weigh`: tell the resident memory with each outcome."""
         self.wire = wire
         self._listeners = listeners
+        self._uploaded = Uploaded(listeners)
         self._weigh = weigh
         self._runs: dict[int, ChildRun] = {}
         self._answers: dict[int, queue.SimpleQueue[tuple[str, Any]]] = {}
@@ -102,6 +101,7 @@ class Child:
         self._lock = threading.Lock()
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
+            "learn": self._on_learn, "forget": self._on_forget,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -150,18 +150,18 @@ class Child:
         if threading.current_thread() is threading.main_thread():
             self._main_is_busy = False  # before the worker knows, for it may send the next run at once
         weight = resident() if self._weigh else 0
-        try:
-            self.wire.send("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint,
-                           outcome.again, weight)  # fmt: skip
-        except OSError:
-            _orphaned()
+        self._tell("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint, outcome.again,
+                   weight)  # fmt: skip
 
     def _execute(self, run: ChildRun, packed: bytes) -> Outcome:
         try:
             record = Record.parse(packed)
         except Undecodable as error:
             return failure(error)
-        return self._run(run, record, self._listeners.chosen(record.lane))
+        listeners = self._listeners.chosen(record.lane)
+        if not listeners:
+            return failure(InputError("the listener that this job asks for was removed before it began"))
+        return self._run(run, record, listeners)
 
     def _run(self, run: ChildRun, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
         return execute(run, run.claimed, record, listeners)
@@ -175,7 +175,7 @@ class Child:
             try:
                 frames = list(self.wire.receive())
             except (EOFError, OSError):
-                _orphaned()
+                orphaned()
         for word, *rest in frames:
             self._on[word](*rest)
 
@@ -192,6 +192,24 @@ class Child:
 
     def _on_answer(self, call: int, kind: str, value: Any) -> None:
         self._answers.pop(call).put((kind, value))
+
+    def _on_learn(self, name: str, code: bytes) -> None:
+        try:
+            listener = loaded(name, code)
+        except InputError as error:
+            self._tell("unlearned", name, str(error))
+        else:
+            self._uploaded.put(listener)
+            self._tell("learned", name, listener.takes_context, listener.is_async)
+
+    def _tell(self, *frame: Any) -> None:
+        try:
+            self.wire.send(*frame)
+        except OSError:
+            orphaned()
+
+    def _on_forget(self, name: str) -> None:
+        self._uploaded.remove(name)
 
     def _on_stop(self) -> None:
         self._tasks.put(None)
@@ -256,38 +274,6 @@ def resident() -> int:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _leave_to_worker(*_: object) -> None:
-    """The worker has had the signal, too, and decides."""
-
-
-def _forked(wire: Wire) -> None:
-    """In a process that a listener forked: it is not the child, and speaks for no job."""
-    wire.close()
-    capture.hush()
-    for number in _SIGNALS:
-        if signal.getsignal(number) is _leave_to_worker:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-
-def settle_in(wire: Wire) -> None:
-    """Leave signals to the worker, and do not outlive it, not even where a listener is busy in C."""
-    for number in _SIGNALS:
-        signal.signal(number, _leave_to_worker)  # not SIG_IGN, which programs that listeners start would inherit
-    os.register_at_fork(after_in_child=partial(_forked, wire))
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            _orphaned()
-
-
-def _orphaned() -> NoReturn:
-    os._exit(1)
 
 
 def _error(kind: str, words: str) -> MLQError:

@@ -44,6 +44,10 @@ class Child:
         self.runs: dict[int, Run] = {}
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child for it
         self.counted = 0  # places that the worker counts on
+        self.taught = 0  # the change of the uploads (pools/uploads.py) up to which it has them all
+        self.known: dict[str, int] = {}  # the uploads that it was sent, by the number of their change
+        self.learning: str | None = None  # the one that it is loading
+        self.learn_by = 0.0
         self._slots = slots
         self._kills = kills
         self._stop_by: float | None = None
@@ -65,6 +69,10 @@ class Child:
         """Runs that it can take now."""
         places = 0 if self.retiring and not self.waiting else self.places()
         return places and places - len(self.runs) + self.waiting + len(self.given_up)
+
+    def reads(self) -> bool:
+        """Whether it reads what it is sent: not while its only thread runs a listener."""
+        return not self.runs or self.waiting > 0 or self._slots > 1
 
     def give_up(self, run: Run) -> bool:
         """Tell it that a run is to end; False where it does not have that run."""
@@ -92,9 +100,10 @@ class Child:
             self.send("stop")
 
     def overdue(self, now: float) -> bool:
-        """Whether it was to end by now, or to end a run."""
+        """Whether it was to end by now, to end a run, or to have loaded an upload."""
         late = self._kills and any(at <= now for at in self.given_up.values())
-        return late or (self._stop_by is not None and self._stop_by <= now)
+        hangs = self.learning is not None and self.learn_by <= now
+        return late or hangs or (self._stop_by is not None and self._stop_by <= now)
 
     def gone(self) -> bool:
         """Whether it has ended, and all that it said was heard."""

@@ -33,6 +33,19 @@ class Run(Protocol):
         """Say that it ended with the process that it ran in; `reason` is one of `states.REASONS`."""
 
 
+Told = Callable[[str, Listener | None, str], None]  # the upload's name, its listener, or why there is none
+
+
+class Loader(Protocol):
+    """Loads uploaded listeners where they will run; in the worker's own process only where its pool runs them there."""
+
+    def learn(self, name: str, code: bytes, told: Told) -> None:
+        """Load it; `told` says what came of that, at once or later, on any thread."""
+
+    def forget(self, name: str) -> None:
+        """It is needed no more."""
+
+
 class Pool(Protocol):
     """Runs attempts. The worker bounds how many: its slots, and what the pool says of itself with `capacity`."""
 

@@ -4,10 +4,14 @@
         run       number · id · attempt · worker · started · record
         cancel    number: the worker has given that run up
         answer    call · error's class name, or '' · value, or the error's text
+        learn     name · code: an uploaded listener, to be loaded
+        forget    name: an upload is no listener any more
         stop      end, when what runs has ended
     child -> worker
         ready     queues: [namespace, url or None, [[name, takes context, is async, queue, timeout, retries, backoff]]]
         failed    why the listeners can't be loaded
+        learned   name · takes context · is async: an upload is loaded
+        unlearned name · why it can't be loaded
         done      number · state · fields · said · hint · again · resident memory in bytes, or 0
         report    number · packed progress
         say       number · entry's number · kind · bytes

@@ -21,8 +21,9 @@ from typing import Any
 from mlq.errors import InputError, MLQError
 from mlq.job import Outcome
 from mlq.pools.children import STOP_AFTER, Child, Kernel, Limits, words_of
-from mlq.pools.contract import Run
+from mlq.pools.contract import Run, Told
 from mlq.pools.threads import Threads
+from mlq.pools.uploads import Lessons, listener_of
 from mlq.states import State
 
 log = logging.getLogger("mlq.worker")
@@ -65,6 +66,7 @@ class ProcessPool:
         self._refused: str | None = None  # why the first child could not load them
         self._known = threading.Event()
         self._kernel = Kernel()
+        self._lessons = Lessons()
         self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
 
     def load(self) -> list[Any]:
@@ -123,6 +125,20 @@ class ProcessPool:
             self._to_renew = deque(idle_first)
         self._wake.send(b"x")
 
+    def learn(self, name: str, code: bytes, told: Told) -> None:
+        """Have children load an upload, each when it reads; the first of them says what came of it."""
+        with self._lock:
+            self._lessons.learn(name, code, told)
+            for child in self._children:
+                self._feed(child)
+
+    def forget(self, name: str) -> None:
+        """Have them forget it."""
+        with self._lock:
+            self._lessons.forget(name)
+            for child in self._children:
+                self._feed(child)
+
     def close(self) -> None:
         """Kill what still runs, and end the children."""
         self._closing = True
@@ -138,6 +154,8 @@ class ProcessPool:
         if places != child.counted:
             self._capacity(places - child.counted)
             child.counted = places
+        if child.taught != self._lessons.number and self._lessons.teach(child):
+            return
         while self._waiting and child.room() > 0:
             run = self._waiting.popleft()
             if run.begin():
@@ -222,12 +240,22 @@ class ProcessPool:
             self._ready(child, rest[0])
         elif word == "failed":
             child.refusal = rest[0]
+        elif word in ("learned", "unlearned"):
+            self._heard(child, word, rest)
         else:
             run = child.runs.get(rest[0])
             if run is not None:
                 self._ask(child, run, word, rest)
             elif word == "call":  # of a listener that is through, by a thread or a callback that it left behind
                 child.send("answer", rest[1], "LeaseLost", "this attempt is through, and may ask nothing more")
+
+    def _heard(self, child: Child, word: str, rest: list[Any]) -> None:
+        with self._lock:
+            if word == "learned":
+                self._lessons.heard(child, rest[0], listener_of(rest), "")
+            else:
+                self._lessons.heard(child, rest[0], None, rest[1])
+            self._feed(child)
 
     def _ask(self, child: Child, run: Run, word: str, rest: list[Any]) -> None:
         if word == "call":
@@ -289,6 +317,7 @@ class ProcessPool:
         with self._lock:
             self._children.remove(child)
             was_ready, child.ready = child.ready, False
+            self._lessons.died(child)
             self._feed(child)
         for run in child.runs.values():
             run.died(reason, f"its child process {words_of(code)}")

@@ -115,6 +115,7 @@ class Attempt:
                 return False
             self.stage = Stage.BEGUN
         self.since = time.monotonic()
+        self._watcher.began(self)
         if self.policy.timeout is not None:
             self._watcher.limit(self, self.policy.timeout)
         return True
@@ -163,6 +164,9 @@ class Attempt:
 
 class Watcher(Protocol):
     """Who is told of an attempt's turns: the worker."""
+
+    def began(self, attempt: Attempt) -> None:
+        """Its listeners are about to run."""
 
     def limit(self, attempt: Attempt, seconds: float) -> None:
         """It began, and may take so long."""

@@ -59,13 +59,13 @@ class Claimer(Service):
         """Claim, or wait for a reason to."""
         self.turned = time.monotonic()
         desk = self._desk
-        if not desk.listeners.names():
+        if not (desk.complete.is_set() and (desk.listeners.names() or desk.accepts_uploads)):
             self.stopping.wait(0.05)
             return
         if not desk.slots.free() and not desk.inbox.awaited() and desk.slots.wait(BUSY):
             return
         try:
-            if desk.slots.free() and not desk.drained:
+            if desk.slots.free() and not desk.drained and desk.listeners.names():
                 with desk.claiming:
                     if not self.stopping.is_set():
                         claim_now(desk, self._give)
@@ -80,8 +80,8 @@ class Claimer(Service):
         """Sleep on the server until work or a message comes."""
         desk = self._desk
         mine = desk.keys.inbox + desk.name
-        wakes = self._wake_lists() if desk.slots.free() else []
-        desk.deaf = not wakes
+        wakes = self._wake_lists() if desk.slots.free() and desk.listeners.names() else []
+        desk.deaf = not wakes and bool(desk.listeners.names())
         item = desk.shell.pop([mine, *wakes], LISTEN)
         desk.deaf = False
         self.turned = time.monotonic()
@@ -91,12 +91,14 @@ class Claimer(Service):
             desk.drained = False  # also after a silence: a lost wake-up costs no more than LISTEN
 
     def _hear(self, item: bytes) -> None:
-        """What somebody told this worker: to look again, that a lease was taken from it, or that a job ended."""
+        """What somebody told this worker: to look again, what it lost, what was uploaded, or that a job ended."""
         what, _, rest = item.partition(b" ")
         if what == b"wake":
             self._desk.drained = False
         elif what == b"lost":
             self._lost(rest.decode("utf-8", "replace"))
+        elif what == b"uploads":
+            self._desk.uploads_due.set()
         else:
             self._desk.inbox.hear(what.decode("utf-8", "replace"))
 

@@ -22,6 +22,7 @@ from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.inbox import Inbox
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
+from mlq.worker.tally import Tally
 
 log = logging.getLogger("mlq.worker")
 
@@ -47,7 +48,9 @@ Give = Callable[[list[Attempt]], None]
 class Desk:
     """Shared by the duties; each attribute is safe to use from any of their threads."""
 
-    def __init__(self, keys: Keys, shell: Shell, listeners: Listeners, settings: Settings) -> None:
+    def __init__(
+        self, keys: Keys, shell: Shell, listeners: Listeners, settings: Settings, *, accepts_uploads: bool = False
+    ) -> None:
         """A new worker. Its name tells where it runs, and is new each time: no lease of an earlier one is its own."""
         stem = settings.name or f"{socket.gethostname()}-{os.getpid()}"
         self.name = f"{stem}-{secrets.token_hex(6)}"
@@ -58,6 +61,7 @@ class Desk:
         self.slots = Slots()
         self.inbox = Inbox()
         self.outbox = Outbox()
+        self.tally = Tally()
         self.claiming = threading.Lock()  # one claim at a time: a caller has one call under way
         self.numbers = itertools.count(1)
         self.lanes = Lanes("", ())
@@ -66,6 +70,12 @@ class Desk:
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs, ever
+        self.accepts_uploads = accepts_uploads
+        self.uploads_version = ""  # as of the last look at them
+        self.uploads_due = threading.Event()  # they may have changed
+        self.complete = threading.Event()  # no listener is missing any more that was uploaded before the start
+        if not accepts_uploads:
+            self.complete.set()
         self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
         self._held: dict[str, Attempt] = {}
         self._lock = threading.Lock()
@@ -89,6 +99,7 @@ class Desk:
         """Keep the lanes that our listeners can serve; `found` are all that exist, when they changed."""
         self._served = {}
         if found is not None:
+            self.uploads_due.set()  # an upload changes the version of the lanes, too
             self.existing = found.names
             self.lanes = Lanes(found.version, ())
         served = tuple(name for name in self.existing if self.serves(name)[0])

@@ -29,7 +29,7 @@ class Renewer(Service):
     """Renews every 1.5 s, and sooner when a retry is due. Holds no lock while it talks to the server."""
 
     def __init__(
-        self, desk: Desk, pool: str, claimer_turned: Callable[[], float], callbacks_due: Callable[[], None],
+        self, desk: Desk, pool: str, claimer_turned: Callable[[], float], deliveries_due: Callable[[], None],
         lost: Callable[[str], None], died: Callable[[], None],
     ) -> None:  # fmt: skip
         """`claimer_turned`: when the claimer last went round; `lost`: told of each lease that is no longer ours."""
@@ -38,7 +38,7 @@ class Renewer(Service):
         self._pool = pool
         self._own_shell: Shell | None = None
         self._claimer_turned = claimer_turned
-        self._callbacks_due = callbacks_due
+        self._deliveries_due = deliveries_due
         self._lost = lost
         self._trouble = Complaint("can't renew leases")
         self._round = 0
@@ -121,11 +121,20 @@ class Renewer(Service):
     def _look_round(self) -> None:
         desk = self._desk
         ops: list[Op[Any]] = [work_ops.reap(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1)]
-        if self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK:
+        lives = self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK
+        if lives:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
+        delivery = desk.tally.delivery(desk.keys, desk.name) if self._round % ALIVE_EVERY == 0 else None
+        if delivery is not None:
+            ops.append(delivery)
         self._round += 1
         known = self._retry_at
-        reaped = self._shell.run_many(ops)[0]
+        replies = self._shell.run_many(ops)
+        reaped = replies[0]
+        if lives and replies[1] != desk.uploads_version:
+            desk.uploads_due.set()
+        if delivery is not None:
+            desk.tally.delivered()
         with self._changed:
             if self._retry_at == known:  # else the settler has scheduled one meanwhile
                 self._retry_at = None
@@ -133,8 +142,8 @@ class Renewer(Service):
             self.retry_in(reaped.retry_in)
         if reaped.taken:
             log.info("%d jobs of lapsed leases were taken back", reaped.taken)
-        if reaped.callbacks_due:
-            self._callbacks_due()
+        if reaped.deliveries_due:
+            self._deliveries_due()
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk
@@ -146,10 +155,12 @@ class Renewer(Service):
             "pool": self._pool,
             "slots": desk.slots.total(),
             "running": len(held),
+            "busy": sum(attempt.holds() and attempt.holds_slot for attempt in held),
             "jobs": ",".join(running[:SHOWN]),
             "claimed": desk.claimed,
             "queues": ",".join(desk.queues()),
             "functions": ",".join(desk.listeners.names()),
+            "uploads": "accepted" if desk.accepts_uploads else "refused",
             "version": __version__,
             "python": platform.python_version(),
             "began": self._began,

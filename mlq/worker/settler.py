@@ -32,14 +32,14 @@ class Settler(Service):
     """Empties the outbox, and refills the slots."""
 
     def __init__(
-        self, desk: Desk, give: Give, called_back: Callable[[], None], retry_in: Callable[[float], None],
+        self, desk: Desk, give: Give, deliveries_due: Callable[[], None], retry_in: Callable[[float], None],
         died: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`called_back` is told when a callback was queued, `retry_in` in how many seconds a retry is due."""
+        """`deliveries_due` is told when one was queued, `retry_in` in how many seconds a retry is due."""
         super().__init__("settler", died)
         self._desk = desk
         self._give = give
-        self._called_back = called_back
+        self._deliveries_due = deliveries_due
         self._retry_in = retry_in
         self._one_at_a_time = threading.Lock()
         self._pace = 1.0  # seconds that a job takes, as a moving average
@@ -168,6 +168,7 @@ class Settler(Service):
         desk.slots.look_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
         stood = self._settle_and_claim(work_ops.settle(desk.keys, endings, desk.settings.max_losses - 1), freed)
+        desk.tally.settled(batch, stood)
         for (attempt, outcome, _), ok in zip(batch, stood, strict=True):
             desk.drop(attempt)
             if not ok:
@@ -178,8 +179,8 @@ class Settler(Service):
         for ending in endings:
             if ending.retry_in is not None:
                 self._retry_in(ending.retry_in)
-            elif "callback" in ending.options:
-                self._called_back()
+            elif "callback" in ending.options or "webhook" in ending.options:
+                self._deliveries_due()
 
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""

@@ -6,14 +6,14 @@ import threading
 import time
 
 from mlq import capture
-from mlq.callbacks import CallbackSender
+from mlq.deliveries.sender import Sender
 from mlq.errors import ServerError, Undecodable
 from mlq.job import Claimed, Outcome, Record
 from mlq.keys import Keys
 from mlq.listeners import Listeners
 from mlq.ops import work as work_ops
 from mlq.outcomes import failure, timeout
-from mlq.pools.contract import Pool
+from mlq.pools.contract import Loader, Pool
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 from mlq.worker.attempt import Attempt, Stage
@@ -24,6 +24,7 @@ from mlq.worker.outbox import Ended
 from mlq.worker.renewer import Renewer
 from mlq.worker.settler import Settler
 from mlq.worker.timers import Timers
+from mlq.worker.uploads import Uploads
 
 log = logging.getLogger("mlq.worker")
 
@@ -38,23 +39,27 @@ class Worker:
     """Claims jobs and has a pool run their listeners, until stopped. Starts once."""
 
     def __init__(
-        self, keys: Keys, named: Target | None, listeners: Listeners, pool: Pool, settings: Settings | None = None
-    ) -> None:
-        """Nothing is contacted before `start`."""
+        self, keys: Keys, named: Target | None, listeners: Listeners, pool: Pool, settings: Settings | None = None,
+        loader: Loader | None = None,
+    ) -> None:  # fmt: skip
+        """Nothing is contacted before `start`. Uploaded listeners are accepted where there is a `loader` for them."""
         self.stopping = threading.Event()
         self.stopped = threading.Event()
         self.broken = False  # it stopped by itself: the process should end and be started again
         self._pool = pool
         self._stuck: dict[Attempt, float] = {}  # since when
         self._stop_once = threading.Lock()
-        desk = self._desk = Desk(keys, Shell(named, most=CALLS), listeners, settings or Settings())
-        self._callbacks = CallbackSender(keys, desk.shell, self._die)
+        desk = self._desk = Desk(
+            keys, Shell(named, most=CALLS), listeners, settings or Settings(), accepts_uploads=loader is not None
+        )
+        self._sender = Sender(keys, desk.shell, self._die)
         self._claimer = Claimer(desk, self._give, self._taken, self._die)
         self._renewer = Renewer(
-            desk, pool.name, lambda: self._claimer.turned, self._callbacks.due, self._lost, self._die
+            desk, pool.name, lambda: self._claimer.turned, self._sender.due, self._lost, self._die
         )  # fmt: skip
-        self._settler = Settler(desk, self._give, self._callbacks.due, self._renewer.retry_in, self._die)
+        self._settler = Settler(desk, self._give, self._sender.due, self._renewer.retry_in, self._die)
         self._timers = Timers(self._die)
+        self._uploads = None if loader is None else Uploads(desk, loader, self.listeners_changed, self._die)
         self._looks = False  # for jobs that were claimed ahead and wait too long
 
     @property
@@ -66,8 +71,10 @@ class Worker:
         """Begin to work."""
         capture.begin()
         self._pool.start(self._resize, self._die)
-        for duty in (self._callbacks, self._settler, self._renewer, self._claimer):
+        for duty in (self._sender, self._settler, self._renewer, self._claimer):
             duty.start()
+        if self._uploads is not None:
+            self._uploads.start()
         log.info("worker %s of namespace %r started, with a %s pool", self.name, self._desk.keys.namespace,
                  self._pool.name)  # fmt: skip
 
@@ -98,22 +105,32 @@ class Worker:
             log.info("worker %s stops; running jobs have %.0f s; a second signal ends them at once", self.name, grace)
             self._desk.nudge()
             self._claimer.stop(JOIN)
+            if self._uploads is not None:
+                self._uploads.stop(JOIN)
             self._hand_back_all(Stage.CLAIMED)
             self._desk.wait_until_none_held(grace)
             self._hand_back_all(Stage.BEGUN)
             self._settler.stop(JOIN)
             self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
             self._hand_back_all(Stage.BEGUN)
-            self._callbacks.stop(JOIN)
+            self._sender.stop(JOIN)
             self._timers.stop(JOIN)
             self._renewer.stop(JOIN)
             self._pool.close()
             with contextlib.suppress(ServerError):
-                self._desk.shell.run_many(work_ops.retire(self._desk.keys, self.name))
+                self._retire()
             self._desk.shell.close()
             capture.end()
             self.stopped.set()
             log.info("worker %s stopped", self.name)
+
+    def _retire(self) -> None:
+        """Deliver what was counted since the last time, and be listed no more."""
+        desk = self._desk
+        while (delivery := desk.tally.delivery(desk.keys, self.name)) is not None:
+            desk.shell.run(delivery)
+            desk.tally.delivered()
+        desk.shell.run_many(work_ops.retire(desk.keys, self.name))
 
     def _hand_back_all(self, stage: Stage) -> None:
         """Give the jobs of that stage back, so that other workers start them at once."""
@@ -182,6 +199,12 @@ class Worker:
             threading.Thread(target=self._hand_back, args=([attempt],), kwargs={"begun": False}, daemon=True).start()
         return bool(listeners)
 
+    def began(self, attempt: Attempt) -> None:
+        """An attempt begins: the first one ends a wait. The pauses before the others are none."""
+        claimed, record = attempt.claimed, attempt.record
+        if claimed.attempt == 1:
+            self._desk.tally.waited(record.lane, claimed.started - record.posted)
+
     def limit(self, attempt: Attempt, seconds: float) -> None:
         """An attempt began that may take so long."""
         self._timers.after(seconds, attempt.holds, lambda: self._over(attempt))
@@ -211,6 +234,7 @@ class Worker:
         """The attempt's time is up."""
         seconds = attempt.policy.timeout or 0.0
         if attempt.end(Stage.ENDED) is not None:
+            attempt.took = time.monotonic() - attempt.since
             log.warning("job %s: attempt %d ran longer than its limit of %g s", attempt.claimed.id,
                         attempt.claimed.attempt, seconds)  # fmt: skip
             self._desk.outbox.end(Ended(attempt, timeout(seconds)))

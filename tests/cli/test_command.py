@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from mlq import MLQ, State
 from mlq.cli.program import program
+from mlq.ops import deliveries as delivery_ops
 
 NOWHERE = "redis://127.0.0.1:1"
 
@@ -226,6 +227,19 @@ def test_global_options_stand_anywhere_and_win_over_the_environment(run, mlq, se
         assert "here" in run(*words, env=elsewhere).stdout
 
 
+def test_webhooks(run, mlq):
+    """Posted, shown with their tries, and sent again."""
+    job_id = run("post", "1", "--webhook", "http://localhost/w", "--functions", "nobody").stdout.strip()
+    assert "is queued" in one_line(run("redeliver", job_id), 1)
+    run("cancel", job_id)
+    (taken,) = mlq._shell.run(delivery_ops.take(mlq._keys, "webhook", 1, 10.0, 10))
+    mlq._shell.run(delivery_ops.end(mlq._keys, taken, 503, "answered 503", 60.0))
+    shown = run("job", job_id).stdout
+    assert "http://localhost/w" in shown
+    assert "answered 503" in shown
+    assert run("redeliver", job_id).stdout == f"redelivered {job_id}\n"
+
+
 def test_options_are_read_from_the_environment(run, mlq):
     job_id = run("post", "1", env={"MLQ_POST_CALLBACK": "http://localhost/e", "MLQ_VERSION": "2.0"}).stdout.strip()
     assert mlq.get_job(job_id)["callback"] == "http://localhost/e"
@@ -237,6 +251,7 @@ def test_options_are_read_from_the_environment(run, mlq):
         ("post",),
         ("post", "1", "--bogus"),
         ("post", "1", "--callback", "nowhere"),
+        ("post", "1", "--webhook", "nowhere"),
         ("post", "1", "--functions", ","),
         ("post", "1", "--timeout", "3"),
         ("post", "123456789012345678901234567890"),

@@ -7,10 +7,12 @@ import click
 import pytest
 import yaml
 
+from mlq.cli.serve import serve
 from mlq.cli.worker import worker
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(path for path in (ROOT / "deploy").iterdir() if path.is_file())
+OTHERS = ("alerts.yml", "grafana.json", "mlq-serve.service", "nginx.conf")  # run no worker
+FILES = sorted(path for path in (ROOT / "deploy").iterdir() if path.is_file() and path.name not in OTHERS)
 GRACE = re.compile(r"--grace\W+(\d+)")
 PATIENCE = re.compile(r"(?:TimeoutStopSec=|stop_grace_period: |terminationGracePeriodSeconds: )(\d+)")
 CHOICES = ("--pool", "--log-format")
@@ -48,3 +50,17 @@ def test_supervisors_outwait_the_grace(name):
 def test_yaml(name):
     """They parse."""
     assert yaml.safe_load((ROOT / "deploy" / name).read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", ["mlq-serve.service", "nginx.conf", "compose.yaml"])
+def test_options_of_the_http_service_exist(name):
+    """Each is one of `mlq serve`."""
+    known = {name for option in serve.params for name in option.opts}
+    lines = [
+        line
+        for line in (ROOT / "deploy" / name).read_text("utf-8").splitlines()
+        if re.search(r"mlq serve|0\.0\.0\.0|--prefix", line)
+    ]
+    used = {word for line in lines for word in re.findall(r"--[a-z-]+", line)}
+    assert used
+    assert not used - known

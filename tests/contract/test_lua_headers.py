@@ -12,10 +12,12 @@ import pytest
 
 from mlq.job import Claimed, Outcome
 from mlq.keys import Keys
-from mlq.ops import callbacks as callback_ops
+from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.ops.callbacks import Callback
+from mlq.ops.deliveries import Delivery
 from mlq.ops.work import Ending, Lanes
 from mlq.states import State
 
@@ -35,6 +37,7 @@ OPS = {
     for op in (
         job_ops.post(K, "me", 1, "default", [b"body"]),
         job_ops.read(K, "1"),
+        job_ops.info(K, "1"),
         job_ops.glance(K, "1"),
         job_ops.wait(K, "1", "me", 10),
         job_ops.cancel(K, "1"),
@@ -49,13 +52,19 @@ OPS = {
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
         work_ops.tell(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),
-        job_ops.follow(K, "1", "me", 10, ("", b""), (0, 0), alone=True),
+        job_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
         work_ops.reap(K, 3, 2, 2),
         work_ops.overrun(K, 60, 5),
         work_ops.alive(K, "w", 10, {"host": "here"}),
         work_ops.workers(K),
-        callback_ops.take(K, 1, 10, 3),
-        callback_ops.end(K, Callback("1", 1, "http://localhost", "1", None), "sent", None),
+        upload_ops.put(K, "f", b"head", b"code"),
+        upload_ops.remove(K, "f"),
+        upload_ops.read(K, "f"),
+        stats_ops.tally(K, "w", 1, [("default", [1] * len(stats_ops.WHAT))]),
+        stats_ops.stats(K),
+        delivery_ops.take(K, "webhook", 1, 10, 3),
+        delivery_ops.end(K, Delivery("webhook", "1", {"tries": b"1", "queued": b"1.0"}), 200, "sent", None),
+        delivery_ops.redeliver(K, "1"),
     )
 }
 

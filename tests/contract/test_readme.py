@@ -32,7 +32,7 @@ def matches(shown, output):
 
 
 def free_port():
-    """Instead of the README's own port, which somebody may use."""
+    """Instead of one of the README's own, which somebody may use."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return str(probe.getsockname()[1])
 
@@ -58,7 +58,9 @@ def test_readme(server_url, tmp_path):
     session: list[str] = []
     workers = []
     try:
-        for kind, name, text in BLOCK.findall((ROOT / "README.md").read_text("utf-8").replace("5011", free_port())):
+        ports = {port: free_port() for port in ("5001", "5011")}
+        readme = re.sub("|".join(ports), lambda found: ports[found[0]], (ROOT / "README.md").read_text("utf-8"))
+        for kind, name, text in BLOCK.findall(readme):
             if kind == "python":
                 (tmp_path / name).write_text(text)
             elif name == "worker":

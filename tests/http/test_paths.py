@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mlq import MLQ
-from mlq.http import app as http_app
 from mlq.http.app import make_app
+from mlq.http.settings import Settings
 
 JSON = {"Content-Type": "application/json"}
 
@@ -139,50 +139,56 @@ def test_an_unknown_job_is_404_with_the_reason(client, path, job_id):
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("body", "status", "reason"),
     [
-        (b"", "not JSON"),
-        (b'{"msg": 1', "not JSON"),
-        (b'{"msg": NaN}', "not JSON"),
-        (b"\xff", "not JSON"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b"[1]", '"msg"'),
-        (b"{}", '"msg"'),
-        (b'{"msg": 1, "functions": "f"}', "functions must be a list"),
-        (b'{"msg": 1, "functions": []}', "at least one"),
-        (b'{"msg": 1, "functions": [1]}', "functions must be"),
-        (b'{"msg": 1, "callback": 5}', "callback must be"),
-        (b'{"msg": 1, "callback": "ftp://x"}', "callback must be"),
-        (b'{"msg": 1, "calback": null}', "unknown keys calback"),
-        (b'{"msg": 99999999999999999999999}', "64 bits"),
-        (b'{"msg": "\\ud800"}', "surrogates"),
+        (b"", 400, "not JSON"),
+        (b'{"msg": 1', 400, "not JSON"),
+        (b'{"msg": NaN}', 400, "not JSON"),
+        (b"\xff", 400, "not JSON"),
+        (b"[" * 100_000, 400, "nested too deeply"),
+        (b'{"msg": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "nested"),
+        (b"[1]", 422, "Expected `object`"),
+        (b"{}", 422, "`msg`"),
+        (b'{"msg": 1, "functions": "f"}', 422, "at .functions"),
+        (b'{"msg": 1, "functions": []}', 422, "length >= 1"),
+        (b'{"msg": 1, "functions": [1]}', 422, "at .functions[0]"),
+        (b'{"msg": 1, "functions": ["a,b"]}', 400, "functions must be"),
+        (b'{"msg": 1, "callback": 5}', 422, "at .callback"),
+        (b'{"msg": 1, "callback": "ftp://x"}', 400, "callback must be"),
+        (b'{"msg": 1, "timeout": 0}', 422, "at .timeout"),
+        (b'{"msg": 1, "queue": "a:b"}', 400, "queue must be"),
+        (b'{"msg": 1, "calback": null}', 422, "unknown field `calback`"),
+        (b'{"msg": 99999999999999999999999}', 400, "64 bits"),
+        (b'{"msg": "\\ud800"}', 400, "surrogates"),
+        (b"{" + b",".join(b'"k%d": 1' % i for i in range(50_000)) + b"}", 422, "unknown field"),
     ],
 )
-def test_bad_input_says_why_and_leaves_no_job(mlq, client, body, reason):
+def test_bad_input_says_why_and_leaves_no_job(mlq, client, body, status, reason):
     given = client.post("/jobs", data=body, headers=JSON)
-    assert given.status_code == 400
+    assert (given.status_code, given.content_type) == (status, "text/plain; charset=utf-8")
     assert reason in given.text
+    told = client.post("/jobs", data=body, headers=JSON | {"Accept": "application/json"})
+    assert (told.status_code, told.content_type) == (status, "application/problem+json")
+    assert reason in told.json["detail"]
     assert mlq.job_count() == 0
 
 
-def test_what_is_not_sent_as_json_is_415(mlq, client):
+def test_what_nobody_says_the_kind_of_is_415(mlq, client):
     assert client.post("/jobs", data=json.dumps({"msg": 1})).status_code == 415
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert client.post("/jobs", data=json.dumps({"msg": 1}), headers=form).status_code == 415
     assert mlq.job_count() == 0
 
 
-def test_a_large_body_is_413(mlq, mlq_limit, client):
-    given = client.post("/jobs", data=b'{"msg": "' + b"x" * mlq_limit + b'"}', headers=JSON)
-    assert (given.status_code, given.text) == (413, "the body is over 1,000 bytes")
+def test_a_large_body_is_413(mlq):
+    client = make_app(mlq, Settings(body_limit=1000)).test_client()
+    given = client.post("/jobs", data=b'{"msg": "' + b"x" * 1000 + b'"}', headers=JSON)
+    assert given.status_code == 413
+    assert "too large" in given.text
     assert mlq.job_count() == 0
 
 
-@pytest.fixture
-def mlq_limit(monkeypatch):
-    monkeypatch.setattr(http_app, "BODY_LIMIT", 1000)
-    return 1000
-
-
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/jobs", 405)])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/jobs", 405)])
 def test_other_paths_are_refused(client, method, path, status):
     assert client.open(path, method=method).status_code == status
 
@@ -190,5 +196,5 @@ def test_other_paths_are_refused(client, method, path, status):
 def test_a_server_that_is_not_there_is_503():
     client = make_app(MLQ("x", url="redis://127.0.0.1:1")).test_client()
     given = client.post("/jobs", json={"msg": 1})
-    assert given.status_code == 503
+    assert (given.status_code, given.headers["Retry-After"]) == (503, "1")
     assert "redis://127.0.0.1:1" in given.text

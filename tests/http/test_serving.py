@@ -1,137 +1,296 @@
-"""The gevent server beside native threads: requests that wait, slow and large ones, and its end."""
+"""A real server process: connections, slow and large and broken requests, its end, and outages of Redis."""
 
-import http.client
+import contextlib
+import os
+import re
+import signal
 import socket
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from mlq import InputError
-from mlq.http import serving as module
-from mlq.http.app import BODY_LIMIT, make_app
-from mlq.http.serving import Serving
+from mlq import MLQ, InputError, server
+from mlq.http.process import Plan, ServerProcess
+from tests.http.asking import Answer, ask, connect, port_of
+
+ROOT = Path(__file__).parents[2]
+POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+OWNER = """
+import sys, time
+from mlq.http.process import Plan, ServerProcess
+serving = ServerProcess(Plan({namespace!r}, {url!r}), "127.0.0.1", 0)
+serving.start()
+print(serving.url, serving._process.pid, flush=True)
+time.sleep(60)
+"""
 
 
-@pytest.fixture
-def serve():
-    """Serves an application on a port of its own."""
-    started = []
-
-    def begin(app):
-        started.append(Serving(app, "127.0.0.1", 0))
-        started[-1].start()
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.stop(0)
-
-
-def ask(serving, path, method="GET", body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=20)
-    connection.request(method, path, body, headers or {}, encode_chunked=not isinstance(body, (bytes, type(None))))
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return answer.status, content
+def raw(serving, sent, timeout=10.0):
+    """What comes back until the server closes; b'...' is appended where it does not in time."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", port_of(serving)), timeout) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+        try:
+            while piece := connection.recv(65536):
+                got += piece
+        except TimeoutError:
+            return got + b"..."
+        except ConnectionError:
+            pass
+    return got
 
 
-class Gate:
-    """A queue whose count waits, as a call to Redis may."""
-
-    def __init__(self, calls):
-        self.waiting = threading.Semaphore(0)
-        self.open = threading.Event()
-        self.calls = calls
-
-    def job_count(self):
-        self.waiting.release()
-        assert self.open.wait(20)
-        return 7
+def eventually(true, seconds=10.0):
+    give_up = time.monotonic() + seconds
+    while not true() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return true()
 
 
-def in_background(serving, count):
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(ask(serving, "/jobs/count"))) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    return threads, answers
-
-
-def test_health_answers_while_every_thread_waits(serve, monkeypatch):
-    monkeypatch.setattr(module, "THREADS", 3)
-    gate = Gate(3)
-    serving = serve(make_app(gate))
-    threads, answers = in_background(serving, 5)
-    for _ in range(3):
-        assert gate.waiting.acquire(timeout=10)
-    assert ask(serving, "/healthz") == (200, b"ok")
-    gate.open.set()
-    for thread in threads:
-        thread.join()
-    assert answers == [(200, b"7")] * 5
-
-
-def test_requests_under_way_are_answered_before_the_end(serve):
-    gate = Gate(1)
-    serving = serve(make_app(gate))
-    threads, answers = in_background(serving, 1)
-    assert gate.waiting.acquire(timeout=10)
-    stopping = threading.Thread(target=serving.stop, args=(20,))
-    stopping.start()
-    gate.open.set()
-    stopping.join()
-    threads[0].join()
-    assert answers == [(200, b"7")]
-    assert serving.stopped.is_set()
-    assert not serving.broken
-    with pytest.raises(ConnectionRefusedError):
-        ask(serving, "/healthz")
-    serving.stop(0)
+# --- connections and bodies
 
 
 def test_posts_reach_the_queue_and_keep_the_connection(serve, mlq):
-    serving = serve(make_app(mlq))
-    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=20)
+    connection = connect(serve())
     for message in range(3):
-        body = b'{"msg": %d}' % message
-        connection.request("POST", "/jobs", body, {"Content-Type": "application/json"})
-        assert mlq.get_job(connection.getresponse().read().decode())["msg"] == message
+        connection.request("POST", "/jobs", b'{"msg": %d}' % message, {"Content-Type": "application/json"})
+        port = connection.sock.getsockname()
+        assert mlq.get_job(Answer(connection.getresponse()).text)["msg"] == message
+        assert connection.sock.getsockname() == port
     connection.close()
 
 
+def test_requests_may_follow_before_the_answers(serve):
+    one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert raw(serve(), one * 3, 1).count(b"\r\n\r\nok") == 3
+
+
 def test_a_chunked_body_is_read(serve, mlq):
-    serving = serve(make_app(mlq))
+    connection = connect(serve())
     headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
-    status, job_id = ask(serving, "/jobs", "POST", iter([b'{"msg": ', b'"in parts"}']), headers)
-    assert status == 200
-    assert mlq.get_job(job_id.decode())["msg"] == "in parts"
+    connection.request("POST", "/jobs", iter([b'{"msg": ', b'"in parts"}']), headers, encode_chunked=True)
+    given = Answer(connection.getresponse())
+    connection.close()
+    assert (given.status, mlq.get_job(given.text)["msg"]) == (200, "in parts")
 
 
-@pytest.mark.parametrize("declared", [BODY_LIMIT + 1, -1])
-def test_a_body_over_the_limit_is_refused(serve, mlq, monkeypatch, declared):
-    if declared < 0:
-        monkeypatch.setattr(module, "BODY_LIMIT", 10)
-        monkeypatch.setattr("mlq.http.app.BODY_LIMIT", 10)
-    serving = serve(make_app(mlq))
-    with socket.create_connection(("127.0.0.1", serving.port), 20) as raw:
-        raw.sendall(b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
-        if declared < 0:
-            raw.sendall(b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"msg": "' + b"x" * 23 + b"\r\n0\r\n\r\n")
-        else:
-            raw.sendall(b"Content-Length: %d\r\n\r\n" % declared)
-        assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
-    assert mlq.job_count() == 0
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 100000\r\n\r\n",
+        b"Content-Length: 100000\r\n\r\n" + b"x" * 5000,
+        b"Transfer-Encoding: chunked\r\n\r\n800\r\n" + b"x" * 2048 + b"\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1500,
+    ],
+)
+def test_a_body_over_the_limit_is_refused_and_its_sender_let_go(serve, mlq, body):
+    serving = serve(body_limit=1000, request_timeout=0.5)
+    given = raw(serving, POST + body)
+    assert given.startswith(b"HTTP/1.1 413 ")
+    assert b"too large" in given
+    assert not given.endswith(b"...")
+    assert mlq.last_id() == 0
 
 
-def test_a_slow_client_holds_up_nobody(serve, mlq):
-    serving = serve(make_app(mlq))
-    with socket.create_connection(("127.0.0.1", serving.port), 20) as slow:
-        slow.sendall(b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        assert ask(serving, "/jobs/count") == (200, b"0")
+def test_who_sends_all_of_a_large_body_hears_why_it_was_refused(serve):
+    connection = connect(serve(body_limit=1000))
+    for _ in range(2):  # on one connection
+        connection.request("POST", "/jobs", b"x" * 5_000_000, {"Content-Type": "application/json"})
+        assert Answer(connection.getresponse()).status == 413
+    connection.close()
 
 
-def test_an_address_that_is_taken_is_refused(serve, mlq):
-    taken = serve(make_app(mlq))
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (POST + b"Content-Length: 100\r\n\r\n{", b"408"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", b"408"),
+        (b"POST /jobs HTTP/1.1\r\nHost: local", b"400"),
+        (b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n", b"400"),
+    ],
+)
+def test_a_slow_request_is_given_up(serve, mlq, sent, status):
+    serving = serve(request_timeout=0.5)
+    assert ask(serving, "/healthz").status == 200
+    began = time.monotonic()
+    given = raw(serving, sent)
+    assert given.startswith(b"HTTP/1.1 " + status)
+    assert not given.endswith(b"...")
+    assert time.monotonic() - began < 5
+    assert mlq.last_id() == 0
+
+
+def test_a_request_that_was_given_up_holds_up_no_end(serve):
+    serving = serve(request_timeout=0.2)
+    assert raw(serving, POST + b"Content-Length: 100\r\n\r\n{").startswith(b"HTTP/1.1 408")
+    begun = time.monotonic()
+    serving.stop(grace=10)
+    assert time.monotonic() - begun < 5
+
+
+def test_slow_clients_hold_up_nobody(serve):
+    serving = serve()
+    with contextlib.ExitStack() as stack:
+        for number in range(200):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(serving)), 20))
+            slow.sendall((POST + b"Content-Length: 100\r\n\r\n{")[: 20 + number % 100])
+        began = time.monotonic()
+        assert ask(serving, "/jobs/count").text == "0"
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        POST + b"X: " + b"y" * 100_000 + b"\r\n\r\n",
+        POST + b"".join(b"X-%d: y\r\n" % n for n in range(300)) + b"\r\n",
+        POST + b"Content-Length: abc\r\n\r\n",
+        POST + b"Content-Length: -5\r\n\r\n",
+        POST + b"Content-Length: \xb2\r\n\r\n",
+        POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nx",
+        POST + b"Content-Length: 50\r\n\r\n{",
+    ],
+)
+def test_a_broken_request_ends_and_the_service_goes_on(serve, mlq, capfd, sent):
+    serving = serve(request_timeout=0.5)
+    assert ask(serving, "/healthz").status == 200
+    given = raw(serving, sent, 3)
+    assert given == b"" or re.match(rb"HTTP/1.1 4\d\d ", given)
+    assert ask(serving, "/healthz").text == "ok"
+    assert mlq.last_id() == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/jobs/a/b/result", 404),
+        ("GET", "/jobs/a%2fb/result", 404),
+        ("GET", "/jobs/%2e%2e%2fdocs/result", 404),
+        ("GET", "/jobs/é%ff/result".replace("é", "%c3%a9"), 404),
+        ("GET", "//jobs/count", 200),
+        ("GET", "/jobs//result", 404),
+        ("GET", "/%00", 404),
+        ("TRACE", "/jobs", 405),
+        ("BREW", "/jobs", 405),
+        ("PUT", "/jobs/1/result", 405),
+    ],
+)
+def test_strange_paths_and_methods(serve, method, path, status):
+    given = raw(serve(), f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert given.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nLocation:" not in given
+
+
+def test_no_header_comes_from_a_path(serve, mlq):
+    mlq.create_listener(lambda msg: msg)
+    job = mlq.submit("hello")
+    job.result(10)
+    serving = serve()
+    for end in ("%0d%0aX-Evil:%201", "%0aX-Evil:%201", "%0d%0a%0d%0a<script>"):
+        for path in (f"/jobs/{job.id}/result.txt{end}", f"/jobs/{end}", f"/{end}", f"/jobs?state={end}"):
+            given = ask(serving, path)
+            assert given.status in {400, 404}
+            assert "X-Evil" not in given.headers
+
+
+# --- addresses and proxies
+
+
+def test_an_address_that_is_taken_is_refused(serve):
+    taken = serve()
     with pytest.raises(InputError, match="Choose another"):
-        Serving(make_app(mlq), "127.0.0.1", taken.port)
+        ServerProcess(Plan("n", None), "127.0.0.1", port_of(taken))
+    for address, port in (("203.0.113.1", 0), ("host.invalid", 0)):
+        with pytest.raises(InputError, match="can't serve at"):
+            ServerProcess(Plan("n", None), address, port)
+
+
+@pytest.mark.parametrize("asked", ["/mlq/jobs", "/jobs"])
+def test_below_a_prefix_links_show_it_whether_or_not_the_proxy_takes_it_off(serve, asked):
+    serving = serve(prefix="/mlq")
+    given = ask(serving, asked, "POST", {"msg": 1}, {"Accept": "application/json"})
+    assert (given.status, given.headers["Location"]) == (202, "/mlq/jobs/1")
+    assert given.json["links"]["events"] == "/mlq/jobs/1/events"
+    page = ask(serving, f"{asked}?limit=1").json
+    assert page["next"] is None or page["next"].startswith("/mlq/jobs?")
+    assert ask(serving, "/mlq/openapi.json").json["servers"] == [{"url": "/mlq"}]
+    assert ask(serving, "/mlqjobs").status == 404
+
+
+def test_what_a_proxy_says_of_the_asker_is_believed_only_where_there_is_one(serve, capfd):
+    asked = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "localhost"}
+    for proxies in (0, 1):
+        serving = serve(proxies=proxies, access_log=True)
+        given = ask(serving, "/jobs/count", headers=asked | {"Host": "inside:80"})
+        assert given.status == (200 if proxies else 403)
+        serving.stop(5)
+        assert ("203.0.113.9" in capfd.readouterr().err) == bool(proxies)
+
+
+def test_the_access_log_has_a_line_for_each_request(serve, capfd):
+    serving = serve(access_log=True)
+    ask(serving, "/jobs/7/result?x=1")
+    ask(serving, "/jobs/%0a%1b[31mforged")
+    serving.stop(5)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "mlq.http.access" in line]
+    assert len(lines) == 2
+    assert re.search(r'127\.0\.0\.1 .*"GET /jobs/7/result\?x=1 HTTP/1\.1" 404 \d+', lines[0])
+    assert "\x1b" not in lines[1]
+
+
+def test_without_it_there_is_none(serve, capfd):
+    serving = serve()
+    ask(serving, "/healthz")
+    serving.stop(5)
+    assert "mlq.http.access" not in capfd.readouterr().err
+
+
+# --- Redis
+
+
+@pytest.fixture
+def own_server(namespace):
+    """A server that the test may freeze and end."""
+    with server.scratch(appendfsync=None, port=0) as running:
+        yield running
+
+
+def test_it_is_alive_while_redis_is_frozen_and_goes_on_afterwards(serve, own_server, namespace):
+    serving = serve(own_server.url)
+    assert ask(serving, "/jobs", "POST", {"msg": 0}).text == "1"
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(20) as pool:
+            posts = [pool.submit(ask, serving, "/jobs", "POST", {"msg": n}) for n in range(20)]
+            for _ in range(5):
+                began = time.monotonic()
+                assert ask(serving, "/healthz").text == "ok"
+                assert time.monotonic() - began < 2
+            assert not any(post.done() for post in posts)
+            os.kill(own_server.pid, signal.SIGCONT)
+            assert sorted(int(post.result(20).text) for post in posts) == list(range(2, 22))
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    with contextlib.closing(MLQ(namespace, url=own_server.url)) as queue:
+        assert queue.job_count() == 21
+
+
+def test_it_is_503_while_redis_is_away_and_recovers(serve, prepared, own_server):
+    prepared("from mlq.shell import trouble; trouble.PATIENCE = 0.5")
+    serving = serve("redis://127.0.0.1:1")
+    for path in ("/jobs", "/jobs/count", "/jobs/1", "/jobs/1/result", "/jobs/1/events", "/readyz"):
+        given = ask(serving, path, headers={"Accept": "application/json"})
+        assert given.status == 503
+        assert ask(serving, "/healthz").text == "ok"
+    given = ask(serving, "/jobs", "POST", {"msg": 1}, {"Accept": "application/json"})
+    assert (given.status, given.headers["Retry-After"]) == (503, "1")
+    assert given.json["title"] == "Service Unavailable"

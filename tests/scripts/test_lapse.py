@@ -148,9 +148,9 @@ def test_too_many_losses_make_a_dead_letter(world, keys, about):
         "past:1": ["unlucky", about(), about(), "lost", "", OFF, ""],
         "past:2": ["unlucky", about(), about(), "lost", "", OFF, ""],
     }
-    assert after["dead"] == after["callbacks"] == {"1": about()}
-    assert after["callback:1"]["success"] == "0"
-    (told,) = world.raw.lrange(keys.inbox + "alice", 0, -1)
+    assert after["dead"] == after["deliveries:callback"] == {"1": about()}
+    assert after["delivery:callback:1"]["success"] == "0"
+    *_, told = world.raw.lrange(keys.inbox + "alice", 0, -1)  # the others: that it goes on
     assert announced(told) == ("1", world.raw_job("1"))
     assert {"leases", "lane:default", "waiters:1"}.isdisjoint(after)
     assert not world.settle(one)
@@ -215,7 +215,7 @@ def test_overrun_too_often_makes_a_dead_letter(world, keys, about):
     assert changed["job:1"]["reason"] == "timeout"
     assert changed["job:1"]["error_type"] == "builtins.TimeoutError"
     assert "ran longer than" in changed["job:1"]["error"]
-    assert changed["dead"] == changed["callbacks"] == {"1": about()}
+    assert changed["dead"] == changed["deliveries:callback"] == {"1": about()}
     assert changed["leases"] is None
     assert "lane:default" not in world.look()
 
@@ -243,7 +243,7 @@ def test_burying_a_job_with_long_options(world, keys):
     world.reap(losses=0)
     after = world.look()
     assert after["job:1"]["state"] == "failed"
-    assert after["callback:1"]["url"] == "http://localhost/"
+    assert after["delivery:callback:1"]["url"] == "http://localhost/"
     assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None)
 
 
@@ -428,7 +428,7 @@ def test_dead_children_and_dead_workers_are_counted_together(world, keys):
     job = world.look()["job:1"]
     assert (job["state"], job["reason"], job["error_type"]) == ("failed", "oom", "mlq.errors.LeaseLost")
     assert job["error"] == "out of memory in 3 attempts, the last one on unlucky"
-    assert world.look()["callback:1"]["success"] == "0"
+    assert world.look()["delivery:callback:1"]["success"] == "0"
     with world.unchanged():
         assert world.die(one)
 

@@ -9,11 +9,13 @@ from mlq import codec, server
 from mlq.errors import OutOfMemory
 from mlq.job import Outcome, Record
 from mlq.keys import Keys
-from mlq.ops import callbacks as callback_ops
 from mlq.ops import data as data_ops
+from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.ops.callbacks import Callback
+from mlq.ops.deliveries import Delivery
 from mlq.ops.work import Ending, Lanes
 from mlq.states import State
 
@@ -29,7 +31,7 @@ class Seeded(NamedTuple):
     """What the ops below act on. Job 1 is a dead letter with a callback that is due, 5 waits, 6 was cancelled."""
 
     running: object
-    due: Callback
+    due: Delivery
     lapsed: object
     overdue: object
     lanes: Lanes
@@ -50,8 +52,8 @@ def full(request, small_url, on_server, world_type):
 
 def seed(world):
     """One job in every state."""
-    dead = world.failed(callback="http://localhost/")
-    (due,) = world.run(callback_ops.take(world.keys, 1, 0.0, 3))
+    dead = world.failed(callback="http://localhost/", webhook="http://localhost/")
+    (due,) = world.run(delivery_ops.take(world.keys, "callback", 1, 0.0, 3))
     assert dead.id == due.id == "1"
     running, lapsed, overdue = (world.running() for _ in range(3))
     world.post(2)
@@ -70,6 +72,7 @@ def settle(keys, one, **verdict):
 
 WRITERS = {
     "post": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"]),
+    "post once": lambda k, s: job_ops.post_once(k, "key", "default", b"0\nx"),
     "claim": lambda k, s: work_ops.claim(k, "w", 99, s.lanes, 60, 10),
     "settle": lambda k, s: settle(k, s.running),
     "retry": lambda k, s: settle(k, s.running, retry_in=1.0),
@@ -84,14 +87,16 @@ WRITERS = {
     "cancel running": lambda k, s: job_ops.cancel(k, s.running.id),
     "requeue": lambda k, s: job_ops.requeue(k, "1"),
     "requeue cancelled": lambda k, s: job_ops.requeue(k, "6"),
+    "redeliver": lambda k, s: delivery_ops.redeliver(k, "1"),
     "wait": lambda k, s: job_ops.wait(k, "2", "alice", 10),
     "wait for ended": lambda k, s: job_ops.wait(k, "1", "alice", 10),
     "wait alone": lambda k, s: job_ops.wait(k, "2", "alice", 10, alone=True),
-    "follow": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("running", b""), (0, 0), alone=True),
-    "follow with news": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("", b""), (0, 0), alone=True),
+    "follow": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("running", b""), (0, 0)),
     "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
     "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
-    "take callbacks": lambda k, s: callback_ops.take(k, 10, 10.0, 3),
+    "upload": lambda k, s: upload_ops.put(k, "f", b"head", b"code"),
+    "tally": lambda k, s: stats_ops.tally(k, "w", 1, [("default", [1] * len(stats_ops.WHAT))]),
+    "take callbacks": lambda k, s: delivery_ops.take(k, "callback", 10, 10.0, 3),
     "store": lambda k, s: data_ops.store(k, "key", b"x" * 1000, None),
 }
 
@@ -99,12 +104,18 @@ READERS = {
     "read": lambda k, s: job_ops.read(k, "1"),
     "glance": lambda k, s: job_ops.glance(k, "1"),
     "outcome": lambda k, s: job_ops.outcome(k, "1"),
-    "logs": lambda k, s: job_ops.follow(k, "2", "", 0, ("", b""), (0, 0), alone=False),
+    "info": lambda k, s: job_ops.info(k, "1"),
+    "follow with news": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("", b""), (0, 0)),
+    "logs": lambda k, s: job_ops.follow(k, "2", "", 0, ("", b""), (0, 0)),
+    "last id": lambda k, s: job_ops.last_id(k),
     "place": lambda k, s: job_ops.place(k, "5"),
     "counts": lambda k, s: job_ops.counts(k),
     "list": lambda k, s: job_ops.listing(k),
     "dead": lambda k, s: job_ops.dead(k, 0, -1),
     "workers": lambda k, s: work_ops.workers(k),
+    "uploads": lambda k, s: upload_ops.heads(k),
+    "upload": lambda k, s: upload_ops.read(k, "f"),
+    "stats": lambda k, s: stats_ops.stats(k),
     "scan": lambda k, s: data_ops.scan(k, "0"),
     "fetch": lambda k, s: data_ops.fetch(k, "key"),
 }
@@ -129,9 +140,9 @@ def test_readers_answer(full, name):
 def test_a_sent_callback_is_recorded(full):
     """Or the receiver would get it again and again."""
     world, seeded = full
-    world.run(callback_ops.end(world.keys, seeded.due, "sent", None))
+    world.run(delivery_ops.end(world.keys, seeded.due, 200, "sent", None))
     left = world.look()
-    assert "callbacks" not in left
+    assert "deliveries:callback" not in left
     assert left["job:1"]["callback_outcome"] == "sent"
 
 
@@ -144,8 +155,20 @@ def test_deleting_makes_room(full, job_id):
     world.raw.config_set("maxmemory", 1)
     world.run(job_ops.delete(world.keys, job_id))
     left = world.look()
-    assert {f"job:{job_id}", f"post:{job_id}", f"callback:{job_id}", f"waiters:{job_id}"}.isdisjoint(left)
+    assert {f"job:{job_id}", f"post:{job_id}", f"delivery:callback:{job_id}", f"waiters:{job_id}"}.isdisjoint(left)
     assert left["inbox:alice"] == [job_id]
+
+
+def test_removing_an_upload_makes_room(full):
+    """And the workers are told all the same."""
+    world, _ = full
+    world.raw.config_set("maxmemory", 0)
+    world.run(upload_ops.put(world.keys, "f", b"head", b"code"))
+    world.raw.config_set("maxmemory", 1)
+    before = world.run(upload_ops.version(world.keys))
+    assert world.run(upload_ops.remove(world.keys, "f"))
+    assert {"uploads", "upload:f"}.isdisjoint(world.look())
+    assert world.run(upload_ops.version(world.keys)) > before
 
 
 def test_clearing_makes_room(full):

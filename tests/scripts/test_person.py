@@ -32,13 +32,13 @@ def test_cancel(world, keys, about):
     assert changed == {
         "job:1": {"state": "cancelled", "finished": about(), "reason": "cancelled"},
         "lane:default": {"2": 2.0},
-        "callbacks": {"1": about()},
-        "callback:1": {
+        "deliveries:callback": {"1": about()},
+        "delivery:callback:1": {
             "url": "http://localhost/",
             "success": "0",
             "says": "0",
             "said": "",
-            "ended": about(),
+            "queued": about(),
             "tries": "0",
         },
         "waiters:1": None,
@@ -65,7 +65,7 @@ def test_cancel_a_running_job(world, keys, about):
         "finished": about(),
         "reason": "cancelled",
     }
-    assert changed["callbacks"] == {"1": about()}
+    assert changed["deliveries:callback"] == {"1": about()}
     assert 0 < world.raw.ttl(keys.job + "1") <= 60
     with world.unchanged():
         assert not world.settle(one)
@@ -105,7 +105,7 @@ def test_cancel_with_long_options(world, keys):
     """The callback is found however many functions a job names, and nothing is half done."""
     world.post(callback="http://localhost/", functions=["f"] * 20_000)
     world.run(job_ops.cancel(keys, "1"))
-    assert world.look()["callback:1"]["url"] == "http://localhost/"
+    assert world.look()["delivery:callback:1"]["url"] == "http://localhost/"
 
 
 def test_requeue_a_dead_letter(world, keys, about):
@@ -124,8 +124,8 @@ def test_requeue_a_dead_letter(world, keys, about):
             "past:1": ["worker", about(), about(), "error", "t", "e", "x"],
         },
         "dead": None,
-        "callbacks": None,
-        "callback:1": None,
+        "deliveries:callback": None,
+        "delivery:callback:1": None,
         "lane:default": {"1": 1.0},
         "wake:default": ["1"],
     }
@@ -264,6 +264,8 @@ def test_read(world, keys, about):
         "callback_outcome": None,
         "timeout": None,
         "attempts": [],
+        "webhook": None,
+        "deliveries": [],
     }
     (one,) = world.claim()
     assert world.run(job_ops.read(keys, "1"))["progress"] == 0

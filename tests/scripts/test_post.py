@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlq.errors import LeaseLost
+from mlq.errors import KeyReused, LeaseLost
 from mlq.ops import jobs as job_ops
 
 
@@ -97,3 +97,55 @@ def test_lane_of_a_named_queue_wakes_its_own_workers(world, keys):
     _, changed = world.changes(job_ops.post(keys, "me", 2, "slow:f,g", [b"0\nx"]))
     assert {name for name in changed if name.startswith("wake:")} == {"wake:slow:f", "wake:slow:g"}
     assert not [name for name in world.look() if name.startswith("wake:default")]
+
+
+# --- with an idempotency key
+
+
+def test_post_once(world, keys, about):
+    """The key stands where a caller's name does, is hashed, and is kept for a day with what tells the post apart."""
+    first, changed = world.changes(job_ops.post_once(keys, "order 7", "default", b"0\nhello"))
+    assert first == 1
+    (replay,) = (name for name in changed if name.startswith("replay:"))
+    number, job_id, print_ = changed.pop(replay).split()
+    assert (number, job_id, len(print_)) == ("1", "1", 64)
+    assert "order" not in replay
+    assert 86_000 < world.raw.ttl(keys.root + replay) <= 86_400
+    assert changed == {
+        "counter": "1",
+        "post:1": ["default", about(), "0\nhello"],
+        "lane:default": {"1": 1.0},
+        "lanes": {"default"},
+        "lanes-version": about(),
+        "wake:default": ["1"],
+    }
+
+
+def test_post_once_again_gives_the_first_id(world, keys):
+    """Also when other jobs were posted meanwhile, and when the job has gone."""
+    op = job_ops.post_once(keys, "k", "default", b"0\nhello")
+    assert world.run(op) == 1
+    world.post()
+    assert world.changes(op) == (1, {})
+    world.run(job_ops.cancel(keys, "1"))
+    world.run(job_ops.delete(keys, "1"))
+    assert world.changes(op) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("lane", "body"), [("default", b"0\nhullo"), ("slow", b"0\nhello"), ("default:f", b"0\nhello")]
+)
+def test_post_once_of_something_else_is_refused(world, keys, lane, body):
+    """Another message, queue or listener."""
+    world.run(job_ops.post_once(keys, "k", "default", b"0\nhello"))
+    with world.unchanged(), pytest.raises(KeyReused, match="'k'"):
+        world.run(job_ops.post_once(keys, "k", lane, body))
+
+
+def test_keys_are_no_callers(world, keys):
+    """A caller may have the name of a key, or of its hash."""
+    world.run(job_ops.post_once(keys, "k", "default", b"0\nhello"))
+    (replay,) = (name for name in world.look() if name.startswith("replay:"))
+    assert world.run(job_ops.post(keys, "k", 1, "default", [b"0\nx"])) == 2
+    assert replay.startswith("replay:key:")
+    assert world.run(job_ops.post_once(keys, "K", "default", b"0\nhello")) == 3

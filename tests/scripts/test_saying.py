@@ -13,9 +13,9 @@ ONE, TWO, LOG = codec.pack(1), codec.pack(2), b"half way"
 ENTRIES_OF_ONE = [(1, "chunk", ONE), (2, "log", LOG), (3, "chunk", TWO)]
 
 
-def follow(keys, known=("", b""), after=(0, 0), inbox="bob", *, alone=True):
+def follow(keys, known=("", b""), after=(0, 0), inbox="bob"):
     """The op that follows job 1."""
-    return job_ops.follow(keys, "1", inbox, 10, known, after, alone=alone)
+    return job_ops.follow(keys, "1", inbox, 10, known, after)
 
 
 # --- tell
@@ -102,21 +102,18 @@ def test_followers_are_told(world, keys):
 
 
 def test_follow_a_job_that_waits(world, keys):
-    """Its state is news to one that knows nothing, and the command that waits is answered."""
+    """Its state is news to one that knows nothing; whoever has news asks again, and is not remembered."""
     world.post()
-    news, changed = world.changes(follow(keys))
-    assert news == (State.QUEUED, 0, b"", [], None)
-    assert changed == {"inbox:bob": ["1"]}
-    assert 0 < world.raw.ttl(keys.inbox + "bob") <= 60
+    assert world.changes(follow(keys)) == ((State.QUEUED, 0, b"", [], None), {})
 
 
 def test_follow_without_news_waits(world, keys):
-    """The inbox is remembered for a little longer than until the asker asks again."""
+    """The inbox, and that there is one, are remembered for a little longer than until the asker asks again."""
     world.post()
     news, changed = world.changes(follow(keys, known=("queued", b"")))
     assert (news.said, news.ended) == ([], None)
-    assert changed == {"waiters:1": {"bob"}}
-    assert 20 < world.raw.ttl(keys.waiters + "1") <= 30
+    assert changed == {"waiters:1": {"bob"}, "followers": "1"}
+    assert all(20 < world.raw.ttl(key) <= 30 for key in (keys.waiters + "1", keys.followers))
 
 
 @pytest.mark.parametrize("change", ["state", "progress", "entry"])
@@ -129,7 +126,7 @@ def test_follow_with_news_is_answered_at_once(world, keys, change):
     elif change == "entry":
         world.tell(one, (1, "log", LOG))
     news, changed = world.changes(follow(keys, known=known))
-    assert changed == {"inbox:bob": ["1"]}
+    assert changed == {}
     assert news.state is State.RUNNING
     assert news.attempt == 1
     assert news.progress == (b"\x05" if change == "progress" else b"")
@@ -162,7 +159,7 @@ def test_follow_to_the_end(world, keys):
     news, changed = world.changes(follow(keys, known=("running", b""), after=(1, 2)))
     assert news.said == [Said(1, 3, "chunk", TWO)]
     assert news.ended == world.raw_job("1")
-    assert changed == {"inbox:bob": ["1"]}
+    assert changed == {}
     assert world.follow("1").ended == news.ended
 
 
@@ -183,7 +180,7 @@ def test_follow_pages_through_many_entries(world):
 
 @pytest.mark.parametrize("end", ["succeed", "fail", "retry", "cancel", "hand back", "lose", "delete"])
 def test_no_turn_is_missed(world, keys, end):
-    """A follower that waits is told of the end; or looks again by itself where the job goes on."""
+    """A follower that waits is told of the end, and of whatever else becomes of the attempt."""
     one = world.running()
     world.run(follow(keys, known=("running", b"")))
     if end == "cancel":
@@ -202,7 +199,7 @@ def test_no_turn_is_missed(world, keys, end):
         world.settle(one, state, retry_in=600.0 if end == "retry" else None)
     told = world.raw.lrange(keys.inbox + "bob", 0, -1)
     world.raw.delete(keys.inbox + "bob", keys.waiters + "1")
-    assert bool(told) == (end not in {"hand back", "lose"})
+    assert told
     assert all(item.startswith(b"1") for item in told)
 
 
@@ -214,24 +211,32 @@ def test_follow_leaves_no_trace_without_an_inbox(world, keys):
         world.follow("1")
 
 
-@pytest.mark.parametrize("news", [True, False])
-def test_what_an_earlier_question_left_goes(world, keys, news):
-    """Where the inbox serves one question at a time; where it serves many, nothing is lost."""
-    world.post()
-    known = ("", b"") if news else ("queued", b"")
-    for alone, left in ((False, ["old", "older"]), (True, [])):
-        world.raw.delete(keys.inbox + "bob")
-        world.raw.rpush(keys.inbox + "bob", "old", "older")
-        world.raw.expire(keys.inbox + "bob", 60)
-        world.run(follow(keys, known=known, alone=alone))
-        assert world.look().get("inbox:bob", []) == left + ["1"] * news
+def test_claim_tells_followers(world, keys):
+    """They hear that the job runs, and stay on the list; whoever follows another job hears nothing."""
+    world.post(2)
+    world.run(follow(keys, known=("queued", b"")))
+    world.run(job_ops.follow(keys, "2", "ann", 10, ("queued", b""), (0, 0)))
+    world.claim()
+    after = world.look()
+    assert after["inbox:bob"] == ["1"]
+    assert after["waiters:1"] == {"bob"}
+    assert "inbox:ann" not in after
+    assert 0 < world.raw.ttl(keys.inbox + "bob") <= 60
+
+
+def test_claim_tells_those_that_wait_for_the_end_only_where_somebody_follows(world, keys):
+    """For them a claim is no news; where it does tell them, they ask again."""
+    world.post(2)
+    world.run(job_ops.wait(keys, "1", "carl", 10))
+    world.claim()
+    assert "inbox:carl" not in world.look()
 
 
 def test_follow_a_job_that_is_gone(world, keys):
-    """An error, and the command that waits is answered."""
+    """An error, and nothing is remembered."""
     with pytest.raises(UnknownJob, match="1"):
         world.run(follow(keys))
-    assert world.look() == {"inbox:bob": ["1"]}
+    assert world.look() == {}
 
 
 def test_stream_goes_with_its_job(world, keys):

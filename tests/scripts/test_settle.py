@@ -118,7 +118,7 @@ def test_time_to_live_of_a_success(world, keys, ttl):
     """Any number of seconds will do; record and result lapse together, and the callback is queued as well."""
     one = world.running(ttl=ttl, callback="http://localhost/")
     assert world.settle(one)
-    assert world.raw.zrange(keys.callbacks, 0, -1) == [b"1"]
+    assert world.raw.zrange(keys.deliveries + "callback", 0, -1) == [b"1"]
     if ttl > 1:
         for name in (keys.job + "1", keys.post + "1"):
             assert ttl * 1000 - 2000 <= world.raw.pttl(name) <= ttl * 1000 + 1
@@ -143,9 +143,10 @@ def test_callback_is_queued_in_the_same_step(world, keys, about, state, said, ex
     """With what it is to say; it lapses after a day."""
     one = world.running(callback="http://localhost/done")
     _, changed = world.changes(settled(world, (one, Outcome(state, {}, said))))
-    assert changed["callbacks"] == {"1": about()}
-    assert changed["callback:1"] == expected | {"url": "http://localhost/done", "ended": about(), "tries": "0"}
-    assert 86_000 < world.raw.ttl(keys.callback + "1") <= 86_400
+    assert changed["deliveries:callback"] == {"1": about()}
+    expected |= {"url": "http://localhost/done", "queued": about(), "tries": "0"}
+    assert changed["delivery:callback:1"] == expected
+    assert 86_000 < world.raw.ttl(keys.delivery + "callback:1") <= 86_400
 
 
 def test_waiters_are_told(world, keys):

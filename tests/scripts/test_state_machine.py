@@ -285,7 +285,7 @@ class Machine(RuleBasedStateMachine):
     def follow(self, pick, after):
         job_id = pick % (self.last_id + 2)
         job = self.jobs.get(job_id)
-        op = job_ops.follow(self.keys, str(job_id), "", 0, ("", b""), after, alone=False)
+        op = job_ops.follow(self.keys, str(job_id), "", 0, ("", b""), after)
         with contextlib.nullcontext() if job else pytest.raises(UnknownJob):
             news = self.run(op)
             assert (news.state, news.attempt) == (job.state, job.attempts)
@@ -415,7 +415,7 @@ class Machine(RuleBasedStateMachine):
                 seen.zrange(self.keys.lane + lane, 0, -1)
             seen.zrange(self.keys.leases, 0, -1)
             seen.zrange(self.keys.dead, 0, -1)
-            seen.zrange(self.keys.callbacks, 0, -1)
+            seen.zrange(self.keys.deliveries + "callback", 0, -1)
             seen.zrange(self.keys.scheduled, 0, -1)
             for job_id in range(1, self.last_id + 1):
                 seen.exists(self.keys.post + str(job_id))

@@ -8,7 +8,6 @@ from mlq.errors import InputError, TooLarge
 from mlq.keys import Keys
 from mlq.options import (
     LANE_LIMIT,
-    check_callback,
     check_count,
     check_functions,
     check_id,
@@ -16,6 +15,7 @@ from mlq.options import (
     check_queue,
     check_seconds,
     check_size,
+    check_url,
     functions_of,
     lane_of,
     queue_of,
@@ -24,7 +24,7 @@ from mlq.options import (
 CHECKS = [
     check_namespace,
     check_functions,
-    check_callback,
+    lambda value: check_url("callback", value),
     check_id,
     check_queue,
     lambda value: check_seconds("ttl", value),
@@ -87,7 +87,7 @@ def test_no_functions(names):
 )
 def test_callbacks(url):
     """http and https, with a host."""
-    assert check_callback(url) == url
+    assert check_url("callback", url) == url
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,14 @@ def test_callbacks(url):
 def test_no_callbacks(url):
     """Refused when posted, not when it is to be sent."""
     with pytest.raises(InputError, match="callback"):
-        check_callback(url)
+        check_url("callback", url)
+
+
+@pytest.mark.parametrize("url", ["http://good@evil/", "http://a:b@c/", "http://good\\@evil/", "http://a/\r\nX: 1"])
+def test_no_webhooks(url):
+    """What parsers read differently, or what would be kept and never used."""
+    with pytest.raises(InputError, match="webhook"):
+        check_url("webhook", url)
 
 
 @pytest.mark.parametrize(("given", "kept"), [("1", "1"), ("007", "007"), (12, "12"), ("9" * 18, "9" * 18)])

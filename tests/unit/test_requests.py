@@ -64,6 +64,7 @@ def test_queue_alone_is_no_option():
     ("name", "value"),
     [
         ("callback", "no url"),
+        ("webhook", "no url"),
         ("functions", "name"),
         ("queue", "a:b"),
         ("ttl", -1),

@@ -4,64 +4,24 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from mlq import MLQ
+from tests.worker.receiver import Got, Receiver
 
 
-class Receiver:
-    """Answers GETs with the given codes, one after the other, then 200; remembers the queries."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.got: list[dict[str, str]] = []
-        self.pause = threading.Event()
-        self.pause.set()
-        self._changed = threading.Condition()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                with receiver._changed:
-                    answer = receiver.answers.pop(0) if receiver.answers else 200
-                    receiver.got.append(dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)))
-                    receiver._changed.notify_all()
-                receiver.pause.wait(20)
-                self.send_response(answer)
-                if 300 <= answer < 400:
-                    self.send_header("Location", receiver.url + "?elsewhere=1")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/called"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def wait(self, count: int, timeout: float = 10) -> list[dict[str, str]]:
-        """The first `count` queries; fails when fewer come."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.got) >= count, timeout), self.got
-            return self.got[:count]
-
-    def close(self) -> None:
-        """Stop answering."""
-        self.pause.set()
-        self._server.shutdown()
-        self._server.server_close()
+def query_of(got: Got) -> dict[str, str]:
+    """What a callback says."""
+    return dict(parse_qsl(urlsplit(got.path).query, keep_blank_values=True))
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver of callbacks on this machine."""
-    made = Receiver()
+    made = Receiver(query_of)
     yield made
     made.close()
 
@@ -118,10 +78,10 @@ def test_three_tries_and_no_more(mlq: MLQ, receiver: Receiver, raw: Any, namespa
     job = mlq.submit(1, callback=receiver.url)
     receiver.wait(3, 25)
     assert time.monotonic() - begun < 30
-    while raw.exists(f"{{{namespace}}}:callback:{job.id}"):
+    while raw.exists(f"{{{namespace}}}:delivery:callback:{job.id}"):
         time.sleep(0.01)
     assert "503" in mlq.get_job(job.id)["callback_outcome"]
-    assert raw.zcard(f"{{{namespace}}}:callbacks") == 0
+    assert raw.zcard(f"{{{namespace}}}:deliveries:callback") == 0
     assert job.result(1) == "ok"
 
 
@@ -185,7 +145,7 @@ def test_a_callback_survives_its_worker(
     assert receiver.wait(2, 20) == [told] * 2
     assert mlq.get_job(job.id)["retries"] == 0
     assert _outcome(mlq, job.id) == "sent"
-    assert not raw.exists(f"{{{namespace}}}:callback:{job.id}")
+    assert not raw.exists(f"{{{namespace}}}:delivery:callback:{job.id}")
 
 
 BAD_URLS = ["ftp://x/", "no url", "http://", 5, "http://h:99999/", "http://h/\n", "http://h/" + "x" * 9000]

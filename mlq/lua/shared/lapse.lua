@@ -1,9 +1,9 @@
 -- Ends an attempt that has no value to show: `give_back` puts its job back into its lane, `bury` among the dead letters,
 -- `lose` decides between the two. Needs history, line_up, wake, announce and finish, and these keys:
 -- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · version string · wakes stem · dead zset
---       · waiters stem · inboxes stem · callbacks zset · callback stem · scheduled zset · streams stem
+--       · waiters stem · inboxes stem · deliveries stem · delivery stem · scheduled zset · streams stem
 local leases, jobs, posts, lane_stem, lanes, version = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local wakes, dead, waiters, inboxes, callbacks, callback = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local wakes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local scheduled, streams = KEYS[13], KEYS[14]
 
 -- The options that job `id` was posted with. Read them before the first write: a record may hold anything.
@@ -21,10 +21,6 @@ local function options_of(id)
   return ok and type(read) == 'table' and read or {}
 end
 
-local function callback_url(id)
-  local url = options_of(id).callback
-  return type(url) == 'string' and url or nil
-end
 
 -- Tells the worker of an attempt that the job was taken from it, so that it need not wait for its next renewal.
 local function tell_worker(id, lease)
@@ -36,14 +32,12 @@ local function tell_worker(id, lease)
 end
 
 local function bury(now, id, lease, reason, kind, text)
-  local url = callback_url(id)
+  local options = options_of(id)
   redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', reason, 'error_type', kind, 'error', text)
   redis.call('HDEL', jobs .. id, 'token', 'waits_for')
   redis.call('ZREM', leases, lease)
   redis.call('ZADD', dead, now, id)
-  if url then
-    queue_callback(callbacks, callback, now, id, url, 'failed', '', '0')
-  end
+  queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
   announce(jobs, waiters, inboxes, id)
 end
 
@@ -53,6 +47,7 @@ local function give_back(now, id, lease, lane, reason, text)
   redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
   redis.call('ZREM', leases, lease)
   line_up(lane_stem, lanes, version, wakes, lane, id)
+  hint(waiters, inboxes, id)
 end
 
 -- Lets a job rest for up to 3 s. Those that were lost together begin apart then, so that one which kills its worker
@@ -63,6 +58,7 @@ local function rest(now, id, lease, reason, text)
   redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
   redis.call('ZREM', leases, lease)
   redis.call('ZADD', scheduled, string.format('%.6f', now + id * 7919 % 3000 / 1000), id)
+  hint(waiters, inboxes, id)
 end
 
 -- The worker of an attempt died, or the child that ran it: again, at once the first time, unless that has happened

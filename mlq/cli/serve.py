@@ -1,0 +1,87 @@
+"""The command that serves HTTP: mlq serve."""
+
+import logging
+
+import click
+
+from mlq.cli.base import Settings, with_settings
+from mlq.cli.options import Names, Size
+
+log = logging.getLogger("mlq.http")
+
+
+@click.command
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen; 0.0.0.0 is every network of this machine, and needs tokens.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="PORT")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Tokens, one a line after its role: read, post or admin. Also in MLQ_SERVE_TOKENS.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Requests a second with one token, on average.",
+)
+@click.option("--cors", type=Names(), metavar="ORIGIN,...", help="Web pages that may use it: https://app.example.com.")
+@click.option(
+    "--host-name",
+    type=Names(),
+    metavar="NAME,...",
+    help="Names by which it may be called, beside localhost, where there are no tokens.",
+)
+@click.option("--prefix", default="", metavar="PATH", help="The path below which a proxy shows it, such as /mlq.")
+@click.option(
+    "--proxies",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Proxies in front of it, whose X-Forwarded headers are believed.",
+)
+@click.option(
+    "--body-limit", type=Size(), default="64M", show_default=True, metavar="SIZE", help="The largest request."
+)
+@click.option(
+    "--request-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds that a client has to send its request.",
+)
+@click.option("--access-log", is_flag=True, help="Log each request.")
+@click.option(
+    "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
+)
+@with_settings
+def serve(
+    settings: Settings, /, address: str, port: int, token_file: str | None, cors: list[str] | None,
+    host_name: list[str] | None, prefix: str, log_format: str, **limits: object,
+) -> None:  # fmt: skip
+    """Take jobs over HTTP, until SIGTERM or Ctrl-C.
+
+    The documentation of what it offers is at /docs. It runs no jobs: start `mlq worker` beside it. Several may serve
+    one namespace.
+    """
+    from mlq.http.process import Plan, become, listen, url_of
+    from mlq.http.settings import LOOPBACK, read_tokens, settings_for
+
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        raise click.BadParameter("it begins with a slash and does not end with one", param_hint="--prefix")
+    how = settings_for(address, read_tokens(token_file), origins=tuple(cors or ()), prefix=prefix,
+                       hosts=(*LOOPBACK, *(host_name or ())), **limits)  # fmt: skip
+    settings.log_level, settings.log_format = settings.log_level or "info", log_format
+    settings.start_logging()
+    listening = listen(address, port)
+    mlq = settings.queue()
+    log.info("serving namespace %r at %s, documentation at %s/docs", mlq.namespace, url_of(listening),
+             url_of(listening) + prefix)  # fmt: skip
+    become(Plan(mlq.namespace, mlq.url, how, settings.log_level, log_format), listening)

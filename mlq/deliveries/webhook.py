@@ -1,0 +1,96 @@
+"""What a webhook says, how it is signed, and when it is tried again: a POST, ten times within four days."""
+
+import json
+import random
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from mlq import codec
+from mlq.deliveries.exchange import Answer, Request
+from mlq.errors import Undecodable
+from mlq.job import head_of
+from mlq.ops.deliveries import Delivery
+from mlq.options import functions_of, queue_of
+from mlq.signing import sign
+from mlq.version import __version__
+
+TRY_TIMEOUT = 15.0  # seconds
+PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)  # seconds before each further try
+TRIES = len(PAUSES) + 1
+JITTER = 0.1  # of a pause: receivers that were away are not called by all at once
+LONGEST = 86400.0  # seconds that a receiver may have us wait
+LEASE = 20.0  # seconds; above TRY_TIMEOUT
+GONE = 410
+THROTTLED = (429, 503)
+SHORT_LIMIT = 8000  # bytes of a short result; all of the body should stay below 20,000
+
+
+def request(delivery: Delivery, keys: Iterable[bytes]) -> Request:
+    """The event of a job's end, signed now."""
+    body = json.dumps(event(delivery), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    event_id, timestamp = event_id_of(delivery), int(time.time())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"mlq/{__version__}",
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(keys, event_id, timestamp, body),
+    }
+    return Request("POST", delivery.text("url"), headers, body, TRY_TIMEOUT)
+
+
+def event_id_of(delivery: Delivery) -> str:
+    """The same for all tries to tell of one end, a replay included, and never that of another."""
+    return f"job-{delivery.id}-{delivery.text('finished').replace('.', '')}"
+
+
+def event(delivery: Delivery) -> dict[str, Any]:
+    """What a webhook says."""
+    lane, posted = head_of(delivery.fields["head"])
+    finished = float(delivery.text("finished"))
+    data: dict[str, Any] = {
+        "id": delivery.id,
+        "state": delivery.text("state"),
+        "queue": queue_of(lane),
+        "functions": sorted(functions_of(lane)) or None,
+        "attempts": int(delivery.text("attempts") or 0),
+        "posted": _moment(posted),
+        "finished": _moment(finished),
+    }
+    data |= {name: delivery.text(name) or None for name in ("reason", "error", "error_type")}
+    return {"type": f"job.{data['state']}", "timestamp": _moment(finished), "data": data | _short(delivery)}
+
+
+def _short(delivery: Delivery) -> dict[str, Any]:
+    """The short result; nothing where it does not fit, or has no form in JSON."""
+    try:
+        short = codec.unpack(delivery.fields["short"])
+        fits = len(json.dumps(short, ensure_ascii=False, allow_nan=False).encode()) <= SHORT_LIMIT
+    except (KeyError, Undecodable, TypeError, ValueError, RecursionError):
+        return {}
+    return {"short_result": short} if fits else {}
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def pause(delivery: Delivery, answer: Answer) -> float | None:
+    """Seconds until the next try; None where there is none."""
+    if answer.refused or answer.status == GONE or delivery.attempt >= TRIES:
+        return None
+    asked = retry_after(answer.retry_after, time.time()) if answer.status in THROTTLED else None
+    usual = PAUSES[delivery.attempt - 1] * (1 + JITTER * random.random())  # noqa: S311 - jitter
+    return usual if asked is None else asked
+
+
+def retry_after(header: str, now: float) -> float | None:
+    """The seconds that a receiver asks for, from 1 to a day; None where the header is no such thing."""
+    try:
+        seconds = float(int(header)) if header.strip().isdecimal() else parsedate_to_datetime(header).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 1.0), LONGEST)

@@ -1,0 +1,100 @@
+"""Bodies of requests: what they are, checked before anything is done."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from flask import request
+
+from mlq import InputError
+from mlq.http.problems import Refused
+from mlq.http.shapes import NewJob
+from mlq.http.values import from_json
+
+T = TypeVar("T")
+_PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
+_FORM = "multipart/form-data"
+_NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
+
+
+def decoded(shape: type[T]) -> T:
+    """The JSON body as a `shape`. Refused: another content type (415), no JSON (400), another shape (422)."""
+    if not request.is_json:  # a form on a foreign web page can't send this type
+        raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
+    return _shaped(json_of(request.get_data()), shape)
+
+
+def json_of(text: bytes | str) -> Any:
+    """The value of a JSON text; refused (400) where it is none."""
+    try:
+        return from_json(text)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise Refused(400, f"the body is not JSON: {error}") from None
+
+
+def _shaped(value: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        found = _PLACE.match(str(error))
+        where = (found["where"] if found else "") or ""
+        why = found["why"] if found else str(error)
+        raise Refused(422, f"the body is not as it should be: {why}{where and f' (at {where})'}",
+                      [{"detail": why, "pointer": _pointer(where)}]) from None  # fmt: skip
+    except RecursionError:
+        raise InputError("the JSON is nested too deeply") from None
+
+
+def _pointer(where: str) -> str:
+    """A place as msgspec tells it, `.functions[0]`, as a JSON pointer: `#/functions/0`."""
+    return "#" + "".join(f"/{part}" for part in re.findall(r"[^.\[\]]+", where))
+
+
+def new_job() -> NewJob:
+    """What is to be posted: a JSON object, a form with the message as a file, or the bytes of the message alone.
+
+    Beside a file or bare bytes, the options stand in the form or in the query.
+    """
+    kind = request.mimetype
+    if request.is_json:
+        return decoded(NewJob)
+    if kind == _FORM:
+        return _from_form()
+    if kind in ("", "application/x-www-form-urlencoded"):  # what curl says where nobody says anything
+        raise Refused(
+            415,
+            "send the body as JSON, with the header Content-Type: application/json; or a message of bytes with its own "
+            "content type, or as the file `msg` of multipart/form-data",
+        )
+    return _job(request.get_data(), request.args)
+
+
+def _from_form() -> NewJob:
+    fields = request.form
+    file = request.files.get("msg")
+    if others := sorted(map(str, set(request.files) - {"msg"})):  # a file may have no name
+        raise Refused(422, f"the only file of the form is `msg`, not {', '.join(others):.200}")
+    if file is not None:
+        return _job(file.read(), fields)
+    if "msg" not in fields:
+        raise Refused(422, "the form must hold the message as the file, or the JSON, `msg`")
+    return _job(json_of(fields["msg"]), fields)
+
+
+def _job(message: Any, options: Any) -> NewJob:
+    """A job of a message and options that are texts."""
+    given: dict[str, Any] = {}
+    for name in options:
+        if name == "functions":
+            given[name] = options.getlist(name)
+        elif name != "msg":
+            given[name] = options[name]
+    try:
+        given |= {name: float(given[name]) for name in _NUMBERS & given.keys()}
+    except ValueError:
+        raise Refused(422, f"{', '.join(sorted(_NUMBERS & given.keys()))}: send numbers") from None
+    if "retries" in given and given["retries"].is_integer():
+        given["retries"] = int(given["retries"])
+    return _shaped(given | {"msg": message}, NewJob)

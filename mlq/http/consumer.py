@@ -1,0 +1,112 @@
+"""The routes of uploaded listeners: POST, DELETE and GET /consumer.
+
+The body is what jsonpickle makes of the bytes that cloudpickle made of a function: `{"py/b64": "gAWV..."}`, or the same
+once more as a JSON text. It is checked to be exactly that, and given to nothing that decodes more.
+"""
+
+import base64
+import time
+from functools import partial
+
+from flask import Response, request
+from jsonpickle.tags import B64  # type: ignore[import-untyped]
+
+from mlq import MLQ, InputError
+from mlq.http import trial
+from mlq.http.answers import as_json, said, wants_json
+from mlq.http.bodies import json_of
+from mlq.http.problems import Refused
+from mlq.http.routes import Role, Route
+from mlq.http.settings import Settings
+from mlq.http.shapes import NewUpload, PickledFunction, Removed, Upload, Uploads
+from mlq.uploads import LIMIT, PYTHON, SECRET, configured, fingerprint
+
+BODY_LIMIT = LIMIT * 4 // 3 + 1024  # bytes; base64 makes 4 of 3
+_FORM = f'the body must be what jsonpickle.encode(cloudpickle.dumps(function)) gives: {{"{B64}": "..."}}, nothing else'
+
+
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:
+    """The routes, over one queue."""
+    refusals = {
+        400: "Not what jsonpickle makes of bytes.", 403: "Uploads need a secret on this server.", 413: "Too large.",
+        415: "Another content type.", 422: "The code is no function with a name, or can't be loaded.",
+    }  # fmt: skip
+    return [
+        Route("POST", "/consumer", partial(_upload, mlq, settings), Role.ADMIN, "Upload a listener",
+              {200: "Workers run it: `True`, or as JSON what was uploaded."} | refusals, "Listeners",
+              body=PickledFunction, reply=NewUpload, about=_ABOUT),
+        Route("DELETE", "/consumer", partial(_remove, mlq, settings), Role.ADMIN, "Remove an uploaded listener",
+              {200: "`True`, or `False` where there was none."} | refusals, "Listeners", body=PickledFunction,
+              reply=Removed, about="The body is that of the upload; what counts is the function's name."),
+        Route("GET", "/consumer", partial(_list, mlq), Role.READ, "List uploaded listeners",
+              {200: "One a line: name, time, fingerprint."}, "Listeners", reply=Uploads),
+    ]  # fmt: skip
+
+
+_ABOUT = (
+    "Every worker of the namespace that accepts uploads runs the function within a second, and so do those that start "
+    "later. It replaces an earlier one of its name. It is code: see docs/uploads.md for who may send it."
+)
+
+
+def _upload(mlq: MLQ, settings: Settings) -> Response:
+    name, code = _sent(settings)
+    mlq.upload_pickled(name, code)
+    if not wants_json():
+        return said("True")
+    return as_json(NewUpload(name=name, python=PYTHON, fingerprint=fingerprint(code), size=len(code)))
+
+
+def _remove(mlq: MLQ, settings: Settings) -> Response:
+    name, _ = _sent(settings)
+    removed = mlq.remove_upload(name)
+    return as_json(Removed(name, removed)) if wants_json() else said(str(removed))
+
+
+def _list(mlq: MLQ) -> Response:
+    found = [Upload(**one) for one in mlq.uploads()]
+    if wants_json():
+        return as_json(Uploads(found))
+    return said("\n".join(f"{one.name} {_moment(one.uploaded)} {one.fingerprint}" for one in found))
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _sent(settings: Settings) -> tuple[str, bytes]:
+    """Name and code of the function in the body. Raises Refused."""
+    try:
+        secret = configured()
+    except InputError as error:
+        raise Refused(403, str(error)) from None
+    if secret is None and not settings.is_local:
+        raise Refused(
+            403,
+            f"uploads are code that workers run, and not only this machine can reach this server: set {SECRET} to the "
+            "same text of 16 characters or more for the server and its workers, or bind the server to 127.0.0.1",
+        )
+    if not request.is_json:  # a form on a foreign web page can't send this type
+        raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
+    code = _code(request.get_data())
+    return trial.name_in(code), code
+
+
+def _code(body: bytes) -> bytes:
+    if len(body) > BODY_LIMIT:
+        raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
+    value = json_of(body)
+    if isinstance(value, str):  # `json=` of what was JSON already
+        value = json_of(value)
+    text = value.get(B64) if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(text, str):
+        raise Refused(400, _FORM)
+    try:
+        code = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise Refused(400, f"{_FORM}; its base64 is wrong: {error}") from None
+    if not code or base64.b64encode(code).decode() != text:
+        raise Refused(400, f"{_FORM}; its base64 is not what jsonpickle writes")
+    return code

@@ -1,0 +1,137 @@
+"""The OpenAPI document and the page that shows it: both are made of the table of routes."""
+
+import functools
+import re
+from typing import Any
+
+import msgspec
+from flask import Response, render_template_string
+from markupsafe import Markup
+
+from mlq.http.answers import as_json, link
+from mlq.http.pages import read_page
+from mlq.http.routes import Role, Route
+from mlq.http.settings import Settings
+from mlq.http.shapes import Problem
+from mlq.version import __version__
+
+_VARIABLE = re.compile(r"<(\w+)>")
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_ABOUT = (
+    "Post jobs, follow them live, fetch their results. Answers are plain text unless `Accept: application/json` asks "
+    "for JSON; refusals are then `application/problem+json`."
+)
+
+
+def routes(described: list[Route], settings: Settings) -> list[Route]:
+    """The routes of the document and of its page."""
+    document = functools.cache(lambda: openapi(described, settings))
+    return [
+        Route("GET", "/openapi.json", lambda: as_json(_placed(document())), Role.NOBODY, "This document",
+              {200: "OpenAPI 3.1."}, group="Service"),
+        Route("GET", "/docs", lambda: _page(document()), Role.NOBODY, "This document for people",
+              {200: "A page that needs nothing from elsewhere."}, group="Service"),
+    ]  # fmt: skip
+
+
+def openapi(described: list[Route], settings: Settings) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these routes."""
+    types = [Problem, *dict.fromkeys(one for route in described for one in (route.body, route.reply) if one)]
+    refs, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas = dict(zip(types, refs, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in described:
+        path = _VARIABLE.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas, settings)
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "MLQ", "version": __version__, "summary": "A job queue.", "description": _ABOUT,
+                 "license": {"name": "MIT", "identifier": "MIT"}},
+        "servers": [{"url": settings.prefix or "/"}],
+        "paths": paths,
+        "components": {"schemas": components},
+        "tags": [{"name": group} for group in dict.fromkeys(route.group for route in described)],
+    }  # fmt: skip
+    if settings.tokens:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    return document
+
+
+def _operation(route: Route, schemas: dict[type, Any], settings: Settings) -> dict[str, Any]:
+    variables = [{"name": name, "in": "path", "required": True, "schema": _schema_of(name)}
+                 for name in _VARIABLE.findall(route.path)]  # fmt: skip
+    others = [{"name": one.name, "in": one.place, "description": one.about, "schema": dict(one.schema)}
+              for one in route.parameters]  # fmt: skip
+    told: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
+        "summary": route.summary,
+        "tags": [route.group],
+        "parameters": variables + others,
+        "responses": {
+            str(status): _response(route, status, about, schemas) for status, about in _answers(route, settings)
+        },
+    }
+    if route.about:
+        told["description"] = route.about
+    if route.body is not None:
+        told["requestBody"] = {"required": True, "content": {kind: _content(kind, route, schemas)
+                                                             for kind in route.body_kinds}}  # fmt: skip
+    if settings.tokens and route.role is not Role.NOBODY:
+        told["security"] = [{"token": []}]
+    return told
+
+
+def _answers(route: Route, settings: Settings) -> list[tuple[int, str]]:
+    """What the route answers, and what every route may."""
+    common = {400: "A request that can't be read.", 403: "Not from here.", 503: "The Redis server is away."}
+    if route.role is Role.NOBODY:
+        common = {}
+    if settings.tokens and route.role is not Role.NOBODY:
+        common |= {401: "No token, or an unknown one.", 403: "The token may not do this.", 429: "Too many requests."}
+    return sorted((common | dict(route.answers)).items())
+
+
+def _response(route: Route, status: int, about: str, schemas: dict[type, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"description": about}
+    if status >= 400 and status != 503:
+        told["content"] = {
+            "application/problem+json": {"schema": schemas[Problem]},
+            "text/plain": {"schema": {"type": "string"}},
+        }
+    elif route.reply is not None and status in (200, 202):
+        told["content"] = {"application/json": {"schema": schemas[route.reply]}}
+    return told
+
+
+def _content(kind: str, route: Route, schemas: dict[type, Any]) -> dict[str, Any]:
+    if kind == "application/json" and route.body is not None:
+        return {"schema": schemas[route.body]}
+    if kind.startswith("multipart/"):
+        file = {"type": "string", "contentMediaType": "application/octet-stream"}
+        return {"schema": {"type": "object", "properties": {"msg": file}, "required": ["msg"]}}
+    return {}
+
+
+def _schema_of(name: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[0-9]{1,18}$"} if name == "job_id" else {"type": "string"}
+
+
+def _placed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the address below which the asker sees us."""
+    return document | {"servers": [{"url": link("") or "/"}]}
+
+
+def _marked(words: str) -> Markup:
+    """`code` in a text as HTML has it."""
+    return Markup("").join(  # the pieces are escaped
+        Markup("<code>{}</code>").format(piece) if i % 2 else piece for i, piece in enumerate(words.split("`"))
+    )
+
+
+def _page(document: dict[str, Any]) -> Response:
+    answer = Response(
+        render_template_string(read_page("docs.html"), document=document, base=link(""), marked=_marked),
+        mimetype="text/html",
+    )
+    answer.headers["Content-Security-Policy"] = _POLICY
+    return answer

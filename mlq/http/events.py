@@ -1,0 +1,124 @@
+"""The route of events: what a job does, live, as server-sent events.
+
+Each event has the data that its name says, as a JSON object with the job's `id`, `state` and `attempt`:
+
+    state       the job is in another state, or begins another attempt: what chunks came before is void
+    progress    `progress`: what the listener reported
+    chunk       `data`: a partial result
+    log         `text`: what the job printed or logged
+    end         the job ended; `short_result` and `result` (its address), or `error`. Nothing follows
+
+Chunks and logs carry their place as the event's id, `<attempt>-<number>`; whoever comes back with it as Last-Event-ID
+goes on after it, which browsers do by themselves. After `end` they are answered 204, which tells them to stay away.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request
+
+from mlq import MLQ, ServerError, State, Undecodable, UnknownJob, codec
+from mlq.http.answers import link
+from mlq.http.problems import checked
+from mlq.http.routes import Parameter, Role, Route
+from mlq.http.settings import Settings
+from mlq.http.values import to_json
+from mlq.job import is_finished, progress_of, text
+from mlq.ops.jobs import Followed
+
+BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 30 to 60; a gone client is noticed, too
+RETRY = 2000  # milliseconds after which a browser comes back
+SMALL = 8192  # bytes of a packed short result that the end tells
+END = "end"  # the id of the last event
+KIND = "text/event-stream"
+MOST = 2**63 - 1  # what Redis takes for a part of a place
+
+
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+    """The route, over one queue."""
+    return [
+        Route("GET", "/jobs/<job_id>/events", lambda job_id: _events(mlq, job_id), Role.READ, "Follow a job live",
+              {200: "Events: state, progress, chunk, log, end.", 204: "The asker has seen the end.",
+               404: "No such job.", 410: "The job was deleted, or has expired."},
+              parameters=(Parameter("Last-Event-ID", "header", "Go on after this event."),),
+              about="Server-sent events (`text/event-stream`), for `EventSource` in a browser or `curl -N`."),
+    ]  # fmt: skip
+
+
+def _events(mlq: MLQ, job_id: str) -> Response:
+    checked(job_id)
+    last = request.headers.get("Last-Event-ID", "")
+    if last == END and is_finished(mlq.get_state(job_id)):
+        return Response(status=204)
+    news = mlq.follow(job_id, _place(last), every=BEAT)
+    first = next(news)  # before the answer begins: the job may be unknown
+    told = _told(job_id, first, news, link(f"/jobs/{job_id}/result"))
+    return Response(told, content_type=KIND, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+def _place(last: str) -> tuple[int, int]:
+    """The attempt and number of an event's id; the start for what is none."""
+    attempt, _, number = last.partition("-")
+    with contextlib.suppress(ValueError):
+        return min(max(0, int(attempt)), MOST), min(max(0, int(number)), MOST)
+    return 0, 0
+
+
+def _told(job_id: str, first: Followed, more: Iterator[Followed], result: str) -> Iterator[str]:
+    """The stream's text, piece by piece."""
+    teller = _Teller(job_id, result)
+    yield f"retry: {RETRY}\n\n"
+    leaving = contextlib.closing(more)  # type: ignore[type-var]  # a generator: the follower leaves with its asker
+    with leaving, contextlib.suppress(UnknownJob, ServerError):  # the asker comes back, and is told then
+        yield from teller.tell(first)
+        for news in more:
+            yield "".join(teller.tell(news)) or ": still here\n\n"
+
+
+class _Teller:
+    """Turns news into events; knows what it said last."""
+
+    def __init__(self, job_id: str, result: str) -> None:
+        self._id = job_id
+        self._result = result
+        self._state = ("", 0)
+        self._progress: bytes = b""
+
+    def tell(self, news: Followed) -> Iterator[str]:
+        """The events of these news."""
+        about = {"id": self._id, "state": str(news.state), "attempt": news.attempt}
+        if news.ended is None and self._state != (news.state, news.attempt):
+            self._state, self._progress = (news.state, news.attempt), b""
+            yield _event("state", about)
+        for said in news.said:
+            told: dict[str, Any] = {**about, "attempt": said.attempt}
+            if said.kind == "chunk":
+                told["data"] = codec.unpack(said.data)
+            else:
+                told["text"] = said.data.decode("utf-8", "replace")
+            yield _event("chunk" if said.kind == "chunk" else "log", told, f"{said.attempt}-{said.number}")
+        if news.progress and news.progress != self._progress and news.state == State.RUNNING:
+            self._progress = news.progress
+            yield _event("progress", about | {"progress": progress_of(news.state, news.progress)})
+        if news.ended is not None:
+            yield _event("end", about | self._ending(news.ended), END)
+
+    def _ending(self, fields: dict[str, bytes]) -> dict[str, Any]:
+        """How it ended."""
+        told: dict[str, Any] = {
+            name: text(fields[name]) for name in ("reason", "error_type", "error") if name in fields
+        }
+        packed = fields.get("short", fields.get("result"))
+        if packed is not None and len(packed) <= SMALL:
+            told["short_result"] = codec.unpack(packed)
+        return told | {"result": self._result}
+
+
+def _event(name: str, data: dict[str, Any], event_id: str = "") -> str:
+    place = f"id: {event_id}\n" if event_id else ""
+    try:
+        told = to_json(data)
+    except Undecodable as error:  # the stream goes on without this value
+        told = to_json({part: data[part] for part in ("id", "state", "attempt")} | {"undecodable": str(error)})
+    return f"{place}event: {name}\ndata: {told}\n\n"

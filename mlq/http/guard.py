@@ -1,0 +1,131 @@
+"""Who may do what: tokens and their roles, how often, from which web pages, and under which names.
+
+Without tokens the service is for programs of this machine alone. A web page in the user's browser is not one of them:
+requests must name a loopback host (else a page whose name was pointed here could read everything) and may change things
+only without an `Origin`, or with one that was allowed.
+"""
+
+import hmac
+import threading
+import time
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+
+from mlq.http.problems import Refused
+from mlq.http.routes import Role, Route
+from mlq.http.settings import Settings
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+KEPT = 600  # seconds for which a browser remembers that it may
+BURST = 2.0  # seconds' worth of requests that may come at once
+HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, Range, X-API-Key"
+EXPOSED = "Content-Disposition, ETag, Location, MLQ-Job-State, Preference-Applied, Retry-After"
+
+
+class Guard:
+    """Stands before every route of one application."""
+
+    def __init__(self, settings: Settings, routes: list[Route]) -> None:
+        """`routes`: whose roles it enforces."""
+        self._settings = settings
+        self._roles = {f"{route.method} {route.path}": route.role for route in routes}
+        self._rates = {token: _Rate(settings.rate) for token, _ in settings.tokens} if settings.rate else {}
+
+    def stand(self, app: Flask) -> None:
+        """Look at every request and every answer of `app`."""
+        app.before_request(self._check)
+        app.after_request(self._add_headers)
+
+    def _check(self) -> Response | None:
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            return Response(status=204)  # what the page may do stands in the headers
+        wanted = self._roles.get(request.endpoint or "", Role.NOBODY)
+        if self._settings.tokens:
+            self._check_token(wanted)
+        else:
+            self._check_place()
+        return None
+
+    def _check_token(self, wanted: Role) -> None:
+        if wanted is Role.NOBODY:
+            return
+        given = _given_token()
+        found = None
+        for token, role in self._settings.tokens:  # all of them: the time must not tell which one is nearly right
+            if hmac.compare_digest(token, given):
+                found = token, role
+        if found is None:
+            why = "this token is unknown" if given else "send a token: Authorization: Bearer <token>"
+            raise Refused(401, why, headers={"WWW-Authenticate": 'Bearer realm="mlq"'})
+        if found[1] < wanted:
+            raise Refused(403, f"this token may {found[1].name.lower()}; this needs one that may {wanted.name.lower()}")
+        if self._rates and (wait := self._rates[found[0]].take()):
+            raise Refused(429, f"more than {self._settings.rate:g} requests a second with this token",
+                          headers={"Retry-After": str(int(wait) + 1)})  # fmt: skip
+
+    def _check_place(self) -> None:
+        host = _host_in(f"//{request.environ.get('HTTP_HOST') or 'localhost'}")
+        if host not in self._settings.hosts:
+            raise Refused(403, f"this service is not called {host:.100}: allow the name with --host-name")
+        origin = request.headers.get("Origin")
+        if origin and request.method not in SAFE and not (self._may(origin) or _is_own(origin, host)):
+            raise Refused(403, f"web pages of {origin:.100} may not do this: allow them with --cors")
+
+    def _may(self, origin: str) -> bool:
+        """Whether web pages of that origin may use the service."""
+        return origin in self._settings.origins or "*" in self._settings.origins
+
+    def _add_headers(self, answer: Response) -> Response:
+        answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+        origin = request.headers.get("Origin")
+        if origin and self._may(origin):
+            answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Access-Control-Expose-Headers"] = EXPOSED
+            answer.headers.add("Vary", "Origin")
+            if request.method == "OPTIONS":
+                answer.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+                answer.headers["Access-Control-Allow-Headers"] = HEADERS
+                answer.headers["Access-Control-Max-Age"] = str(KEPT)
+        return answer
+
+
+def _given_token() -> bytes:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    return given.encode("latin-1", "replace")  # the bytes that came, which WSGI shows so
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether the page is one of this service itself: of the same host and port."""
+    return _host_in(origin) == host and origin.partition("//")[2] == request.environ.get("HTTP_HOST")
+
+
+def _host_in(url: str) -> str:
+    """The host that a URL names; blank where it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+class _Rate:
+    """Lets so many requests a second through, on average; this process alone counts."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate or 1.0
+        self._most = max(1.0, self._rate * BURST)
+        self._left = self._most
+        self._at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> float:
+        """0 where the request may pass, else the seconds until the next may."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._most, self._left + (now - self._at) * self._rate)
+            self._at = now
+            if self._left < 1:
+                return (1 - self._left) / self._rate
+            self._left -= 1
+            return 0.0

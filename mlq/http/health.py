@@ -1,0 +1,155 @@
+"""The routes of whoever watches: alive, ready, metrics for Prometheus, and the number to scale on."""
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+
+from flask import Response, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from mlq import MLQ, ServerError
+from mlq.http.answers import as_json, said, wants_json
+from mlq.http.routes import Parameter, Role, Route
+from mlq.http.settings import Settings
+from mlq.http.shapes import Ready, Scale
+from mlq.ops.stats import BOUNDS, OTHER, Histogram, QueueStats, Stats
+from mlq.options import check_queue
+
+log = logging.getLogger("mlq.http")
+
+MOST_QUEUES = 201  # that metrics tell apart; lua/shared/count.lua keeps 200 and `(other)`
+_EDGES = (*map(str, BOUNDS), "+Inf")
+_NOTHING = Histogram((0,) * len(_EDGES), 0.0)
+
+
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+    """The routes, over one queue."""
+    group = "Monitoring"
+    return [
+        Route("GET", "/healthz", lambda: said("ok"), Role.NOBODY, "Alive", {200: "This process answers."}, group,
+              about="Asks nothing of the server: for a probe that restarts the process."),
+        Route("GET", "/readyz", partial(_ready, mlq), Role.NOBODY, "Ready",
+              {200: "The server answers, and a worker lives.", 503: "Not so; the body says why."}, group, reply=Ready),
+        Route("GET", "/metrics", partial(_metrics, mlq), Role.READ, "Metrics for Prometheus",
+              {200: "In Prometheus' text format, or as OpenMetrics for whoever asks for that."}, group),
+        Route("GET", "/scale", partial(_scale, mlq), Role.READ, "The number to scale on",
+              {200: "`wanted` is how many slots would be busy if there were enough: waiting + running."}, group,
+              reply=Scale, parameters=(Parameter("queue", "query", "Of this queue alone."),)),
+    ]  # fmt: skip
+
+
+def _ready(mlq: MLQ) -> Response:
+    try:
+        reason = None if mlq.workers() else "no worker lives: jobs are taken, but nobody runs them"
+    except ServerError as error:
+        log.warning("not ready: %s", error)
+        reason = "the server does not answer"  # its address is nothing for those who need no token
+    status = 503 if reason else 200
+    return as_json(Ready(reason is None, reason), status) if wants_json() else said(reason or "ready", status)
+
+
+def _scale(mlq: MLQ) -> Response:
+    name = request.args.get("queue")
+    if name is not None:
+        check_queue(name)
+    stats = mlq.stats()
+    if name is None:
+        scale = Scale(None, stats.waiting, stats.scheduled, stats.running, stats.workers, stats.slots, stats.wanted)
+    else:
+        queue = stats.queues.get(name) or _EMPTY
+        scale = Scale(name, queue.waiting, None, queue.running, queue.workers, queue.slots, queue.wanted)
+    return as_json(scale, headers={"Cache-Control": "no-store"})
+
+
+def _metrics(mlq: MLQ) -> Response:
+    registry = CollectorRegistry()
+    registry.register(_Families(mlq.stats()))
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(registry), content_type=kind)
+
+
+_EMPTY = QueueStats(0, 0, None, 0, 0, {}, _NOTHING, _NOTHING)
+
+
+def _bounded(queues: dict[str, QueueStats]) -> dict[str, QueueStats]:
+    """The first 201 queues, those that are counted before others; the rest as one."""
+    ranked = sorted(queues, key=lambda name: (not _is_counted(queues[name]), name))
+    rest = [queues[name] for name in ranked[MOST_QUEUES:]]
+    kept = {name: queues[name] for name in ranked[:MOST_QUEUES]}
+    if rest:
+        other = kept.get(OTHER, _EMPTY)
+        rest.append(other)
+        kept[OTHER] = other._replace(
+            waiting=sum(one.waiting for one in rest),
+            running=sum(one.running for one in rest),
+            oldest=max(one.oldest or 0.0 for one in rest),
+        )
+    return kept
+
+
+def _is_counted(queue: QueueStats) -> bool:
+    return bool(queue.wait.total or sum(queue.attempts.values()))
+
+
+class _Families(Collector):
+    """One look at a namespace as metrics. Labels are queues, states and outcomes: nothing that grows with the jobs."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+        self._queues = _bounded(stats.queues)
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield self._jobs()
+        oldest = GaugeMetricFamily("mlq_oldest_job_age_seconds", "Since the oldest waiting job was posted; 0 for none.",
+                                   labels=["queue"])  # fmt: skip
+        attempts = CounterMetricFamily("mlq_attempts", "Attempts that ended, by outcome.", labels=["queue", "outcome"])
+        wait = HistogramMetricFamily("mlq_job_wait_seconds", "From the post to the first attempt.", labels=["queue"])
+        run = HistogramMetricFamily("mlq_job_run_seconds", "How long attempts took.", labels=["queue"])
+        for name, queue in self._queues.items():
+            oldest.add_metric([name], queue.oldest or 0.0)
+            for outcome, number in queue.attempts.items():
+                attempts.add_metric([name, outcome], number)
+            for family, histogram in ((wait, queue.wait), (run, queue.run)):
+                family.add_metric([name], _cumulated(histogram), histogram.seconds)
+        yield from (oldest, attempts, wait, run)
+        yield from self._totals()
+
+    def _jobs(self) -> Metric:
+        family = GaugeMetricFamily("mlq_jobs", "Jobs that have not succeeded, by state; scheduled and failed ones have "
+                                   "no queue.", labels=["queue", "state"])  # fmt: skip
+        for name, queue in self._queues.items():
+            family.add_metric([name, "queued"], queue.waiting)
+            family.add_metric([name, "running"], queue.running)
+        family.add_metric(["", "scheduled"], self._stats.scheduled)
+        family.add_metric(["", "failed"], self._stats.dead)
+        return family
+
+    def _totals(self) -> Iterator[Metric]:
+        stats = self._stats
+        for name, about, value in (
+            ("mlq_workers", "Workers that live.", stats.workers),
+            ("mlq_slots", "Jobs that these workers can run at a time.", stats.slots),
+            ("mlq_slots_busy", "Slots in which a job runs.", stats.busy),
+            ("mlq_slots_wanted", "Slots that would be busy if there were enough: jobs that wait or run.", stats.wanted),
+        ):
+            yield GaugeMetricFamily(name, about, value)
+        pending = GaugeMetricFamily("mlq_deliveries_pending", "Callbacks and webhooks to be sent.", labels=["kind"])
+        tries = CounterMetricFamily("mlq_deliveries", "Tries to send them, by outcome.", labels=["kind", "outcome"])
+        for kind, deliveries in stats.deliveries.items():
+            pending.add_metric([kind], deliveries.pending)
+            for outcome, number in deliveries.tries.items():
+                tries.add_metric([kind, outcome], number)
+        yield from (pending, tries)
+
+
+def _cumulated(histogram: Histogram) -> list[tuple[str, float]]:
+    """Buckets as Prometheus wants them: each with all that are below."""
+    total, found = 0, []
+    for edge, number in zip(_EDGES, histogram.buckets, strict=True):
+        total += number
+        found.append((edge, float(total)))
+    return found

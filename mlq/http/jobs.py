@@ -1,0 +1,211 @@
+"""The routes of jobs: post, look, list, cancel, requeue, delete."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+from urllib.parse import urlencode
+
+import msgspec
+from flask import Response, request
+from werkzeug.http import parse_dict_header
+
+from mlq import MLQ, ServerError, State, UnknownJob, WaitTimeout
+from mlq.http import bodies
+from mlq.http.answers import as_json, link, said, wants_json
+from mlq.http.problems import Refused, checked
+from mlq.http.results import result_of
+from mlq.http.routes import Parameter, Role, Route
+from mlq.http.settings import Settings
+from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
+from mlq.ops.jobs import Listed
+from mlq.options import functions_of, queue_of
+
+LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
+WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
+PAGE, MOST = 50, 500  # jobs of one page
+POLL = "1"  # seconds after which to look again
+_NUMBER = {"type": "integer"}
+_STATES = [str(state) for state in State if state is not State.GONE]
+_SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts", "retries", "error", "error_type",
+          "reason")  # fmt: skip
+
+
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+    """The routes, over one queue."""
+    waiting = _Waiting(mlq)
+    one = {404: "No such job.", 410: "The job was deleted, or has expired."}
+    return [
+        Route("POST", "/jobs", partial(_post, mlq, waiting), Role.POST, "Post a job",
+              {200: "The id, as text.", 202: "The job was posted.", 400: "Not JSON.", 413: "Too large.",
+               415: "Another content type.", 422: "Another shape, or the idempotency key of another post."},
+              body=NewJob, body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
+              reply=Posted, about=_POSTING,
+              parameters=(Parameter("Idempotency-Key", "header", "The same post with the same key makes no second job "
+                                    "within a day."),
+                          Parameter("Prefer", "header", "`wait=10` waits up to 10 s for the result."))),
+        Route("POST", "/jobs/bulk", partial(_post_many, mlq), Role.POST, "Post many jobs alike",
+              {202: "All were posted.", 400: "Not JSON.", 415: "Another content type.", 422: "Another shape."},
+              body=NewJobs, reply=PostedMany),
+        Route("GET", "/jobs", partial(_list, mlq), Role.READ, "List jobs, newest first", {200: "A page."}, reply=Page,
+              parameters=(Parameter("state", "query", "Only jobs in this state.", {"enum": _STATES}),
+                          Parameter("queue", "query", "Only jobs of this queue."),
+                          Parameter("function", "query", "Only jobs that name this listener."),
+                          Parameter("limit", "query", f"Jobs of a page, {MOST} at most.", _NUMBER),
+                          Parameter("cursor", "query", "Where the page begins, from `next` of the one before."))),
+        Route("GET", "/jobs/count", partial(_count, mlq), Role.READ, "Count jobs",
+              {200: "Jobs that wait or run; as JSON more."}, reply=Count),
+        Route("GET", "/jobs/<job_id>", partial(_look, mlq), Role.READ, "Look at a job",
+              {200: "What is known of it.", 304: "Nothing has changed since the ETag."} | one, reply=Job,
+              parameters=(Parameter("If-None-Match", "header", "The ETag of an earlier answer."),)),
+        Route("GET", "/jobs/<job_id>/progress", partial(_progress, mlq), Role.READ, "The progress alone",
+              {200: "In words, or the value last reported."} | one),
+        Route("DELETE", "/jobs/<job_id>", partial(_change, mlq, mlq.delete), Role.POST,
+              "Delete a job that does not run", {204: "It is gone.", 409: "It runs: cancel it first."} | one),
+        Route("POST", "/jobs/<job_id>/cancel", partial(_change, mlq, mlq.cancel), Role.POST, "Cancel a job",
+              {202: "It is cancelled; where it runs, it is stopped.", 409: "It has ended."} | one, reply=Job),
+        Route("POST", "/jobs/<job_id>/requeue", partial(_change, mlq, mlq.requeue), Role.POST,
+              "Give a failed or cancelled job another try", {202: "It waits again.", 409: "It is in another state."}
+              | one, reply=Job),
+    ]  # fmt: skip
+
+
+_POSTING = (
+    "The answer is the id as plain text; with `Accept: application/json` it is 202 with the job's links. A message of "
+    "bytes is sent with its own content type (`image/png`), or as the file `msg` of a form; options then stand in the "
+    "query, or in the form."
+)
+
+
+class _Waiting:
+    """Posts that wait for their results."""
+
+    def __init__(self, mlq: MLQ) -> None:
+        self._mlq = mlq
+        self._count = 0
+
+    def seconds(self) -> float | None:
+        """How long the asker prefers to wait; None where it does not, or where too many wait."""
+        prefer = request.environ.get("HTTP_PREFER")
+        wanted = parse_dict_header(prefer).get("wait") if prefer else None
+        if wanted is None or not _is_number(wanted) or self._count >= WAITERS:
+            return None
+        return min(float(wanted), LONGEST)
+
+    def ended(self, job_id: str, seconds: float) -> bool:
+        """Whether the job ended in time."""
+        self._count += 1
+        try:
+            self._mlq.wait(job_id, seconds)
+        except (WaitTimeout, ServerError):  # it is posted, and the asker needs its id
+            return False
+        except UnknownJob:
+            raise
+        except Exception:  # noqa: BLE001 - the listener's own, which tells that it ended
+            return True
+        finally:
+            self._count -= 1
+        return True
+
+
+def _post(mlq: MLQ, waiting: _Waiting) -> Response:
+    job = bodies.new_job()
+    key = request.headers.get("Idempotency-Key")
+    given = {name: value for name, value in msgspec.structs.asdict(job).items() if name != "msg" and value is not None}
+    job_id = mlq.post(job.msg, **given, idempotency_key=key)
+    seconds = waiting.seconds()
+    ended = seconds is not None and waiting.ended(job_id, seconds)
+    answer = _posted(mlq, job_id, ended=ended)
+    answer.headers["Location"] = link(f"/jobs/{job_id}")
+    if seconds is not None:
+        answer.headers["Preference-Applied"] = f"wait={seconds:g}"
+    return answer
+
+
+def _posted(mlq: MLQ, job_id: str, *, ended: bool) -> Response:
+    if ended:
+        answer = result_of(mlq, job_id, "result", "")
+    elif wants_json():
+        answer = as_json(Posted(job_id, "queued", links(job_id)), 202, {"Retry-After": POLL})
+    else:
+        answer = said(job_id)
+    return answer
+
+
+def links(job_id: str) -> dict[str, str]:
+    """Where the parts of a job are."""
+    base = link(f"/jobs/{job_id}")
+    return {"self": base} | {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
+
+
+def _post_many(mlq: MLQ) -> Response:
+    given = msgspec.structs.asdict(bodies.decoded(NewJobs))
+    msgs = given.pop("msgs")
+    ids = mlq.post_many(msgs, **{name: value for name, value in given.items() if value is not None})
+    return as_json(PostedMany(ids), 202)
+
+
+def _count(mlq: MLQ) -> Response:
+    now = mlq.counts()
+    if wants_json():
+        return as_json(Count(now.waiting, now.scheduled, now.running, now.dead))
+    return said(str(now.waiting + now.scheduled + now.running))
+
+
+def _progress(mlq: MLQ, job_id: str) -> Response:
+    return said(mlq.get_progress(checked(job_id)))
+
+
+def _look(mlq: MLQ, job_id: str) -> Response:
+    answer = _job(mlq, checked(job_id))
+    answer.add_etag(weak=True)
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.make_conditional(request)
+    return answer
+
+
+def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
+    found = mlq.get_info(job_id)
+    told = {name: found[name] for name in _SHOWN} | {
+        "posted": found["timestamp"],
+        "started": found["processing_started"],
+        "finished": found["processing_finished"],
+        "position": mlq.position(job_id) if found["state"] == State.QUEUED else None,
+        "links": links(job_id),
+    }
+    return as_json(told, status)
+
+
+def _change(mlq: MLQ, change: Callable[[str], None], job_id: str) -> Response:
+    change(checked(job_id))
+    if request.method == "DELETE":
+        return Response(status=204)
+    return _job(mlq, job_id, 202) if wants_json() else said("ok", 202)
+
+
+def _list(mlq: MLQ) -> Response:
+    state, limit, cursor = (request.args.get(name, "") for name in ("state", "limit", "cursor"))
+    if state and state not in _STATES:
+        raise Refused(400, f"state must be one of {', '.join(_STATES)}, not {state:.80}")
+    if limit and not (_is_number(limit) and 1 <= int(limit) <= MOST):
+        raise Refused(400, f"limit must be a number from 1 to {MOST}, not {limit:.80}")
+    queue, function = request.args.get("queue"), request.args.get("function")
+    found, after = mlq.list_jobs(State(state) if state else None, cursor, int(limit or PAGE))
+    lines = [
+        _line(one)
+        for one in found
+        if queue in (None, queue_of(one.lane)) and (function is None or function in functions_of(one.lane))
+    ]
+    return as_json(Page(lines, after and _next(after)))
+
+
+def _line(one: Listed) -> Line:
+    return Line(one.id, cast("StateName", one.state), queue_of(one.lane), sorted(functions_of(one.lane)), one.posted,
+                one.started, one.finished, one.worker, one.attempts)  # fmt: skip
+
+
+def _is_number(words: str) -> bool:
+    return words.isascii() and words.isdigit() and len(words) <= 18
+
+
+def _next(cursor: str) -> str:
+    return link("/jobs?" + urlencode({**request.args.to_dict(), "cursor": cursor}))

@@ -1,0 +1,108 @@
+"""The routes of results: the value itself with its media type, in parts and only when it changed, if that is asked."""
+
+import re
+from functools import partial
+from typing import Any
+
+from flask import Response, request
+
+from mlq import MLQ, State
+from mlq.http import answers
+from mlq.http.answers import as_json, link, said, wants_json
+from mlq.http.problems import Refused, checked
+from mlq.http.routes import Parameter, Role, Route
+from mlq.http.settings import Settings
+
+POLL = "1"  # seconds after which to look again
+_EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers
+_RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
+
+
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+    """The routes, over one queue."""
+    said_of = {
+        200: "The value; for a failed job its error's text.",
+        202: "Not there yet: the progress.",
+        206: "The range that was asked for.",
+        304: "Nothing has changed since the ETag.",
+        404: "No such job.",
+        409: "The job failed (only where JSON is asked for).",
+        410: "The job was cancelled or deleted, or has expired.",
+        416: "No such range.",
+    }
+    asked = (
+        Parameter("Range", "header", "`bytes=0-99`: a part of the value."),
+        Parameter("If-None-Match", "header", "The ETag of an earlier answer."),
+    )
+    about = "Bytes are as they are, mappings, lists and arrays JSON, all else text. MLQ-Job-State tells the state."
+    return [
+        Route("GET", "/jobs/<job_id>/result", partial(_result, mlq, "result"), Role.READ, "The result", said_of,
+              parameters=asked, about=about),
+        Route("GET", "/jobs/<job_id>/result.<extension>", partial(_result, mlq, "result"), Role.READ,
+              "The result as a file", said_of, parameters=asked,
+              about="The same bytes, with the media type of the extension: `result.png`, `result.mp3`."),
+        Route("GET", "/jobs/<job_id>/short_result", partial(_result, mlq, "short_result"), Role.READ,
+              "The short result", said_of, parameters=asked, about=about),
+    ]  # fmt: skip
+
+
+def _result(mlq: MLQ, which: str, job_id: str, extension: str = "") -> Response:
+    if not _EXTENSION.fullmatch(extension):
+        raise Refused(404, "an extension has up to 50 letters, digits and -_+.")
+    return result_of(mlq, checked(job_id), which, extension)
+
+
+def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
+    """The answer for one of a job's two results, asked for as a file with `extension` if any."""
+    info = mlq.get_info(job_id)  # first, so that polling moves no payload
+    state = info["state"]
+    if state == State.CANCELLED:
+        answer = answers.problem(410, f"job {job_id} was cancelled")
+    elif state not in (State.SUCCEEDED, State.FAILED):
+        answer = _not_yet(mlq, job_id, info)
+    elif state == State.FAILED and wants_json():
+        answer = answers.problem(409, f"job {job_id} failed: {info['error_type']}: {info['error']}")
+    else:
+        answer = _there(mlq, info, which, extension)
+    answer.headers["MLQ-Job-State"] = str(state)
+    return answer
+
+
+def _not_yet(mlq: MLQ, job_id: str, info: dict[str, Any]) -> Response:
+    if wants_json():
+        told = {"id": job_id, "state": info["state"], "progress": info["progress"]}
+        answer = as_json(told | {"links": {"self": link(f"/jobs/{job_id}")}}, 202)
+    else:
+        answer = said(mlq.get_progress(job_id), 202)
+    answer.headers["Retry-After"] = POLL
+    return answer
+
+
+def _there(mlq: MLQ, info: dict[str, Any], which: str, extension: str) -> Response:
+    """The value; what the asker has already is not moved."""
+    job_id, ending = info["id"], f"{info['id']}-{which}-{len(info['attempts'])}-{info['processing_finished']}"
+    tag = f"{ending}-{'json' if wants_json() else extension or 'plain'}"
+    if request.method != "POST" and tag in request.if_none_match:
+        answer = Response(status=304)
+    else:
+        job = mlq.get_job(job_id)
+        content = job["error"] if job["state"] == State.FAILED else job[which]
+        if wants_json() and not isinstance(content, bytes):
+            answer = as_json(content)
+        else:
+            answer = answers.value(content, extension, f"job-{job_id}")
+    answer.set_etag(tag)
+    answer.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still stands: a job may be requeued
+    answer.headers["Vary"] = "Accept"
+    body = answer.get_data()
+    environ = request.environ
+    if not _is_part(len(body)):
+        environ = {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
+    answer.make_conditional(environ, accept_ranges=True, complete_length=len(body))
+    return answer
+
+
+def _is_part(length: int) -> bool:
+    """Whether one range is asked for. Others are not served, which is no reason to refuse: the whole is an answer."""
+    found = _RANGE.fullmatch(request.headers.get("Range", ""))
+    return found is not None and int(found["last"] or 0) <= length

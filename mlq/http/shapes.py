@@ -1,0 +1,226 @@
+"""The shapes of JSON bodies and answers, as msgspec types: they validate, and the OpenAPI document is made of them."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+Seconds = Annotated[float, Meta(gt=0, le=1e9, description="Seconds.")]
+Url = Annotated[str, Meta(max_length=8000, description="An http:// or https:// URL.")]
+Names = Annotated[list[str], Meta(min_length=1, max_length=100, description="Names of listeners.")]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+StateName = Literal["queued", "scheduled", "running", "succeeded", "failed", "cancelled"]
+
+
+class Options(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a job is to be run; what is left out is as the listener declares it."""
+
+    callback: Url | None = None
+    webhook: Url | None = None
+    functions: Names | None = None
+    queue: Name | None = None
+    ttl: Seconds | None = None
+    timeout: Seconds | None = None
+    retries: Annotated[int, Meta(ge=0, le=10**9)] | None = None
+    backoff: Seconds | None = None
+
+
+class NewJob(Options, kw_only=True):
+    """A job to post."""
+
+    msg: Any
+
+
+class NewJobs(Options, kw_only=True):
+    """Many jobs to post alike."""
+
+    msgs: Annotated[list[Any], Meta(min_length=1, max_length=10_000)]
+
+
+class Posted(Struct):
+    """A job that was posted."""
+
+    id: str
+    state: StateName
+    links: dict[str, str]
+    result: Any = UNSET
+
+
+class PostedMany(Struct):
+    """Jobs that were posted, in the order of their messages."""
+
+    ids: list[str]
+
+
+class Run(Struct, omit_defaults=True):
+    """One attempt of a job."""
+
+    attempt: int
+    worker: str | None = None
+    started: float | None = None
+    finished: float | None = None
+    reason: str | None = None
+    error_type: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+
+class Job(Struct):
+    """A job without its message and result. Times are seconds since 1970 by the server's clock."""
+
+    id: str
+    state: StateName
+    queue: str
+    functions: list[str] | None
+    progress: Any
+    posted: float
+    started: float | None
+    finished: float | None
+    worker: str | None
+    attempts: list[Run]
+    retries: int
+    error: str | None
+    error_type: str | None
+    reason: str | None
+    links: dict[str, str]
+    position: int | None = None
+
+
+class Line(Struct):
+    """A job in a list."""
+
+    id: str
+    state: StateName
+    queue: str
+    functions: list[str]
+    posted: float
+    started: float | None
+    finished: float | None
+    worker: str | None
+    attempts: int
+
+
+class Page(Struct):
+    """A page of a list, and where the next one is."""
+
+    jobs: list[Line]
+    next: str | None
+
+
+class Count(Struct):
+    """Jobs by what they do now."""
+
+    waiting: int
+    scheduled: int
+    running: int
+    failed: int
+
+
+class Failure(Struct):
+    """Why there is no result."""
+
+    id: str
+    state: StateName
+    error: str | None
+    error_type: str | None
+    reason: str | None
+
+
+class Event(Struct):
+    """The data of one server-sent event."""
+
+    id: str
+    state: StateName
+    attempt: int
+    progress: Any = UNSET
+    data: str | Any | UnsetType = UNSET
+
+
+class ProblemPart(Struct):
+    """A part of a request that is to blame."""
+
+    detail: str
+    pointer: str
+
+
+class Problem(Struct):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[ProblemPart] | UnsetType = UNSET
+
+
+class Ready(Struct):
+    """Whether jobs that are posted now will be run."""
+
+    ready: bool
+    reason: str | None = None
+
+
+class Scale(Struct):
+    """What there is to do, and who does it; of one queue or of the whole namespace."""
+
+    queue: str | None
+    waiting: int
+    scheduled: int | None  # retries that are not due yet; not known by queue
+    running: int
+    workers: int
+    capacity: int  # slots of these workers
+    wanted: int  # slots that would be busy if there were enough: waiting + running
+
+
+class Try(Struct, rename={"number": "try"}):
+    """One try of a delivery. Times are seconds since 1970 by the server's clock."""
+
+    kind: Literal["callback", "webhook"]
+    number: int
+    at: float
+    status: int | None  # of the receiver's answer, if there was one
+    error: str | None  # why it was not taken; null where it was
+    next: float | None  # when the next try is due
+
+
+class Deliveries(Struct):
+    """The tries to tell others of a job's end."""
+
+    id: str
+    callback: str | None
+    webhook: str | None
+    deliveries: list[Try]
+
+
+class PickledFunction(Struct, forbid_unknown_fields=True):
+    """What jsonpickle makes of the bytes that cloudpickle made of a function."""
+
+    code: Annotated[str, Meta(min_length=4, description="Base64.")] = field(name="py/b64")
+
+
+class NewUpload(Struct, kw_only=True):
+    """A function that was uploaded; `size` is in bytes of code."""
+
+    name: str
+    python: str
+    fingerprint: str
+    size: int
+
+
+class Upload(NewUpload, kw_only=True):
+    """An uploaded function; `uploaded` is in seconds since 1970."""
+
+    uploaded: float
+
+
+class Uploads(Struct):
+    """All uploaded functions, by name."""
+
+    uploads: list[Upload]
+
+
+class Removed(Struct):
+    """Whether an uploaded function was there to be removed."""
+
+    name: str
+    removed: bool

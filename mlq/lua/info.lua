@@ -1,0 +1,18 @@
+-- What is kept of a job as of one moment, but for its message and result, which may be large.
+-- KEYS  post string · job hash
+-- RETURNS  {the record with an empty message, or '', fields and values}
+local post, job = KEYS[1], KEYS[2]
+local head = redis.call('GETRANGE', post, 0, 1100)
+local lane, posted, size = string.match(head, '^([^\n]*)\n([^\n]*)\n(%d+)\n')
+local record = head
+if lane then
+  local start = #lane + #posted + #size + 3
+  record = redis.call('GETRANGE', post, 0, start + tonumber(size) - 1) .. '\192' -- MessagePack's nil
+end
+local reply = {}
+for _, name in ipairs(redis.call('HKEYS', job)) do
+  if name ~= 'result' and name ~= 'short' then
+    reply[#reply + 1], reply[#reply + 2] = name, redis.call('HGET', job, name)
+  end
+end
+return {record, reply}

@@ -1,0 +1,6 @@
+-- Head and code of an uploaded listener, as of one moment.
+-- KEYS  uploads hash · code string
+-- ARGV  name
+-- RETURNS  {head or false, code or false}
+local uploads, code = KEYS[1], KEYS[2]
+return {redis.call('HGET', uploads, ARGV[1]), redis.call('GET', code)}

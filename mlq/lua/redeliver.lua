@@ -1,0 +1,26 @@
+-- Queues the webhook of a job that ended, at once and with all its tries, whatever became of the last ones.
+-- Guarantee: it tells of the same event, so it has the same id; a try that is under way counts no more.
+-- KEYS  those of shared/lapse.lua
+-- ARGV  id
+-- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it} · {'none'} when the job has no webhook
+--- include clock
+--- include wake
+--- include history
+--- include announce
+--- include finish
+--- include line_up
+--- include lapse
+local id = ARGV[1]
+if not lane_of(posts, id) then
+  return {'gone'}
+end
+local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
+if state ~= 'succeeded' and state ~= 'failed' and state ~= 'cancelled' then
+  return {'state', state}
+end
+local url = options_of(id).webhook
+if type(url) ~= 'string' then
+  return {'none'}
+end
+queue_webhook(deliveries, delivery, jobs, posts, clock(), id, url)
+return {'ok'}

@@ -1,0 +1,45 @@
+-- All that monitoring asks of a namespace, as of one moment. Takes time for its lanes and workers, not for its jobs: of
+-- those that run it looks at `most`.
+-- KEYS  lanes set · lane stem · posts stem · leases zset · scheduled zset · dead zset · deliveries stem · workers zset
+--       · worker stem · metrics hash
+-- ARGV  most running jobs to look at
+-- RETURNS  {{now, running, scheduled, dead, callbacks, webhooks}, {lane, waiting, when its first job was posted or '', ...},
+--          {queue, how many of the jobs looked at run for it, ...}, {slots, busy, queues of a worker, ...}, {field, count, ...}}
+--- include clock
+local lanes, lane_stem, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local dead, deliveries, workers, worker_stem, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local now = clock()
+
+local function head_of(id)
+  local head = redis.pcall('GETRANGE', posts .. id, 0, 1099)
+  return type(head) == 'string' and head or ''
+end
+
+local waiting = {}
+for _, lane in ipairs(redis.call('SMEMBERS', lanes)) do
+  local first = redis.call('ZRANGE', lane_stem .. lane, 0, 0)[1]
+  waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
+  waiting[#waiting + 1] = first and string.match(head_of(first), '^[^\n]*\n([^\n]*)\n') or ''
+end
+
+local running, found = {}, {}
+for _, lease in ipairs(redis.call('ZRANGE', leases, 0, ARGV[1] - 1)) do
+  local queue = string.match(head_of(string.match(lease, '^[^:]*')), '^[^\n:]+') or '(other)'
+  found[queue] = (found[queue] or 0) + 1
+end
+for queue, number in pairs(found) do
+  running[#running + 1], running[#running + 2] = queue, number
+end
+
+local living = {}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
+  local about = redis.call('HMGET', worker_stem .. name, 'slots', 'busy', 'queues')
+  living[#living + 1], living[#living + 2] = about[1] or '0', about[2] or '0'
+  living[#living + 1] = about[3] or ''
+end
+
+local sizes = {now}
+for _, key in ipairs({leases, scheduled, dead, deliveries .. 'callback', deliveries .. 'webhook'}) do
+  sizes[#sizes + 1] = redis.call('ZCARD', key)
+end
+return {sizes, waiting, running, living, redis.call('HGETALL', metrics)}

@@ -1,0 +1,62 @@
+"""Ops of deliveries: the callbacks and webhooks that tell others how jobs ended."""
+
+from typing import Any, NamedTuple
+
+from mlq.errors import WrongState
+from mlq.job import fields_of
+from mlq.keys import Keys
+from mlq.ops import Op, call, nothing
+from mlq.ops.jobs import lapse_keys, unknown
+from mlq.ops.scripts import script
+
+
+class Delivery(NamedTuple):
+    """A callback or a webhook that was taken to be sent."""
+
+    kind: str  # "callback" or "webhook"
+    id: str  # the job's
+    fields: dict[str, bytes]  # as shared/finish.lua queues them
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first try."""
+        return int(self.fields["tries"])
+
+    def text(self, name: str) -> str:
+        """A field as a text; texts may be cut within a character."""
+        return self.fields[name].decode("utf-8", "replace")
+
+
+def take(keys: Keys, kind: str, most: int, lease: float, tries: int) -> Op[list[Delivery]]:
+    """Take up to `most` due deliveries of a kind for `lease` seconds; one that was tried `tries` times is dropped."""
+
+    def parse(reply: list[Any]) -> list[Delivery]:
+        rows = (reply[i : i + 2] for i in range(0, len(reply), 2))
+        return [Delivery(kind, job_id.decode("utf-8", "replace"), fields_of(flat)) for job_id, flat in rows]
+
+    return call(
+        script("take_deliveries"), (keys.deliveries + kind, f"{keys.delivery}{kind}:"), (most, lease, tries), parse
+    )
+
+
+def end(keys: Keys, delivery: Delivery, status: int | None, note: str, again_in: float | None) -> Op[None]:
+    """Record how a try went; `again_in` seconds from now comes the next, None ends it."""
+    kind, job_id = delivery.kind, delivery.id
+    names = (keys.deliveries + kind, f"{keys.delivery}{kind}:{job_id}", keys.job + job_id, keys.metrics)
+    args = (kind, job_id, delivery.text("queued"), delivery.attempt, "" if status is None else status, note,
+            "" if again_in is None else again_in)  # fmt: skip
+    return call(script("end_delivery"), names, args, nothing)
+
+
+def redeliver(keys: Keys, job_id: str) -> Op[None]:
+    """Queue the webhook of a job that ended, again."""
+
+    def parse(reply: list[bytes]) -> None:
+        if reply[0] == b"gone":
+            raise unknown(keys, job_id)
+        if reply[0] == b"state":
+            raise WrongState(f"can't redeliver job {job_id}: it is {reply[1].decode()}, and webhooks tell of ends")
+        if reply[0] == b"none":
+            raise WrongState(f"can't redeliver job {job_id}: it was posted without a webhook")
+
+    return call(script("redeliver"), lapse_keys(keys), (job_id,), parse)

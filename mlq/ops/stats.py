@@ -1,0 +1,179 @@
+"""Ops of monitoring: what workers count, and all that is asked of a namespace, in one call."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from mlq.keys import Keys
+from mlq.ops import Argument, Op, call, nothing
+from mlq.ops.scripts import script
+from mlq.options import queue_of
+from mlq.states import REASONS
+
+OUTCOMES = ("succeeded", *REASONS)
+KINDS = ("callback", "webhook")  # of deliveries
+TRIES = ("sent", "failed", "given up")  # what becomes of a try; after a failed one comes another
+BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)  # seconds
+OTHER = "(other)"  # queues that are not kept apart, and jobs whose queue can't be read; see lua/shared/count.lua
+LOOK = 1000  # running jobs that one look asks for their queue: 3 ms of the server's time
+
+_PARTS = (*map(str, range(len(BOUNDS) + 1)), "sum")  # of a histogram: its buckets, and microseconds in all
+# What is counted of a queue. Rows of counts have this order.
+WHAT = (
+    *(f"attempts:{outcome}" for outcome in OUTCOMES),
+    *(f"wait:{part}" for part in _PARTS),
+    *(f"run:{part}" for part in _PARTS),
+)
+
+
+class Histogram(NamedTuple):
+    """How often something took how long."""
+
+    buckets: tuple[int, ...]  # for each of BOUNDS: how often up to that, but above the one before; then, above all
+    seconds: float  # in all
+
+    @property
+    def total(self) -> int:
+        """How often."""
+        return sum(self.buckets)
+
+
+class QueueStats(NamedTuple):
+    """One queue. Workers and slots may serve several queues, and are counted for each."""
+
+    waiting: int
+    running: int
+    oldest: float | None  # seconds since the job was posted that waits at the head; None where none waits
+    workers: int
+    slots: int
+    attempts: dict[str, int]  # by OUTCOMES, ever
+    wait: Histogram  # from the post to the first attempt
+    run: Histogram  # of one attempt
+
+    @property
+    def wanted(self) -> int:
+        """Slots that would be busy if there were enough of them."""
+        return self.waiting + self.running
+
+
+class DeliveryStats(NamedTuple):
+    """Callbacks, or webhooks."""
+
+    pending: int  # to be sent, or tried again
+    tries: dict[str, int]  # by TRIES, ever
+
+
+class Stats(NamedTuple):
+    """A namespace."""
+
+    queues: dict[str, QueueStats]  # by name; those that have jobs or workers, or ever had
+    waiting: int
+    scheduled: int
+    running: int
+    dead: int
+    deliveries: dict[str, DeliveryStats]  # by kind: "callback", "webhook"
+    workers: int
+    slots: int
+    busy: int  # slots
+
+    @property
+    def wanted(self) -> int:
+        """Slots that would be busy if there were enough of them: the number to scale on."""
+        return self.waiting + self.running
+
+
+Row = list[float]  # what was counted, in the order of WHAT; sums in seconds
+
+
+def tally(keys: Keys, worker: str, number: int, rows: Iterable[tuple[str, Row]]) -> Op[None]:
+    """Add what a worker counted, by queue, to the namespace's tally: its delivery of that number."""
+    args: list[Argument] = [number]
+    for queue, row in rows:
+        for what, counted in zip(WHAT, row, strict=True):
+            by = int(counted * 1e6) if what.endswith(":sum") else counted
+            if by > 0:  # a clock that was set back must not turn a counter back
+                args += (queue, what, by)
+    return call(script("tally"), (f"{keys.replay}{worker}:tally", keys.metrics), tuple(args), nothing)
+
+
+def stats(keys: Keys) -> Op[Stats]:
+    """All numbers of a namespace."""
+    names = (keys.lanes, keys.lane, keys.post, keys.leases, keys.scheduled, keys.dead, keys.deliveries, keys.workers,
+             keys.worker, keys.metrics)  # fmt: skip
+    return call(script("stats"), names, (LOOK,), _parse)
+
+
+def _parse(reply: list[Any]) -> Stats:
+    (now, running, scheduled, dead, *pending), lanes, looked_at, workers, counts = reply
+    waiting, oldest = _waiting(float(now), lanes)
+    runs = _running(running, looked_at)
+    serving, slots, busy = Counter[str](), Counter[str](), 0
+    for total, used, queues in _rows(workers):
+        busy += int(used)
+        for queue in _text(queues).split(","):
+            serving[queue] += 1
+            slots[queue] += int(total)
+    counted = _counted(counts)
+    return Stats(
+        {
+            queue: QueueStats(waiting[queue], runs[queue], oldest.get(queue), serving[queue], slots[queue],
+                              *_measures(counted.get(queue, {})))
+            for queue in sorted({*waiting, *runs, *serving, *counted} - {""})
+        },
+        waiting.total(), scheduled, running, dead,
+        {kind: _deliveries(kind, number, counted.get("", {})) for kind, number in zip(KINDS, pending, strict=True)},
+        len(workers) // 3, sum(int(total) for total, _, _ in _rows(workers)), busy,
+    )  # fmt: skip
+
+
+def _rows(flat: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (flat[i : i + 3] for i in range(0, len(flat), 3))
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _waiting(now: float, lanes: list[Any]) -> tuple[Counter[str], dict[str, float]]:
+    """By queue: jobs that wait, and the age of the oldest one."""
+    waiting, oldest = Counter[str](), dict[str, float]()
+    for lane, number, posted in _rows(lanes):
+        queue = queue_of(_text(lane))
+        waiting[queue] += number
+        try:
+            age = max(0.0, now - float(posted))
+        except ValueError:  # an empty lane, or no record of ours
+            continue
+        oldest[queue] = max(age, oldest.get(queue, 0.0))
+    return waiting, oldest
+
+
+def _running(total: int, looked_at: list[Any]) -> Counter[str]:
+    """By queue: the jobs that run. Where there are more than were looked at, the shares of those count for all."""
+    found = {_text(looked_at[i]): looked_at[i + 1] for i in range(0, len(looked_at), 2)}
+    seen = sum(found.values())
+    return Counter({queue: round(number * total / seen) for queue, number in found.items()})
+
+
+def _counted(flat: list[bytes]) -> dict[str, dict[str, int]]:
+    """By queue: what was counted of it."""
+    found: dict[str, dict[str, int]] = {}
+    for i in range(0, len(flat), 2):
+        queue, _, what = _text(flat[i]).partition(":")
+        if what:
+            found.setdefault(queue, {})[what] = int(flat[i + 1])
+    return found
+
+
+def _deliveries(kind: str, pending: int, counts: dict[str, int]) -> DeliveryStats:
+    return DeliveryStats(pending, {outcome: counts.get(f"{kind}:{outcome}", 0) for outcome in TRIES})
+
+
+def _measures(counts: dict[str, int]) -> tuple[dict[str, int], Histogram, Histogram]:
+    attempts = {outcome: counts.get(f"attempts:{outcome}", 0) for outcome in OUTCOMES}
+    return attempts, _histogram(counts, "wait"), _histogram(counts, "run")
+
+
+def _histogram(counts: dict[str, int], what: str) -> Histogram:
+    *buckets, microseconds = (counts.get(f"{what}:{part}", 0) for part in _PARTS)
+    return Histogram(tuple(buckets), microseconds / 1e6)

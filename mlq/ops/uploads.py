@@ -1,0 +1,47 @@
+"""Ops on uploaded listeners: keep, remove, list, read. What the bytes mean is said in `mlq.uploads`."""
+
+from typing import Any
+
+from mlq.keys import Keys
+from mlq.ops import Op, call, nothing
+from mlq.ops.scripts import script
+
+
+def _keys(keys: Keys, name: str) -> tuple[str, ...]:
+    """KEYS of the scripts that change uploads."""
+    return (keys.uploads, keys.upload + name, keys.uploads_version, keys.lanes_version, keys.workers, keys.worker,
+            keys.inbox)  # fmt: skip
+
+
+def put(keys: Keys, name: str, head: bytes, code: bytes) -> Op[None]:
+    """Keep an upload, in place of one of the same name."""
+    return call(script("upload"), _keys(keys, name), (name, head, code), nothing)
+
+
+def remove(keys: Keys, name: str) -> Op[bool]:
+    """Remove an upload; whether it was there."""
+    return call(script("remove_upload"), _keys(keys, name), (name,), lambda reply: reply[0] == b"ok")
+
+
+def version(keys: Keys) -> Op[str]:
+    """When uploads last changed; empty where there never was one."""
+    return Op(("GET", keys.uploads_version), lambda reply: (reply or b"").decode("utf-8", "replace"))
+
+
+def heads(keys: Keys) -> Op[dict[str, bytes]]:
+    """The heads of all uploads, by name."""
+
+    def parse(reply: list[bytes]) -> dict[str, bytes]:
+        return {reply[i].decode("utf-8", "replace"): reply[i + 1] for i in range(0, len(reply), 2)}
+
+    return Op(("HGETALL", keys.uploads), parse)
+
+
+def read(keys: Keys, name: str) -> Op[tuple[bytes, bytes] | None]:
+    """Head and code of an upload; None where it is gone."""
+
+    def parse(reply: list[Any]) -> tuple[bytes, bytes] | None:
+        head, code = reply
+        return None if head is None or code is None else (head, code)
+
+    return call(script("read_upload"), (keys.uploads, keys.upload + name), (name,), parse)

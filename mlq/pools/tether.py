@@ -1,0 +1,44 @@
+"""How a child process stands to its worker: it leaves signals to it, and does not outlive it."""
+
+import ctypes
+import os
+import signal
+import sys
+from functools import partial
+from typing import NoReturn
+
+from mlq import capture
+from mlq.pools.frames import Wire
+
+_PDEATHSIG = 1  # prctl(2)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _leave_to_worker(*_: object) -> None:
+    """The worker has had the signal, too, and decides."""
+
+
+def _forked(wire: Wire) -> None:
+    """In a process that a listener forked: it is not the child, and speaks for no job."""
+    wire.close()
+    capture.hush()
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _leave_to_worker:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def settle_in(wire: Wire) -> None:
+    """Leave signals to the worker, and do not outlive it, not even where a listener is busy in C."""
+    for number in _SIGNALS:
+        signal.signal(number, _leave_to_worker)  # not SIG_IGN, which programs that listeners start would inherit
+    os.register_at_fork(after_in_child=partial(_forked, wire))
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            orphaned()
+
+
+def orphaned() -> NoReturn:
+    """The worker is gone: end at once."""
+    os._exit(1)

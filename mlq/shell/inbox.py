@@ -1,0 +1,72 @@
+"""Where a client's threads are told what happens to the jobs that they follow: one connection for all of them."""
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlq.errors import ServerError
+from mlq.job import announced
+from mlq.shell.callers import Caller
+from mlq.shell.sync import Shell
+
+LISTEN = 5.0  # seconds of one wait on the server
+AGAIN = 1.0  # seconds before the next try where the server is away; followers ask again by themselves
+
+
+class Inbox:
+    """Reads on a thread of its own, while somebody follows a job. Usable from any thread, and in a forked child."""
+
+    def __init__(self, shell: Shell, key_stem: str) -> None:
+        """`key_stem` is the stem of inboxes."""
+        self._shell = shell
+        self._stem = key_stem
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._followed: defaultdict[str, set[threading.Event]] = defaultdict(set)
+        self._reads = False
+        self.name = Caller().name
+
+    @contextmanager
+    def listen(self, job_id: str) -> Iterator[threading.Event]:
+        """An event that is set when the inbox hears of `job_id`. Ask for `name` afterwards: it may be a new one."""
+        if self._pid != os.getpid():
+            self._begin()
+        heard = threading.Event()
+        with self._lock:
+            self._followed[job_id].add(heard)
+            if not self._reads:
+                self._reads = True
+                self.name = Caller().name  # what was left in the old inbox may be out of date
+                threading.Thread(target=self._read, name="mlq-inbox", daemon=True).start()
+        try:
+            yield heard
+        finally:
+            with self._lock:
+                self._followed[job_id].discard(heard)
+                if not self._followed[job_id]:
+                    del self._followed[job_id]
+
+    def _read(self) -> None:
+        while True:
+            with self._lock:
+                if not self._followed:
+                    self._reads = False
+                    return
+            try:
+                item = self._shell.pop([self._stem + self.name], LISTEN)
+            except ServerError:
+                time.sleep(AGAIN)
+                continue
+            if item is not None:
+                self._tell(announced(item[1])[0])
+
+    def _tell(self, job_id: str) -> None:
+        with self._lock:
+            for heard in self._followed.get(job_id, ()):
+                heard.set()

@@ -1,0 +1,139 @@
+"""Where callbacks and webhooks may go, by the addresses that a host name stands for. Pure but for `find`.
+
+Whoever may post a job has a worker send a request to a host of his choice, from inside its network. So the addresses
+are checked that are then connected to: a name that is looked up twice may stand for another address the second time.
+Of several addresses each must be allowed, and so must the IPv4 addresses that IPv6 ones lead to.
+"""
+
+import ipaddress
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+from mlq.errors import InputError
+
+SETTING = "MLQ_CALLBACK_TARGETS"  # the environment variable
+LOCAL, PUBLIC = "local", "public"
+NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _networks(*texts: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+# Never a receiver, unless a network is named that holds it: link-local addresses, where clouds tell machines their
+# credentials, the other addresses at which they do (Alibaba, Azure, Oracle, AWS, Google), what is no single host,
+# and IPv6 addresses that lead to IPv4 ones in a way that only their operator knows.
+REFUSED = _networks(
+    "169.254.0.0/16", "fe80::/10", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::/32", "fd20:ce::254",
+    "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255", "64:ff9b:1::/48",
+)  # fmt: skip
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
+
+class TargetRefused(Exception):
+    """A callback or webhook may not go there."""
+
+
+class Targets:
+    """What `MLQ_CALLBACK_TARGETS` allows.
+
+    `local` (the default): all but REFUSED. `public`: no private, loopback or shared addresses either. Else a list of
+    host names, addresses and networks, with commas between, which alone are allowed; no name leads to REFUSED either.
+    """
+
+    def __init__(self, setting: str = LOCAL) -> None:
+        """Raises InputError."""
+        self._setting = setting.strip().lower() or LOCAL
+        self._names: set[str] = set()
+        self._networks: list[Network] = []
+        if self._setting not in (LOCAL, PUBLIC):
+            for word in filter(None, (word.strip() for word in self._setting.split(","))):
+                self._allow(word)
+
+    @classmethod
+    def of_environment(cls) -> "Targets":
+        """Raises InputError."""
+        return cls(os.environ.get(SETTING, LOCAL))
+
+    def _allow(self, word: str) -> None:
+        try:
+            self._networks.append(ipaddress.ip_network(word))
+        except ValueError as error:
+            if word in (LOCAL, PUBLIC) or not NAME.fullmatch(word) or word.replace(".", "").isdigit():
+                raise InputError(
+                    f"{SETTING} must be {LOCAL}, {PUBLIC}, or host names and networks with commas between: "
+                    f"{word!r:.80} is none ({error})"
+                ) from None
+            self._names.add(word.rstrip("."))
+
+    def check(self, host: str, addresses: list[str]) -> None:
+        """Raises TargetRefused unless all that `host` stands for is allowed."""
+        for address in addresses:
+            if not self._allows(host.lower().rstrip("."), ipaddress.ip_address(address)):
+                which = host if host == address else f"{host} ({address})"
+                raise TargetRefused(f"{which} is refused as a target by {SETTING}={self._setting:.80}")
+
+    def _allows(self, host: str, address: Address) -> bool:
+        forms = tuple(forms_of(address))
+        if any(forms[0] in network for network in self._networks):
+            return True
+        if any(form in network for form in forms for network in REFUSED):
+            return False
+        if self._setting == LOCAL:
+            return True
+        if self._setting == PUBLIC:
+            return all(form.is_global for form in forms)
+        return host in self._names
+
+
+def forms_of(address: Address) -> Iterator[Address]:
+    """The IPv4 address that an IPv6 address stands for; else it, and the IPv4 addresses to which it leads."""
+    if isinstance(address, ipaddress.IPv4Address):
+        yield address
+        return
+    if address.ipv4_mapped is not None:
+        yield address.ipv4_mapped
+        return
+    yield address
+    low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if address in NAT64 or (address in IPV4_COMPATIBLE and int(address) > 1):
+        yield low
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield from address.teredo
+
+
+def find(host: str, port: int, seconds: float) -> list[str]:
+    """The addresses of a host, in the order in which to try them. Raises OSError, TimeoutError.
+
+    On a thread of its own, since nothing ends a resolver that hangs.
+    """
+    with suppress(ValueError):
+        return [str(ipaddress.ip_address(host))]
+    found: list[str] = []
+    trouble: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                found.append(str(where[0]))
+        except (OSError, UnicodeError) as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=ask, name="mlq-resolve", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if trouble:
+        raise OSError(f"no address is known for {host}: {trouble[0]}")
+    if thread.is_alive() or not found:
+        raise TimeoutError(f"no address was found for {host} within {seconds:g} s")
+    return list(dict.fromkeys(found))

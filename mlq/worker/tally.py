@@ -1,0 +1,70 @@
+"""What a worker counts: attempts by outcome, how long jobs waited and ran. Kept here until the renewer delivers it.
+
+Attempts whose end this worker does not settle (handed back, cancelled, overrun, lost with a worker) are counted by the
+scripts that end them.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from mlq.keys import Keys
+from mlq.ops import Op
+from mlq.ops.stats import BOUNDS, OTHER, OUTCOMES, WHAT, Row, tally
+from mlq.options import queue_of
+from mlq.worker.outbox import Ended
+
+_OUTCOME: dict[str | bytes, int] = {outcome: WHAT.index(f"attempts:{outcome}") for outcome in OUTCOMES}
+_ERROR = _OUTCOME["error"]  # also for a reason that we don't know: a child may say anything
+_WAIT, _RUN = WHAT.index("wait:0"), WHAT.index("run:0")
+_WAIT_SUM, _RUN_SUM = WHAT.index("wait:sum"), WHAT.index("run:sum")
+
+
+class Tally:
+    """Counts since the last delivery. Any thread may count, one at a time delivers."""
+
+    def __init__(self) -> None:
+        """Nothing."""
+        self._rows: dict[str, Row] = {}  # by lane, since that is at hand
+        self._number = 0
+        self._under_way: dict[str, Row] = {}  # by queue; sent, but perhaps not received
+        self._lock = threading.Lock()
+
+    def _new(self, lane: str) -> Row:
+        row = self._rows[lane] = [0] * len(WHAT)
+        return row
+
+    def waited(self, lane: str, seconds: float) -> None:
+        """A job's first attempt began, so long after its post."""
+        with self._lock:
+            row = self._rows.get(lane) or self._new(lane)
+            row[_WAIT + bisect_left(BOUNDS, seconds)] += 1
+            row[_WAIT_SUM] += seconds
+
+    def settled(self, batch: Sequence[Ended], stood: Sequence[bool]) -> None:
+        """Attempts ended; those count whose lease stood."""
+        with self._lock:
+            for (attempt, outcome, _), ok in zip(batch, stood, strict=True):
+                if ok:
+                    lane = attempt.record.lane
+                    row = self._rows.get(lane) or self._new(lane)
+                    row[_OUTCOME.get(outcome.fields.get("reason", "succeeded"), _ERROR)] += 1
+                    if attempt.took:
+                        row[_RUN + bisect_left(BOUNDS, attempt.took)] += 1
+                        row[_RUN_SUM] += attempt.took
+
+    def delivery(self, keys: Keys, worker: str) -> Op[None] | None:
+        """The op that delivers what was counted; None where nothing was. The same one again until `delivered`."""
+        if not self._under_way:
+            with self._lock:
+                rows, self._rows = self._rows, {}
+            for lane, row in rows.items():
+                queue = queue_of(lane) or OTHER
+                known = self._under_way.get(queue)
+                self._under_way[queue] = row if known is None else [a + b for a, b in zip(known, row, strict=True)]
+            self._number += bool(self._under_way)
+        return tally(keys, worker, self._number, self._under_way.items()) if self._under_way else None
+
+    def delivered(self) -> None:
+        """It arrived."""
+        self._under_way = {}

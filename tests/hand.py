@@ -1,0 +1,42 @@
+"""Does by hand what a worker does, step by step."""
+
+import time
+
+from mlq import codec
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.work import Ending, Lanes
+from mlq.outcomes import failure
+
+
+class Hand:
+    """Does by hand what a worker does, step by step."""
+
+    def __init__(self, shell, keys):
+        self._shell, self._keys, self._calls, self._lanes = shell, keys, 0, Lanes("", ())
+
+    def claim(self):
+        while True:
+            self._calls += 1
+            reply = self._shell.run(work_ops.claim(self._keys, "hand", self._calls, self._lanes, 60, 1))
+            if isinstance(reply, list):
+                return reply[0]
+            self._lanes = reply
+
+    def say(self, one, number, value, kind="chunk"):
+        data = value.encode() if kind == "log" else codec.pack(value)
+        assert self._shell.run(work_ops.tell(self._keys, one, b"", [(number, kind, data)]))
+
+    def progress(self, one, value):
+        assert self._shell.run(work_ops.tell(self._keys, one, codec.pack(value), []))
+
+    def end(self, one, outcome, **verdict):
+        assert self._shell.run(work_ops.settle(self._keys, [Ending(one, outcome, {}, **verdict)], 2)) == [True]
+
+    def retry(self, one):
+        """It fails and is due again at once; the next attempt."""
+        self.end(one, failure(ValueError("not yet"), again=True), retry_in=0.0)
+        give_up = time.monotonic() + 10
+        while not self._shell.run(job_ops.counts(self._keys)).waiting and time.monotonic() < give_up:
+            self._shell.run(work_ops.reap(self._keys, 3, 2, 2))
+        return self.claim()

@@ -1,0 +1,74 @@
+"""What tests of the HTTP service share: its application without a socket, and real server processes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from mlq import MLQ
+from mlq.http import process
+from mlq.http.app import make_app
+from mlq.http.process import Plan, ServerProcess
+from mlq.http.settings import Settings
+from tests.http.asking import Events
+
+Serve = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def client(mlq: MLQ) -> FlaskClient:
+    """The application, called without a socket."""
+    return make_app(mlq).test_client()
+
+
+@pytest.fixture
+def serve(mlq: MLQ, server_url: str) -> Iterator[Serve]:
+    """Starts server processes on free ports; they are gone afterwards."""
+    started = []
+
+    def begin(url: str = server_url, **settings: Any) -> ServerProcess:
+        started.append(ServerProcess(Plan(mlq.namespace, url, Settings(**settings)), "127.0.0.1", 0))
+        started[-1].start()
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.stop(0)
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has server processes run a line before they serve."""
+
+    def prepare(line: str) -> None:
+        program = process.PROGRAM.replace("from mlq.http.process", f"{line}; from mlq.http.process")
+        monkeypatch.setattr(process, "PROGRAM", program)
+
+    return prepare
+
+
+@pytest.fixture
+def follow() -> Iterator[Callable[..., Events]]:
+    """Follows jobs; whoever still follows afterwards leaves."""
+    opened = []
+
+    def begin(*args: Any) -> Events:
+        opened.append(Events(*args))
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def echo(mlq: MLQ) -> None:
+    """A worker that gives back what it gets, and raises what it is told to."""
+
+    def echo(msg: Any) -> Any:
+        if isinstance(msg, dict) and "raise" in msg:
+            raise ValueError(msg["raise"])
+        return msg
+
+    mlq.create_listener(echo)

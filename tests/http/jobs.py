@@ -1,0 +1,23 @@
+"""Makes jobs in the states that tests look at; the worker is the fixture `echo`."""
+
+import pytest
+
+
+def ended(mlq, msg, **options):
+    """The id of a job that succeeded."""
+    handle = mlq.submit(msg, **options)
+    handle.result(10)
+    return handle.id
+
+
+def failed(mlq):
+    handle = mlq.submit({"raise": "too small"})
+    with pytest.raises(ValueError, match="too small"):
+        handle.result(10)
+    return handle.id
+
+
+def cancelled(mlq):
+    job_id = mlq.post(1, functions=["nobody"])
+    mlq.cancel(job_id)
+    return job_id

@@ -1,0 +1,203 @@
+"""What programs get that ask for JSON: posting, once where they want, and refusals."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mlq.http import jobs as job_routes
+from mlq.http.app import make_app
+
+JSON = {"Accept": "application/json"}
+PROBLEM = "application/problem+json"
+
+
+# --- posting
+
+
+def test_a_post_is_202_with_where_to_look(mlq, client):
+    given = client.post("/jobs", json={"msg": {"a": [1]}}, headers=JSON)
+    job_id = given.json["id"]
+    assert (given.status_code, given.content_type) == (202, "application/json")
+    assert (given.headers["Location"], given.headers["Retry-After"]) == (f"/jobs/{job_id}", "1")
+    base = f"/jobs/{job_id}"
+    links = {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
+    assert given.json == {"id": job_id, "state": "queued", "links": {"self": base} | links}
+    assert mlq.get_job(job_id)["msg"] == {"a": [1]}
+    assert [client.get(path, headers=JSON).status_code for name, path in links.items() if name != "cancel"][:2] == [
+        202,
+        200,
+    ]
+
+
+def test_all_options_reach_the_job(mlq, client):
+    options = {
+        "callback": "http://localhost/c",
+        "webhook": "http://localhost/w",
+        "functions": ["f", "g"],
+        "queue": "slow",
+        "ttl": 60.0,
+        "timeout": 5.0,
+        "retries": 2,
+        "backoff": 0.5,
+    }
+    job = mlq.get_job(client.post("/jobs", json={"msg": 1} | options, headers=JSON).json["id"])
+    assert {name: job[name] for name in ("callback", "webhook", "functions", "queue")} == {
+        name: options[name] for name in ("callback", "webhook", "functions", "queue")
+    }
+
+
+def test_who_prefers_to_wait_gets_the_result(client, echo):
+    for headers, body in ((JSON, b'"hi"'), ({}, b"hi")):
+        given = client.post("/jobs", json={"msg": "hi"}, headers=headers | {"Prefer": "wait=10"})
+        assert (given.status_code, given.data, given.headers["MLQ-Job-State"]) == (200, body, "succeeded")
+        assert given.headers["Preference-Applied"] == "wait=10"
+        assert client.get(given.headers["Location"]).json["state"] == "succeeded"
+
+
+def test_who_prefers_to_wait_is_told_of_a_failure(client, echo):
+    given = client.post("/jobs", json={"msg": {"raise": "too small"}}, headers=JSON | {"Prefer": "wait=10"})
+    assert (given.status_code, given.content_type) == (409, PROBLEM)
+    assert "ValueError: too small" in given.json["detail"]
+    plain = client.post("/jobs", json={"msg": {"raise": "too small"}}, headers={"Prefer": "wait=10"})
+    assert (plain.status_code, plain.data, plain.headers["MLQ-Job-State"]) == (200, b"too small", "failed")
+
+
+def test_a_result_that_is_not_there_in_time_is_an_ordinary_202(mlq, client):
+    given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=0"})
+    assert (given.status_code, given.json["state"], given.headers["Preference-Applied"]) == (202, "queued", "wait=0")
+    plain = client.post("/jobs", json={"msg": 1}, headers={"Prefer": "wait=0"})
+    assert (plain.status_code, plain.text) == (200, "2")
+
+
+@pytest.mark.parametrize("wait", ["", "-1", "1.5", "abc", "²", "1e3", "nan", '"', "1 0", "9" * 400])
+def test_a_wait_that_is_no_number_is_ignored(mlq, client, wait):
+    given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": f"wait={wait}"})
+    assert given.status_code == 202
+    assert "Preference-Applied" not in given.headers
+
+
+def test_a_wait_has_a_cap(client, echo):
+    given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "respond-async, wait=86400"})
+    assert given.headers["Preference-Applied"] == f"wait={job_routes.LONGEST:g}"
+
+
+def test_when_too_many_wait_others_are_answered_at_once(client, echo, monkeypatch):
+    monkeypatch.setattr(job_routes, "WAITERS", 0)
+    given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=30"})
+    assert given.status_code == 202
+    assert "Preference-Applied" not in given.headers
+
+
+def test_a_job_that_is_cancelled_while_its_poster_waits(mlq, client):
+    with ThreadPoolExecutor() as pool:
+        post = {"json": {"msg": 1}, "headers": JSON | {"Prefer": "wait=30"}}
+        waiting = pool.submit(client.post, "/jobs", **post)
+        while not mlq.job_count():
+            time.sleep(0.01)
+        mlq.cancel("1")
+        assert waiting.result(10).status_code == 410
+
+
+def test_a_post_with_conditions_of_a_get_ignores_them(client, echo):
+    for more in ({"If-None-Match": "*"}, {"Range": "bytes=0-0"}):
+        given = client.post("/jobs", json={"msg": "hello"}, headers=JSON | {"Prefer": "wait=10"} | more)
+        assert (given.status_code, given.json) == (200, "hello")
+
+
+# --- idempotency keys
+
+
+def test_the_same_post_with_the_same_key_makes_one_job(mlq, client):
+    ids = {client.post("/jobs", json={"msg": 1}, headers=JSON | {"Idempotency-Key": "k"}).json["id"] for _ in range(3)}
+    assert ids == {"1"}
+    assert client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "k"}).text == "1"
+    assert client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "K"}).text == "2"
+    assert mlq.job_count() == 2
+
+
+@pytest.mark.parametrize("body", [{"msg": 2}, {"msg": 1, "queue": "slow"}, {"msg": 1, "webhook": "http://x/"}])
+def test_another_post_with_the_same_key_is_422(mlq, client, body):
+    client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "k"})
+    given = client.post("/jobs", json=body, headers=JSON | {"Idempotency-Key": "k"})
+    assert (given.status_code, given.content_type) == (422, PROBLEM)
+    assert "another post" in given.json["detail"]
+    assert mlq.job_count() == 1
+
+
+def test_twenty_threads_with_one_key_make_one_job(mlq):
+    app = make_app(mlq)
+    start = threading.Barrier(20)
+
+    def post(_):
+        start.wait(10)
+        return app.test_client().post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "k"}).text
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(post, range(20))) == {"1"}
+    assert mlq.job_count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "\x7f"])
+def test_a_key_that_can_be_none_is_400(mlq, client, key):
+    given = client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": key})
+    assert given.status_code == 400
+    assert "idempotency key" in given.text
+    assert mlq.job_count() == 0
+
+
+def test_a_key_waits_for_the_result_of_the_first_post(client, echo):
+    headers = JSON | {"Idempotency-Key": "k", "Prefer": "wait=10"}
+    assert [client.post("/jobs", json={"msg": 7}, headers=headers).json for _ in range(2)] == [7, 7]
+
+
+# --- refusals
+
+
+def test_a_refusal_has_the_shape_of_a_problem(client):
+    given = client.post("/jobs?x=1", json={"msg": 1, "functions": ["f", 5]}, headers=JSON)
+    assert (given.status_code, given.content_type) == (422, PROBLEM)
+    assert given.json == {
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "the body is not as it should be: Expected `str`, got `int` (at .functions[1])",
+        "instance": "/jobs?x=1",
+        "errors": [{"detail": "Expected `str`, got `int`", "pointer": "#/functions/1"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "text/plain; charset=utf-8"),
+        ("*/*", "text/plain; charset=utf-8"),
+        ("text/html,application/json;q=0.5,text/plain", "text/plain; charset=utf-8"),
+        ("application/json", PROBLEM),
+        (PROBLEM, PROBLEM),
+        ("application/json, text/plain, */*", PROBLEM),  # JSON by name, and nothing better: what axios sends
+        ("application/*", "text/plain; charset=utf-8"),
+        ("\xff ;;q=,,", "text/plain; charset=utf-8"),
+    ],
+)
+def test_what_is_asked_for_decides_the_kind_of_a_refusal(client, accept, kind):
+    given = client.get("/jobs/999", headers={"Accept": accept})
+    assert (given.status_code, given.content_type) == (404, kind)
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("PUT", "/jobs", {"GET", "POST", "HEAD", "OPTIONS"}), ("POST", "/jobs/1/result", {"GET", "HEAD", "OPTIONS"}),
+    ("DELETE", "/jobs", {"GET", "POST", "HEAD", "OPTIONS"}), ("PATCH", "/jobs/1", {"GET", "DELETE", "HEAD", "OPTIONS"}),
+])  # fmt: skip
+def test_a_wrong_method_is_told_the_right_ones(client, method, path, allowed):
+    given = client.open(path, method=method, headers=JSON)
+    assert (given.status_code, given.content_type) == (405, PROBLEM)
+    assert set(given.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("kind", ["text/json", "application/jsonp", "application/x-www-form-urlencoded", ""])
+def test_json_of_another_content_type_is_415_where_only_json_will_do(mlq, client, kind):
+    given = client.post("/jobs/bulk", data=b'{"msgs": [1]}', content_type=kind, headers=JSON)
+    assert (given.status_code, given.content_type) == (415, PROBLEM)
+    assert mlq.job_count() == 0

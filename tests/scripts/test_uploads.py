@@ -1,0 +1,77 @@
+"""Uploaded listeners are kept and removed, and the workers that accept some are told."""
+
+import pytest
+
+from mlq.ops import uploads as upload_ops
+from mlq.ops import work as work_ops
+
+
+@pytest.fixture
+def workers(world, keys):
+    """One that accepts uploads, one that does not, and one that accepted them and is gone."""
+    for name, uploads, seconds in (
+        ("eager", "accepted", 10.0),
+        ("strict", "refused", 10.0),
+        ("gone", "accepted", -1.0),
+    ):
+        world.run(work_ops.alive(keys, name, seconds, {"uploads": uploads}))
+    yield
+    world.raw.delete(keys.workers)
+
+
+def test_kept_and_told(world, keys, workers, about):
+    """Busy workers hear of it by the version of the lanes."""
+    _, changed = world.changes(upload_ops.put(keys, "f", b"head", b"code"))
+    uploads = changed.pop("uploads")
+    assert uploads["f"].split()[1] == "head"
+    assert uploads["f"].split()[0] == about()
+    assert changed == {
+        "upload:f": "code", "uploads-version": about(), "lanes-version": about(), "inbox:eager": ["uploads"],
+    }  # fmt: skip
+    assert 0 < world.raw.ttl(keys.inbox + "eager") <= 60
+
+
+def test_replaced(world, keys):
+    """By the newer one of its name, and the version is another."""
+    versions = []
+    for code in (b"older", b"newer"):
+        world.run(upload_ops.put(keys, "f", b"head", code))
+        versions.append(world.run(upload_ops.version(keys)))
+    assert versions[0] < versions[1]
+    assert world.run(upload_ops.read(keys, "f"))[1] == b"newer"
+    assert list(world.run(upload_ops.heads(keys))) == ["f"]
+
+
+def test_removed(world, keys, workers):
+    """Nothing stays of it, and who accepts uploads is told; a second time does nothing."""
+    world.run(upload_ops.put(keys, "f", b"head", b"code"))
+    world.run(upload_ops.put(keys, "g", b"head", b"code"))
+    before = world.run(upload_ops.version(keys))
+    assert world.run(upload_ops.remove(keys, "f"))
+    assert list(world.run(upload_ops.heads(keys))) == ["g"]
+    assert world.run(upload_ops.read(keys, "f")) is None
+    assert world.look()["inbox:eager"] == ["uploads"] * 3
+    assert world.run(upload_ops.version(keys)) > before
+    with world.unchanged():
+        assert not world.run(upload_ops.remove(keys, "f"))
+
+
+def test_a_worker_that_does_not_listen_is_told_a_hundred_times_at_most(world, keys, workers):
+    for _ in range(101):
+        world.run(upload_ops.put(keys, "f", b"head", b"code"))
+    assert world.raw.llen(keys.inbox + "eager") == 100
+
+
+def test_a_sign_of_life_is_answered_with_the_version(world, keys, workers):
+    assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == ""
+    world.run(upload_ops.put(keys, "f", b"head", b"code"))
+    assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == world.run(upload_ops.version(keys))
+
+
+def test_the_next_claim_sees_other_lanes(world, keys):
+    """Though there is none more: that is how a busy worker hears of it."""
+    world.post()
+    known = world.lanes()
+    world.run(upload_ops.put(keys, "f", b"head", b"code"))
+    found = world.run(work_ops.claim(keys, "w", 1, known, 6, 1))
+    assert (found.names, found.version) == (known.names, world.run(upload_ops.version(keys)))
