@@ -1,16 +1,17 @@
 -- Records how a try of a delivery went, in the delivery's own hash and in the log of its job, which keeps the last 20.
 -- Guarantee: only the try that is current; the last failure ends it. One that is tried again is kept for a week more.
 -- KEYS  deliveries zset · delivery hash · job hash · metrics hash
--- ARGV  kind · id · time when it was queued · try · status of the answer, or '' · what to record ('sent', or why not)
+-- ARGV  kind · id · time when it was queued · how often it was taken · status of the answer, or '' · what to record ('sent', or why not)
 --       · seconds until the next try, or '' for none
 -- RETURNS  'ok' or 'gone'
 --- include clock
 local deliveries, delivery, job, metrics = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local kind, id, try, note = ARGV[1], ARGV[2], ARGV[4], ARGV[6]
-local known = redis.call('HMGET', delivery, 'queued', 'tries')
-if known[1] ~= ARGV[3] or known[2] ~= try then
+local kind, id, note = ARGV[1], ARGV[2], ARGV[6]
+local known = redis.call('HMGET', delivery, 'queued', 'tries', 'failed')
+if known[1] ~= ARGV[3] or known[2] ~= ARGV[4] then
   return 'gone'
 end
+local try = (tonumber(known[3]) or 0) + 1
 local now, due = clock(), ''
 redis.call('ZREM', deliveries, id) -- first, since a full server allows it, and all that follows it
 if ARGV[7] == '' then
@@ -18,12 +19,13 @@ if ARGV[7] == '' then
 else
   due = string.format('%.6f', now + tonumber(ARGV[7]))
   redis.call('ZADD', deliveries, due, id)
+  redis.call('HSET', delivery, 'failed', try)
   redis.call('EXPIRE', delivery, 604800)
 end
 if redis.call('EXISTS', job) == 1 then
   local kept = redis.call('HGET', job, 'deliveries')
   local tries = kept and cmsgpack.unpack(kept) or {}
-  tries[#tries + 1] = {kind, try, now, ARGV[5], note, due}
+  tries[#tries + 1] = {kind, tostring(try), now, ARGV[5], note, due}
   if #tries > 20 then
     table.remove(tries, 1)
   end

@@ -1,5 +1,6 @@
 -- Takes deliveries of one kind that are due, each for `lease` seconds: when the sender dies, they come due again.
--- Guarantee: none is tried more than `tries` times, whoever tries.
+-- Guarantee: none is tried more than `tries` times, whoever tries. A try that died with its sender, so that nobody knows
+-- what came of it, counts only after ten of them.
 -- KEYS  deliveries zset · delivery stem
 -- ARGV  most to take · lease in seconds · tries
 -- RETURNS  per delivery: id, {field, value, ...}
@@ -9,8 +10,9 @@ local lease, tries = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = clock()
 local reply = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', deliveries, '-inf', now, 'LIMIT', 0, ARGV[1])) do
-  local tried = tonumber(redis.call('HGET', stem .. id, 'tries'))
-  if tried and tried < tries then
+  local known = redis.call('HMGET', stem .. id, 'tries', 'failed')
+  local begun, failed = tonumber(known[1]), tonumber(known[2]) or 0
+  if begun and failed < tries and begun - failed < 10 then
     redis.call('HINCRBY', stem .. id, 'tries', 1)
     redis.call('ZADD', deliveries, now + lease, id)
     reply[#reply + 1], reply[#reply + 2] = id, redis.call('HGETALL', stem .. id)

@@ -19,7 +19,12 @@ class Delivery(NamedTuple):
 
     @property
     def attempt(self) -> int:
-        """1 for the first try."""
+        """1 for the first try; those that died with their sender are not counted."""
+        return int(self.fields.get("failed", 0)) + 1
+
+    @property
+    def taken(self) -> int:
+        """How often it was taken: what tells this try from a later one."""
         return int(self.fields["tries"])
 
     def text(self, name: str) -> str:
@@ -28,7 +33,7 @@ class Delivery(NamedTuple):
 
 
 def take(keys: Keys, kind: str, most: int, lease: float, tries: int) -> Op[list[Delivery]]:
-    """Take up to `most` due deliveries of a kind for `lease` seconds; one that was tried `tries` times is dropped."""
+    """Take up to `most` due deliveries of a kind for `lease` seconds; one that failed `tries` times is dropped."""
 
     def parse(reply: list[Any]) -> list[Delivery]:
         rows = (reply[i : i + 2] for i in range(0, len(reply), 2))
@@ -43,7 +48,7 @@ def end(keys: Keys, delivery: Delivery, status: int | None, note: str, again_in:
     """Record how a try went; `again_in` seconds from now comes the next, None ends it."""
     kind, job_id = delivery.kind, delivery.id
     names = (keys.deliveries + kind, f"{keys.delivery}{kind}:{job_id}", keys.job + job_id, keys.metrics)
-    args = (kind, job_id, delivery.text("queued"), delivery.attempt, "" if status is None else status, note,
+    args = (kind, job_id, delivery.text("queued"), delivery.taken, "" if status is None else status, note,
             "" if again_in is None else again_in)  # fmt: skip
     return call(script("end_delivery"), names, args, nothing)
 

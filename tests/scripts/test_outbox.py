@@ -94,13 +94,27 @@ def test_failed_try_comes_due_later(world, keys, about):
 
 
 def test_sender_that_died_every_time(world, keys):
-    """No callback is tried more than three times, whoever tries."""
+    """Tries that nobody ended count only after ten."""
     attempts = [queued(world).attempt]
-    for _ in range(3):
+    for _ in range(10):
         come_due(world)
         attempts += [one.attempt for one in take(world)]
-    assert attempts == [1, 2, 3]
+    assert attempts == [1] * 10
     assert {"deliveries:callback", "delivery:callback:1"}.isdisjoint(world.look())
+
+
+def test_no_more_tries_than_allowed(world, keys):
+    """Whoever tries."""
+    callback = queued(world)
+    for attempt in (1, 2):
+        assert callback.attempt == attempt
+        world.run(delivery_ops.end(keys, callback, 500, "no", 5.0))
+        come_due(world)
+        (callback,) = take(world)
+    assert callback.attempt == 3
+    world.run(delivery_ops.end(keys, callback, 500, "no", 5.0))
+    come_due(world)
+    assert take(world) == []
 
 
 def test_late_end_of_an_older_try_changes_nothing(world, keys):

@@ -27,7 +27,7 @@ def entry(**fields):
 
 def tried(number):
     """One that was taken for that try."""
-    return entry(tries=str(number).encode())
+    return entry(tries=str(number).encode(), failed=str(number - 1).encode())
 
 
 def test_event():

@@ -390,7 +390,7 @@ def test_webhook_survives_its_worker(
     first, second = receiver.wait(2, 20)
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
-    assert [one["try"] for one in later.tries(job.id, 1)] == [2]
+    assert [one["try"] for one in later.tries(job.id, 1)] == [1]  # nobody knows what came of the other
     assert mlq.get_job(job.id)["retries"] == 0
 
 
