@@ -157,6 +157,12 @@ def test_slow_clients_hold_up_nobody(serve):
         POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nx",
         POST + b"Content-Length: 50\r\n\r\n{",
+        POST + b'Content-Length: 10\r\nContent-Length: 2\r\n\r\n{"msg": 1}',
+        POST + b'Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{"msg": 1}\r\n0\r\n\r\n',
+        POST + b'Content-Length : 10\r\n\r\n{"msg": 1}',
+        POST + b'X: a\r\n b\r\nContent-Length: 10\r\n\r\n{"msg": 1}',
+        POST + b'no header\r\nContent-Length: 10\r\n\r\n{"msg": 1}',
+        POST + b'X: a\x00b\r\nContent-Length: 10\r\n\r\n{"msg": 1}',
     ],
 )
 def test_a_broken_request_ends_and_the_service_goes_on(serve, mlq, capfd, sent):
