@@ -6,12 +6,11 @@ from click.testing import CliRunner
 from controller import app as controller
 from mlq import InputError
 from mlq.cli.program import program
-from mlq.http.app import MODULES, make_app
+from mlq.http.app import make_app
 from mlq.http.routes import Role
 from mlq.http.settings import TOKENS, Settings, settings_for
+from tests.http.tokens import GIVEN, bearer
 
-NAMES = {Role.READ: "r" * 16, Role.POST: "p" * 16, Role.ADMIN: "a" * 16}
-GIVEN = tuple((token.encode(), role) for role, token in NAMES.items())
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is refused
 PAGE = "https://app.example.com"
 
@@ -19,14 +18,6 @@ PAGE = "https://app.example.com"
 @pytest.fixture
 def guarded(mlq):
     return make_app(mlq, Settings(GIVEN)).test_client()
-
-
-def bearer(role):
-    return {"Authorization": f"Bearer {NAMES[role]}"}
-
-
-def all_routes(mlq):
-    return [route for module in MODULES for route in module.routes(mlq, Settings())]
 
 
 # --- names and web pages, without tokens

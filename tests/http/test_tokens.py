@@ -12,20 +12,12 @@ from mlq.http import guard
 from mlq.http.app import MODULES, make_app
 from mlq.http.routes import Role
 from mlq.http.settings import TOKENS, Settings, read_tokens
-
-NAMES = {Role.READ: "r" * 16, Role.POST: "p" * 16, Role.ADMIN: "a" * 16}
-GIVEN = tuple((token.encode(), role) for role, token in NAMES.items())
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is refused
-PAGE = "https://app.example.com"
+from tests.http.tokens import GIVEN, NAMES, bearer
 
 
 @pytest.fixture
 def guarded(mlq):
     return make_app(mlq, Settings(GIVEN)).test_client()
-
-
-def bearer(role):
-    return {"Authorization": f"Bearer {NAMES[role]}"}
 
 
 def all_routes(mlq):
