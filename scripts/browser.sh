@@ -10,7 +10,8 @@ with start() as p: raise SystemExit(not Path(p.chromium.executable_path).exists(
 
 install_browser() {
     if [[ $(id -u) == 0 ]] && command -v apt-get; then
-        apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium && return
+        apt-get update -q || true # what is known already may do
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium && return
     fi
     "$python" -m playwright install chromium
 }
