@@ -9,21 +9,21 @@ import msgspec
 from flask import Response, request
 from werkzeug.http import parse_dict_header
 
-from mlq import MLQ, ServerError, State, UnknownJob, WaitTimeout
+from mlq import MLQ, ServerError, State, UnknownJob
 from mlq.http import bodies
 from mlq.http.answers import as_json, link, said, wants_json
 from mlq.http.problems import Refused, checked
-from mlq.http.results import result_of
+from mlq.http.results import POLL, result_of
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
+from mlq.job import is_finished
 from mlq.ops.jobs import Listed
 from mlq.options import functions_of, queue_of
 
 LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
 PAGE, MOST = 50, 500  # jobs of one page
-POLL = "1"  # seconds after which to look again
 _NUMBER = {"type": "integer"}
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts", "retries", "error", "error_type",
@@ -96,15 +96,17 @@ class _Waiting:
         self._count += 1
         try:
             self._mlq.wait(job_id, seconds)
-        except (WaitTimeout, ServerError):  # it is posted, and the asker needs its id
-            return False
-        except UnknownJob:
-            raise
-        except Exception:  # noqa: BLE001 - the listener's own, which tells that it ended
-            return True
+        except Exception:  # noqa: BLE001 - time is up, the server is away, or the listener's own, which may look like those
+            return self._has_ended(job_id)
         finally:
             self._count -= 1
         return True
+
+    def _has_ended(self, job_id: str) -> bool:
+        try:
+            return is_finished(self._mlq.get_state(job_id))
+        except (UnknownJob, ServerError):  # it was posted, and the asker needs its id
+            return False
 
 
 def _post(mlq: MLQ, waiting: _Waiting) -> Response:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mlq import ServerError, UnknownJob, WaitTimeout
 from mlq.http import jobs as job_routes
 from mlq.http.app import make_app
 
@@ -201,3 +202,14 @@ def test_json_of_another_content_type_is_415_where_only_json_will_do(mlq, client
     given = client.post("/jobs/bulk", data=b'{"msgs": [1]}', content_type=kind, headers=JSON)
     assert (given.status_code, given.content_type) == (415, PROBLEM)
     assert mlq.job_count() == 0
+
+
+@pytest.mark.parametrize("error", [WaitTimeout("mine"), UnknownJob("mine"), ServerError("mine")])
+def test_a_listener_may_raise_what_waiting_raises(mlq, client, error):
+    def wait_in_vain(_msg):
+        raise error
+
+    mlq.create_listener(wait_in_vain)
+    given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=10"})
+    assert (given.status_code, given.headers["MLQ-Job-State"]) == (409, "failed")
+    assert given.headers["Location"] == "/jobs/1"
