@@ -146,7 +146,7 @@ def test_a_claim_is_heard_at_once(mlq, hand):
     threading.Timer(0.2, hand.claim).start()
     began = time.monotonic()
     assert next(news).state is State.RUNNING
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 5  # who is not told asks after 10 s
     news.close()
 
 
@@ -160,7 +160,7 @@ def test_a_claim_is_heard_at_once_in_asyncio(mlq, hand, server_url):
         await asyncio.sleep(0.2)
         await asyncio.to_thread(hand.claim)
         assert (await following).state is State.RUNNING
-        assert time.monotonic() - began < 0.4
+        assert time.monotonic() - began < 5  # who is not told asks after 10 s
         await news.aclose()
         await client.close()
 

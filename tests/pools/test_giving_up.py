@@ -6,7 +6,7 @@ import pytest
 
 from mlq import JobCancelled, JobFailed
 
-SLOW = 1.0  # seconds that a record may take
+SLOW = 2.5  # seconds that a record may take: 1, and what a busy machine adds
 
 
 def test_a_time_limit_of_a_job(shared):
@@ -38,12 +38,12 @@ def _took(shared, job_id, limit):
 
 
 def test_a_listener_that_does_not_ask_runs_out_of_time_too(shared):
-    job = shared.mlq.submit(2.0, functions=["sleeps"], timeout=0.3)
+    job = shared.mlq.submit(4.0, functions=["sleeps"], timeout=0.3)
     with pytest.raises((TimeoutError, JobFailed), match="limit"):
         job.result(20)
     _took(shared, job.id, 0.3)
     shared.tell.heard("begun")
-    assert shared.mlq.submit(1, functions=["echo"]).result(5) == 1
+    assert shared.mlq.submit(1, functions=["echo"]).result(10) == 1
 
 
 def test_an_attempt_that_took_too_long_is_retried(shared):
@@ -75,7 +75,7 @@ def test_cancelling_what_runs(shared, name):
         assert time.monotonic() - begun < SLOW
     if (shared.pool, name) != ("solo", "sleeps_async"):  # its thread can't be interrupted
         assert following.result(5) == 1
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 3.5
     assert following.result(20) == 1
     assert job.state() == "cancelled"
 

@@ -93,7 +93,7 @@ def test_neither_a_dead_nor_a_silent_receiver_delays_jobs(mlq: MLQ, receiver: Re
     for url in ("http://127.0.0.1:9/dead", receiver.url, "http://does-not-exist.invalid/"):
         for job_id in mlq.post_many(range(100), callback=url):
             mlq.wait(job_id, 5)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 15  # a hundred pauses or timeouts would take minutes
     assert mlq.submit(1).result(1) == 1
 
 

@@ -142,7 +142,7 @@ def _until_progress_reads(mlq: MLQ, job_id: str, words: str) -> None:
     begun = time.monotonic()
     seen = (progress_words(news.state, news.progress) for news in mlq.follow(job_id))
     assert words in seen
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5  # who is not told asks after 10 s
 
 
 @pytest.mark.parametrize("value", [100, -1, 0, 37, "half way", 0.5, True, {"epoch": 3}], ids=repr)

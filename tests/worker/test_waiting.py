@@ -49,20 +49,17 @@ def test_waiting_in_a_circle_is_an_error(mlq: MLQ) -> None:
 
 
 def test_a_finished_job_answers_at_once(mlq: MLQ) -> None:
-    """Within milliseconds, though the worker has no free slot."""
+    """Though the worker has no free slot; who had to be told would wait for 10 s."""
 
     def wait_for(message: Any, context: Any) -> Any:
         if not isinstance(message, str):
             return message
-        begun = time.monotonic()
-        return [context.block_until_result(message), time.monotonic() - begun]
+        return context.block_until_result(message)
 
     mlq.create_listener(wait_for)
     first = mlq.submit(5)
     first.result(5)
-    result, took = mlq.submit(first.id).result(5)
-    assert result == 5
-    assert took < 0.5
+    assert mlq.submit(first.id).result(5) == 5
 
 
 def test_how_the_other_job_ended_is_raised(mlq: MLQ) -> None:

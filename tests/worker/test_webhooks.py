@@ -189,16 +189,14 @@ def test_hanging_receivers_hold_nobody_up(
     mlq: MLQ, receiver: Receiver, later: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither jobs nor callbacks, though there are more of them than are sent at a time; they are cut off in time."""
-    monkeypatch.setattr(webhook, "TRY_TIMEOUT", 2.0)
+    monkeypatch.setattr(webhook, "TRY_TIMEOUT", 4.0)
     other = Receiver(event_of)
     with contextlib.closing(other):
         receiver.pause.clear()
         mlq.create_listener(work)
         ids = mlq.post_many(range(20), webhook=receiver.url)
-        begun = time.monotonic()
-        assert mlq.submit(1, callback=other.url).result(5) == "the long result"
-        other.wait(1, 1.8)
-        assert time.monotonic() - begun < 1.8
+        assert mlq.submit(1, callback=other.url).result(1.5) == "the long result"
+        other.wait(1, 2)
         for job_id in ids:
             (one,) = later.tries(job_id, 1)
             assert one["status"] is None
