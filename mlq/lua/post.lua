@@ -4,8 +4,7 @@
 -- KEYS  counter string · posts stem · lane zset · lanes set · version string · replay string · leases zset · wakes stem
 -- ARGV  number of the call · lane · lease of the posting attempt, or '' · what tells this post from others, where the
 --       caller is an idempotency key, or '' · body of each job
--- RETURNS  {'ok', first id} · {'lost'} when the posting attempt no longer holds its lease · {'other'} when the key was
---       for another post
+-- RETURNS  the first id · 0 when the posting attempt no longer holds its lease · -1 when the key was for another post
 --- include clock
 --- include wake
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -17,11 +16,11 @@ local last = redis.call('GET', replay)
 if last then
   local before, first, other = string.match(last, '^(%d+) (%d+) ?(.*)$')
   if tonumber(before) >= tonumber(number) then
-    return other == print and {'ok', first} or {'other'}
+    return other == print and tonumber(first) or -1
   end
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
-  return {'lost'}
+  return 0
 end
 
 local head = lane .. '\n' .. clock() .. '\n'
@@ -34,11 +33,11 @@ end
 if redis.call('SADD', lanes, lane) == 1 then
   redis.call('SET', version, clock())
 end
-first = string.format('%d', first)
+local id = string.format('%d', first)
 if print == '' then
-  redis.call('SET', replay, number .. ' ' .. first, 'EX', 3600)
+  redis.call('SET', replay, number .. ' ' .. id, 'EX', 3600)
 else
-  redis.call('SET', replay, number .. ' ' .. first .. ' ' .. print, 'EX', 86400)
+  redis.call('SET', replay, number .. ' ' .. id .. ' ' .. print, 'EX', 86400)
 end
 wake(wakes, lane)
-return {'ok', first}
+return first

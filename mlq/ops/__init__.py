@@ -1,7 +1,8 @@
 """Every operation on Redis as a value: built by pure functions here, carried out by `mlq.shell`.
 
 An `Op` is one command and what to make of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent
-as EVALSHA; they answer with a word first, and the op's parser turns the word into a value or a named error.
+as EVALSHA; they answer with a word first (`post`, the most frequent, with a number, which costs less), and the op's
+parser turns that into a value or a named error.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from mlq.ops.scripts import script
 from mlq.states import State
 
 ENTRIES = 500  # entries of a job's stream that one call reads
+LOST, OTHER = 0, -1  # what post.lua answers instead of an id
 
 
 def lapse_keys(keys: Keys) -> tuple[str, ...]:
@@ -30,10 +31,10 @@ def unknown(keys: Keys, job_id: str) -> UnknownJob:
 def post(keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "") -> Op[int]:
     """Post jobs of one lane; gives the first id, the others follow on. `lease` fences posts from a listener."""
 
-    def parse(reply: list[bytes]) -> int:
-        if reply[0] != b"ok":
+    def parse(first: int) -> int:
+        if first == LOST:
             raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
-        return int(reply[1])
+        return first
 
     names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.lanes_version, keys.replay + caller,
              keys.leases, keys.wake)  # fmt: skip
@@ -46,10 +47,10 @@ def post_once(keys: Keys, key: str, lane: str, body: bytes) -> Op[int]:
     The key takes a caller's place, whose one call this is.
     """
 
-    def parse(reply: list[bytes]) -> int:
-        if reply[0] != b"ok":
+    def parse(first: int) -> int:
+        if first == OTHER:
             raise KeyReused(f"the idempotency key {key!r} was used for another post; nothing was posted")
-        return int(reply[1])
+        return first
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
     print_of = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()

@@ -14,9 +14,15 @@ class Room:
 
     def __init__(self, places: int) -> None:
         """`places`: how many may be inside at a time."""
+        self._most = places
         self._places = places
         self._waiting: deque[threading.Lock] = deque()
         self._lock = threading.Lock()
+
+    @property
+    def alone(self) -> bool:
+        """Whether whoever is inside is the only one."""
+        return self._places == self._most - 1
 
     def __enter__(self) -> None:
         """Wait for a place."""

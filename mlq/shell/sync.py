@@ -27,6 +27,7 @@ from mlq.shell import trouble
 from mlq.shell.callers import Callers
 from mlq.shell.room import Room
 from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
+from mlq.shell.watch import Watch
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Shell:
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = Room(self._most)
+        self._watch = Watch()
         self._answered = False
 
     @property
@@ -128,6 +130,8 @@ class Shell:
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
         connection.send_packed_command(trouble.packed([op.command]))
+        if self._room.alone:  # else there are other threads that can go on meanwhile
+            self._watch.wait(connection)
         try:
             return connection.read_response()
         except redis_errors.NoScriptError:
