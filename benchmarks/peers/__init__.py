@@ -6,7 +6,8 @@ Modules in here run in each peer's own environment: they import the standard lib
 from dataclasses import dataclass
 from pathlib import Path
 
-ENVIRONMENTS = Path(__file__).resolve().parent.parent / ".peers"
+PROJECT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = PROJECT / "benchmarks" / ".peers"
 THREAD, PROCESS, ASYNCIO = "thread", "process", "asyncio"
 SLOTS = {THREAD: 10, PROCESS: 2, ASYNCIO: 100}
 

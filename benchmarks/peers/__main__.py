@@ -53,7 +53,7 @@ def versions() -> None:
 def install(*names: str) -> None:
     from benchmarks.peers.environments import make
 
-    for name in names or [name for name in PEERS if name != "mlq"]:
+    for name in names or PEERS:
         make(name)
 
 

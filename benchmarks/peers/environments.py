@@ -2,16 +2,15 @@
 
 import json
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
-from benchmarks.peers import ENVIRONMENTS, PEERS
+from benchmarks.peers import ENVIRONMENTS, PEERS, PROJECT
 
 
 def python_of(name: str) -> Path:
-    """The interpreter that runs a peer; MLQ has the one that runs the benchmarks."""
-    return Path(sys.executable) if name == "mlq" else ENVIRONMENTS / name / "bin" / "python"
+    """The interpreter that runs a peer."""
+    return ENVIRONMENTS / name / "bin" / "python"
 
 
 def make_environment(name: str, requirements: tuple[str, ...]) -> None:
@@ -24,15 +23,15 @@ def make_environment(name: str, requirements: tuple[str, ...]) -> None:
 
 
 def make(name: str) -> None:
-    """Install a peer's latest version."""
-    make_environment(name, PEERS[name].requirements)
+    """Install a peer's latest version; MLQ's is this one."""
+    make_environment(name, (str(PROJECT),) if name == "mlq" else PEERS[name].requirements)
     print(f"{name}: {PEERS[name].requirements[0].partition('[')[0]} {version_of(name)}")
 
 
 def versions_of(name: str) -> dict[str, str]:
     """The versions of all packages in a peer's environment."""
     command = [python_of(name), "-m", "benchmarks.peers", "versions"]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ENVIRONMENTS.parent.parent)
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT)
     return json.loads(answer.stdout)
 
 

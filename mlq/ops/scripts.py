@@ -7,9 +7,10 @@ By content and not by name, so that two versions of MLQ can work on one server d
 import hashlib
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
+_FOLDER = Path(__file__).parents[1] / "lua"
 _INCLUDE = re.compile(r"^--- include (\w+)$", re.MULTILINE)
 
 
@@ -24,7 +25,6 @@ class Script(NamedTuple):
 @cache
 def script(name: str) -> Script:
     """The script `mlq/lua/<name>.lua`."""
-    folder = files("mlq") / "lua"
-    source = (folder / f"{name}.lua").read_text("utf-8")
-    source = _INCLUDE.sub(lambda found: (folder / "shared" / f"{found[1]}.lua").read_text("utf-8"), source)
+    source = (_FOLDER / f"{name}.lua").read_text("utf-8")
+    source = _INCLUDE.sub(lambda found: (_FOLDER / "shared" / f"{found[1]}.lua").read_text("utf-8"), source)
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
