@@ -45,8 +45,9 @@ class Client:
         self._keys = Keys(namespace)
         from mlq.shell.inbox import Inbox  # redis-py takes 100 ms to import: `import mlq` does not wait for it
         from mlq.shell.sync import Shell
+        from mlq.shell.watch import Watch
 
-        self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db))
+        self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db), watch=Watch())
         self._inbox = Inbox(self._shell, self._keys.inbox)
 
     def __enter__(self) -> Self:

@@ -41,12 +41,17 @@ class Shell:
         most: int = 100,
         patience: float = trouble.PATIENCE,
         answer: float = ANSWER_TIMEOUT,
+        watch: Watch | None = None,
     ) -> None:
-        """`most` calls at a time; seconds that a call waits for a server that went away, and for one reply."""
+        """`most` calls at a time; seconds that a call waits for a server that went away, and for one reply.
+
+        `watch` looks for replies before a call sleeps: for programs that have nothing else to do meanwhile.
+        """
         self.named = named
         self.patience = patience
         self._most = most
         self._answer = answer
+        self._watch = watch
         self._target: Target | None = None
         self.callers = Callers()
         self._reset()
@@ -57,7 +62,6 @@ class Shell:
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = Room(self._most)
-        self._watch = Watch()
         self._answered = False
 
     @property
@@ -130,7 +134,7 @@ class Shell:
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
         connection.send_packed_command(trouble.packed([op.command]))
-        if self._room.alone:  # else there are other threads that can go on meanwhile
+        if self._watch and self._room.alone:  # else there are other threads that can go on meanwhile
             self._watch.wait(connection)
         try:
             return connection.read_response()
