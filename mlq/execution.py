@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -14,6 +15,8 @@ from mlq.context import JobContext, Line, Voice, arrive
 from mlq.job import Claimed, Outcome, Record
 from mlq.listeners import Listener
 from mlq.outcomes import failure, success
+
+log = logging.getLogger("mlq.worker")
 
 _threads = threading.local()
 
@@ -61,6 +64,18 @@ async def execute_on_loop(
         return success(value, calls_back="callback" in record.options)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
+
+
+def keep_turning(loop: asyncio.AbstractEventLoop) -> None:
+    """Run an event loop until it is stopped.
+
+    `sys.exit` in a task that a listener made ends `run_forever`, as it would end a program; here it is that task's end.
+    """
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            log.warning("a task of a listener wanted to end the process; only the task ended", exc_info=True)
 
 
 def _called(listener: Listener, message: Any, context: JobContext) -> Any:

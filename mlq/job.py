@@ -234,6 +234,9 @@ def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
     return tries
 
 
+ANY_JOB = "*"  # what an inbox is told at last that was told more than it read
+
+
 def announced(item: bytes) -> tuple[str, dict[str, bytes] | None]:
     """What an inbox was told: the id of a job, and how it ended where that travels along."""
     job_id, _, packed = item.partition(b" ")

@@ -35,11 +35,11 @@ class Listener(NamedTuple):
         policy: Policy = Policy(),  # noqa: B008 - immutable
         retry_on: object = None,
     ) -> "Listener":
-        """Raises InputError when the function has no usable name, or `retry_on` names no exceptions."""
+        """Raises InputError when the function has no usable name or parameters, or `retry_on` names no exceptions."""
         name = name or getattr(function, "__name__", None) or type(function).__name__
         check_functions([name])
         return cls(
-            name, function, _takes_two(function), _is_async(function),
+            name, function, _takes_two(function, name), _is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
         )  # fmt: skip
 
@@ -64,13 +64,33 @@ def check_retry_on(retry_on: object) -> RetryOn | None:
     return tuple(given)
 
 
-def _takes_two(function: Callable[..., Any]) -> bool:
+def _takes_two(function: Callable[..., Any], name: str) -> bool:
+    """Whether it is called with the context, too. Raises InputError where it is known that it can't be called at all.
+
+    Where a decorator wrapped it, the wrapper says what can be given, and the function inside, what is wanted.
+    """
     try:
+        outer = inspect.signature(function, follow_wrapped=False)
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # builtins without a signature
         return False
+    one, two = _takes(outer, 1), _takes(outer, 2)
+    if not (one or two or inspect.isclass(function)):
+        raise InputError(
+            f"{name}() can't be called as a listener: write {name}(msg), {name}(msg, ctx) or {name}(msg, *args)"
+        )
+    if one != two:
+        return two
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in parameters)
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -52,7 +52,7 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
     fields: dict[str, bytes | str] = {
         "reason": "error",
         "error": _words(error),
-        "error_type": f"{kind.__module__}.{kind.__qualname__}",
+        "error_type": _plain(f"{kind.__module__}.{kind.__qualname__}"),
         "traceback": _plain(trace[-TEXT_LIMIT:]),
     }
     try:

@@ -90,7 +90,7 @@ class Targets:
         if self._setting == LOCAL:
             return True
         if self._setting == PUBLIC:
-            return all(form.is_global for form in forms)
+            return all(form.is_global and not getattr(form, "is_site_local", False) for form in forms)  # fec0::/10
         return host in self._names
 
 

@@ -42,7 +42,7 @@ class Settings:
 
     def queue(self) -> MLQ:
         """The queue that the command is about."""
-        return MLQ(self.namespace or "mlq_default", url=self.url)
+        return MLQ("mlq_default" if self.namespace is None else self.namespace, url=self.url)
 
     def start_logging(self) -> None:
         """Log to stderr; a program that set its own handlers up keeps them."""

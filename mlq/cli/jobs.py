@@ -1,8 +1,9 @@
 """Commands on single jobs: post, wait, stream, logs, job, jobs, cancel, redeliver, delete."""
 
+import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import click
@@ -98,12 +99,14 @@ def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
 
     Each as a line, from the first one on. After a retry they begin again.
     """
-    told = settings.queue().job(job_id).stream()
-    for chunk in told:
-        if as_json:
-            click.echo(to_json({"attempt": told.attempt, "chunk": chunk}))
-        else:
-            show.emit(chunk, as_json=False)
+    mlq = settings.queue()
+    told = mlq.job(job_id).stream()
+    with _failures_told(mlq, job_id):
+        for chunk in told:
+            if as_json:
+                click.echo(to_json({"attempt": told.attempt, "chunk": chunk}))
+            else:
+                show.emit(chunk, as_json=False)
 
 
 @click.command
@@ -118,18 +121,26 @@ def _result(mlq: MLQ, job_id: str, timeout: float | None) -> Any:
     """The result of a job. Raises JobFailed for whatever its listener raised."""
     first = PATIENCE if timeout is None else min(timeout, PATIENCE)
     try:
-        try:
-            return mlq.wait(job_id, first)
-        except WaitTimeout:
-            if timeout is not None and timeout <= PATIENCE:
-                raise
-            _tell_unless_servable(mlq, job_id)
-            return mlq.wait(job_id, None if timeout is None else timeout - PATIENCE)
-    except Exception as error:  # `wait` raises what the listener raised, which may be anything
+        with _failures_told(mlq, job_id):
+            try:
+                return mlq.wait(job_id, first)
+            except WaitTimeout:
+                if timeout is not None and timeout <= PATIENCE:
+                    raise
+                _tell_unless_servable(mlq, job_id)
+                return mlq.wait(job_id, None if timeout is None else timeout - PATIENCE)
+    except WaitTimeout:
+        raise WaitTimeout(f"job {job_id} did not end within {timeout:g} s") from None
+
+
+@contextlib.contextmanager
+def _failures_told(mlq: MLQ, job_id: str) -> Iterator[None]:
+    """Raises JobFailed where the job's listener raised, whatever that was."""
+    try:
+        yield
+    except Exception as error:
         if isinstance(error.__cause__, RemoteTraceback):
             mlq.get_result(job_id)  # says the same as a JobFailed
-        if isinstance(error, WaitTimeout):
-            raise WaitTimeout(f"job {job_id} did not end within {timeout:g} s") from None
         raise
 
 

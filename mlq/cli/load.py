@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -11,6 +12,9 @@ from types import ModuleType
 from mlq import MLQ, InputError, MLQError
 
 log = logging.getLogger("mlq.cli")
+
+_NOT_THE_USERS = (f"{Path(__file__).parents[1]}{os.sep}", f"{Path(importlib.__file__).parent}{os.sep}",
+                  "<frozen importlib")  # fmt: skip
 
 
 def queues_of(target: str, namespace: str | None) -> list[MLQ]:
@@ -42,7 +46,10 @@ def _all_queues(module: ModuleType) -> list[MLQ]:
 def _named(module: ModuleType, place: str, wanted: str) -> MLQ:
     value: object = module
     for name in wanted.split("."):
-        value = getattr(value, name, None)
+        try:
+            value = getattr(value, name)
+        except AttributeError:
+            raise InputError(f"there is no {wanted!r} in {place}") from None
     if not isinstance(value, MLQ):
         raise InputError(f"{wanted!r} in {place} is no MLQ object, but {value!r:.80}")
     return value
@@ -55,6 +62,11 @@ def _imported(place: str) -> ModuleType:
             return _from_file(Path(place))
         sys.path.insert(0, str(Path.cwd()))  # a console script's path begins with its own folder
         return importlib.import_module(place)
+    except InputError as error:
+        if (line := _line(error)) is None:  # about what was named, not about what stands in it
+            raise
+        log.debug("importing %s failed", place, exc_info=True)
+        raise InputError(f"{error} ({line})") from None
     except MLQError:
         raise
     except (Exception, SystemExit) as error:  # the module is user code
@@ -80,6 +92,14 @@ def _from_file(path: Path) -> ModuleType:
 def _reason(error: BaseException) -> str:
     """The error, and the line of the user's code that raised it."""
     told = " ".join(traceback.format_exception_only(error)[-1].split())
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    own = frames[-1] if frames and frames[-1].filename != __file__ else None
-    return f"{told} ({own.filename}, line {own.lineno})" if own else told
+    line = _line(error)
+    return f"{told} ({line})" if line else told
+
+
+def _line(error: BaseException) -> str | None:
+    """File and line of the user's code where it went wrong; None where it was in none."""
+    if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # what can't be read has no frame
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = next((frame for frame in reversed(frames) if not frame.filename.startswith(_NOT_THE_USERS)), None)
+    return f"{own.filename}, line {own.lineno}" if own else None

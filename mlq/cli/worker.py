@@ -95,8 +95,7 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
     if settings.url is not None:
         os.environ["MLQ_URL"] = settings.url  # where the module's own MLQ objects look
     if options["watch"]:
-        _watch(target, options["grace"])
-        return
+        click.get_current_context().exit(_watch(target))
     from mlq.cli import run  # only this command needs the worker
 
     run.work(settings, target, options)
@@ -116,18 +115,11 @@ def _lives(settings: Settings, name: str | None) -> bool:
     return bool(mine)
 
 
-def _watch(target: str, grace: float) -> None:
-    """Run this command without --watch, again and again: when a file changes."""
+def _watch(target: str) -> int:
+    """Run this command without --watch, again and again: when a file changes. The last one's exit code."""
     try:
-        import watchfiles  # an extra
-    except ImportError:
-        raise InputError("--watch needs another package: pip install 'mlq[watch]'") from None
+        from mlq.cli.watch import watch
+    except ImportError:  # an extra
+        raise InputError("--watch needs another package: pip install watchfiles") from None
     place = Path(target.partition(":")[0])
-    folder = place.parent if place.suffix == ".py" else Path.cwd()
-    arguments = [argument for argument in sys.argv[1:] if argument != "--watch"]
-    watchfiles.run_process(folder, target=_again, args=(arguments,), sigint_timeout=int(grace) + 10,
-                           watch_filter=watchfiles.PythonFilter())  # fmt: skip
-
-
-def _again(arguments: list[str]) -> None:
-    os.execv(sys.executable, [sys.executable, "-m", "mlq.cli", *arguments])  # noqa: S606 - there is no shell to need
+    return watch(place.parent if place.suffix == ".py" else Path.cwd(), sys.argv[1:])

@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mlq import MLQ
-from mlq.http import consumer, deliveries, documents, events, health, jobs, problems, results
+from mlq.http import bodies, consumer, deliveries, documents, events, health, jobs, problems, results
 from mlq.http.guard import Guard
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
@@ -26,7 +26,8 @@ def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     routes = [route for module in MODULES for route in module.routes(mlq, settings)]
     routes += documents.routes(routes, settings)
     for route in routes:
-        app.add_url_rule(route.path, _endpoint(route), route.view, methods=[route.method])
+        view = bodies.taking(route.view) if route.body else route.view
+        app.add_url_rule(route.path, _endpoint(route), view, methods=[route.method])
     problems.handle_all(app, mlq)
     Guard(settings, routes).stand(app)
     if settings.prefix:

@@ -1,10 +1,12 @@
 """Bodies of requests: what they are, checked before anything is done."""
 
+import functools
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
-from flask import request
+from flask import Response, request
 
 from mlq import InputError
 from mlq.http.problems import Refused
@@ -12,9 +14,24 @@ from mlq.http.shapes import NewJob
 from mlq.http.values import from_json
 
 T = TypeVar("T")
+TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
+
+
+def taking(view: Callable[..., Response]) -> Callable[..., Response]:
+    """The view of a route with a body, which is read only now: whoever may not send it must cost no memory."""
+
+    @functools.wraps(view)
+    def taken(**parts: str) -> Response:
+        take = request.environ.get(TAKE)
+        if take is not None and (broken := take()):
+            status, reason = broken
+            raise Refused(status, reason, headers={"Connection": "close"})
+        return view(**parts)
+
+    return taken
 
 
 def decoded(shape: type[T]) -> T:
@@ -43,6 +60,8 @@ def _shaped(value: Any, shape: type[T]) -> T:
         why = found["why"] if found else str(error)
         raise Refused(422, f"the body is not as it should be: {why}{where and f' (at {where})'}",
                       [{"detail": why, "pointer": _pointer(where)}]) from None  # fmt: skip
+    except UnicodeEncodeError:  # msgspec looks at UTF-8
+        raise Refused(422, "the body is not as it should be: it holds a lone surrogate, which is no text") from None
     except RecursionError:
         raise InputError("the JSON is nested too deeply") from None
 

@@ -36,8 +36,10 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
         Route("POST", "/jobs", partial(_post, mlq, waiting), Role.POST, "Post a job",
-              {200: "The id, as text.", 202: "The job was posted.", 400: "Not JSON.", 413: "Too large.",
-               415: "Another content type.", 422: "Another shape, or the idempotency key of another post."},
+              {200: "The id, as text; or the result that was waited for.",
+               202: "The job was posted; a result that was waited for is not there yet.", 400: "Not JSON.",
+               413: "Too large.", 415: "Another content type.",
+               422: "Another shape, or the idempotency key of another post."},
               body=NewJob, body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
               reply=Posted, about=_POSTING,
               parameters=(Parameter("Idempotency-Key", "header", "The same post with the same key makes no second job "
@@ -62,7 +64,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
         Route("DELETE", "/jobs/<job_id>", partial(_change, mlq, mlq.delete), Role.POST,
               "Delete a job that does not run", {204: "It is gone.", 409: "It runs: cancel it first."} | one),
         Route("POST", "/jobs/<job_id>/cancel", partial(_change, mlq, mlq.cancel), Role.POST, "Cancel a job",
-              {202: "It is cancelled; where it runs, it is stopped.", 409: "It has ended."} | one, reply=Job),
+              {202: "It is cancelled; where it runs, it is stopped.", 409: "It has ended otherwise."} | one, reply=Job),
         Route("POST", "/jobs/<job_id>/requeue", partial(_change, mlq, mlq.requeue), Role.POST,
               "Give a failed or cancelled job another try", {202: "It waits again.", 409: "It is in another state."}
               | one, reply=Job),
@@ -83,30 +85,35 @@ class _Waiting:
         self._mlq = mlq
         self._count = 0
 
-    def seconds(self) -> float | None:
-        """How long the asker prefers to wait; None where it does not, or where too many wait."""
-        prefer = request.environ.get("HTTP_PREFER")
-        wanted = parse_dict_header(prefer).get("wait") if prefer else None
-        if wanted is None or not _is_number(wanted) or self._count >= WAITERS:
-            return None
-        return min(float(wanted), LONGEST)
+    def has_room(self) -> bool:
+        """Whether one more may wait."""
+        return self._count < WAITERS
 
-    def ended(self, job_id: str, seconds: float) -> bool:
-        """Whether the job ended in time."""
+    def state(self, job_id: str, seconds: float) -> State | None:
+        """The state when the job has ended, or time is up; None where it can't be known."""
         self._count += 1
         try:
             self._mlq.wait(job_id, seconds)
         except Exception:  # noqa: BLE001 - time is up, the server is away, or the listener's own, which may look like those
-            return self._has_ended(job_id)
+            return _state_of(self._mlq, job_id)
         finally:
             self._count -= 1
-        return True
+        return State.SUCCEEDED
 
-    def _has_ended(self, job_id: str) -> bool:
-        try:
-            return is_finished(self._mlq.get_state(job_id))
-        except (UnknownJob, ServerError):  # it was posted, and the asker needs its id
-            return False
+
+def _state_of(mlq: MLQ, job_id: str) -> State | None:
+    """The state of a job that was posted; None where that can't be known, since the asker needs its id all the same."""
+    try:
+        return mlq.get_state(job_id)
+    except (UnknownJob, ServerError):
+        return None
+
+
+def _preferred() -> float | None:
+    """For how many seconds the asker prefers to wait; None where it does not."""
+    prefer = request.environ.get("HTTP_PREFER")
+    wanted = parse_dict_header(prefer).get("wait") if prefer else None
+    return min(float(wanted), LONGEST) if wanted is not None and _is_number(wanted) else None
 
 
 def _post(mlq: MLQ, waiting: _Waiting) -> Response:
@@ -114,24 +121,28 @@ def _post(mlq: MLQ, waiting: _Waiting) -> Response:
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would make a view of all, 5 us
     given = {name: value for name, value in msgspec.structs.asdict(job).items() if name != "msg" and value is not None}
     job_id = mlq.post(job.msg, **given, idempotency_key=key)
-    seconds = waiting.seconds()
-    ended = seconds is not None and waiting.ended(job_id, seconds)
-    answer = _posted(mlq, job_id, ended=ended)
+    wanted = _preferred()
+    seconds = wanted if waiting.has_room() else None
+    if seconds is not None:
+        state = waiting.state(job_id, seconds)
+    else:  # with a key it may be an earlier post's; else asking would be a round trip for nothing
+        state = _state_of(mlq, job_id) if key is not None and wants_json() else State.QUEUED
+    if seconds is not None and state is not None and is_finished(state):
+        answer = result_of(mlq, job_id, "result", "")
+    else:
+        answer = _posted(job_id, state, 200 if wanted is None else 202)
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
-    if seconds is not None or answer.status_code == 202:  # else the body says it, and the header takes 15 us
+    if wanted is not None or answer.status_code == 202:  # else the body says it, and the header takes 15 us
         answer.headers["Location"] = link(f"/jobs/{job_id}")
     return answer
 
 
-def _posted(mlq: MLQ, job_id: str, *, ended: bool) -> Response:
-    if ended:
-        answer = result_of(mlq, job_id, "result", "")
-    elif wants_json():
-        answer = as_json(Posted(job_id, "queued", links(job_id)), 202, {"Retry-After": POLL})
-    else:
-        answer = said(job_id)
-    return answer
+def _posted(job_id: str, state: State | None, plain: int) -> Response:
+    """The answer without a result. `plain`: the status of the id as text, which must not look like a result."""
+    if not wants_json():
+        return said(job_id, plain)
+    return as_json(Posted(job_id, cast("StateName | None", state), links(job_id)), 202, {"Retry-After": POLL})
 
 
 def links(job_id: str) -> dict[str, str]:

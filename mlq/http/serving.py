@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -18,6 +19,7 @@ from gevent.pool import Pool  # type: ignore[import-untyped]
 from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer  # type: ignore[import-untyped]
 from werkzeug.wsgi import ClosingIterator
 
+from mlq.http.bodies import TAKE
 from mlq.http.heads import read_head
 
 log = logging.getLogger("mlq.http")
@@ -28,7 +30,7 @@ FLUSH = 0.5  # seconds for the last bytes to leave; connections without a reques
 SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
 STREAM = "text/event-stream"
 SMALL = 65_536  # bytes of a body that is copied behind the head
-UNREAD = "mlq.unread"  # in the environment of a request that is refused: seconds for the rest of its body
+UNREAD = "mlq.unread"  # in the environment of a request whose body was not read: seconds for the rest of it
 
 
 class Limits(Protocol):
@@ -78,6 +80,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]
 
     def read_request(self, raw_requestline: str) -> Any:
         """The headers; all of them in time, or the request is a bad one."""
+        raw_requestline.encode("latin-1").decode()  # a ValueError where it is no UTF-8, which Flask takes it for
         with gevent.Timeout(self.server.request_timeout, _Slow("the headers took too long")):
             return super().read_request(raw_requestline)
 
@@ -94,11 +97,14 @@ class _Handler(WSGIHandler):  # type: ignore[misc]
 
     def _hear_out(self, seconds: float) -> bool:
         """Whether the rest of the body came in time."""
+        if not seconds:  # it is broken: who knows where it ends
+            return False
+        self.wsgi_input.send_100_continue_enabled = False  # the answer is out
         try:
             with gevent.Timeout(seconds, _Slow("the rest of the body took too long")):
                 while self.wsgi_input.read(65536):
                     pass
-        except _Slow:
+        except (OSError, ValueError):  # too slow, gone, or broken
             return False
         return True
 
@@ -174,10 +180,10 @@ class Serving:
             return start_response(status, headers, *rest)
 
         try:
-            if self._take_body(environ):
-                parts = self._app(environ, begin)
-            else:
-                parts = _refuse(start_response, "408 Request Timeout", b"the body took too long")
+            if "HTTP_TRANSFER_ENCODING" in environ or int(environ.get("CONTENT_LENGTH") or 0):
+                environ[UNREAD] = self._limits.request_timeout
+                environ[TAKE] = partial(self._take_body, environ)
+            parts = self._app(environ, begin)
         except BaseException:
             self._through(me)
             raise
@@ -187,29 +193,20 @@ class Serving:
         self._under_way.discard(greenlet)
         self._streams.discard(greenlet)
 
-    def _take_body(self, environ: WSGIEnvironment) -> bool:
-        """Read the body whole, in time; one over the limit is cut, to be refused by the application."""
-        chunked = environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
-        declared = int(environ.get("CONTENT_LENGTH") or 0)
+    def _take_body(self, environ: WSGIEnvironment) -> tuple[int, str] | None:
+        """Read the body whole, in time, or say why not; one over the limit is left, or cut, for the application."""
         limit = self._limits.body_limit
-        if not chunked and (declared == 0 or declared > limit):
-            if declared:  # the application refuses it by its length
-                environ[UNREAD] = self._limits.request_timeout
-            return True
+        if int(environ.get("CONTENT_LENGTH") or 0) > limit:  # the application refuses it by its length
+            return None
         try:
             with gevent.Timeout(self._limits.request_timeout, _Slow("the body took too long")):
                 body = environ["wsgi.input"].read(limit + 1)
-        except _Slow:
+        except (OSError, ValueError) as error:
             environ[UNREAD] = 0.0
-            return False
-        if len(body) > limit:
-            environ[UNREAD] = self._limits.request_timeout
+            return (408, str(error)) if isinstance(error, _Slow) else (400, "the body is broken")
+        if len(body) <= limit:
+            del environ[UNREAD]
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         environ.pop("HTTP_TRANSFER_ENCODING", None)
-        return True
-
-
-def _refuse(start_response: StartResponse, status: str, reason: bytes) -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")])
-    return [reason]
+        return None

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ TOKENS = "MLQ_SERVE_TOKENS"  # the environment variable
 TOKEN_LEAST = 16  # characters
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ROLES = {"read": Role.READ, "post": Role.POST, "admin": Role.ADMIN}
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\[\]:/?#@]+)(:(?P<port>[0-9]{1,5}))?")
+_USUAL = (("http", "80"), ("https", "443"))  # ports that browsers leave out
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,41 @@ def settings_for(address: str, tokens: tuple[tuple[bytes, Role], ...], **others:
         )
     if local and address not in LOOPBACK:  # 127.0.0.2 is a name of it, too
         others["hosts"] = (*others.get("hosts", LOOPBACK), address)
+    others["origins"] = tuple(map(_origin, others.get("origins", ())))
+    others["hosts"] = tuple(map(_host, others.get("hosts", LOOPBACK)))
     return Settings(tokens, is_local=local, **others)
+
+
+def _origin(given: str) -> str:
+    """An origin as browsers send it; with anything else no page would ever match."""
+    origin = given.lower()
+    found = _ORIGIN.fullmatch(origin)
+    if origin != "*" and (found is None or found.group("scheme", "port") in _USUAL or not _is_host(found["host"])):
+        raise InputError(
+            f"--cors takes * or origins as browsers send them, https://app.example or http://localhost:3000: no path, "
+            f"no slash at the end, and no port where it is the usual one; not {given!r:.200}"
+        )
+    return origin
+
+
+def _host(given: str) -> str:
+    """A name as the guard compares it."""
+    name = given.lower()
+    if _is_host(f"[{name}]"):
+        return name
+    if not _is_host(name):
+        raise InputError(f"--host-name takes names alone, such as gpu-box: no scheme, port or path; not {given!r:.200}")
+    return name.strip("[]")
+
+
+def _is_host(name: str) -> bool:
+    """Whether it is a host as URLs have it: an IPv6 address stands in brackets."""
+    if not (name.startswith("[") and name.endswith("]")):
+        return _NAME.fullmatch(name) is not None
+    try:
+        return ipaddress.IPv6Address(name[1:-1]) is not None
+    except ValueError:
+        return False
 
 
 def is_loopback(address: str) -> bool:
@@ -59,21 +97,38 @@ def read_tokens(file: str | None) -> tuple[tuple[bytes, Role], ...]:
 
     Raises InputError.
     """
-    lines = os.environ.get(TOKENS, "").replace(",", "\n").splitlines()
-    if file is not None:
-        try:
-            lines += Path(file).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"can't read the tokens in {file}: {error}") from None
-    wanted = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if file is not None and not wanted:  # else everybody could do everything, though tokens were asked for
+    given = os.environ.get(TOKENS, "").replace(",", "\n").splitlines()
+    tokens = [_token(words, f"{TOKENS}, entry {number}") for number, words in _entries(given)]
+    if file is None:
+        return tuple(tokens)
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"can't read the tokens in {file}: {error}") from None
+    tokens += [_token(words, f"{file}, line {number}") for number, words in _entries(lines)]
+    if not tokens:  # else everybody could do everything, though tokens were asked for
         raise InputError(f"there is no token in {file}: write one a line, such as `admin 9f86d081884c7d65`")
-    return tuple(_token(words) for words in wanted)
+    return tuple(tokens)
 
 
-def _token(words: list[str]) -> tuple[bytes, Role]:
-    if len(words) != 2 or words[0] not in ROLES:
-        raise InputError(f"a token is written as a role ({', '.join(ROLES)}) and the token, not in {len(words)} words")
-    if len(words[1]) < TOKEN_LEAST:
-        raise InputError(f"a token has at least {TOKEN_LEAST} characters: openssl rand -hex 32 makes a good one")
-    return words[1].encode(), ROLES[words[0]]
+def _entries(lines: list[str]) -> list[tuple[int, list[str]]]:
+    """The words of each line that says something, and its number."""
+    split = [(number, line.split()) for number, line in enumerate(lines, 1)]
+    return [(number, words) for number, words in split if words and not words[0].startswith("#")]
+
+
+def _token(words: list[str], place: str) -> tuple[bytes, Role]:
+    """One of them. Raises InputError, which must not show a token to whoever reads the log."""
+    roles = ", ".join(ROLES)
+    if len(words) != 2:
+        raise InputError(f"{place}: write a role ({roles}) and the token, two words, not {len(words)}")
+    role, token = words
+    if role not in ROLES:
+        # a long word, or one before a role, may be the token itself
+        shown = f" {role!r}" if len(role) < TOKEN_LEAST and token not in ROLES else ""
+        raise InputError(f"{place}: the first word{shown} is no role: write {roles}, and then the token")
+    if len(token) < TOKEN_LEAST:
+        raise InputError(
+            f"{place}: a token has at least {TOKEN_LEAST} characters: openssl rand -hex 32 makes a good one"
+        )
+    return token.encode(), ROLES[role]

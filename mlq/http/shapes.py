@@ -37,10 +37,10 @@ class NewJobs(Options, kw_only=True):
 
 
 class Posted(Struct):
-    """A job that was posted."""
+    """A job that was posted. The state is null where the job is gone already, or the server just now."""
 
     id: str
-    state: StateName
+    state: StateName | None
     links: dict[str, str]
     result: Any = UNSET
 

@@ -4,16 +4,19 @@ Leases are renewed elsewhere, so a listener that blocks the loop costs the other
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mlq.execution import execute_on_loop
+from mlq.execution import execute_on_loop, keep_turning
 from mlq.outcomes import failure
 from mlq.pools.contract import Run
 from mlq.pools.gate import Gate
 from mlq.pools.threads import Threads
+
+log = logging.getLogger("mlq.worker")
 
 
 class AsyncioPool:
@@ -33,8 +36,9 @@ class AsyncioPool:
         self._threads = Threads("mlq-slot")
         self._thread = threading.Thread(target=self._main, name="mlq-loop", daemon=True)
 
-    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:  # noqa: ARG002
+    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
         """Start the loop."""
+        self._broken = broken
         self._thread.start()
         capacity(self._slots)
 
@@ -104,11 +108,14 @@ class AsyncioPool:
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            keep_turning(self._loop)
             for task in (tasks := list(self._tasks.values())):
                 task.cancel()
             if tasks:
                 self._loop.run_until_complete(asyncio.wait(tasks, timeout=1))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        except Exception:
+            log.critical("the event loop of this worker died; the worker stops", exc_info=True)
+            self._broken()
         finally:
             self._loop.close()

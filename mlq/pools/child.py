@@ -11,12 +11,13 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from mlq import errors
 from mlq.context import lost
 from mlq.errors import InputError, MLQError, Undecodable
-from mlq.execution import execute, execute_on_loop
+from mlq.execution import execute, execute_on_loop, keep_turning
 from mlq.job import Claimed, Outcome, Record
 from mlq.listeners import Listener, Listeners, Uploaded
 from mlq.outcomes import failure
@@ -167,8 +168,12 @@ class Child:
         return execute(run, run.claimed, record, listeners)
 
     def _read(self) -> None:
-        while True:
-            self._read_once()
+        try:
+            while True:
+                self._read_once()
+        except BaseException:  # noqa: BLE001 - no memory, no thread: a child that is deaf would hold its jobs for ever
+            traceback.print_exc()
+            os._exit(1)
 
     def _read_once(self) -> None:
         with self._reading:
@@ -225,7 +230,7 @@ class GreenChild(Child):
     def serve(self) -> None:
         """Read, and leave the running to greenlets."""
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="mlq-loop", daemon=True).start()
+        threading.Thread(target=keep_turning, args=(self._loop,), name="mlq-loop", daemon=True).start()
         self.read_from_now_on()
         self._tasks.get()
 

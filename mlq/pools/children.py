@@ -40,7 +40,7 @@ class Child:
         self.refusal: str | None = None  # why it can't load the listeners
         self.retiring = False  # takes no more runs; ends when it has none
         self.served = 0
-        self.waiting = 0  # runs that wait for another job, and leave their place to one more
+        self.away: set[int] = set()  # runs that wait for another job, and leave their place to one more
         self.runs: dict[int, Run] = {}
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child for it
         self.counted = 0  # places that the worker counts on
@@ -61,18 +61,18 @@ class Child:
         """Runs that it can have at a time; one that retires keeps a place for each that holds a slot of the worker."""
         if not self.ready:
             return 0
-        if self.retiring and not self.waiting:  # one that waits may wait for a job that only this worker can run
+        if self.retiring and not self.away:  # one that waits may wait for a job that only this worker can run
             return max(0, len(self.runs) - len(self.given_up))
         return 0 if self._kills and self.given_up else self._slots
 
     def room(self) -> int:
         """Runs that it can take now."""
-        places = 0 if self.retiring and not self.waiting else self.places()
-        return places and places - len(self.runs) + self.waiting + len(self.given_up)
+        places = 0 if self.retiring and not self.away else self.places()
+        return places and places - len(self.runs) + len(self.away) + len(self.given_up)
 
     def reads(self) -> bool:
         """Whether it reads what it is sent: not while its only thread runs a listener."""
-        return not self.runs or self.waiting > 0 or self._slots > 1
+        return not self.runs or bool(self.away) or self._slots > 1
 
     def give_up(self, run: Run) -> bool:
         """Tell it that a run is to end; False where it does not have that run."""

@@ -15,6 +15,7 @@ class Gate:
         self._places = places
         self._taken = 0
         self._queue: deque[Run] = deque()
+        self._inside: set[Run] = set()  # begun, and not ended; what is said of others comes too late
         self._away: set[Run] = set()
         self._given_up: set[Run] = set()
         self._lock = threading.Lock()
@@ -28,20 +29,20 @@ class Gate:
     def next(self, ended: Run) -> Run | None:
         """A run has ended: the one to begin in its place."""
         with self._lock:
+            self._inside.discard(ended)
             self._given_up.discard(ended)
             if ended in self._away:
                 self._away.discard(ended)
             else:
                 self._taken -= 1
             if self._queue and self._taken < self._places:
-                self._taken += 1
-                return self._queue.popleft()
+                return self._enter()
             return None
 
     def leave(self, run: Run) -> list[Run]:
         """A run leaves its place; those that may begin for it."""
         with self._lock:
-            if run in self._away:
+            if run in self._away or run not in self._inside:
                 return []
             self._away.add(run)
             self._taken -= 1
@@ -50,7 +51,8 @@ class Gate:
     def give_up(self, run: Run) -> list[Run]:
         """A run leaves its place for good, however long it goes on; those that may begin for it."""
         with self._lock:
-            self._given_up.add(run)
+            if run in self._inside:
+                self._given_up.add(run)
         return self.leave(run)
 
     def back(self, run: Run) -> None:
@@ -63,6 +65,11 @@ class Gate:
     def _admitted(self) -> list[Run]:
         admitted = []
         while self._queue and self._taken < self._places:
-            self._taken += 1
-            admitted.append(self._queue.popleft())
+            admitted.append(self._enter())
         return admitted
+
+    def _enter(self) -> Run:
+        self._taken += 1
+        run = self._queue.popleft()
+        self._inside.add(run)
+        return run

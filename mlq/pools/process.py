@@ -97,17 +97,17 @@ class ProcessPool:
 
     def leave(self, run: Run) -> None:
         """Its child has room for one more, which gets a thread of its own there."""
-        self._move(run, 1)
+        self._move(run, away=True)
 
     def back(self, run: Run) -> None:
         """It goes on."""
-        self._move(run, -1)
+        self._move(run, away=False)
 
-    def _move(self, run: Run, change: int) -> None:
+    def _move(self, run: Run, *, away: bool) -> None:
         with self._lock:
             for child in self._children:
-                if any(one is run for one in child.runs.values()):
-                    child.waiting += change
+                for number in [number for number, one in child.runs.items() if one is run]:
+                    (child.away.add if away else child.away.discard)(number)
                     self._feed(child)
 
     def end(self, run: Run) -> bool:
@@ -207,10 +207,13 @@ class ProcessPool:
                 child.process.kill()
             elif child.retiring:
                 child.retire()
-        while self._to_renew and self._to_renew[0] not in self._children and all(one.ready for one in self._children):
+        while self._to_renew and self._to_renew[0] not in self._children and self._complete():
             self._to_renew.popleft()
         if self._to_renew and self._to_renew[0] in self._children:
             self._retire(self._to_renew[0])
+
+    def _complete(self) -> bool:
+        return sum(child.ready for child in self._children) == self._size
 
     def _retire(self, child: Child) -> None:
         with self._lock:
@@ -293,6 +296,7 @@ class ProcessPool:
         with self._lock:
             run = child.runs.pop(number, None)
             child.given_up.pop(number, None)
+            child.away.discard(number)  # a wait may outlive its listener
             child.served += 1
             if self._is_worn(child, weight):
                 child.retire()
@@ -334,7 +338,7 @@ class ProcessPool:
         else:
             log.error("a child can't start: %s", why)
         self._next_start = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
-        if self._failures >= FAILURES:
+        if self._failures >= FAILURES and not any(child.ready for child in self._children):
             log.critical("%d starts of a child failed in a row; the worker gives up", FAILURES)
             self._broken()
         if self._refused or (self._failures >= FAILURES and self._found is None):

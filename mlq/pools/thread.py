@@ -1,11 +1,14 @@
 """The thread pool: a thread per slot, for listeners that release the GIL, and for anything where one slot is enough."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from mlq.pools.contract import Run, perform
 from mlq.pools.gate import Gate
 from mlq.pools.threads import Threads
+
+log = logging.getLogger("mlq.worker")
 
 
 class ThreadPool:
@@ -19,8 +22,9 @@ class ThreadPool:
         self._gate = Gate(slots)
         self._threads = Threads("mlq-slot")
 
-    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:  # noqa: ARG002
+    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
         """Threads start when they are needed."""
+        self._broken = broken
         capacity(self._slots)
 
     def submit(self, runs: Sequence[Run]) -> None:
@@ -49,6 +53,10 @@ class ThreadPool:
             self._threads.submit(partial(self._work, run))
 
     def _work(self, run: Run | None) -> None:
-        while run is not None:
-            perform(run)
-            run = self._gate.next(run)
+        try:
+            while run is not None:
+                perform(run)
+                run = self._gate.next(run)
+        except Exception:  # else its job would run for ever, and its slot be lost
+            log.critical("a thread of this worker died; the worker stops", exc_info=True)
+            self._broken()

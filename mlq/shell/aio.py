@@ -9,6 +9,7 @@ import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -17,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mlq.errors import MLQError, ServerError
-from mlq.job import announced
+from mlq.job import ANY_JOB, announced
 from mlq.ops import Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
@@ -241,7 +242,7 @@ class AsyncInbox:
                 continue
             if item is not None:
                 job_id, fields = announced(item[1])
-                for heard in self._waiting.get(job_id, ()):
+                for heard in chain(*self._waiting.values()) if job_id == ANY_JOB else self._waiting.get(job_id, ()):
                     heard.fields = fields
                     heard.set()
 

@@ -6,9 +6,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from mlq.errors import ServerError
-from mlq.job import announced
+from mlq.job import ANY_JOB, announced
 from mlq.shell.callers import Caller
 from mlq.shell.sync import Shell
 
@@ -38,13 +39,13 @@ class Inbox:
         if self._pid != os.getpid():
             self._begin()
         heard = threading.Event()
-        with self._lock:
-            self._followed[job_id].add(heard)
-            if not self._reads:
-                self._reads = True
-                self.name = Caller().name  # what was left in the old inbox may be out of date
-                threading.Thread(target=self._read, name="mlq-inbox", daemon=True).start()
         try:
+            with self._lock:
+                self._followed[job_id].add(heard)
+                if not self._reads:
+                    self.name = Caller().name  # what was left in the old inbox may be out of date
+                    threading.Thread(target=self._read, name="mlq-inbox", daemon=True).start()
+                    self._reads = True
             yield heard
         finally:
             with self._lock:
@@ -68,5 +69,5 @@ class Inbox:
 
     def _tell(self, job_id: str) -> None:
         with self._lock:
-            for heard in self._followed.get(job_id, ()):
+            for heard in chain(*self._followed.values()) if job_id == ANY_JOB else self._followed.get(job_id, ()):
                 heard.set()

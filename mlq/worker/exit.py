@@ -84,8 +84,7 @@ class _Keeper:
 
     def _leave(self) -> None:
         """End the process when all is stopped, though a listener that was given up may hold the main thread."""
-        while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
-            working[0].stopped.wait()
+        self._wait_for_all()
         time.sleep(LEAVE_AFTER)
         logging.shutdown()
         os._exit(BROKEN if any(kept.broken for kept, _ in self._kept) else 0)
@@ -110,13 +109,17 @@ class _Keeper:
         self._catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
         if getattr(sys, "last_type", None) is KeyboardInterrupt:  # what ended the main program was meant for us, too
             self._stop_all()
-        while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
-            working[0].stopped.wait(1.0)
-            if any(kept.broken and kept.stopped.is_set() for kept, _ in self._kept):
-                break
+        self._wait_for_all()
         if any(kept.broken for kept, _ in self._kept):
             logging.shutdown()
             os._exit(BROKEN)
+
+    def _wait_for_all(self) -> None:
+        """Until all have stopped; when one broke, the others stop in order, with what they run."""
+        while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
+            working[0].stopped.wait(1.0)
+            if not self._signalled and any(kept.broken and kept.stopped.is_set() for kept, _ in self._kept):
+                self._stop_all()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Have everything stop, and the main program leave what it does; `_hold` waits for the end.

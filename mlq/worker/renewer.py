@@ -141,7 +141,7 @@ class Renewer(Service):
         if reaped.retry_in is not None:
             self.retry_in(reaped.retry_in)
         if reaped.taken:
-            log.info("%d jobs of lapsed leases were taken back", reaped.taken)
+            log.info("jobs of lapsed leases taken back: %d", reaped.taken)
         if reaped.deliveries_due:
             self._deliveries_due()
 

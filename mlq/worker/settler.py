@@ -15,6 +15,7 @@ from mlq.ops.work import Ending, Lanes
 from mlq.outcomes import failure
 from mlq.policy import pause_before_retry
 from mlq.service import Service, log
+from mlq.states import State
 from mlq.worker.claimer import MOST, Give, claim_now
 from mlq.worker.desk import LEASE, Desk
 from mlq.worker.outbox import Ended, Said, cost
@@ -75,6 +76,9 @@ class Settler(Service):
             self._settled([ended])
         except ServerError:
             return False
+        except Exception:  # noqa: BLE001 - the settler's own thread is to meet a defect, and not one that holds a slot
+            log.exception("job %s: its thread can't settle it", ended.attempt.claimed.id)
+            return False
         finally:
             self._one_at_a_time.release()
         return True
@@ -113,7 +117,7 @@ class Settler(Service):
             for failures in itertools.count(1):
                 try:
                     return self._told(ops)
-                except NoServer as error:
+                except ServerError as error:
                     log.warning("can't record what %d jobs say yet: %s", len(ops), error)
                     if self.stopping.wait(min(1.0, 0.05 * 2**failures)):
                         return None
@@ -169,12 +173,14 @@ class Settler(Service):
         endings = [_ending(ended) for ended in batch]
         stood = self._settle_and_claim(work_ops.settle(desk.keys, endings, desk.settings.max_losses - 1), freed)
         desk.tally.settled(batch, stood)
-        for (attempt, outcome, _), ok in zip(batch, stood, strict=True):
-            desk.drop(attempt)
+        for ended, ending, ok in zip(batch, endings, stood, strict=True):
+            desk.drop(ended.attempt)
             if not ok:
                 log.warning(
-                    "job %s: the lease was lost, the outcome is refused (%s)", attempt.claimed.id, outcome.state
+                    "job %s: the lease was lost, the outcome is refused (%s)", ending.claimed.id, ended.outcome.state
                 )
+            elif ended.outcome.state is State.FAILED:
+                _complain(ended, ending.retry_in)
         desk.wake_if_deaf()
         for ending in endings:
             if ending.retry_in is not None:
@@ -213,6 +219,16 @@ class Settler(Service):
                 self._give(claimed)
             desk.drained = len(claimed) < wanted
         return settled()  # type: ignore[no-any-return]  # raises only now: what was claimed is in good hands
+
+
+def _complain(ended: Ended, retry_in: float | None) -> None:
+    """Log a failure, since nobody may be waiting for the job."""
+    claimed, names = ended.attempt.claimed, ", ".join(listener.name for listener in ended.attempt.listeners)
+    if retry_in is not None:
+        then = f"it runs again in {retry_in:.1f} s"
+    else:
+        then = "it runs again, if it did not lose too many" if ended.lost else "it is a dead letter"
+    log.warning("job %s (%s): attempt %d failed: %s; %s", claimed.id, names, claimed.attempt, ended.outcome.hint, then)
 
 
 def _ending(ended: Ended) -> Ending:

@@ -75,8 +75,9 @@ class Worker:
             duty.start()
         if self._uploads is not None:
             self._uploads.start()
-        log.info("worker %s of namespace %r started, with a %s pool", self.name, self._desk.keys.namespace,
-                 self._pool.name)  # fmt: skip
+        log.info(
+            "worker %s of namespace %r started, with the %s pool", self.name, self._desk.keys.namespace, self._pool.name
+        )
 
     def _resize(self, change: int) -> None:
         self._desk.slots.resize(change)
@@ -103,26 +104,34 @@ class Worker:
             self._settler.refill = False
             self._claimer.stopping.set()
             log.info("worker %s stops; running jobs have %.0f s; a second signal ends them at once", self.name, grace)
-            self._desk.nudge()
-            self._claimer.stop(JOIN)
-            if self._uploads is not None:
-                self._uploads.stop(JOIN)
-            self._hand_back_all(Stage.CLAIMED)
-            self._desk.wait_until_none_held(grace)
-            self._hand_back_all(Stage.BEGUN)
-            self._settler.stop(JOIN)
-            self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
-            self._hand_back_all(Stage.BEGUN)
-            self._sender.stop(JOIN)
-            self._timers.stop(JOIN)
-            self._renewer.stop(JOIN)
-            self._pool.close()
-            with contextlib.suppress(ServerError):
-                self._retire()
-            self._desk.shell.close()
-            capture.end()
-            self.stopped.set()
+            try:
+                self._wind_up(grace)
+            except Exception:  # a process that neither works nor ends would be the worst
+                log.critical("worker %s can't stop in order", self.name, exc_info=True)
+                self.broken = True
+            finally:
+                self.stopped.set()
             log.info("worker %s stopped", self.name)
+
+    def _wind_up(self, grace: float) -> None:
+        self._desk.nudge()
+        self._claimer.stop(JOIN)
+        if self._uploads is not None:
+            self._uploads.stop(JOIN)
+        self._hand_back_all(Stage.CLAIMED)
+        self._desk.wait_until_none_held(grace)
+        self._hand_back_all(Stage.BEGUN)
+        self._settler.stop(JOIN)
+        self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
+        self._hand_back_all(Stage.BEGUN)
+        self._sender.stop(JOIN)
+        self._timers.stop(JOIN)
+        self._renewer.stop(JOIN)
+        self._pool.close()
+        with contextlib.suppress(ServerError):
+            self._retire()
+        self._desk.shell.close()
+        capture.end()
 
     def _retire(self) -> None:
         """Deliver what was counted since the last time, and be listed no more."""
@@ -142,7 +151,7 @@ class Worker:
         back = [attempt for attempt in attempts if attempt.end(Stage.HANDED_BACK) is not None]
         if not back:
             return
-        log.info("worker %s hands %d jobs back", self.name, len(back))
+        log.info("worker %s hands jobs back: %d", self.name, len(back))
         with contextlib.suppress(ServerError):  # their leases run out instead
             self._desk.shell.run(work_ops.hand_back(self._desk.keys, [(attempt.claimed, begun) for attempt in back]))
         for attempt in back:
@@ -235,8 +244,6 @@ class Worker:
         seconds = attempt.policy.timeout or 0.0
         if attempt.end(Stage.ENDED) is not None:
             attempt.took = time.monotonic() - attempt.since
-            log.warning("job %s: attempt %d ran longer than its limit of %g s", attempt.claimed.id,
-                        attempt.claimed.attempt, seconds)  # fmt: skip
             self._desk.outbox.end(Ended(attempt, timeout(seconds)))
             self._abandon(attempt)
 

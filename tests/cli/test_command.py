@@ -123,6 +123,13 @@ def test_an_error_of_mlq_that_a_listener_raised_is_the_jobs_failure(run, mlq):
     assert "failed: ConnectionError" in one_line(run("post", "1", "--wait"), 1)
 
 
+def test_a_stream_of_a_job_that_fails_says_what_wait_says(run, worker):
+    job_id = failed_job(worker)
+    told = one_line(run("stream", job_id), 1)
+    assert told == f"mlq: job {job_id} failed: ValueError: bad 1\n"
+    assert told == one_line(run("wait", job_id), 1)
+
+
 def test_a_wait_that_takes_too_long_is_exit_code_4(run, mlq):
     job_id = mlq.post(1)
     assert f"job {job_id} did not end within 0.1 s" in one_line(run("wait", job_id, "--timeout", "0.1"), 4)
@@ -263,6 +270,7 @@ def test_options_are_read_from_the_environment(run, mlq):
         ("dead", "discard", "1", "--all"),
         ("nonsense",),
         ("--namespace", "{x}", "count"),
+        ("--namespace", "", "count"),
         ("--url", "http://localhost", "count"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_worker_runs_the_listeners_of_a_module(start, mlq, tmp_path, form):
 def test_the_environment_sets_a_workers_options(start, environment, mlq, tmp_path):
     (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace=mlq.namespace))
     environment["MLQ_WORKER_CONCURRENCY"] = "3"
-    process, _ = start(*COMMAND, "worker", "listeners", sign="with a process pool")
+    process, _ = start(*COMMAND, "worker", "listeners", sign=" process pool")
     give_up = time.monotonic() + 20
     while [one["slots"] for one in mlq.workers()] != ["3"]:  # it says so with its next sign of life
         assert time.monotonic() < give_up, mlq.workers()
@@ -101,12 +101,19 @@ def test_the_environment_sets_a_workers_options(start, environment, mlq, tmp_pat
         (("nowhere.py",), "no file nowhere.py"),
         (("broken.py",), "ZeroDivisionError"),
         (("broken",), "broken.py, line 1"),
-        (("typo.py",), "SyntaxError"),
+        (("typo.py",), "{folder}/typo.py, line 2"),
+        (("typo",), "{folder}/typo.py, line 2"),
+        (("helped.py",), "{folder}/typo.py, line 2"),
+        (("indented.py",), "{folder}/indented.py, line 3"),
+        (("negative.py",), "{folder}/negative.py, line 4"),
+        (("negative.py", "--pool", "thread"), "{folder}/negative.py, line 4"),
+        (("refused.py",), "f() can't be called as a listener: "),
         (("leaves.py",), "SystemExit"),
         (("empty.py",), "holds no queue"),
         (("listeners:idle",), "no listeners"),
         (("listeners:double",), "is no MLQ object"),
-        (("listeners:nothing",), "is no MLQ object"),
+        (("listeners.py:nothing",), "there is no 'nothing' in listeners.py"),
+        (("listeners:mlq.nothing.there",), "there is no 'mlq.nothing.there' in listeners"),
         (("listeners", "--namespace", "other"), "not in 'other'"),
         (("listeners", "--concurrency", "0"), "--concurrency"),
         (("sub/json.py",), "rename the file"),
@@ -116,19 +123,24 @@ def test_a_worker_that_finds_nothing_to_run_is_exit_code_2(run, tmp_path, words,
     files = {
         "listeners": LISTENERS.format(namespace="n"),
         "broken": "def f(): return 1 / 0\nf()",
-        "typo": "def",
+        "typo": "\ndef",
+        "helped": "import typo",
+        "indented": "\n\n  x = 1",
+        "negative": "from mlq import MLQ\nmlq = MLQ('n')\n\n@mlq.listener(timeout=-1)\ndef f(msg):\n    pass",
+        "refused": "from mlq import MLQ\nmlq = MLQ('n')\n@mlq.listener\ndef f():\n    pass",
         "leaves": "raise SystemExit(7)",
         "empty": "",
         "json": "",
     }
     name = words[0].partition(":")[0].removesuffix(".py")
     (tmp_path / "sub").mkdir()
-    if name.removeprefix("sub/") in files:
-        (tmp_path / f"{name}.py").write_text(files[name.removeprefix("sub/")])
+    for needed in {name, "typo"} if name == "helped" else {name}:
+        if needed.removeprefix("sub/") in files:
+            (tmp_path / f"{needed}.py").write_text(files[needed.removeprefix("sub/")])
     told = run(*COMMAND, "worker", *words, code=2).stderr.splitlines()
     assert len(told) == 1
     assert told[0].startswith("mlq: ")
-    assert reason in told[0]
+    assert reason.format(folder=tmp_path) in told[0]
 
 
 def test_the_log_level_debug_shows_where_an_import_failed(environment, tmp_path):
@@ -220,7 +232,7 @@ def read(base: str, path: str, body: bytes | None = None) -> bytes:
 
 @pytest.mark.parametrize(
     ("words", "sign"),
-    [(("consumer",), "started, with a thread pool"), (("--server", "--server_port", "0"), "serving at")],
+    [(("consumer",), "started, with the thread pool"), (("--server", "--server_port", "0"), "serving at")],
 )
 def test_what_goes_on_ends_on_ctrl_c(start, namespace, words, sign):
     process, _ = start(*CONTROLLER, *words, "--namespace", namespace, sign=sign)

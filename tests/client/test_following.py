@@ -13,6 +13,7 @@ import pytest
 
 from mlq import MLQ, AsyncMLQ, InputError, State, UnknownJob
 from mlq.errors import KeyReused
+from mlq.job import ANY_JOB
 from mlq.outcomes import success
 from mlq.shell import inbox as inbox_module
 from tests.hand import Hand
@@ -258,3 +259,66 @@ def test_a_forked_child_follows_for_itself(mlq, server_url):
     done = subprocess.run([sys.executable, "-c", FORK, server_url, mlq.namespace], cwd=ROOT, capture_output=True,
                           text=True, timeout=60, check=False)  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def _until(holds):
+    give_up = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_an_inbox_that_is_told_of_any_job_tells_all(mlq, raw, keys, hand):
+    """It had more to read than it did."""
+    ids = [mlq.post(n) for n in range(3)]
+    told = [mlq.follow(job_id) for job_id in ids]
+    assert [next(news).state for news in told] == [State.QUEUED] * 3
+    with ThreadPoolExecutor(3) as pool:
+        coming = [pool.submit(next, news) for news in told]
+        _until(lambda: all(raw.exists(keys.waiters + job_id) for job_id in ids))
+        raw.delete(*(keys.waiters + job_id for job_id in ids))  # nobody is told of these claims
+        for _ in ids:
+            hand.claim()
+        raw.rpush(keys.inbox + mlq._inbox.name, ANY_JOB)
+        assert [news.result(5).state for news in coming] == [State.RUNNING] * 3
+    for news in told:
+        news.close()
+
+
+def test_an_asyncio_inbox_that_is_told_of_any_job_tells_all(mlq, raw, keys, hand, server_url):
+    async def main():
+        async with AsyncMLQ(mlq.namespace, url=server_url) as client:
+            ids = [await client.post(n) for n in range(3)]
+            told = [client.follow(job_id) for job_id in ids]
+            assert [(await anext(news)).state for news in told] == [State.QUEUED] * 3
+            coming = [asyncio.create_task(anext(news)) for news in told]
+            await asyncio.to_thread(_until, lambda: all(raw.exists(keys.waiters + job_id) for job_id in ids))
+            (name,) = raw.smembers(keys.waiters + ids[0])
+            raw.delete(*(keys.waiters + job_id for job_id in ids))
+            for _ in ids:
+                hand.claim()
+            raw.rpush(keys.inbox + name.decode(), ANY_JOB)
+            assert [(await asyncio.wait_for(news, 5)).state for news in coming] == [State.RUNNING] * 3
+            for news in told:
+                await news.aclose()
+
+    asyncio.run(main())
+
+
+def test_an_inbox_whose_thread_could_not_start_tries_again(mlq, hand, monkeypatch):
+    job_id = mlq.post(1)
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            next(mlq.follow(job_id))
+    news = mlq.follow(job_id)
+    assert next(news).state is State.QUEUED
+    threading.Timer(0.2, hand.claim).start()
+    began = time.monotonic()
+    assert next(news).state is State.RUNNING
+    assert time.monotonic() - began < 5  # who is not told asks after 10 s
+    news.close()

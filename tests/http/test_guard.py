@@ -153,6 +153,47 @@ def test_the_command_refuses_the_network_without_tokens(monkeypatch):
     assert controller.run(["--server", "--server_address", EVERYWHERE, "--server_port", "0"]) == 2
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["app.example", "https://app.example/", "https://app.example/page", "ftp://app.example", "https://", "null", "",
+     "https://app.example:", "https://app.example:443", "http://app.example:80", "https://app.example:x",
+     "https://*.example", "https://me@app.example", "https://a b", "https://app.example?x", "http://[1]", "https://ä.de"],
+)  # fmt: skip
+def test_an_origin_that_no_browser_sends_is_refused(origin):
+    with pytest.raises(InputError, match="--cors"):
+        settings_for("127.0.0.1", (), origins=(PAGE, origin))
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", PAGE, "http://localhost:3000", "http://[::1]:8000", "http://10.0.0.1", "HTTPS://App.Example.com"]
+)
+def test_an_origin_of_a_browser_is_taken_as_it_sends_it(origin):
+    assert settings_for("127.0.0.1", (), origins=(origin,)).origins == (origin.lower(),)
+
+
+@pytest.mark.parametrize(
+    "name", ["http://gpu-box", "gpu-box/", "gpu-box:5001", "a b", "", "*", "gpu-box]", "gpu-box.", "ä"]
+)
+def test_a_host_name_with_more_than_the_name_is_refused(name):
+    with pytest.raises(InputError, match="--host-name"):
+        settings_for("127.0.0.1", (), hosts=("localhost", name))
+
+
+def test_a_host_name_may_be_written_in_capitals(mlq):
+    client = make_app(mlq, settings_for("127.0.0.1", (), hosts=("GPU-Box", "FE80::1", "[::1]"))).test_client()
+    for host in ("gpu-box:5001", "GPU-BOX", "[fe80::1]:5001", "[::1]"):
+        assert client.get("/jobs/count", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(("option", "given"), [("--cors", "https://app.example/x"), ("--host-name", "http://gpu-box")])
+def test_the_command_says_which_setting_is_wrong(monkeypatch, option, given):
+    monkeypatch.delenv(TOKENS, raising=False)
+    done = CliRunner().invoke(program, ["serve", "--port", "0", option, given])
+    assert done.exit_code == 2
+    assert option in done.stderr
+    assert given in done.stderr
+
+
 def test_any_page_may_where_all_are_allowed(mlq):
     client = make_app(mlq, Settings(origins=("*",))).test_client()
     given = client.post("/jobs", json={"msg": 1}, headers={"Origin": "https://any.example"})

@@ -69,7 +69,8 @@ def test_a_result_that_is_not_there_in_time_is_an_ordinary_202(mlq, client):
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=0"})
     assert (given.status_code, given.json["state"], given.headers["Preference-Applied"]) == (202, "queued", "wait=0")
     plain = client.post("/jobs", json={"msg": 1}, headers={"Prefer": "wait=0"})
-    assert (plain.status_code, plain.text) == (200, "2")
+    assert (plain.status_code, plain.text) == (202, "2")
+    assert plain.headers["Location"] == "/jobs/2"
 
 
 @pytest.mark.parametrize("wait", ["", "-1", "1.5", "abc", "²", "1e3", "nan", '"', "1 0", "9" * 400])
@@ -89,6 +90,35 @@ def test_when_too_many_wait_others_are_answered_at_once(client, echo, monkeypatc
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=30"})
     assert given.status_code == 202
     assert "Preference-Applied" not in given.headers
+    plain = client.post("/jobs", json={"msg": 1}, headers={"Prefer": "wait=30"})
+    assert (plain.status_code, plain.text) == (202, "2")
+
+
+def test_the_state_of_a_post_that_waited_in_vain_is_the_true_one(mlq, client):
+    def dawdle(_msg):
+        time.sleep(3)
+
+    mlq.create_listener(dawdle)
+    given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=1"})
+    assert (given.status_code, given.json["state"]) == (202, "running")
+
+
+@pytest.mark.parametrize("error", [UnknownJob("gone"), ServerError("away")])
+def test_a_state_that_can_not_be_asked_is_null(mlq, client, monkeypatch, error):
+    def fail(_self, *_):
+        raise error
+
+    for name in ("wait", "get_state"):
+        monkeypatch.setattr(type(mlq), name, fail)
+    for number, more in enumerate(({"Prefer": "wait=1"}, {"Idempotency-Key": "k"}), 1):
+        given = client.post("/jobs", json={"msg": 1}, headers=JSON | more)
+        assert (given.status_code, given.json["id"], given.json["state"]) == (202, str(number), None)
+
+
+def test_an_ordinary_post_asks_for_no_state(mlq, client, monkeypatch):
+    monkeypatch.setattr(type(mlq), "get_state", None)
+    assert client.post("/jobs", json={"msg": 1}, headers=JSON).json["state"] == "queued"
+    assert client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "k"}).text == "2"
 
 
 def test_a_job_that_is_cancelled_while_its_poster_waits(mlq, client):
@@ -116,6 +146,14 @@ def test_the_same_post_with_the_same_key_makes_one_job(mlq, client):
     assert client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "k"}).text == "1"
     assert client.post("/jobs", json={"msg": 1}, headers={"Idempotency-Key": "K"}).text == "2"
     assert mlq.job_count() == 2
+
+
+def test_the_state_of_a_post_that_was_posted_before_is_the_true_one(mlq, client):
+    headers = JSON | {"Idempotency-Key": "k"}
+    assert client.post("/jobs", json={"msg": 1}, headers=headers).json["state"] == "queued"
+    mlq.cancel("1")
+    given = client.post("/jobs", json={"msg": 1}, headers=headers)
+    assert (given.status_code, given.json["id"], given.json["state"]) == (202, "1", "cancelled")
 
 
 @pytest.mark.parametrize("body", [{"msg": 2}, {"msg": 1, "queue": "slow"}, {"msg": 1, "webhook": "http://x/"}])
@@ -167,6 +205,14 @@ def test_a_refusal_has_the_shape_of_a_problem(client):
         "instance": "/jobs?x=1",
         "errors": [{"detail": "Expected `str`, got `int`", "pointer": "#/functions/1"}],
     }
+
+
+@pytest.mark.parametrize("body", [r'{"msg": 1, "\ud800": 1}', r'"\ud800"', r'{"msg": 1, "retries": "\ud800"}'])
+def test_a_text_that_is_none_is_422(mlq, client, body):
+    given = client.post("/jobs", data=body, content_type="application/json", headers=JSON)
+    assert (given.status_code, given.content_type) == (422, PROBLEM)
+    assert "surrogate" in given.json["detail"]
+    assert mlq.last_id() == 0
 
 
 @pytest.mark.parametrize(

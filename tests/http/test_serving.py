@@ -13,7 +13,9 @@ import pytest
 
 from mlq import MLQ, InputError, server
 from mlq.http.process import Plan, ServerProcess
+from mlq.http.routes import Role
 from tests.http.asking import Answer, ask, connect, port_of
+from tests.http.tokens import GIVEN, bearer
 
 ROOT = Path(__file__).parents[2]
 POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -103,6 +105,71 @@ def test_who_sends_all_of_a_large_body_hears_why_it_was_refused(serve):
     connection.close()
 
 
+def test_who_hangs_up_while_a_large_body_is_refused_is_no_error(serve, capfd):
+    serving = serve(body_limit=1000)
+    with socket.create_connection(("127.0.0.1", port_of(serving)), 10) as connection:
+        connection.sendall(POST + b"Content-Length: 100000\r\n\r\n" + b"x" * 5000)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    assert ask(serving, "/healthz").text == "ok"
+    serving.stop(5)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+# --- bodies of those who may not send them
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("POST /jobs", 401),
+        ("POST /consumer", 401),
+        ("POST /nothing", 404),
+        ("POST /healthz", 405),
+        ("GET /healthz", 200),
+    ],
+)
+@pytest.mark.parametrize("length", ["Content-Length: 60000000", "Transfer-Encoding: chunked"])
+def test_a_body_that_nobody_wants_is_not_waited_for(serve, line, status, length):
+    serving = serve(tokens=GIVEN)
+    with socket.create_connection(("127.0.0.1", port_of(serving)), 10) as connection:
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_who_has_no_token_costs_no_memory_and_hears_so(serve):
+    serving = serve(tokens=GIVEN)
+    assert ask(serving, "/jobs", "POST", {"msg": 1}, bearer(Role.POST)).status == 200
+    before = most_memory(serving)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(_refused_and_goes_on, [serving] * 4)) == [401] * 4
+    assert most_memory(serving) - before < 20_000
+
+
+def test_who_asks_whether_to_send_a_body_hears_one_answer(serve):
+    head = POST + b"Content-Length: 10\r\nExpect: 100-continue\r\n"
+    serving = serve(tokens=GIVEN, request_timeout=0.5)
+    given = raw(serving, head + b"\r\n")
+    assert given.startswith(b"HTTP/1.1 401 ")
+    assert given.count(b"HTTP/1.1") == 1
+    allowed = head + b"X-API-Key: " + b"p" * 16 + b"\r\nConnection: close\r\n\r\n"
+    assert raw(serving, allowed + b'{"msg": 1}').startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+
+
+def _refused_and_goes_on(serving):
+    connection = connect(serving)
+    connection.request("POST", "/jobs", b"x" * 30_000_000)
+    status = Answer(connection.getresponse()).status
+    connection.request("GET", "/healthz")
+    assert Answer(connection.getresponse()).text == "ok"
+    connection.close()
+    return status
+
+
+def most_memory(serving):
+    """In kB."""
+    return int(re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{serving.pid}/status").read_text())[1])
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
@@ -156,6 +223,11 @@ def test_slow_clients_hold_up_nobody(serve):
         POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nx",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n\r\n",
+        POST + b'Transfer-Encoding: chunked\r\n\r\na\r\n{"msg": 1}\r\n0\r\n no trailer\r\n\r\n',
+        POST + b"X: y" + b" " * 65_000 + b"z\r\nContent-Length: x\r\n\r\n",
+        b"GET /jobs?x=\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /jobs?x=\xff HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n",
         POST + b"Content-Length: 50\r\n\r\n{",
         POST + b'Content-Length: 10\r\nContent-Length: 2\r\n\r\n{"msg": 1}',
         POST + b'Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{"msg": 1}\r\n0\r\n\r\n',
@@ -173,6 +245,37 @@ def test_a_broken_request_ends_and_the_service_goes_on(serve, mlq, capfd, sent):
     assert ask(serving, "/healthz").text == "ok"
     assert mlq.last_id() == 0
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0",
+        "Content-Length: 0_0",
+        "Content-Length: +0",
+        "Content-Length: -0",
+    ],
+)
+def test_a_body_whose_end_is_in_doubt_is_never_run_as_the_next_request(serve, mlq, told):
+    second = POST + b'Content-Length: 10\r\n\r\n{"msg": 1}'
+    given = raw(serve(), POST + told.encode() + b"\r\n\r\n" + second)
+    assert given.startswith(b"HTTP/1.1 400 ")
+    assert given.count(b"HTTP/1.1") == 1
+    assert not given.endswith(b"...")
+    assert mlq.last_id() == 0
+
+
+def test_what_follows_a_broken_body_is_not_run(serve, mlq):
+    serving, second = serve(), POST + b'Content-Length: 10\r\n\r\n{"msg": 1}'
+    for broken in (b"zz\r\n", b"\r\n", b"1\r\nxy\r\n", b"0\r\n:\r\n\r\n", b"0\r\n 0\r\n\r\n"):
+        given = raw(serving, POST + b"Transfer-Encoding: chunked\r\n\r\n" + broken + second)
+        assert given.startswith(b"HTTP/1.1 400 ")
+        assert given.count(b"HTTP/1.1") == 1
+    assert mlq.last_id() == 0
 
 
 @pytest.mark.parametrize(

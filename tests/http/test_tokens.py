@@ -155,6 +155,33 @@ def test_a_bad_token_is_refused_without_telling_it(tmp_path, monkeypatch, line):
     assert "aaaa" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (f"foo {'a' * 16}", "the first word 'foo' is no role: write read, post, admin, and then the token"),
+        ("foo bar", "the first word 'foo' is no role: write read, post, admin, and then the token"),
+        (f"{'a' * 16} admin", "the first word is no role: write read, post, admin, and then the token"),
+        ("secret admin", "the first word is no role: write read, post, admin, and then the token"),
+        ("a" * 32, "write a role (read, post, admin) and the token, two words, not 1"),
+        (
+            f"post {'a' * 16} more",
+            "write a role (read, post, admin) and the token, two words, not 3",
+        ),
+    ],
+)
+def test_a_bad_token_is_refused_with_its_place_and_what_is_wrong(tmp_path, monkeypatch, line, why):
+    monkeypatch.delenv(TOKENS, raising=False)
+    file = tmp_path / "tokens"
+    file.write_text(f"# who\n\nread {'r' * 16}\n{line}\n")
+    with pytest.raises(InputError) as caught:
+        read_tokens(str(file))
+    assert str(caught.value) == f"{file}, line 4: {why}"
+    monkeypatch.setenv(TOKENS, f"read {'r' * 16},{line}")
+    with pytest.raises(InputError) as caught:
+        read_tokens(None)
+    assert str(caught.value) == f"{TOKENS}, entry 2: {why}"
+
+
 def test_a_file_that_can_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.delenv(TOKENS, raising=False)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")

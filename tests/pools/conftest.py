@@ -1,5 +1,6 @@
 """Workers of the real command line, one pool each, and a side channel to their listeners."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -66,12 +67,11 @@ class Worker:
 
     def children(self) -> list[int]:
         """The processes that it started."""
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()] + [
-            int(pid)
-            for task in Path(f"/proc/{self.pid}/task").iterdir()
-            if task.name != str(self.pid)
-            for pid in (task / "children").read_text().split()
-        ]
+        found = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                found += [int(pid) for pid in (task / "children").read_text().split()]
+        return found
 
     def end(self) -> None:
         """Kill it; its children die with it. Those of theirs that hold its stderr are nobody's concern."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -53,6 +54,26 @@ def forks(_: Any, context: JobContext) -> list[int]:
 async def sleeps_on_the_loop(seconds: float) -> None:
     say("begun")
     await asyncio.sleep(seconds)
+
+
+@mlq.listener
+async def leaves_in_a_task(code: int) -> None:
+    """A task of its own wants to end the process."""
+
+    async def part() -> None:
+        sys.exit(code)
+
+    await asyncio.gather(part(), asyncio.sleep(1))
+
+
+@mlq.listener
+async def waits_no_longer(job_id: str, context: JobContext) -> str:
+    """It ends before its wait does."""
+    try:
+        await asyncio.wait_for(context.wait(job_id), 0.2)
+    except TimeoutError:
+        return "impatient"
+    return "waited"
 
 
 @mlq.listener

@@ -81,6 +81,53 @@ def test_sighup_replaces_children_one_by_one(begin, mlq, tell, eventually):
     assert {mlq.get_job(job_id)["retries"] for job_id in (*ids, running.id)} == {0}
 
 
+SLOW_TO_IMPORT = """
+import os, time
+from mlq import MLQ
+
+while os.path.exists("hold"):
+    time.sleep(0.01)
+mlq = MLQ(os.environ["MLQ_TEST_NAMESPACE"])
+
+
+@mlq.listener
+def where(_):
+    return os.getpid()
+"""
+
+
+def test_sighup_leaves_a_child_at_work_while_the_new_ones_load(begin, mlq, tmp_path, eventually):
+    (tmp_path / "slow_to_import.py").write_text(SLOW_TO_IMPORT)
+    worker = begin("process", "--concurrency", "2", target="slow_to_import.py")
+    worker.logs(" is ready", times=2)
+    worker.logs("started, with the process pool")
+    before = set(worker.children())
+    (tmp_path / "hold").touch()
+    worker.signal(signal.SIGHUP)
+    eventually(lambda: len(before & set(worker.children())) == 1 and len(worker.children()) == 2)
+    for _ in range(20):
+        assert mlq.submit(None).result(10) in before
+    (tmp_path / "hold").unlink()
+    eventually(lambda: not before & set(worker.children()), 20)
+    assert mlq.submit(None).result(10) not in before
+
+
+def test_sighup_with_code_that_can_not_be_imported_leaves_the_others_at_work(begin, mlq, tmp_path, eventually):
+    module = tmp_path / "breaks_later.py"
+    module.write_text(SLOW_TO_IMPORT)
+    worker = begin("process", "--concurrency", "2", target="breaks_later.py")
+    worker.logs(" is ready", times=2)
+    worker.logs("started, with the process pool")
+    before = set(worker.children())
+    module.write_text("1 / 0")
+    worker.signal(signal.SIGHUP)
+    worker.logs("a child can't start", times=3)
+    assert mlq.submit(None).result(10) in before
+    module.write_text(SLOW_TO_IMPORT)
+    eventually(lambda: not before & set(worker.children()) and len(worker.children()) == 2, 40)
+    assert mlq.submit(None).result(10) not in before
+
+
 def test_grandchildren(begin, mlq):
     """Programs and multiprocessing's own processes work as they do elsewhere."""
     begin("process")
@@ -108,7 +155,7 @@ def test_a_worker_outlives_a_module_that_is_broken_for_a_while(begin, mlq, tmp_p
     )
     good = module.read_text()
     worker = begin("process", "--max-jobs", "1", target="breaks.py")
-    worker.logs("started, with a process pool")
+    worker.logs("started, with the process pool")
     module.write_text("1 / 0")
     assert mlq.submit(7).result(20) == 7
     assert "ZeroDivisionError" in worker.logs("child can't start")

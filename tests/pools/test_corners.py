@@ -58,3 +58,33 @@ def test_a_context_is_dead_when_its_attempt_is(begin, mlq, pool):
     mlq.submit(None, functions=["keeps_its_context"]).result(20)
     told = mlq.submit(None, functions=["uses_a_kept_context"]).result(20)
     assert told == ["True", "LeaseLost", "LeaseLost", "LeaseLost"]
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "gevent"])
+def test_a_task_that_ends_the_process_ends_itself_alone(kind, begin, mlq, tell):
+    """The job that made it fails, that of others on the same loop goes on, and so does the worker."""
+    worker = begin(kind, "--concurrency", "2")
+    innocent = mlq.submit(2, functions=["sleeps_on_the_loop"])
+    tell.heard("begun")
+    guilty = mlq.submit(3, functions=["leaves_in_a_task"])
+    with pytest.raises((SystemExit, JobFailed)):
+        guilty.result(20)
+    assert innocent.result(20) is None
+    assert mlq.submit(7, functions=["echo_async"]).result(10) == 7
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def test_a_wait_that_outlives_its_listener_leaves_no_room_behind(begin, mlq, tell):
+    """A child of one slot runs one job at a time afterwards, too."""
+    begin("process", "--concurrency", "1")
+    never = mlq.post(1, functions=["nobody"])
+    for _ in range(3):
+        assert mlq.submit(never, functions=["waits_no_longer"]).result(20) == "impatient"
+    jobs = [mlq.submit(name, functions=["waits"]) for name in "ab"]
+    tell.heard("begun")
+    assert mlq.job(jobs[1].id).state() == "queued"
+    assert tell.count("begun") == 0
+    for name in "ab":
+        tell.say(f"end {name}")
+    assert [job.result(10) for job in jobs] == ["a", "b"]

@@ -46,7 +46,7 @@ def test_what_outlasts_the_grace_period_is_handed_back(pool, begin, mlq, tell):
     second = begin(pool)
     assert mlq.submit(1, functions=["echo"]).result(20) == 1  # the first has no slot: the second is there
     first.signal(signal.SIGTERM)
-    first.logs("hands 1 jobs back")
+    first.logs("hands jobs back: 1")
     tell.heard("begun", 4)  # within a second, where the machine has time; the lease has 6 s
     assert first.wait(10) == 0
     tell.say("end this")

@@ -4,10 +4,14 @@ import json
 import os
 import signal
 import subprocess
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from tests.pools.conftest import COMMAND, ROOT
+from mlq import State
+from mlq.cli import watch
+from tests.pools.conftest import COMMAND, LISTENERS, ROOT
 
 MODULE = """
 import os
@@ -80,8 +84,139 @@ def test_watch_starts_again_when_a_file_changes(kind, begin, mlq, tmp_path):
     worker.logs(" stopped")
     assert mlq.submit(None).result(20) == 2
     worker.signal(signal.SIGTERM)
-    assert worker.wait(20) in {0, -signal.SIGTERM}
+    assert worker.wait(20) == 0
     assert mlq.workers() == []
+
+
+@pytest.fixture
+def watched(begin, tmp_path, monkeypatch):
+    """A watcher with a process group of its own, as a shell gives it, and its worker, which has all listeners."""
+    monkeypatch.setattr(subprocess, "Popen", partial(subprocess.Popen, process_group=0))
+    words = f"import sys\nsys.path.insert(0, {str(LISTENERS.parent)!r})\nfrom listeners import mlq\n"
+    (tmp_path / "watched.py").write_text(words)
+    return begin("process", "--watch", "--concurrency", "1", target="watched.py")
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        lambda pid: os.kill(pid, signal.SIGTERM),
+        lambda pid: os.kill(pid, signal.SIGHUP),
+        lambda pid: os.killpg(pid, signal.SIGINT),
+    ],
+    ids=["SIGTERM", "SIGHUP", "Ctrl-C in a terminal"],
+)
+def test_a_watched_worker_that_is_stopped_lets_its_jobs_end(watched, mlq, tell, stop):
+    job = mlq.submit("this", functions=["waits"])
+    tell.heard("begun")
+    assert [os.getpgid(pid) for pid in watched.children()] == watched.children()  # Ctrl-C does not reach it, too
+    stop(watched.pid)
+    watched.logs("running jobs have 20 s")
+    tell.say("end this")
+    assert watched.wait() == 0
+    assert job.result(1) == "this"
+    assert [run["reason"] for run in mlq.get_job(job.id)["attempts"]] == [None]
+
+
+def test_a_second_signal_ends_a_watched_worker_at_once(watched, mlq, tell):
+    job = mlq.submit("this", functions=["waits"])
+    tell.heard("begun")
+    watched.signal(signal.SIGTERM)
+    watched.logs("running jobs have 20 s")
+    watched.signal(signal.SIGINT)
+    assert watched.wait() == 1
+    assert job.state() is State.RUNNING  # until its lease is over
+
+
+def test_a_watched_worker_that_takes_long_is_told_once_and_waited_for():
+    """Its own --grace is the only limit: it knows best what its jobs need."""
+
+    class Slow:
+        told, looks = 0, 0
+
+        def terminate(self):
+            self.told += 1
+
+        def wait(self, timeout):
+            self.looks += 1
+            if self.looks < 1000:
+                raise subprocess.TimeoutExpired("worker", timeout)
+            return 0
+
+    worker, stop = Slow(), watch._Stop()
+    stop()
+    assert watch._ended(worker, stop) == 0
+    assert worker.told == 1
+
+
+def test_a_change_is_no_first_signal(watched, mlq, tell, tmp_path):
+    """A stop that comes while the old worker ends for a change leaves its jobs their time."""
+    job = mlq.submit("this", functions=["waits"])
+    tell.heard("begun")
+    (tmp_path / "watched.py").write_text("")
+    watched.logs("running jobs have 20 s")
+    watched.signal(signal.SIGTERM)
+    tell.say("end this")
+    assert watched.wait() == 0
+    assert job.result(1) == "this"
+
+
+def test_a_watched_worker_that_ended_is_started_again_at_the_next_change(begin, mlq, tmp_path, eventually):
+    module = tmp_path / "watched.py"
+    module.write_text("import nothing_of_that_name")
+    worker = begin("process", "--watch", target="watched.py")
+    worker.logs("No module named 'nothing_of_that_name'")
+    module.write_text(MODULE.format(version=1))
+    assert mlq.submit(None).result(20) == 1
+    module.write_text("import nothing_of_that_name")
+    worker.logs("No module named 'nothing_of_that_name'", times=2)
+    eventually(lambda: all(_is_over(pid) for pid in worker.children()))
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 2
+
+
+def _is_over(pid):
+    """Though its parent has not asked for its exit code yet."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.fixture
+def deaf():
+    """What is started ignores SIGHUP and SIGINT, as after nohup, or a script's &."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_watcher_goes_on_ignoring_what_it_was_started_to_ignore(deaf, begin, mlq, tmp_path):
+    module = tmp_path / "watched.py"
+    module.write_text(MODULE.format(version=1))
+    worker = begin("thread", "--watch", target="watched.py")
+    assert mlq.submit(None).result(20) == 1
+    worker.signal(signal.SIGHUP)
+    worker.signal(signal.SIGINT)
+    module.write_text(MODULE.format(version=20))
+    worker.logs(" stopped")
+    assert mlq.submit(None).result(20) == 20
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+
+
+def test_watch_from_the_environment(begin, mlq, tmp_path, monkeypatch):
+    """The worker that is watched does not watch, too."""
+    monkeypatch.setenv("MLQ_WORKER_WATCH", "1")
+    (tmp_path / "watched.py").write_text(MODULE.format(version=1))
+    worker = begin("thread", target="watched.py")
+    assert mlq.submit(None).result(20) == 1
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+
+
+def test_watch_of_a_folder_that_is_not_there(call):
+    done = call("nowhere/listeners.py", "--watch")
+    assert done.returncode == 2
+    assert any("can't watch nowhere" in line for line in _complaints(done))
 
 
 def test_json_logs(pool, begin, mlq):

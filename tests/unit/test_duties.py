@@ -1,10 +1,14 @@
 """The small parts of a worker: pool, slots, attempts, and the contract of its threads."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from mlq.job import Claimed
+from mlq.pools.aio import AsyncioPool
+from mlq.pools.thread import ThreadPool
 from mlq.pools.threads import Threads
 from mlq.service import Service
 from mlq.worker.attempt import Attempt, Stage, Watcher
@@ -244,3 +248,48 @@ def test_service_may_stop_itself():
     assert service.turned.wait(SOON)
     service.stop(SOON)
     assert service.turns == 1
+
+
+# --- what is broken ends the worker, which would else look alive
+
+
+class Unsettled:
+    """A run whose end can't be recorded."""
+
+    def begin(self):
+        return True
+
+    def __getattr__(self, name):
+        raise MemoryError(name)
+
+
+def test_a_thread_of_the_pool_that_dies_ends_the_worker():
+    pool, broken = ThreadPool(1), threading.Event()
+    pool.start(lambda _: None, broken.set)
+    pool.submit([Unsettled()])
+    assert broken.wait(SOON)
+    pool.close()
+
+
+def test_an_event_loop_that_dies_ends_the_worker(monkeypatch):
+    pool, broken = AsyncioPool(1), threading.Event()
+    monkeypatch.setattr(pool._loop, "run_forever", lambda: 1 / 0)
+    pool.start(lambda _: None, broken.set)
+    assert broken.wait(SOON)
+
+
+def test_a_child_that_can_not_read_on_ends():
+    """A deaf one would hold its jobs for ever; its worker has them run again."""
+    code = """
+import time
+from mlq.listeners import Listeners
+from mlq.pools.child import Child
+class Wire:
+    def receive(self):
+        raise MemoryError
+Child(Wire(), Listeners(), weigh=False).read_from_now_on()
+time.sleep(20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MemoryError" in done.stderr

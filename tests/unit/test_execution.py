@@ -297,6 +297,11 @@ def test_text_that_no_encoding_carries():
     assert error(outcome) == ("builtins.ValueError", "?")
 
 
+def test_a_type_that_no_encoding_carries():
+    kind = type("Odd", (Exception,), {"__module__": os.fsdecode(b"\xff")})
+    assert error(run(raising(kind("text")))) == ("?.Odd", "text")
+
+
 def test_long_errors_are_cut():
     """Text and traceback keep their end or beginning."""
     outcome = run(raising(ValueError("x" * 1_000_000)))

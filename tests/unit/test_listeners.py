@@ -176,6 +176,76 @@ def test_what_kind_of_function_it_is():
     assert not Listener.of(functools.partial(first), "x").is_async
 
 
+class Methods:
+    """Callable in many ways."""
+
+    def one(self, msg):
+        """The message alone."""
+
+    def none(self):
+        """Nothing."""
+
+    def __call__(self, msg, ctx):
+        """The message and the context."""
+
+
+def wrapped(outer, inner):
+    """As a decorator leaves it."""
+    return functools.wraps(inner)(outer)
+
+
+@pytest.mark.parametrize(
+    ("function", "takes_context"),
+    [
+        (lambda msg: None, False),
+        (lambda msg, ctx: None, True),
+        (lambda msg, ctx=None: None, True),
+        (lambda msg, ctx, more=1: None, True),
+        (lambda msg, *args: None, True),  # as programs for MLQ 0.2 have it
+        (lambda *args: None, True),
+        (lambda msg=None: None, False),
+        (lambda msg, *, key=1: None, False),
+        (lambda msg, **more: None, False),
+        (Methods().one, False),
+        (Methods(), True),
+        (Methods, False),
+        (functools.partial(lambda a, msg, ctx: None, 1), True),
+        (functools.partial(lambda msg, ctx: None, ctx=1), False),
+        (int, False),
+        (dict.fromkeys, True),
+        (print, True),
+        (max, False),  # has no signature
+        (wrapped(lambda msg: None, lambda: None), False),
+        (wrapped(lambda msg: None, lambda msg, ctx: None), False),
+        (wrapped(lambda *args: None, lambda msg: None), False),
+        (wrapped(lambda *args: None, lambda msg, ctx, given: None), True),
+    ],
+)
+def test_which_functions_get_the_context(function, takes_context):
+    """Those that take two; a wrapper is what is called."""
+    assert Listener.of(function, "x").takes_context is takes_context
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: None,
+        lambda a, b, c: None,
+        lambda a, b, c, *args: None,
+        lambda msg, *, key: None,
+        lambda *args, key: None,
+        lambda **more: None,
+        Methods().none,
+        functools.partial(lambda msg: None, 1),
+        wrapped(lambda: None, lambda msg: None),
+    ],
+)
+def test_functions_that_can_not_be_called(function):
+    """Refused when they are declared, for each of their jobs would fail."""
+    with pytest.raises(InputError, match=r"^x\(\) can't be called as a listener: write x\(msg\), x\(msg, ctx\) or"):
+        Listener.of(function, "x")
+
+
 def test_policy_is_kept():
     """As it was declared."""
     assert Listener.of(first).policy == Policy()

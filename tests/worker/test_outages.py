@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+import redis
+
 from mlq import MLQ, server
 from mlq.errors import ServerError
 
@@ -90,3 +93,29 @@ def test_every_acknowledged_post_has_one_outcome_when_the_server_is_killed(
             worker.signal(signal.SIGTERM)
             assert worker.wait() == 0
         mlq.close()
+
+
+def test_a_password_that_is_set_while_a_job_reports_costs_nothing_but_time(caplog: pytest.LogCaptureFixture) -> None:
+    """As while credentials are exchanged: the worker complains, and goes on when it is let in again."""
+    with server.scratch(appendfsync=None) as scratch, contextlib.closing(MLQ("auth", url=scratch.url)) as mlq:
+        go = threading.Event()
+
+        def reports(_message: Any, context: Any) -> str:
+            while not go.wait(0.02):
+                context.update_progress(time.time())
+            return "done"
+
+        mlq.create_listener(reports)
+        job = mlq.submit(1)
+        while job.state() != "running":
+            time.sleep(0.01)
+        with redis.Redis.from_url(scratch.url) as admin:
+            admin.acl_setuser("default", enabled=True, reset_passwords=True, passwords="+secret")
+            admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            while "can't record what" not in caplog.text:
+                time.sleep(0.01)
+            admin.acl_setuser("default", enabled=True, nopass=True)
+        go.set()
+        assert job.result(10) == "done"
+        assert not mlq._worker.broken
+        mlq.shutdown()

@@ -111,7 +111,6 @@ async def _async_cancelled(message: Any) -> None:
         (lambda message: Unreadable(), "RuntimeError"),
         (lambda message: {1, 2}, "Unserializable"),
         (lambda message: b"x" * (65 * 1024 * 1024), "TooLarge"),
-        (lambda: None, "TypeError"),
     ],
     ids=[
         "exit",
@@ -129,7 +128,6 @@ async def _async_cancelled(message: Any) -> None:
         "proxy",
         "set",
         "too large",
-        "no parameter",
     ],
 )
 def test_no_listener_takes_the_worker_down(
@@ -206,3 +204,19 @@ def test_a_result_that_the_server_refuses_fails_its_job_alone() -> None:
             assert mlq.get_job(large.id)["error_type"] == "mlq.errors.NoServer"
         finally:
             mlq.shutdown(0)
+
+
+def test_failures_are_logged(mlq: MLQ, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody may be waiting for the job."""
+
+    def fails(message: Any) -> None:
+        raise ValueError(f"about {message}")
+
+    mlq.create_listener(fails)
+    job = mlq.submit("this", retries=1, backoff=0.01)
+    with pytest.raises(ValueError, match="about this"):
+        job.result(10)
+    mlq.shutdown()
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    first = f"job {job.id} (fails): attempt 1 failed: ValueError: 'about this'; it runs again in 0.0 s"
+    assert told == [first, f"job {job.id} (fails): attempt 2 failed: ValueError: 'about this'; it is a dead letter"]

@@ -68,6 +68,14 @@ def test_a_garbage_id_in_a_lane_stops_nothing(mlq: MLQ, raw: Any, namespace: str
     mlq.clear()
 
 
+def test_garbage_for_the_number_of_errors_stops_nothing(mlq: MLQ, raw: Any, namespace: str) -> None:
+    """It counts as none."""
+    spoilt = mlq.submit(1)
+    raw.hset(f"{{{namespace}}}:job:{spoilt.id}", mapping={"errors": "many", "attempts": "1"})
+    mlq.create_listener(lambda message: message)
+    assert [spoilt.result(5), mlq.submit(2).result(5)] == [1, 2]
+
+
 def test_garbage_among_the_leases_is_swept_away(mlq: MLQ, raw: Any, namespace: str) -> None:
     """By the look for lapsed leases, which goes on."""
     leases = f"{{{namespace}}}:leases"

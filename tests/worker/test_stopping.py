@@ -1,13 +1,40 @@
 """How a worker process ends: signals, shutdown, and the end of its main program."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlq import MLQ
+
+ROOT = Path(__file__).parents[2]
+BESIDE = """
+import threading, time
+from mlq import MLQ
+from mlq.worker.exit import keep
+
+class Beside:
+    stopped, broken = threading.Event(), False
+    def stop(self, grace):
+        self.stopped.set()
+
+def breaks(message, context):
+    beside.broken = True
+    beside.stopped.set()
+    time.sleep(message)
+    return "ended"
+
+beside = Beside()
+keep(beside, 20.0)
+mlq = MLQ({namespace!r}, url={url!r})
+mlq.create_listener(breaks)
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -116,3 +143,22 @@ def test_shutdown_and_create_reaper_without_a_worker(mlq: MLQ) -> None:
     mlq.create_reaper()
     mlq.shutdown()
     mlq.shutdown()
+
+
+def test_what_breaks_beside_a_worker_leaves_it_time_to_stop(server_url: str, namespace: str, mlq: MLQ) -> None:
+    """Its job ends within the grace period, and the process ends with the code of something broken."""
+    program = BESIDE.format(url=server_url, namespace=namespace)
+    with subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+        assert mlq.submit(0.5).result(20) == "ended"
+        assert process.wait(20) == 70
+    assert mlq.workers() == []
+
+
+def test_a_stop_that_fails_is_an_end_all_the_same(mlq: MLQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that neither works nor ends would be the worst."""
+    mlq.create_listener(lambda message: message)
+    assert mlq.submit(1).result(5) == 1
+    worker = mlq._worker
+    monkeypatch.setattr(worker._pool, "close", lambda: 1 / 0)
+    worker.stop(0)
+    assert (worker.stopped.is_set(), worker.broken) == (True, True)

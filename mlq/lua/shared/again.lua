@@ -1,6 +1,6 @@
 -- An attempt's number as a text that tells the errors of earlier attempts, too.
 local function with_errors(jobs, id, attempt)
-  return attempt .. ' ' .. (redis.call('HGET', jobs .. id, 'errors') or '0')
+  return attempt .. ' ' .. (tonumber(redis.call('HGET', jobs .. id, 'errors') or 0) or 0)
 end
 
 -- The reply to a claim that was sent again: those of the jobs that it got, in `last`, which it still holds.

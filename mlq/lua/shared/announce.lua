@@ -20,11 +20,13 @@ local function announce(jobs, waiters, inboxes, id)
   redis.call('DEL', key)
 end
 
--- Lets those that follow a running job look again. One that does not listen is told 100 times at most.
+-- Lets those that follow a running job look again. One that does not listen is told 100 times at most; the last time,
+-- that it may be any job.
 local function hint(waiters, inboxes, id)
   for _, name in ipairs(redis.call('SMEMBERS', waiters .. id)) do
-    if redis.call('LLEN', inboxes .. name) < 100 then
-      redis.call('RPUSH', inboxes .. name, id)
+    local told = redis.call('LLEN', inboxes .. name)
+    if told < 100 then
+      redis.call('RPUSH', inboxes .. name, told == 99 and '*' or id)
       redis.call('EXPIRE', inboxes .. name, 60)
     end
   end
