@@ -32,10 +32,14 @@ COOPERATIVE = 100  # jobs at a time where they take turns in one thread and nobo
 def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """Work until told to stop. Raises InputError."""
     sys.setswitchinterval(SWITCH)
-    if options["pool"] in ("process", "gevent"):
-        _work_in_children(settings, target, options)
-    else:
-        _work_here(settings, target, options)
+    try:
+        if options["pool"] in ("process", "gevent"):
+            _work_in_children(settings, target, options)
+        else:
+            _work_here(settings, target, options)
+    except (SystemExit, KeyboardInterrupt):  # a signal while the workers begin: what they run has its grace period
+        way_out.stay()
+        raise
 
 
 def _slots(options: dict[str, Any]) -> int:

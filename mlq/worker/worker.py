@@ -48,7 +48,7 @@ class Worker:
         self.broken = False  # it stopped by itself: the process should end and be started again
         self._pool = pool
         self._stuck: dict[Attempt, float] = {}  # since when
-        self._stop_once = threading.Lock()
+        self._turning = threading.Lock()  # starts, or stops
         desk = self._desk = Desk(
             keys, Shell(named, most=CALLS), listeners, settings or Settings(), accepts_uploads=loader is not None
         )
@@ -68,16 +68,18 @@ class Worker:
         return self._desk.name
 
     def start(self) -> None:
-        """Begin to work."""
-        capture.begin()
-        self._pool.start(self._resize, self._die)
-        for duty in (self._sender, self._settler, self._renewer, self._claimer):
-            duty.start()
-        if self._uploads is not None:
-            self._uploads.start()
-        log.info(
-            "worker %s of namespace %r started, with the %s pool", self.name, self._desk.keys.namespace, self._pool.name
-        )
+        """Begin to work; a stop that comes meanwhile waits until it can stop all of it."""
+        with self._turning:
+            if self.stopped.is_set():
+                return
+            capture.begin()
+            self._pool.start(self._resize, self._die)
+            for duty in (self._sender, self._settler, self._renewer, self._claimer):
+                duty.start()
+            if self._uploads is not None:
+                self._uploads.start()
+            namespace = self._desk.keys.namespace
+            log.info("worker %s of namespace %r started, with the %s pool", self.name, namespace, self._pool.name)
 
     def _resize(self, change: int) -> None:
         self._desk.slots.resize(change)
@@ -96,7 +98,7 @@ class Worker:
 
     def stop(self, grace: float) -> None:
         """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back; then return."""
-        with self._stop_once:
+        with self._turning:
             if self.stopped.is_set():
                 return
             self.stopping.set()

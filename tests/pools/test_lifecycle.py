@@ -1,16 +1,18 @@
 """How workers of every pool start, register, choose jobs, and stop."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mlq import MLQ, server
 from mlq.version import __version__
-from tests.pools.conftest import COMMAND, ROOT
+from tests.pools.conftest import COMMAND, LISTENERS, ROOT
 
 
 def test_sigterm_lets_the_running_job_end(pool, begin, mlq, tell):
@@ -24,6 +26,44 @@ def test_sigterm_lets_the_running_job_end(pool, begin, mlq, tell):
     assert running.result(5) == "this"
     assert worker.wait(10) == 0
     assert (waiting.state(), mlq.get_job(waiting.id)["retries"]) == ("queued", 0)
+    assert mlq.workers() == []
+
+
+HURRIED = """
+import os, signal, sys, time
+from mlq.cli import main
+from mlq.worker.worker import Worker
+
+start = Worker.start
+
+def start_and_hear_a_signal(worker):
+    start(worker)
+    while not worker._desk.held():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+Worker.start = start_and_hear_a_signal
+sys.argv[0] = "mlq"
+main()
+"""
+
+
+def test_a_signal_while_it_starts_lets_the_running_job_end(pool, mlq, tell, server_url):
+    """As at any other time, though the main thread has not come to rest yet."""
+    job = mlq.submit("this", functions=["waits"])
+    ours = {"MLQ_URL": server_url, "MLQ_TEST_NAMESPACE": mlq.namespace, "MLQ_TEST_SIDE": server_url}
+    environment = os.environ | ours | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", HURRIED, "worker", str(LISTENERS), "--pool", pool]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as worker:
+        while " stops; " not in worker.stderr.readline():
+            pass
+        tell.say("end this")
+        if pool != "solo":  # its main thread runs the jobs, and had not come to that
+            tell.heard("begun")
+            assert job.result(10) == "this"
+        assert worker.wait(20) == 0
+    assert mlq.get_job(job.id)["retries"] == 0
     assert mlq.workers() == []
 
 
