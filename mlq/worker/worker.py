@@ -112,6 +112,7 @@ class Worker:
                 log.critical("worker %s can't stop in order", self.name, exc_info=True)
                 self.broken = True
             finally:
+                capture.end()
                 self.stopped.set()
             log.info("worker %s stopped", self.name)
 
@@ -133,7 +134,6 @@ class Worker:
         with contextlib.suppress(ServerError):
             self._retire()
         self._desk.shell.close()
-        capture.end()
 
     def _retire(self) -> None:
         """Deliver what was counted since the last time, and be listed no more."""

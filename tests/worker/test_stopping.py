@@ -156,9 +156,11 @@ def test_what_breaks_beside_a_worker_leaves_it_time_to_stop(server_url: str, nam
 
 def test_a_stop_that_fails_is_an_end_all_the_same(mlq: MLQ, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that neither works nor ends would be the worst."""
+    before = sys.stdout
     mlq.create_listener(lambda message: message)
     assert mlq.submit(1).result(5) == 1
     worker = mlq._worker
     monkeypatch.setattr(worker._pool, "close", lambda: 1 / 0)
     worker.stop(0)
     assert (worker.stopped.is_set(), worker.broken) == (True, True)
+    assert sys.stdout is before  # else the next one would not hear what its jobs print
