@@ -34,7 +34,7 @@ def test_a_killed_workers_job_starts_again_within_10_s_and_nobody_waits_meanwhil
         longest = max(longest, time.monotonic() - posted)
     assert scene.runs(job)[1].begin - killed < 10
     assert scene.mlq.get_job(job.id)["retries"] == 1
-    assert longest < 4, "a waiting job was held up"  # by the lease of 6 s; milliseconds where the machine has time
+    assert longest < 1, "a waiting job was held up"
 
 
 @of_each_pool
@@ -61,7 +61,7 @@ def test_what_a_frozen_worker_says_when_it_wakes_up_is_refused(scene, wait_until
 
 @of_each_pool
 def test_three_seconds_without_a_server_cost_nothing_but_time(scene, wait_until, pool):
-    """Every result is there, nothing ran twice, no worker is gone, and work goes on at once."""
+    """Every result is there, nothing ran twice, no worker is gone, and work goes on within 2 s."""
     workers = [scene.start(pool, concurrency=3) for _ in range(2)]
     ending_meanwhile = [scene.submit(1.5) for _ in range(2)]
     ending_later = [scene.submit(4.5) for _ in range(2)]
@@ -70,8 +70,10 @@ def test_three_seconds_without_a_server_cost_nothing_but_time(scene, wait_until,
     scene.server.kill()
     time.sleep(3)
     scene.server.restart()
+    back = time.monotonic()
     jobs.append(scene.submit())
-    assert jobs[-1].result(timeout=4) == value(1, 1)  # within 2 s, where the machine has time
+    assert jobs[-1].result(timeout=5) == value(1, 1)
+    assert time.monotonic() - back < 2
     assert [job.result(timeout=10) for job in jobs] == [value(1, 1)] * 5
     assert [len(scene.runs(job)) for job in jobs] == [1] * 5
     assert [scene.mlq.get_job(job.id)["retries"] for job in jobs] == [0] * 5

@@ -6,7 +6,7 @@ import pytest
 
 from mlq import JobCancelled, JobFailed
 
-SLOW = 2.5  # seconds that a record may take: 1, and what a busy machine adds
+SLOW = 1.0  # seconds that a record may take
 
 
 def test_a_time_limit_of_a_job(shared):
@@ -75,7 +75,7 @@ def test_cancelling_what_runs(shared, name):
         assert time.monotonic() - begun < SLOW
     if (shared.pool, name) != ("solo", "sleeps_async"):  # its thread can't be interrupted
         assert following.result(5) == 1
-        assert time.monotonic() - begun < 3.5
+        assert time.monotonic() - begun < 3
     assert following.result(20) == 1
     assert job.state() == "cancelled"
 
