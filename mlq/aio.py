@@ -162,7 +162,7 @@ class AsyncMLQ:
 
     async def get_state(self, job_id: str) -> State:
         """The state, without moving the payloads. Raises UnknownJob."""
-        return State((await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))[0])
+        return (await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))[0]
 
     async def get_result(self, job_id: str) -> Any:
         """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""

@@ -182,7 +182,7 @@ class Client:
 
     def get_state(self, job_id: str) -> State:
         """The state, without moving the payloads. Raises UnknownJob."""
-        return State(self._shell.run(job_ops.glance(self._keys, check_id(job_id)))[0])
+        return self._shell.run(job_ops.glance(self._keys, check_id(job_id)))[0]
 
     def get_result(self, job_id: str) -> Any:
         """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""

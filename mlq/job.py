@@ -9,14 +9,18 @@ but the first two lines (Redis knows the time). The message stays packed until a
 """
 
 import functools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mlq import codec
 from mlq.errors import InputError, Undecodable
 from mlq.options import check_functions, check_seconds, check_url, queue_of
 from mlq.policy import Policy
 from mlq.states import FINISHED, State
+
+T = TypeVar("T")
 
 OPTIONS_KEPT = 1000  # bytes of options that are remembered once they were read
 
@@ -70,7 +74,7 @@ class Record(NamedTuple):
             cut = int(size)
             read = _known_options if cut < OPTIONS_KEPT else _options
             options = read(rest[:cut]) if cut else NO_OPTIONS
-            return cls(lane.decode(), float(posted), options.given, rest[cut:], options.policy)
+            return cls(lane.decode(), number(posted) or 0.0, options.given, rest[cut:], options.policy)
         except (ValueError, AttributeError) as error:
             raise Undecodable(f"not a job's record: {record[:60]!r} ({error})") from None
 
@@ -79,7 +83,7 @@ def head_of(record: bytes) -> tuple[str, float]:
     """Lane and time of posting from a record's first bytes; blank and 0 where they are not what `post.lua` writes."""
     lane, _, rest = record.partition(b"\n")
     try:
-        return lane.decode(), float(rest.partition(b"\n")[0])
+        return lane.decode(), number(rest.partition(b"\n")[0]) or 0.0
     except ValueError:
         return "", 0.0
 
@@ -118,18 +122,31 @@ class Outcome:
 
 
 def text(value: bytes | None) -> str | None:
-    """A stored text."""
+    """A stored text; what is not UTF-8 in it is replaced."""
     return None if value is None else value.decode("utf-8", "replace")
 
 
-def number(value: bytes | None) -> float | None:
-    """A stored time."""
-    return None if value is None else float(value)
+def number(value: bytes | str | None) -> float | None:
+    """A stored time. Raises ValueError for what is not a finite number."""
+    if value is None:
+        return None
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"not a time: {value!r:.40}")
+    return found
+
+
+def or_none(read: Callable[[Any], T | None], value: Any) -> T | None:
+    """`read(value)`, or None where that raises ValueError: for rows of a list, which one damaged row must not stop."""
+    try:
+        return read(value)
+    except ValueError:
+        return None
 
 
 def fields_of(flat: list[bytes]) -> dict[str, bytes]:
     """HGETALL's flat reply as a mapping."""
-    return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
+    return {flat[i].decode("utf-8", "replace"): flat[i + 1] for i in range(0, len(flat), 2)}
 
 
 def progress_of(state: str, raw: bytes | None) -> Any:
@@ -160,7 +177,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
     to tell others of the end. Of runs and of tries the last 20 at most.
     """
     posted = Record.parse(record)
-    state = text(now.get("state")) or State.QUEUED
+    state = State(text(now.get("state")) or State.QUEUED)
     failed = state == State.FAILED
     functions = posted.options.get("functions")
     return {
@@ -213,7 +230,7 @@ def _past(packed: bytes) -> dict[str, Any]:
     kept = [value.decode("utf-8", "replace") for value in codec.unpack_raw(packed)]
     told: dict[str, Any] = dict(zip(_TOLD, (value or None for value in kept), strict=True))
     for name in ("started", "finished"):
-        told[name] = told[name] and float(told[name])
+        told[name] = number(told[name])
     return told
 
 
@@ -228,8 +245,8 @@ def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
     for row in kept:
         kind, attempt, at, status, note, due = (value.decode("utf-8", "replace") for value in row)
         tries.append({
-            "kind": kind, "try": int(attempt), "at": float(at), "status": int(status) if status else None,
-            "error": None if note == "sent" else note, "next": float(due) if due else None,
+            "kind": kind, "try": int(attempt), "at": number(at), "status": int(status) if status else None,
+            "error": None if note == "sent" else note, "next": number(due) if due else None,
         })  # fmt: skip
     return tries
 

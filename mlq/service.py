@@ -5,10 +5,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from mlq.errors import Undecodable
+
 log = logging.getLogger("mlq.worker")
 
-
 TELL_AGAIN = 30.0  # seconds between words about a trouble that lasts
+DAMAGED = 1.0  # seconds to rest after a reply that can't be read
 
 
 class Complaint:
@@ -68,7 +70,11 @@ class Service:
     def _main(self) -> None:
         try:
             while not self.stopping.is_set():
-                self.turn()
+                try:
+                    self.turn()
+                except Undecodable as error:  # in Redis, and so no defect of ours: the next round may not meet it
+                    log.warning("the %s of this worker goes on after an error: %s", self.name, error)
+                    self.stopping.wait(DAMAGED)
         except Exception:
             log.critical("the %s of this worker died; the worker stops", self.name, exc_info=True)
             self._died()

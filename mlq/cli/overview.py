@@ -8,6 +8,7 @@ from mlq import server as embedded
 from mlq.cli import show
 from mlq.cli.base import SERVER, Settings, complain, with_settings
 from mlq.cli.jobs import json_option
+from mlq.job import number, or_none
 
 
 @click.command
@@ -63,7 +64,7 @@ def workers(settings: Settings, *, as_json: bool) -> None:
 
 
 def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
-    began = worker.get("began")
+    began = or_none(number, worker.get("began"))
     return (
         worker["name"][:8],
         worker.get("host"),
@@ -71,7 +72,7 @@ def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
         worker.get("pool"),
         f"{worker.get('running', '?')} of {worker.get('slots', '?')}",
         worker.get("jobs", "").replace(",", ", "),
-        show.span(time.time() - float(began)) if began else None,
+        show.span(began and time.time() - began),
         worker.get("queues", "").replace(",", ", "),
         worker.get("functions", "").replace(",", ", "),
     )

@@ -119,7 +119,7 @@ class Sender(Service):
     def _try(self, manner: Manner, delivery: Delivery) -> Answer:
         try:
             return exchange(manner.request(delivery), self._targets)
-        except (_Unsigned, KeyError, ValueError) as error:  # or what is queued is not what a script of ours queues
+        except (_Unsigned, KeyError, ValueError, OverflowError) as error:  # or no script of ours queued it
             return Answer(None, str(error) if isinstance(error, _Unsigned) else f"can't be sent: {error!r:.200}")
 
     def _signed(self, delivery: Delivery) -> Request:

@@ -1,7 +1,7 @@
 -- Removes a job that does not run, with all that is kept of it. Works on a full server, too.
 -- Guarantee: afterwards its id is unknown; whoever waits for it is told.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id · the state that it must be in, or '' for any but running
+-- ARGV  id · the state that it must be in, or '' for any but running; what is listed as a dead letter counts as failed
 -- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
@@ -11,9 +11,11 @@
 --- include line_up
 --- include lapse
 local id = ARGV[1]
-local state = redis.call('HGET', jobs .. id, 'state')
+local state = redis.pcall('HGET', jobs .. id, 'state')
+state = type(state) == 'string' and state -- a key of another type is as good as none
+local is_dead = redis.call('ZSCORE', dead, id)
 local lane = lane_of(posts, id)
-if state == 'running' or (ARGV[2] ~= '' and state ~= ARGV[2] and (state or lane)) then
+if state == 'running' or (ARGV[2] ~= '' and state ~= ARGV[2] and not is_dead and (state or lane)) then
   return {'state', state or 'queued'}
 end
 local removed = redis.call('DEL', jobs .. id, posts .. id)
@@ -25,4 +27,4 @@ redis.call('ZREM', scheduled, id)
 redis.call('DEL', streams .. id)
 drop_deliveries(deliveries, delivery, id)
 announce(jobs, waiters, inboxes, id)
-return {removed > 0 and 'ok' or 'gone'}
+return {(removed > 0 or is_dead) and 'ok' or 'gone'}

@@ -2,6 +2,7 @@
 -- KEYS  counter string · posts stem · jobs stem
 -- ARGV  id to begin below, or '' for the newest · jobs a page · state to keep, or ''
 -- RETURNS  {id to go on below, or '0' at the end, then per job: id, head of the record, state, attempts, worker, started, finished}
+--- include careful
 local counter, posts, jobs = KEYS[1], KEYS[2], KEYS[3]
 local wanted, most = ARGV[3], tonumber(ARGV[2])
 local id = ARGV[1] == '' and tonumber(redis.call('GET', counter) or '0') or tonumber(ARGV[1]) - 1
@@ -14,9 +15,9 @@ for _ = 1, 2000 do
     break
   end
   local name = string.format('%d', id)
-  local head = redis.call('GETRANGE', posts .. name, 0, 1100)
+  local head = read_head(posts .. name, 1100)
   if head ~= '' then
-    local job = redis.call('HMGET', jobs .. name, 'state', 'attempts', 'worker', 'started', 'finished')
+    local job = read_fields(jobs .. name, 'state', 'attempts', 'worker', 'started', 'finished')
     local state = job[1] or 'queued'
     if wanted == '' or wanted == state then
       for _, value in ipairs({name, head, state, job[2], job[3], job[4], job[5]}) do

@@ -2,7 +2,7 @@
 -- Guarantee: what the failure left behind is gone; runs are counted on.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  id
--- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
+-- RETURNS  {'ok'} · {'gone'} · {'damaged'} for a dead letter without a readable message · {'state', the state that forbids it}
 --- include clock
 --- include wake
 --- include history
@@ -13,7 +13,7 @@
 local id = ARGV[1]
 local lane = lane_of(posts, id)
 if not lane then
-  return {'gone'}
+  return {redis.call('ZSCORE', dead, id) and 'damaged' or 'gone'}
 end
 local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
 if state ~= 'failed' and state ~= 'cancelled' then

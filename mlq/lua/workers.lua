@@ -5,6 +5,7 @@
 local workers, stem = KEYS[1], KEYS[2]
 local reply = {}
 for i, name in ipairs(redis.call('ZRANGEBYSCORE', workers, clock(), '+inf')) do
-  reply[i] = {name, redis.call('HGETALL', stem .. name)}
+  local about = redis.pcall('HGETALL', stem .. name)
+  reply[i] = {name, about.err and {} or about} -- one damaged entry must not hide the others
 end
 return reply

@@ -3,32 +3,65 @@
 An `Op` is one command and what to make of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent
 as EVALSHA; they answer with a word first (`post`, the most frequent, with a number, which costs less), and the op's
 parser turns that into a value or a named error.
+
+Whoever can write to Redis may have put anything there. A parser is therefore strict, and what it raises for a reply
+that it can't make sense of becomes `Undecodable` in one place, `Op.result`.
 """
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from mlq.errors import MLQError, Undecodable
 from mlq.ops.scripts import Script
 
 T = TypeVar("T")
 Argument = str | bytes | int | float
+# What a parser's own steps raise for bytes that no script of ours and no client wrote.
+_BROKEN = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Op(Generic[T]):
     """One command, with the script behind it (if any) and the parser of its reply."""
 
-    __slots__ = ("command", "parse", "script")
+    __slots__ = ("about", "command", "parse", "script")
 
-    def __init__(self, command: tuple[Argument, ...], parse: Callable[[Any], T], script: Script | None = None) -> None:
-        """`parse` gets the raw reply (bytes, ints, lists) and may raise an MLQError."""
+    def __init__(
+        self,
+        command: tuple[Argument, ...],
+        parse: Callable[[Any], T],
+        script: Script | None = None,
+        about: str = "",
+    ) -> None:
+        """`parse` gets the raw reply (bytes, ints, lists) and may raise an MLQError.
+
+        `about` names what the reply tells of ("job 7"), for the error when it can't be read.
+        """
         self.command = command
         self.parse = parse
         self.script = script
+        self.about = about
+
+    def result(self, reply: Any) -> T:
+        """What the raw `reply` means. Raises what the parser raises, or Undecodable for a reply that makes no sense."""
+        try:
+            return self.parse(reply)
+        except Undecodable as error:
+            raise (self._damaged(error) if self.about else error) from None
+        except MLQError:
+            raise
+        except _BROKEN as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> Undecodable:
+        what = self.about or (self.script.name if self.script else str(self.command[0]))
+        return Undecodable(f"what Redis holds for {what} was not written by MLQ, or is damaged: {error!s:.200}")
 
 
-def call(script: Script, keys: tuple[str, ...], args: tuple[Argument, ...], parse: Callable[[Any], T]) -> Op[T]:
-    """The op that runs `script`."""
-    return Op(("EVALSHA", script.sha, len(keys), *keys, *args), parse, script)
+def call(
+    script: Script, keys: tuple[str, ...], args: tuple[Argument, ...], parse: Callable[[Any], T], about: str = ""
+) -> Op[T]:
+    """The op that runs `script`; `about` as for `Op`."""
+    return Op(("EVALSHA", script.sha, len(keys), *keys, *args), parse, script, about)
 
 
 def nothing(_reply: object) -> None:

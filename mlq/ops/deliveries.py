@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from mlq.errors import WrongState
-from mlq.job import fields_of
+from mlq.job import fields_of, or_none
 from mlq.keys import Keys
 from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import lapse_keys, unknown
@@ -20,7 +20,7 @@ class Delivery(NamedTuple):
     @property
     def attempt(self) -> int:
         """1 for the first try; those that died with their sender are not counted."""
-        return int(self.fields.get("failed", 0)) + 1
+        return (or_none(int, self.fields.get("failed", 0)) or 0) + 1
 
     @property
     def taken(self) -> int:

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from mlq.errors import KeyReused, LeaseLost, UnknownJob, WaitCircle, WrongState
-from mlq.job import describe, fields_of, head_of, number, text
+from mlq.errors import KeyReused, LeaseLost, Undecodable, UnknownJob, WaitCircle, WrongState
+from mlq.job import describe, fields_of, head_of, number, or_none, text
 from mlq.keys import Keys
 from mlq.ops import Op, call
 from mlq.ops.scripts import script
@@ -26,6 +26,11 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
 def unknown(keys: Keys, job_id: str) -> UnknownJob:
     """The error for an id that names no job."""
     return UnknownJob(f"no job {job_id} in namespace {keys.namespace!r}: it never existed, was deleted, or has expired")
+
+
+def _shown(value: str | bytes) -> str:
+    """An id or a state as text, though it may be neither."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def post(keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "") -> Op[int]:
@@ -67,7 +72,7 @@ def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
             raise unknown(keys, job_id)
         return describe(job_id, reply[0], fields_of(reply[1]))
 
-    return call(script("read"), (keys.post + job_id, keys.job + job_id), (), parse)
+    return call(script("read"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
 
 
 def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
@@ -79,18 +84,18 @@ def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
         found = describe(job_id, reply[0], fields_of(reply[1]))
         return {name: value for name, value in found.items() if name not in ("msg", "result", "short_result")}
 
-    return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse)
+    return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
 
 
-def glance(keys: Keys, job_id: str) -> Op[tuple[str, bytes | None]]:
+def glance(keys: Keys, job_id: str) -> Op[tuple[State, bytes | None]]:
     """A job's state and packed progress, without its payloads."""
 
-    def parse(reply: list[bytes]) -> tuple[str, bytes | None]:
+    def parse(reply: list[bytes]) -> tuple[State, bytes | None]:
         if not reply:
             raise unknown(keys, job_id)
-        return reply[0].decode(), reply[1]
+        return State(reply[0].decode()), reply[1]
 
-    return call(script("glance"), (keys.post + job_id, keys.job + job_id), (), parse)
+    return call(script("glance"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
 
 
 def outcome(keys: Keys, job_id: str) -> Op[dict[str, bytes] | None]:
@@ -115,7 +120,7 @@ def wait(
         return fields_of(reply[1:]) if word == b"ended" else None
 
     names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
-    return call(script("wait"), names, (job_id, inbox, seconds, waiting, int(alone)), parse)
+    return call(script("wait"), names, (job_id, inbox, seconds, waiting, int(alone)), parse, f"job {job_id}")
 
 
 class Said(NamedTuple):
@@ -160,16 +165,18 @@ def follow(
 
     names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.followers)
     args = (inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, *known)
-    return call(script("follow"), names, args, parse)
+    return call(script("follow"), names, args, parse, f"job {job_id}")
 
 
-def _change(verb: str, keys: Keys, args: tuple[str, ...], hint: str, *more: str) -> Op[None]:
+def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *more: str) -> Op[None]:
     """An op of a person on one job, the first of `args`; `more` keys than those of shared/lapse.lua."""
-    name, job_id = "delete" if verb == "discard" else verb, args[0]
+    name, job_id = "delete" if verb == "discard" else verb, _shown(args[0])
 
     def parse(reply: list[bytes]) -> None:
         if reply[0] == b"gone":
             raise unknown(keys, job_id)
+        if reply[0] == b"damaged":
+            raise Undecodable(f"can't {verb} job {job_id}: its message is missing or damaged; delete or discard it")
         if reply[0] == b"state":
             raise WrongState(f"can't {verb} job {job_id}: it is {reply[1].decode()}; {hint}")
 
@@ -181,7 +188,7 @@ def cancel(keys: Keys, job_id: str) -> Op[None]:
     return _change("cancel", keys, (job_id,), "only a job that has not ended can be cancelled", keys.metrics)
 
 
-def requeue(keys: Keys, job_id: str) -> Op[None]:
+def requeue(keys: Keys, job_id: str | bytes) -> Op[None]:
     """Put a dead letter or a cancelled job back into its lane."""
     return _change("requeue", keys, (job_id,), "only a failed or cancelled job can be requeued")
 
@@ -192,7 +199,7 @@ def try_change(op: Op[None]) -> Op[bool]:
     def parse(reply: list[bytes]) -> bool:
         return reply[0] == b"ok"
 
-    return Op(op.command, parse, op.script)
+    return Op(op.command, parse, op.script, op.about)
 
 
 def delete(keys: Keys, job_id: str) -> Op[None]:
@@ -200,8 +207,8 @@ def delete(keys: Keys, job_id: str) -> Op[None]:
     return _change("delete", keys, (job_id, ""), "a running job can't be deleted")
 
 
-def discard(keys: Keys, job_id: str) -> Op[None]:
-    """Remove all that is kept of a dead letter."""
+def discard(keys: Keys, job_id: str | bytes) -> Op[None]:
+    """Remove all that is kept of a dead letter, even of one that nobody can read."""
     return _change("discard", keys, (job_id, State.FAILED), "only a failed job can be discarded")
 
 
@@ -274,8 +281,8 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
 
     def make(row: list[Any]) -> Listed:
         lane, posted = head_of(row[1])
-        return Listed(row[0].decode(), row[2].decode(), lane, posted, int(row[3] or 0), text(row[4]), number(row[5]),
-                      number(row[6]))  # fmt: skip
+        return Listed(_shown(row[0]), _shown(row[2]), lane, posted, or_none(int, row[3] or 0) or 0, text(row[4]),
+                      or_none(number, row[5]), or_none(number, row[6]))  # fmt: skip
 
     def parse(reply: list[Any]) -> tuple[list[Listed], str]:
         return _page(7, make, reply[1:]), reply[0].decode()
@@ -283,13 +290,9 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
     return call(script("list"), (keys.counter, keys.post, keys.job), (below, limit, state or ""), parse)
 
 
-def dead_ids(keys: Keys) -> Op[list[str]]:
-    """The ids of all dead letters, oldest first."""
-
-    def parse(reply: list[bytes]) -> list[str]:
-        return [job_id.decode("utf-8", "replace") for job_id in reply]
-
-    return Op(("ZRANGE", keys.dead, 0, -1), parse)
+def dead_ids(keys: Keys) -> Op[list[bytes]]:
+    """The ids of all dead letters, oldest first, as Redis holds them: what is not text can be discarded, too."""
+    return Op(("ZRANGE", keys.dead, 0, -1), list)
 
 
 class DeadLetter(NamedTuple):
@@ -307,8 +310,8 @@ def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
     """Dead letters by place, oldest first; both ends included, -1 is the last."""
 
     def make(row: list[Any]) -> DeadLetter:
-        return DeadLetter(row[0].decode("utf-8", "replace"), float(row[1]), text(row[2]) or "", text(row[3]) or "",
-                          text(row[4]) or "", int(row[5] or 0))  # fmt: skip
+        return DeadLetter(_shown(row[0]), or_none(number, row[1]) or 0.0, text(row[2]) or "", text(row[3]) or "",
+                          text(row[4]) or "", or_none(int, row[5] or 0) or 0)  # fmt: skip
 
     def parse(reply: list[Any]) -> list[DeadLetter]:
         return _page(6, make, reply)

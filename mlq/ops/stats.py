@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from mlq.job import number, or_none
 from mlq.keys import Keys
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.scripts import script
@@ -109,10 +110,10 @@ def _parse(reply: list[Any]) -> Stats:
     runs = _running(running, looked_at)
     serving, slots, busy = Counter[str](), Counter[str](), 0
     for total, used, queues in _rows(workers):
-        busy += int(used)
+        busy += _count(used)
         for queue in _text(queues).split(","):
             serving[queue] += 1
-            slots[queue] += int(total)
+            slots[queue] += _count(total)
     counted = _counted(counts)
     return Stats(
         {
@@ -122,7 +123,7 @@ def _parse(reply: list[Any]) -> Stats:
         },
         waiting.total(), scheduled, running, dead,
         {kind: _deliveries(kind, number, counted.get("", {})) for kind, number in zip(KINDS, pending, strict=True)},
-        len(workers) // 3, sum(int(total) for total, _, _ in _rows(workers)), busy,
+        len(workers) // 3, sum(_count(total) for total, _, _ in _rows(workers)), busy,
     )  # fmt: skip
 
 
@@ -134,17 +135,20 @@ def _text(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
+def _count(stored: bytes) -> int:
+    """A stored count; 0 for anything else, since one damaged number must not hide all others."""
+    return max(0, or_none(int, stored) or 0)
+
+
 def _waiting(now: float, lanes: list[Any]) -> tuple[Counter[str], dict[str, float]]:
     """By queue: jobs that wait, and the age of the oldest one."""
     waiting, oldest = Counter[str](), dict[str, float]()
-    for lane, number, posted in _rows(lanes):
+    for lane, jobs, posted in _rows(lanes):
         queue = queue_of(_text(lane))
-        waiting[queue] += number
-        try:
-            age = max(0.0, now - float(posted))
-        except ValueError:  # an empty lane, or no record of ours
-            continue
-        oldest[queue] = max(age, oldest.get(queue, 0.0))
+        waiting[queue] += jobs
+        since = or_none(number, posted)
+        if since is not None:  # else an empty lane, or no record of ours
+            oldest[queue] = max(0.0, now - since, oldest.get(queue, 0.0))
     return waiting, oldest
 
 
@@ -161,7 +165,7 @@ def _counted(flat: list[bytes]) -> dict[str, dict[str, int]]:
     for i in range(0, len(flat), 2):
         queue, _, what = _text(flat[i]).partition(":")
         if what:
-            found.setdefault(queue, {})[what] = int(flat[i + 1])
+            found.setdefault(queue, {})[what] = _count(flat[i + 1])
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mlq.errors import Unsupported
-from mlq.job import Claimed, Outcome, fields_of
+from mlq.job import Claimed, Outcome, fields_of, text
 from mlq.keys import FORMAT, Keys
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.jobs import lapse_keys
@@ -169,7 +169,7 @@ def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | 
     def parse(reply: list[bytes]) -> str:
         if reply[0] == b"format":
             raise Unsupported(
-                f"namespace {keys.namespace!r} is kept in layout {reply[1].decode()}, this MLQ reads {FORMAT}"
+                f"namespace {keys.namespace!r} is kept in layout {text(reply[1])!r:.80}, this MLQ reads {FORMAT!r}"
             )
         return reply[1].decode("utf-8", "replace")
 
@@ -188,7 +188,7 @@ def workers(keys: Keys) -> Op[list[dict[str, str]]]:
 
     def parse(reply: list[Any]) -> list[dict[str, str]]:
         return [
-            {"name": name.decode()} | {key: value.decode() for key, value in fields_of(flat).items()}
+            {"name": text(name) or ""} | {key: text(value) or "" for key, value in fields_of(flat).items()}
             for name, flat in reply
         ]
 

@@ -61,7 +61,7 @@ class AsyncShell:
 
     async def run(self, op: Op[T]) -> T:
         """Carry one op out. Raises ServerError, or what the op's parser raises."""
-        return op.parse(await self._with_connection(lambda connection: self._exchange(connection, op)))
+        return op.result(await self._with_connection(lambda connection: self._exchange(connection, op)))
 
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""

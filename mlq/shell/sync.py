@@ -87,7 +87,7 @@ class Shell:
 
     def run(self, op: Op[T]) -> T:
         """Carry one op out. Raises ServerError, or what the op's parser raises."""
-        return op.parse(self._with_connection(lambda connection: self._exchange(connection, op)))
+        return op.result(self._with_connection(lambda connection: self._exchange(connection, op)))
 
     def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
@@ -115,7 +115,7 @@ class Shell:
             return reply, connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
 
         reply, item = self._with_connection(exchange, sleeps=True)
-        return op.parse(reply), item and (item[0].decode(), item[1])
+        return op.result(reply), item and (item[0].decode(), item[1])
 
     def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
         """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""

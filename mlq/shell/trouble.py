@@ -45,7 +45,7 @@ def result_of(op: Op[T], reply: Any, target: Target | None) -> T:
     """What an op makes of its reply in a pipeline, where the server's errors are replies, too."""
     if isinstance(reply, redis_errors.ResponseError):
         raise translate(reply, target) from None
-    return op.parse(reply)
+    return op.result(reply)
 
 
 def translate(error: Exception, target: Target | None) -> MLQError:

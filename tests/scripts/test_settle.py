@@ -268,7 +268,7 @@ def test_dead_letters_of_a_batch_are_in_its_order(world, keys):
     world.post(101)
     boom = Outcome(State.FAILED, ERROR)
     world.run(settled(world, *((one, boom) for one in world.claim(101))))
-    assert world.run(job_ops.dead_ids(keys)) == [str(i) for i in range(1, 102)]
+    assert world.run(job_ops.dead_ids(keys)) == [b"%d" % i for i in range(1, 102)]
 
 
 # --- what waiters are told
