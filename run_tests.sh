@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv, then passes everything: lint, types, tests. Arguments go to pytest: ./run_tests.sh tests/unit -k codec
+# With --fast first, the tests that are marked as slow are left out: an answer in about a minute.
+# MLQ_TEST_SERVER=/usr/bin/redis-server has the tests run that server instead of the bundled Valkey.
 # Needs Python 3.11 or newer (PYTHON names another one) and, the first time, a package index; for the tests in a browser
 # it installs Chromium where there is none (MLQ_NO_BROWSER=1 leaves them out).
 
@@ -16,7 +18,13 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/environment.sh"
 # shellcheck source=scripts/browser.sh
 source scripts/browser.sh # environment.sh went to the root
 
+selection=()
+if [[ ${1-} == --fast ]]; then
+    shift
+    selection=(-m "not slow")
+fi
+
 "$python" -m ruff check
 "$python" -m ruff format --check
 "$python" -m mypy
-"$python" -m pytest --numprocesses=auto --maxprocesses=4 "$@" # no more than four: some tests race a clock
+"$python" -m pytest --numprocesses=auto --maxprocesses=4 "${selection[@]+"${selection[@]}"}" "$@" # no more than four: some tests race a clock

@@ -18,6 +18,7 @@ import redis
 import mlq as mlq_package
 from mlq import server
 from mlq.keys import Keys
+from mlq.server import process
 from mlq.shell import target
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
@@ -43,6 +44,16 @@ def isolated_environment() -> Iterator[None]:
             os.environ[name] = value
 
 
+@pytest.fixture(scope="session", autouse=True)
+def chosen_server_program() -> Iterator[None]:
+    """`MLQ_TEST_SERVER=/usr/bin/redis-server` has the private servers of the tests run that program."""
+    program = os.environ.get("MLQ_TEST_SERVER")
+    with pytest.MonkeyPatch.context() as patched:
+        if program:
+            patched.setattr(process, "find_binary", lambda: Path(program))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_local_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is taken for the user's own server on localhost:6379."""
@@ -50,7 +61,7 @@ def no_local_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url(isolated_environment: None) -> Iterator[str]:
+def server_url(isolated_environment: None, chosen_server_program: None) -> Iterator[str]:
     """A private server, one per test process, that keeps nothing on disk."""
     with server.scratch(appendfsync=None, port=0) as running:
         yield running.url

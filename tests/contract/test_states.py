@@ -29,7 +29,7 @@ def test_every_event_happens_somewhere():
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
-@pytest.mark.parametrize("state", FINISHED)
+@pytest.mark.parametrize("state", sorted(FINISHED))
 def test_finished_jobs_move_only_when_a_person_asks(state):
     """An outcome is recorded once."""
     assert {event for old, event in TRANSITIONS if old is state} <= {Event.REQUEUE, Event.DELETE}
