@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from benchmarks.chaos.fleet import Fleet, Member
 from benchmarks.chaos.proxy import Proxy
+from benchmarks.chaos.refusals import Refusals
 from benchmarks.chaos.trouble import Trouble, Troubles
 from mlq.server import Scratch
 
@@ -22,7 +23,13 @@ DECK: dict[str, tuple[int, float, float]] = {
     "mute": (1, 0.2, 2.0),
     "delay": (1, 2.0, 5.0),
     "deploy": (2, 0.0, 0.0),
+    "kill of a helper": (2, 0.0, 0.0),
+    "misconf": (1, 1.0, 5.0),
+    "noreplicas": (1, 1.0, 5.0),
+    "full": (1, 1.0, 5.0),
+    "crowd": (1, 1.0, 3.0),
 }
+REFUSALS = ("misconf", "noreplicas", "full", "crowd")  # a server that answers, and refuses
 PAUSES = (0.6, 2.4)  # seconds between two steps
 LONGEST_DELAY = 0.4  # seconds that each portion is held
 FROZEN_AT_ONCE = 1
@@ -57,6 +64,7 @@ class Adversary:
 
     def __init__(self, steps: list[Step], fleet: Fleet, server: Scratch, proxy: Proxy, troubles: Troubles) -> None:
         """Begins now."""
+        self._refusals = Refusals(server.url, server.home)
         self._began = time.monotonic()
         self._steps = iter(steps)
         self._next = next(self._steps, None)
@@ -79,6 +87,7 @@ class Adversary:
         while self._heals:
             heapq.heappop(self._heals)[2]()
         self._proxy.heal()
+        self._refusals.close()
 
     def _later(self, seconds: float, heal: Callable[[], None]) -> None:
         heapq.heappush(self._heals, (time.monotonic() + seconds, next(self._numbers), heal))
@@ -88,6 +97,10 @@ class Adversary:
             return self._restart(step)
         if step.action in ("cut", "mute", "delay"):
             return self._disturb(step)
+        if step.action in REFUSALS:
+            return self._refuse(step)
+        if step.action == "kill of a helper":
+            return self._fleet.kill_helper(step.pick)
         wanted = "process" if step.action == "kill of a child" else None
         victims = [member for member in self._fleet.well() if wanted in (None, member.place.pool)]
         if victims:
@@ -116,6 +129,18 @@ class Adversary:
         self._server.restart()
         self._down = False
         self._troubles.over(trouble)
+
+    def _refuse(self, step: Step) -> None:
+        """The server is in trouble, but there. It may be down at this moment; then it is spared this."""
+        if self._down or not self._refusals.begin(step.action):
+            return
+        trouble = self._troubles.begin(step.action)
+
+        def heal() -> None:
+            self._refusals.end()
+            self._troubles.over(trouble)
+
+        self._later(step.seconds, heal)
 
     def _disturb(self, step: Step) -> None:
         trouble = self._troubles.begin(step.action, self._fleet.proxied)

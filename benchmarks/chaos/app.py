@@ -1,10 +1,13 @@
 """The listener that the workers run: it does what a job's message says, and leaves a record of each run."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import resource
+import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from benchmarks.chaos import effects, features
@@ -13,6 +16,8 @@ from mlq import MLQ
 
 POOL = "CHAOS_POOL"  # the environment variable that tells the worker's pool
 EXIT_CODE = 66  # of a listener that ends its process
+HELPER_LIVES = 86_123  # seconds: tells helpers of process pools, which must end with their child, from all other sleeps
+HELPER_LEFT = 9  # seconds that a helper lives whose worker can be killed without anybody to end it
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # crashes are meant; nobody wants their dumps
 
@@ -34,6 +39,20 @@ def spin(seconds: float) -> None:
         sum(range(1000))
 
 
+@contextlib.contextmanager
+def helper(kind: str) -> Iterator[None]:
+    """A program that runs as long as the job does. Where no child's end can end it, it ends by itself."""
+    if kind != "has a helper":
+        yield
+        return
+    lives = HELPER_LIVES if os.environ.get(POOL) == "process" else HELPER_LEFT
+    with subprocess.Popen(["/bin/sleep", str(lives)], stdin=subprocess.DEVNULL) as program:
+        try:
+            yield
+        finally:
+            program.kill()
+
+
 def finish(message: dict[str, Any], attempt: int) -> list[int]:
     """How the run ends, after it took its time."""
     kind = message["kind"]
@@ -49,7 +68,7 @@ if os.environ.get(POOL) == "asyncio":
     @mlq.listener(**declared)
     async def work(message: dict[str, Any], context: Any) -> list[int]:
         """A job on an event loop."""
-        with effects.recorded(context.full_message) as attempt:
+        with effects.recorded(context.full_message) as attempt, helper(message["kind"]):
             if message["kind"] == "busy":
                 spin(message["seconds"])
             else:
@@ -61,6 +80,6 @@ else:
     @mlq.listener(**declared)
     def work(message: dict[str, Any], context: Any) -> list[int]:
         """A job on a thread or in a process of its own."""
-        with effects.recorded(context.full_message) as attempt:
+        with effects.recorded(context.full_message) as attempt, helper(message["kind"]):
             (spin if message["kind"] == "busy" else time.sleep)(message["seconds"])
             return finish(message, attempt)

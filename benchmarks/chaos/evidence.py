@@ -47,6 +47,7 @@ class Evidence:
     kills: list[tuple[float, int]] = field(default_factory=list)  # SIGKILL of a worker: when, pid
     exits: dict[str, int] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)  # how many of each kind are left
+    queues: int = 0  # names of queues and functions that passed by
     wrong: list[str] = field(default_factory=list)  # what was wrong on the way
 
     def first_heard(self, job_id: str) -> float:
@@ -56,12 +57,15 @@ class Evidence:
 
 
 def read_jobs(mlq: MLQ, client: "redis.Redis") -> dict[str, Ended]:
-    """All jobs of the namespace."""
+    """All jobs of the namespace that were posted to be run."""
     found = {}
-    for job_id in range(1, int(client.get(KEYS.counter) or 0) + 1):
-        job = mlq.get_job(str(job_id))
-        losses = int(client.hget(KEYS.job + str(job_id), "losses") or 0)
-        found[str(job_id)] = Ended(
+    for name in client.scan_iter(KEYS.post + "*", count=1000):
+        job_id = name.decode().removeprefix(KEYS.post)
+        job = mlq.get_job(job_id)
+        if job["msg"]["number"] < 0:
+            continue  # of a passer-by
+        losses = int(client.hget(KEYS.job + job_id, "losses") or 0)
+        found[job_id] = Ended(
             job["msg"]["number"], job["state"], job["reason"], job["result"], job["error"],
             job["retries"], losses, job["callback"] is not None,
         )  # fmt: skip

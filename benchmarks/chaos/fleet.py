@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.chaos import features
-from benchmarks.chaos.app import EXIT_CODE, POOL
+from benchmarks.chaos.app import EXIT_CODE, HELPER_LIVES, POOL
 from benchmarks.chaos.effects import FILE
 from benchmarks.chaos.place import ROOT, environment
 from benchmarks.chaos.trouble import Trouble, Troubles
@@ -58,6 +58,17 @@ def children_of(pid: int) -> list[int]:
     """The pids of a process's children."""
     every = (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
     return sorted(child for child in every if (fields := stat_of(child)) and fields[1] == str(pid))
+
+
+def helpers() -> list[int]:
+    """The pids of the programs that jobs of process pools started and that still run."""
+    sleeps = b"/bin/sleep\0%d\0" % HELPER_LIVES
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "cmdline").read_bytes() == sleeps and stat_of(int(entry.name)):
+                found.append(int(entry.name))
+    return sorted(found)
 
 
 def started(pid: int) -> str | None:
@@ -161,6 +172,12 @@ class Fleet:
         with suppress(ProcessLookupError):
             os.kill(children[int(pick * len(children))], signal.SIGKILL)
         return True
+
+    def kill_helper(self, pick: float) -> None:
+        """SIGKILL for a program that a job started, where there is one."""
+        if running := helpers():
+            self._troubles.note("kill of a helper")
+            self._signal([running[int(pick * len(running))]], signal.SIGKILL)
 
     def freeze(self, member: Member, *, children: bool) -> Trouble:
         """SIGSTOP, for its children as well or for it alone."""

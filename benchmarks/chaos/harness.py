@@ -14,8 +14,9 @@ import redis
 from benchmarks.chaos import features, leftovers
 from benchmarks.chaos.adversary import Adversary, Step, schedule
 from benchmarks.chaos.evidence import KEYS, Evidence, read_jobs, read_runs, unfinished
-from benchmarks.chaos.fleet import Fleet, Place
+from benchmarks.chaos.fleet import Fleet, Place, helpers
 from benchmarks.chaos.mix import NAMESPACE, Mix
+from benchmarks.chaos.passersby import Passersby
 from benchmarks.chaos.poster import Poster
 from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.receiver import Receiver
@@ -38,6 +39,7 @@ class Stage(NamedTuple):
     receiver: Receiver
     fleet: Fleet
     posters: list[Poster]
+    passersby: Passersby
     effects: Path
     logs: Path
 
@@ -84,7 +86,9 @@ def _stage(mix: Mix, jobs_per_second: float, troubles: Troubles) -> Iterator[Sta
         ]
         for poster in posters:
             stack.callback(poster.stop)
-        yield Stage(server, proxy, receiver, fleet, posters, effects, logs)
+        passersby = Passersby(server.url)
+        stack.callback(passersby.stop)
+        yield Stage(server, proxy, receiver, fleet, posters, passersby, effects, logs)
 
 
 def _wreak(stage: Stage, steps: list[Step], seconds: float, evidence: Evidence) -> None:
@@ -96,6 +100,8 @@ def _wreak(stage: Stage, steps: list[Step], seconds: float, evidence: Evidence) 
         stage.fleet.tend()
         time.sleep(TURN)
     adversary.heal()
+    stage.passersby.stop()
+    evidence.queues = stage.passersby.queues
     for poster in stage.posters:
         poster.stop()
         evidence.acknowledged |= poster.acknowledged
@@ -114,6 +120,8 @@ def _make_peace(stage: Stage, evidence: Evidence) -> None:
     stage.fleet.stop()
     if orphans := stage.fleet.orphans_left():
         evidence.wrong.append(f"children of killed workers still run: {orphans}")
+    if left_over := helpers():
+        evidence.wrong.append(f"programs that jobs started outlived them: {left_over}")
 
 
 def _gather(stage: Stage, evidence: Evidence) -> None:

@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter
 
+from benchmarks.chaos.adversary import REFUSALS
 from benchmarks.chaos.effects import Run
 from benchmarks.chaos.evidence import Evidence
 from benchmarks.chaos.verify import ended_as
@@ -38,6 +39,9 @@ def figures(evidence: Evidence, seed: int) -> dict[str, str]:
         "cuts": count("cut") + count("mute"),
         "delays": count("delay"),
         "deploys": count("deploy"),
+        "refusals": sum(map(count, REFUSALS)),
+        "kills of helpers": count("kill of a helper"),
+        "names that passed": evidence.queues,
         "runs again": runs - sum(1 for mine in evidence.runs.values() if mine),
         "recovery, median s": f"{statistics.median(recovered):.1f}",
         "recovery, longest s": f"{max(recovered):.1f}",
