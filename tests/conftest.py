@@ -7,6 +7,7 @@ not there, and nobody looks for one on localhost:6379.
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -27,6 +28,18 @@ from mlq.shell.target import Target
 KEPT = ("counter", "lanes", "lanes-version", "leases", "scheduled", "dead", "format", "metrics", "uploads",
         "uploads-version")  # fmt: skip
 KEPT_STEMS = ("post:", "job:", "lane:", "data:", "deliveries:", "upload:")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_in_a_terminal() -> Iterator[None]:
+    """What `nohup` and a script's `&` have a process ignore would be ignored by the programs of the tests, too."""
+    before = {}
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            before[number] = signal.signal(number, usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -212,7 +212,7 @@ def test_cancel_takes_a_waiting_job_out(mlq: MLQ) -> None:
     assert mlq.position(handles[1].id) is None
     assert mlq.get_progress(handles[1].id) == "[cancelled]"
     with pytest.raises(JobCancelled):
-        handles[1].result(1)
+        handles[1].result(20)
     mlq.create_listener(seen.append)
     handles[2].result(5)
     assert seen == [0, 2]
@@ -235,7 +235,7 @@ def test_a_result_lapses_after_its_time_to_live(mlq: MLQ, raw: Any, ttl: float, 
         time.sleep(0.02)
     with pytest.raises(UnknownJob):
         lapsing.state()
-    assert kept.result(1) == 1
+    assert kept.result(20) == 1
     assert raw.pttl(f"{{{namespace}}}:job:{kept.id}") == -1
 
 
@@ -478,7 +478,7 @@ def test_the_same_from_asyncio(mlq: MLQ, namespace: str, server_url: str) -> Non
             cancelled = await client.submit("x")
             await cancelled.cancel()
             with pytest.raises(JobCancelled):
-                await cancelled.result(1)
+                await cancelled.result(20)
             with pytest.raises(WaitTimeout):
                 await client.wait("1", 0.05)
             waiting = asyncio.create_task(client.wait("1", 10))

@@ -55,7 +55,7 @@ def test_burst_waits_for_what_runs(begin, mlq, tell):
     later = mlq.submit(2, functions=["echo"])
     tell.say("end this")
     assert worker.wait(20) == 0
-    assert (job.result(1), later.result(1)) == ("this", 2)
+    assert (job.result(20), later.result(1)) == ("this", 2)
 
 
 def test_check(begin, call, mlq, eventually):
@@ -114,7 +114,7 @@ def test_a_watched_worker_that_is_stopped_lets_its_jobs_end(watched, mlq, tell, 
     watched.logs("running jobs have 20 s")
     tell.say("end this")
     assert watched.wait() == 0
-    assert job.result(1) == "this"
+    assert job.result(20) == "this"
     assert [run["reason"] for run in mlq.get_job(job.id)["attempts"]] == [None]
 
 
@@ -158,7 +158,7 @@ def test_a_change_is_no_first_signal(watched, mlq, tell, tmp_path):
     watched.signal(signal.SIGTERM)
     tell.say("end this")
     assert watched.wait() == 0
-    assert job.result(1) == "this"
+    assert job.result(20) == "this"
 
 
 def test_a_watched_worker_that_ended_is_started_again_at_the_next_change(begin, mlq, tmp_path, eventually):

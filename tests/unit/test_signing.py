@@ -44,7 +44,7 @@ def test_headers_of_any_framework():
     "change",
     [
         {"webhook-id": "job-2-17"},
-        {"webhook-timestamp": str(int(time.time()) + 100)},
+        {"webhook-timestamp": 100},  # seconds from the test's own time, which the signature does not know
         {"webhook-signature": ""},
         {"webhook-signature": "v1,"},
         {"webhook-signature": "v1,AAAA v2,BBBB \u00e4 \ud800"},
@@ -54,6 +54,8 @@ def test_headers_of_any_framework():
 )
 def test_forged(change):
     """Each part is signed."""
+    if "webhook-timestamp" in change:
+        change = {"webhook-timestamp": str(int(time.time()) + change["webhook-timestamp"])}
     with pytest.raises(Unverified, match="no signature"):
         verify_webhook(BODY, headers() | change, NEW)
 
