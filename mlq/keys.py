@@ -8,12 +8,19 @@ name.
     post:<id>       string   what was posted; never changes (job.py describes the bytes)
     job:<id>        hash     what became of it; made by the first claim or cancellation
     lane:<lane>     zset     waiting ids by place; a lane is a queue and a set of functions
-    lanes           set      the lanes that exist
-    lanes-version   string   when `lanes` last changed, so that a worker reads the set only then
+    lanes           set      the lanes in which jobs wait
+    classes         zset     classes of workers by the time until which they are known; workers that serve the same
+                             things are one class
+    class:<class>:serves  set     what it serves, as in serves:<what>
+    class:<class>:ready   zset    the lanes of `lanes` that it serves, by the place of their first job; then an empty
+                             name, and a colon while that index is not complete
+    class:<class>:wake    list    at most one token: something waits for an idle worker of the class
+    class:<class>:cursor  string  how far it is
+    serves:<what>   set      classes that serve <what>: jobs of queue q that name no functions (`q`), jobs of q that
+                             do (`q:`), jobs that name function f (`:f`). A lane is served by those in all its sets
     leases          zset     `<id>:<token>` of every running attempt by deadline
     scheduled       zset     ids of jobs that wait for the time of their retry, or rest after a loss, by that time
     dead            zset     dead letters by time of death
-    wake:<what>     list     at most one token: something waits for a worker that serves <what>
     workers         zset     workers by the time until which they count as alive
     worker:<name>   hash     what a worker says of itself
     reaping         hash     when somebody last looked for lapsed leases, and since when it is safe to take them
@@ -34,16 +41,16 @@ name.
 
 from mlq.options import check_namespace
 
-FORMAT = "1"
+FORMAT = "2"
 
 
 class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "counter", "data", "dead", "deliveries", "delivery", "followers", "format", "inbox", "job", "lane", "lanes",
-        "lanes_version", "leases", "metrics", "namespace", "post", "reaping", "replay", "root", "scheduled", "stream",
-        "upload", "uploads", "uploads_version", "waiters", "wake", "worker", "workers",
+        "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "followers", "format", "inbox", "job",
+        "lane", "lanes", "leases", "metrics", "namespace", "post", "reaping", "replay", "root", "scheduled", "serves",
+        "stream", "upload", "uploads", "uploads_version", "waiters", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -55,11 +62,12 @@ class Keys:
         self.job = root + "job:"
         self.lane = root + "lane:"
         self.lanes = root + "lanes"
-        self.lanes_version = root + "lanes-version"
+        self.classes = root + "classes"
+        self.class_ = root + "class:"
+        self.serves = root + "serves:"
         self.leases = root + "leases"
         self.scheduled = root + "scheduled"
         self.dead = root + "dead"
-        self.wake = root + "wake:"
         self.workers = root + "workers"
         self.worker = root + "worker:"
         self.reaping = root + "reaping"

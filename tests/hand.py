@@ -5,7 +5,7 @@ import time
 from mlq import codec
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending, WorkerClass
 from mlq.outcomes import failure
 
 
@@ -13,15 +13,14 @@ class Hand:
     """Does by hand what a worker does, step by step."""
 
     def __init__(self, shell, keys):
-        self._shell, self._keys, self._calls, self._lanes = shell, keys, 0, Lanes("", ())
+        self._shell, self._keys, self._calls = shell, keys, 0
 
     def claim(self):
-        while True:
-            self._calls += 1
-            reply = self._shell.run(work_ops.claim(self._keys, "hand", self._calls, self._lanes, 60, 1))
-            if isinstance(reply, list):
-                return reply[0]
-            self._lanes = reply
+        served = WorkerClass.of(["default"], [], [])
+        while not self._shell.run(work_ops.register(self._keys, served, 60)):
+            pass
+        self._calls += 1
+        return self._shell.run(work_ops.claim(self._keys, "hand", self._calls, served.name, 60, 1))[0]
 
     def say(self, one, number, value, kind="chunk"):
         data = value.encode() if kind == "log" else codec.pack(value)

@@ -35,7 +35,7 @@ if state == 'running' then
   count_end(metrics, lane, 'cancelled')
 end
 redis.call('HDEL', jobs .. id, 'token', 'waits_for')
-redis.call('ZREM', lane_stem .. lane, id)
+leave_line(lane_stem, lanes, serves, classes, lane, id)
 redis.call('ZREM', scheduled, id)
 queue_deliveries(
   deliveries, delivery, jobs, posts, clock(), id, options.callback, options.webhook, 'cancelled', '', '0'

@@ -1,20 +1,21 @@
--- Claims up to `count` waiting jobs of the given lanes, oldest first, each under a lease.
+-- Claims up to `count` of the jobs that a class of workers serves, oldest first over its lanes, each under a lease.
 -- Guarantee: a job is in its lane or under a lease, never both or neither; the same call sent again claims nothing more.
--- An entry whose message is missing becomes a dead letter instead of stopping the queue.
--- KEYS  version string · lanes set · posts stem · jobs stem · leases zset · replay string · dead zset · wakes stem
---       · followers string · waiters stem · inboxes stem · then every lane zset that the worker can serve
--- ARGV  number of the call · version of `lanes` that the worker knows · token · worker · lease in seconds · count
---       · then the name of every lane, in the order of KEYS
--- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'lanes', version, lanes} when the worker's list is out of date;
+-- An entry whose message is missing becomes a dead letter instead of stopping the queue. However many lanes there are, it
+-- looks at those alone whose first jobs are among the oldest: `count` of them at most.
+-- KEYS  lanes set · lane stem · serves stem · class stem · posts stem · jobs stem · leases zset · replay string · dead zset
+--       · followers string · waiters stem · inboxes stem
+-- ARGV  number of the call · class · token · worker · lease in seconds · count
+-- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'unknown'} when nobody registered the class, or not to the end;
 --       an attempt after the first is a text that tells the errors before it, too: 'attempt errors'
 --- include clock
 --- include wake
 --- include broken
 --- include again
 --- include announce
-local version, lanes, posts, jobs, leases, replay = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local dead, wakes, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
-local number, known, token, worker = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+--- include merge
+local lanes, lane_stem, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local leases, replay, dead, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local number, class, token, worker = ARGV[1], classes .. ARGV[2], ARGV[3], ARGV[4]
 local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local last = redis.call('GET', replay)
@@ -22,39 +23,24 @@ local before = last and tonumber(string.match(last, '^%d+')) or 0
 if before >= tonumber(number) then
   return claimed_again(jobs, posts, last, token)
 end
-local current = redis.call('GET', version) or '0'
-if current ~= known then
-  return {'lanes', current, redis.call('SMEMBERS', lanes)}
-end
+local ready = redis.call('ZRANGE', class .. ':ready', 0, count, 'WITHSCORES')
+if not ready[1] or ready[3] == ':' then return {'unknown'} end
+if ready[1] == '' then return {'ok', '0'} end
 
-local heads = {}
-for l = 12, #KEYS do
-  local lane = redis.call('ZRANGE', KEYS[l], 0, count - 1, 'WITHSCORES')
-  for i = 1, #lane, 2 do
-    heads[#heads + 1] = {id = lane[i], place = tonumber(lane[i + 1]), lane = l}
-  end
-end
-if #heads == 0 then return {'ok', '0'} end
-if #KEYS > 12 then
-  table.sort(heads, function(a, b) return a.place < b.place end)
-end
-
-local now, size = clock(), 0
-local reply, held, taken, ids, records = {'ok', now}, {}, {}, {}, {}
-for i = 1, math.min(count, #heads) do
-  local record = redis.pcall('GET', posts .. heads[i].id)
+local now, size, ids, records = clock(), 0, {}, {}
+local touched, left = merge(ready, lane_stem, count, function(id)
+  local record = redis.pcall('GET', posts .. id)
   record = type(record) == 'string' and record -- a key of another type is as good as none
   local length = record and #record or 0
-  if i > 1 and size + length > 2e6 then break end -- a large message travels alone, and has 1 s more for each MB,
-  ids[i], records[i], size = heads[i].id, record, size + length -- as the worker can renew only when it has it whole
-end
+  if #ids > 0 and size + length > 2e6 then return false end -- a large message travels alone, and has 1 s more for each
+  size, ids[#ids + 1], records[#ids + 1] = size + length, id, record -- MB, as it can be renewed only when it is here
+  return true
+end)
 local deadline = string.format('%.6f', now + lease + (size > 2e6 and size / 1e6 or 0))
+local reply, held = {'ok', now}, {}
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
 for i, id in ipairs(ids) do
   local record = records[i]
-  local lane = heads[i].lane
-  taken[lane] = taken[lane] or {}
-  table.insert(taken[lane], id)
   if record then
     local attempt = count_attempt(jobs, id)
     redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
@@ -71,10 +57,16 @@ end
 if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
   for _, id in ipairs(ids) do hint(waiters, inboxes, id) end
 end
-for lane, gone in pairs(taken) do
-  redis.call('ZREM', KEYS[lane], unpack(gone))
-  if redis.call('EXISTS', KEYS[lane]) == 1 then
-    wake(wakes, ARGV[lane - 5])
+for _, lane in ipairs(touched) do
+  if #lane.taken > 0 then
+    redis.call('ZREM', lane_stem .. lane.name, unpack(lane.taken))
   end
+  if not lane.place then
+    redis.call('ZREM', class .. ':ready', lane.name) -- also where it is not ours any more
+  end
+  first_left(lanes, serves, classes, lane.name, lane.place)
+end
+if left then
+  wake(class)
 end
 return reply

@@ -20,7 +20,7 @@ if state == 'running' or (ARGV[2] ~= '' and state ~= ARGV[2] and not is_dead and
 end
 local removed = redis.call('DEL', jobs .. id, posts .. id)
 if lane then
-  redis.call('ZREM', lane_stem .. lane, id)
+  leave_line(lane_stem, lanes, serves, classes, lane, id)
 end
 redis.call('ZREM', dead, id)
 redis.call('ZREM', scheduled, id)

@@ -1,14 +1,14 @@
 -- Posts jobs of one lane, in order, with ids that follow one another.
 -- Guarantee: all of them or none; the same call sent again makes no second jobs, nor does one that
 -- arrives after its caller gave it up and went on to the next number.
--- KEYS  counter string · posts stem · lane zset · lanes set · version string · replay string · leases zset · wakes stem
+-- KEYS  counter string · posts stem · lane zset · lanes set · serves stem · replay string · leases zset · class stem
 -- ARGV  number of the call · lane · lease of the posting attempt, or '' · what tells this post from others, where the
 --       caller is an idempotency key, or '' · body of each job
 -- RETURNS  the first id · 0 when the posting attempt no longer holds its lease · -1 when the key was for another post
 --- include clock
 --- include wake
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local version, replay, leases, wakes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local number, lane, lease, print = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local count = #ARGV - 4
 
@@ -30,8 +30,8 @@ for i = 1, count do
   redis.call('SET', posts .. id, head .. ARGV[4 + i])
   redis.call('ZADD', lane_key, id, id)
 end
-if redis.call('SADD', lanes, lane) == 1 then
-  redis.call('SET', version, clock())
+if redis.call('SADD', lanes, lane) == 1 then -- it was empty: else workers know that it has work
+  first_came(serves, classes, lane, first)
 end
 local id = string.format('%d', first)
 if print == '' then
@@ -39,5 +39,4 @@ if print == '' then
 else
   redis.call('SET', replay, number .. ' ' .. id .. ' ' .. print, 'EX', 86400)
 end
-wake(wakes, lane)
 return first

@@ -32,7 +32,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT',
   redis.call('ZREM', scheduled, id)
   if lane and redis.call('HGET', jobs .. id, 'state') == 'scheduled' then
     redis.call('HSET', jobs .. id, 'state', 'queued')
-    line_up(lane_stem, lanes, version, wakes, lane, id)
+    line_up(lane_stem, lanes, serves, classes, lane, id)
   end
 end
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
@@ -55,14 +55,5 @@ for _, lease in ipairs(lapsed) do
     bury(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
   end
   count_end(metrics, lane, 'lost')
-end
--- Lanes that are empty are kept, since they tend to be used again; only when there are very many, some are dropped.
-if redis.call('SCARD', lanes) > 100 then
-  for _, lane in ipairs(redis.call('SRANDMEMBER', lanes, 50)) do
-    if redis.call('EXISTS', lane_stem .. lane) == 0 then
-      redis.call('SREM', lanes, lane)
-      redis.call('SET', version, clock())
-    end
-  end
 end
 return {#lapsed, due, next_due}

@@ -1,16 +1,15 @@
 -- Removes an uploaded listener, and tells the workers that accept uploads.
 -- Guarantee: as in upload.lua; works on a full server, too, since it deletes first.
--- KEYS  uploads hash · code string · uploads-version string · lanes-version string · workers zset · worker stem
---       · inboxes stem
+-- KEYS  uploads hash · code string · uploads-version string · workers zset · worker stem · inboxes stem
 -- ARGV  name
 -- RETURNS  {'ok'} · {'gone'} when there was none
 --- include clock
 --- include tell_of_uploads
-local uploads, code, uploads_version, lanes_version = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local workers, worker_stem, inboxes = KEYS[5], KEYS[6], KEYS[7]
+local uploads, code, uploads_version = KEYS[1], KEYS[2], KEYS[3]
+local workers, worker_stem, inboxes = KEYS[4], KEYS[5], KEYS[6]
 if redis.call('HDEL', uploads, ARGV[1]) == 0 then
   return {'gone'}
 end
 redis.call('DEL', code)
-tell_of_uploads(uploads_version, lanes_version, workers, worker_stem, inboxes)
+tell_of_uploads(uploads_version, workers, worker_stem, inboxes)
 return {'ok'}

@@ -30,5 +30,5 @@ redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)
 redis.call('ZREM', dead, id)
 drop_deliveries(deliveries, delivery, id)
-line_up(lane_stem, lanes, version, wakes, lane, id)
+line_up(lane_stem, lanes, serves, classes, lane, id)
 return {'ok'}

@@ -18,11 +18,12 @@ def fetch(keys: Keys, key: str) -> Op[bytes | None]:
 
 
 def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
-    """One page of the namespace's keys, the counter left out."""
+    """One page of the namespace's keys, without the counter, and without what workers registered: they live on."""
+    kept = tuple(name.encode() for name in (keys.counter, keys.classes, keys.class_, keys.serves))
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
 
     def parse(reply: list[Any]) -> tuple[str, list[bytes]]:
-        return reply[0].decode(), [name for name in reply[1] if name != keys.counter.encode()]
+        return reply[0].decode(), [name for name in reply[1] if not name.startswith(kept)]
 
     return Op(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000), parse)
 

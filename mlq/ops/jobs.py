@@ -18,8 +18,8 @@ LOST, OTHER = 0, -1  # what post.lua answers instead of an id
 def lapse_keys(keys: Keys) -> tuple[str, ...]:
     """KEYS of the scripts that include shared/lapse.lua."""
     return (
-        keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.lanes_version,
-        keys.wake, keys.dead, keys.waiters, keys.inbox, keys.deliveries, keys.delivery, keys.scheduled, keys.stream,
+        keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.serves,
+        keys.class_, keys.dead, keys.waiters, keys.inbox, keys.deliveries, keys.delivery, keys.scheduled, keys.stream,
     )  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def post(keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes
             raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
         return first
 
-    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.lanes_version, keys.replay + caller,
-             keys.leases, keys.wake)  # fmt: skip
+    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller,
+             keys.leases, keys.class_)  # fmt: skip
     return call(script("post"), names, (number, lane, lease, "", *bodies), parse)
 
 
@@ -59,8 +59,8 @@ def post_once(keys: Keys, key: str, lane: str, body: bytes) -> Op[int]:
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
     print_of = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.lanes_version, keys.replay + caller,
-             keys.leases, keys.wake)  # fmt: skip
+    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller,
+             keys.leases, keys.class_)  # fmt: skip
     return call(script("post"), names, (1, lane, "", print_of, body), parse)
 
 

@@ -9,8 +9,7 @@ from mlq.ops.scripts import script
 
 def _keys(keys: Keys, name: str) -> tuple[str, ...]:
     """KEYS of the scripts that change uploads."""
-    return (keys.uploads, keys.upload + name, keys.uploads_version, keys.lanes_version, keys.workers, keys.worker,
-            keys.inbox)  # fmt: skip
+    return (keys.uploads, keys.upload + name, keys.uploads_version, keys.workers, keys.worker, keys.inbox)
 
 
 def put(keys: Keys, name: str, head: bytes, code: bytes) -> Op[None]:

@@ -1,52 +1,71 @@
-"""Ops of workers: claim, renew, settle, hand back, report progress, reap, say that one lives."""
+"""Ops of workers: register their class, claim, renew, settle, hand back, report progress, reap, say that one lives."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mlq.errors import Unsupported
 from mlq.job import Claimed, Outcome, fields_of, text
 from mlq.keys import FORMAT, Keys
-from mlq.ops import Argument, Op, call, nothing
+from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import lapse_keys
 from mlq.ops.scripts import script
 
-
-class Lanes(NamedTuple):
-    """The lanes that exist, as of a version."""
-
-    version: str
-    names: tuple[str, ...]
+LANES = 500  # lanes that one step of registering a class looks at: 1 ms of the server's time
 
 
-def claim(keys: Keys, worker: str, number: int, lanes: Lanes, seconds: float, count: int) -> Op[list[Claimed] | Lanes]:
-    """Claim up to `count` jobs of `lanes.names` under leases of `seconds`.
+class WorkerClass(NamedTuple):
+    """What a worker serves. Those that serve the same things are one class, under one name."""
 
-    Gives `Lanes` (all that exist) instead when the version is out of date: choose those to serve, and ask again.
+    name: str
+    serves: tuple[str, ...]  # as in the keys serves:<what>
+
+    @classmethod
+    def of(cls, plain: Iterable[str], queues: Iterable[str], functions: Iterable[str]) -> "WorkerClass":
+        """Serves jobs of `plain` queues that name no functions, and jobs of `queues` that name some of `functions`."""
+        serves = sorted({*plain, *(f"{queue}:" for queue in queues), *(f":{name}" for name in functions)})
+        return cls(hashlib.sha256("\n".join(serves).encode()).hexdigest()[:16], tuple(serves))
+
+
+def register(keys: Keys, served: WorkerClass, seconds: float) -> Op[bool]:
+    """Take one step of making a class known, for `seconds` from now; whether it was the last one."""
+    names = (keys.lanes, keys.lane, keys.serves, keys.class_, keys.classes)
+    return call(script("register"), names, (served.name, seconds, LANES, *served.serves), bool)
+
+
+def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, count: int) -> Op[list[Claimed] | None]:
+    """Claim up to `count` jobs that the class named `served` serves, under leases of `seconds`.
+
+    Gives None where nobody registered that class: do so, and ask again.
     """
     token = f"{worker}.{number}"
 
-    def parse(reply: list[Any]) -> list[Claimed] | Lanes:
-        if reply[0] == b"lanes":
-            return Lanes(reply[1].decode(), tuple(name.decode("utf-8", "replace") for name in reply[2]))
+    def parse(reply: list[Any]) -> list[Claimed] | None:
+        if reply[0] == b"unknown":
+            return None
         started = float(reply[1])
         return [_claimed(reply[i], reply[i + 1], token, worker, started, reply[i + 2]) for i in range(2, len(reply), 3)]
 
     names = (
-        keys.lanes_version,
         keys.lanes,
+        keys.lane,
+        keys.serves,
+        keys.class_,
         keys.post,
         keys.job,
         keys.leases,
         keys.replay + worker,
         keys.dead,
-        keys.wake,
         keys.followers,
         keys.waiters,
         keys.inbox,
     )
-    lane_keys = tuple(keys.lane + name for name in lanes.names)
-    args: tuple[Argument, ...] = (number, lanes.version, token, worker, seconds, count, *lanes.names)
-    return call(script("claim"), names + lane_keys, args, parse)
+    return call(script("claim"), names, (number, served, token, worker, seconds, count), parse)
+
+
+def rests(keys: Keys, served: str) -> Op[bool]:
+    """Whether nothing waits for a class of workers, which is known: so an idle worker of it misses nothing."""
+    return Op(("ZCARD", f"{keys.class_}{served}:ready"), lambda size: size == 1)
 
 
 def _claimed(job_id: bytes, attempt: Any, token: str, worker: str, started: float, record: bytes) -> Claimed:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from mlq.errors import MLQError, ServerError
 from mlq.job import Claimed
+from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service
 from mlq.worker.desk import LEASE, Desk
 
-LISTEN = 5.0  # seconds of one wait on the server; a lost wake-up costs no more than that
+LISTEN = 5.0  # seconds of one wait on the server: for so long a host that froze may take wake-ups along
 MOST = 100  # jobs of one claim
 BUSY = 0.2  # seconds to wait for a slot before listening for messages alone: short jobs free one sooner than that
 
@@ -33,13 +34,19 @@ def claim_now(desk: Desk, give: Give) -> None:
 
 
 def ask(desk: Desk, wanted: int) -> list[Claimed]:
-    """One claim; with the new list of lanes again, when that has changed."""
+    """One claim, of all that is served now; again, when the server did not know of it."""
     while True:
-        op = work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.lanes, LEASE, wanted)
-        reply = desk.shell.run(op)
-        if isinstance(reply, list):
+        if not desk.registered:
+            desk.register()
+        reply = desk.shell.run(next_claim(desk, wanted))
+        if reply is not None:
             return reply
-        desk.choose_lanes(reply)
+        desk.registered = False
+
+
+def next_claim(desk: Desk, wanted: int) -> Op[list[Claimed] | None]:
+    """The worker's next call for up to `wanted` jobs."""
+    return work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.served.name, LEASE, wanted)
 
 
 class Claimer(Service):
@@ -80,15 +87,15 @@ class Claimer(Service):
         """Sleep on the server until work or a message comes."""
         desk = self._desk
         mine = desk.keys.inbox + desk.name
-        wakes = self._wake_lists() if desk.slots.free() and desk.listeners.names() else []
-        desk.deaf = not wakes and bool(desk.listeners.names())
-        item = desk.shell.pop([mine, *wakes], LISTEN)
+        ours = [f"{desk.keys.class_}{desk.served.name}:wake"] if desk.idle() else []
+        desk.deaf = not ours and bool(desk.listeners.names())
+        item = desk.shell.pop([mine, *ours], LISTEN)
         desk.deaf = False
         self.turned = time.monotonic()
         if item is not None and item[0] == mine:
             self._hear(item[1])
-        else:
-            desk.drained = False  # also after a silence: a lost wake-up costs no more than LISTEN
+        elif item is not None:
+            desk.drained = False
 
     def _hear(self, item: bytes) -> None:
         """What somebody told this worker: to look again, what it lost, what was uploaded, or that a job ended."""
@@ -101,11 +108,6 @@ class Claimer(Service):
             self._desk.uploads_due.set()
         else:
             self._desk.inbox.hear(what.decode("utf-8", "replace"))
-
-    def _wake_lists(self) -> list[str]:
-        desk = self._desk
-        stems = [desk.keys.wake + queue for queue in desk.queues()]
-        return [*stems, *(f"{stem}:{name}" for stem in stems for name in desk.listeners.names())]
 
     def _rest(self, error: MLQError) -> None:
         self._failures += 1

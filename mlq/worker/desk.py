@@ -14,7 +14,8 @@ from mlq.errors import ServerError
 from mlq.keys import Keys
 from mlq.listeners import Listener, Listeners
 from mlq.ops import data as data_ops
-from mlq.ops.work import Lanes
+from mlq.ops import work as work_ops
+from mlq.ops.work import WorkerClass
 from mlq.options import DEFAULT_QUEUE, queue_of
 from mlq.policy import LOSSES, Policy
 from mlq.shell.sync import Shell
@@ -31,6 +32,8 @@ LEASE = 6.0  # seconds
 RENEW = 1.5  # seconds between renewals: three refused ones, or two never answered, still leave time
 PAUSE = 3.0  # seconds without a look after which leases may have run out for want of a server, not of workers
 GRACE = 2.0  # seconds that leases get then; a worker reconnects within 1 s
+KNOWN = 100  # seconds that the server knows a class of workers of which none says any more what it serves
+LANES_KEPT = 1000  # lanes of which a worker remembers who runs their jobs
 CALLS = 1  # at a time: with the connection that waits for jobs and the renewer's own, a worker has three
 
 
@@ -64,8 +67,8 @@ class Desk:
         self.tally = Tally()
         self.claiming = threading.Lock()  # one claim at a time: a caller has one call under way
         self.numbers = itertools.count(1)
-        self.lanes = Lanes("", ())
-        self.existing: tuple[str, ...] = ()
+        self.served = WorkerClass.of((), (), ())
+        self.registered = False  # what is served now
         self.reached = 0.0  # when the renewer last had an answer, by the monotonic clock
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
@@ -87,23 +90,33 @@ class Desk:
 
     def serves(self, lane: str) -> tuple[tuple[Listener, ...], Policy]:
         """The listeners that run for jobs of `lane`, none where it is not ours, and what they declare together."""
-        known = self._served.get(lane)
+        served = self._served
+        known = served.get(lane)
         if known is None:
             chosen = self.listeners.chosen(lane) if queue_of(lane) in self.queues() else ()
             known = chosen, Policy().over(listener.policy for listener in chosen)
-            if lane in self.existing:  # others are rare, and would pile up
-                self._served[lane] = known
+            if len(served) >= LANES_KEPT:
+                served.clear()
+            served[lane] = known
         return known
 
-    def choose_lanes(self, found: Lanes | None = None) -> None:
-        """Keep the lanes that our listeners can serve; `found` are all that exist, when they changed."""
+    def listeners_changed(self) -> None:
+        """Other lanes may be served now. Call it with `claiming` held."""
         self._served = {}
-        if found is not None:
-            self.uploads_due.set()  # an upload changes the version of the lanes, too
-            self.existing = found.names
-            self.lanes = Lanes(found.version, ())
-        served = tuple(name for name in self.existing if self.serves(name)[0])
-        self.lanes = Lanes(self.lanes.version, served)
+        self.registered = False
+
+    def register(self) -> None:
+        """Have the server know what is served here, and which lanes have such work. Call it with `claiming` held."""
+        queues = self.queues()
+        plain = [queue for queue in queues if self.listeners.chosen(queue)]
+        self.served = WorkerClass.of(plain, queues, self.listeners.names())
+        while not self.shell.run(work_ops.register(self.keys, self.served, KNOWN)):
+            pass
+        self.registered = True
+
+    def idle(self) -> bool:
+        """Whether slots are free for which the last claim found no jobs: only a wake-up can bring some."""
+        return self.drained and bool(self.slots.free() and self.listeners.names())
 
     def hold(self, attempts: list[Attempt]) -> None:
         """Remember what was claimed."""

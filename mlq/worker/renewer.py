@@ -10,14 +10,16 @@ from typing import Any
 
 from mlq.errors import ServerError
 from mlq.ops import Op
+from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service, log
 from mlq.shell.sync import Shell
 from mlq.version import __version__
-from mlq.worker.desk import GRACE, LEASE, PAUSE, RENEW, Desk
+from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
 
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one sign of life lasts
+REGISTER_EVERY = 20  # rounds
 STUCK = 16.0  # seconds without a turn of the claimer (it takes 5) after which the worker counts as unable to claim
 ANSWER = 1.5  # seconds for one reply
 CHUNK = 1000  # leases of one renewal
@@ -42,6 +44,7 @@ class Renewer(Service):
         self._lost = lost
         self._trouble = Complaint("can't renew leases")
         self._round = 0
+        self._halfway = False  # between two rounds
         self._changed = threading.Condition()
         self._hurried = False
         self._retry_at: float | None = None  # when the next retry is due, by the monotonic clock
@@ -55,30 +58,37 @@ class Renewer(Service):
         return self._own_shell
 
     def turn(self) -> None:
-        """One round, then rest."""
+        """One round, then rest; halfway to the next one, look whether a wake-up was lost."""
         started = time.monotonic()
         try:
-            self._renew()
-            self._look_round()
+            if self._halfway:
+                self._look_for_news()
+            else:
+                self._renew()
+                self._look_round()
             self._desk.reached = time.monotonic()
             self._trouble.over()
-            pause = RENEW
+            self._halfway = not self._halfway
+            pause = RENEW / 2
         except ServerError as error:
             self._trouble.tell(error)
+            self._halfway = False
             pause = 0.25
-        self._rest(started + pause)
+        if self._rest(started + pause):
+            self._halfway = False
 
-    def _rest(self, until: float) -> None:
-        """Wait for the next round, or for the time of a retry that comes first, but no less than 50 ms."""
+    def _rest(self, until: float) -> bool:
+        """Wait; True when a whole round is due before: there is news, or a retry is due, in 50 ms at least."""
         soonest = time.monotonic() + LEAST
         with self._changed:
             while not self._hurried:
                 due = until if self._retry_at is None else max(soonest, min(until, self._retry_at))
                 left = due - time.monotonic()
                 if left <= 0:
-                    break
+                    return due < until
                 self._changed.wait(left)
             self._hurried = False
+            return True
 
     def expects_retry(self) -> bool:
         """Whether a job of this namespace waits for the time of its retry."""
@@ -118,9 +128,27 @@ class Renewer(Service):
                 self._lost(lease)
         self._desk.wake_if_deaf()
 
+    def _look_for_news(self) -> None:
+        """What this worker should have heard: of jobs, while it is idle; of uploads, while it has no time to listen.
+
+        A wake-up goes to one idle worker, whose host may freeze at that very moment; the others would sleep on.
+        """
+        desk = self._desk
+        if desk.idle():
+            self._wake_if_missed(rests=self._shell.run(work_ops.rests(desk.keys, desk.served.name)))
+        elif desk.accepts_uploads and self._shell.run(upload_ops.version(desk.keys)) != desk.uploads_version:
+            desk.uploads_due.set()
+
+    def _wake_if_missed(self, *, rests: bool) -> None:
+        if not rests and self._desk.idle():
+            self._desk.nudge()
+
     def _look_round(self) -> None:
         desk = self._desk
-        ops: list[Op[Any]] = [work_ops.reap(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1)]
+        ops: list[Op[Any]] = [
+            work_ops.rests(desk.keys, desk.served.name),
+            work_ops.reap(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1),
+        ]
         lives = self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK
         if lives:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
@@ -129,9 +157,15 @@ class Renewer(Service):
             ops.append(delivery)
         self._round += 1
         known = self._retry_at
-        replies = self._shell.run_many(ops)
-        reaped = replies[0]
-        if lives and replies[1] != desk.uploads_version:
+        registers = desk.registered and self._round % REGISTER_EVERY == 0
+        if registers:
+            ops.append(work_ops.register(desk.keys, desk.served, KNOWN))
+        rests, reaped, *others = self._shell.run_many(ops)
+        if registers and not others[-1]:
+            desk.registered = False  # something of it was lost
+            desk.nudge()
+        self._wake_if_missed(rests=rests)
+        if lives and others[0] != desk.uploads_version:
             desk.uploads_due.set()
         if delivery is not None:
             desk.tally.delivered()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from mlq.errors import NoServer, OutOfMemory, ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending
 from mlq.outcomes import failure
 from mlq.policy import pause_before_retry
 from mlq.service import Service, log
 from mlq.states import State
-from mlq.worker.claimer import MOST, Give, claim_now
-from mlq.worker.desk import LEASE, Desk
+from mlq.worker.claimer import MOST, Give, claim_now, next_claim
+from mlq.worker.desk import Desk
 from mlq.worker.outbox import Ended, Said, cost
 
 if TYPE_CHECKING:
@@ -191,7 +191,8 @@ class Settler(Service):
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""
         desk = self._desk
-        if not self.refill or desk.drained or not desk.claiming.acquire(blocking=False):
+        may = self.refill and desk.registered and not desk.drained
+        if not may or not desk.claiming.acquire(blocking=False):
             desk.slots.give(freed)
             return desk.shell.run(settle)
         try:
@@ -202,17 +203,16 @@ class Settler(Service):
 
     def _both(self, settle: Op[list[bool]], wanted: int) -> list[bool]:
         desk = self._desk
-        reply: list[Claimed] | Lanes = []
+        reply: list[Claimed] | None = []
         try:
-            claim = work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.lanes, LEASE, wanted)
-            settled, got = desk.shell.run_each([settle, claim])
+            settled, got = desk.shell.run_each([settle, next_claim(desk, wanted)])
             reply = got()
         finally:
-            claimed = reply if isinstance(reply, list) else []
+            claimed = reply or []
             if len(claimed) < wanted:
                 desk.slots.give(wanted - len(claimed))
-        if isinstance(reply, Lanes):
-            desk.choose_lanes(reply)
+        if reply is None:
+            desk.registered = False
             claim_now(desk, self._give)
         else:
             if claimed:

@@ -88,7 +88,7 @@ class Worker:
     def listeners_changed(self) -> None:
         """The listeners are not what they were: other lanes may be served now."""
         with self._desk.claiming:
-            self._desk.choose_lanes()
+            self._desk.listeners_changed()
         self._desk.nudge()
         self._renewer.hurry()
 

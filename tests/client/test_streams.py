@@ -11,7 +11,7 @@ from mlq import MLQ, AsyncMLQ, JobCancelled, UnknownJob, codec
 from mlq.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending, WorkerClass
 from mlq.outcomes import failure, success
 from mlq.shell.sync import Shell
 
@@ -26,13 +26,13 @@ class Hand:
 
     def claim(self) -> Any:
         """The next job of the default lane."""
-        lanes = Lanes("", ("default",))
-        while True:
-            self.calls += 1
-            reply = self.shell.run(work_ops.claim(self.keys, "hand", self.calls, lanes, 60, 1))
-            if isinstance(reply, list):
-                return reply[0]
-            lanes = Lanes(reply.version, ("default",))
+        served = WorkerClass.of(["default"], [], [])
+        while not self.shell.run(work_ops.register(self.keys, served, 60)):
+            pass
+        self.calls += 1
+        claimed = self.shell.run(work_ops.claim(self.keys, "hand", self.calls, served.name, 60, 1))
+        assert claimed
+        return claimed[0]
 
     def say(self, one: Any, number: int, chunk: Any, kind: str = "chunk") -> None:
         """One partial result, or a line of the log."""

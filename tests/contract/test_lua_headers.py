@@ -18,7 +18,7 @@ from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending, WorkerClass
 from mlq.states import State
 
 LUA = Path(__file__).parents[2] / "mlq" / "lua"
@@ -47,7 +47,8 @@ OPS = {
         job_ops.counts(K),
         job_ops.listing(K),
         job_ops.dead(K, 0, -1),
-        work_ops.claim(K, "w", 1, Lanes("1", ("default", "default:f")), 6, 1),
+        work_ops.register(K, WorkerClass.of(["default"], ["default"], ["f"]), 10),
+        work_ops.claim(K, "w", 1, "class", 6, 1),
         work_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), {})], 2),
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),

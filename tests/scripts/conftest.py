@@ -20,7 +20,7 @@ from mlq.ops import Op
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Followed
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending, WorkerClass
 from mlq.options import lane_of
 from mlq.outcomes import death
 from mlq.shell.aio import AsyncShell
@@ -30,6 +30,8 @@ from mlq.states import State
 
 Run = Callable[[Op[Any]], Any]
 LOSSES = 2  # attempts that a job may lose and still run again
+QUEUES = ("default", "slow", "gpu", "a", "b", "empty")
+EVERYTHING = WorkerClass.of(QUEUES, QUEUES, ("a", "b", "f", "g", "busy", "embed", "other", "train"))
 
 
 class About:
@@ -93,14 +95,20 @@ class World:
         first = self.run(job_ops.post(self.keys, "poster", self.number(), lane_of(queue, functions), bodies))
         return [str(first + i) for i in range(count)]
 
-    def lanes(self, *names: str) -> Lanes:
-        """These lanes (all of them, where none is named) as a worker names them that knows what there is."""
-        found = names or tuple(sorted(name.decode() for name in self.raw.smembers(self.keys.lanes)))
-        return Lanes((self.raw.get(self.keys.lanes_version) or b"0").decode(), found)
+    def serving(self, kind: WorkerClass = EVERYTHING) -> str:
+        """The name of a class of workers, of all that tests post where none is given, once it is registered."""
+        while not self.run(work_ops.register(self.keys, kind, 60)):
+            pass
+        return kind.name
+
+    def token(self, kind: WorkerClass = EVERYTHING, *, taken: bool = False) -> bool:
+        """Whether there is a token to wake a worker of that class; it may be `taken`."""
+        name = f"{self.keys.class_}{kind.name}:wake"
+        return bool(self.raw.delete(name) if taken else self.raw.exists(name))
 
     def claim(self, count: int = 1, worker: str = "worker") -> list[Claimed]:
         """Claim jobs of all lanes under a lease of 60 s."""
-        claimed: list[Claimed] = self.run(work_ops.claim(self.keys, worker, self.number(), self.lanes(), 60, count))
+        claimed: list[Claimed] = self.run(work_ops.claim(self.keys, worker, self.number(), self.serving(), 60, count))
         return claimed
 
     def running(self, **options: Any) -> Claimed:
@@ -181,9 +189,11 @@ class World:
     def look(self) -> dict[str, Any]:
         """All keys of the namespace with what they hold, as texts; a record as [lane, time of the post, body].
 
-        But for the tally of attempts, at which `test_tally.py` looks.
+        But for the tally of attempts and the index of lanes, at which `test_tally.py` and `test_classes.py` look.
         """
         names = set(self.raw.scan_iter(_escaped(self.keys.root) + "*", count=10_000)) - {self.keys.metrics.encode()}
+        index = tuple(name.encode() for name in (self.keys.classes, self.keys.class_, self.keys.serves))
+        names = {name for name in names if not name.startswith(index)}
         return {name.decode().removeprefix(self.keys.root): self._value(name) for name in names}
 
     def _value(self, name: bytes) -> Any:

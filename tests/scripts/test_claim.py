@@ -6,21 +6,22 @@ from mlq import codec
 from mlq.job import Record
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Lanes
+from mlq.ops.work import WorkerClass
 from mlq.states import State
 
 
 def test_claim_one(world, keys, about):
     """The job leaves its lane for a lease; the caller's reply is kept."""
     world.post()
-    world.raw.delete(keys.wake + "default")
-    claimed, changed = world.changes(work_ops.claim(keys, "w", 5, world.lanes(), 60, 1))
+    world.token(taken=True)
+    claimed, changed = world.changes(work_ops.claim(keys, "w", 5, world.serving(), 60, 1))
     (one,) = claimed
     assert (one.id, one.attempt, one.token, one.worker, one.lease) == ("1", 1, "w.5", "w", "1:w.5")
     assert codec.unpack(Record.parse(one.record).message) == "message 0"
     assert changed == {
         "job:1": {"attempts": "1", "state": "running", "token": "w.5", "worker": "w", "started": about()},
         "lane:default": None,
+        "lanes": None,
         "leases": {"1:w.5": about(60)},
         "replay:w": "5 1",
     }
@@ -43,42 +44,25 @@ def test_oldest_first_over_several_lanes(world):
     assert not [name for name in world.look() if name.startswith("lane:")]
 
 
-def test_only_the_lanes_named(world, keys):
+def test_only_what_is_served(world, keys):
     """A job that needs functions which this worker lacks stays where it is."""
     world.post(functions=["other"])
     world.post()
-    (one,) = world.run(work_ops.claim(keys, "w", 1, world.lanes("default"), 60, 10))
+    served = world.serving(WorkerClass.of(["default"], ["default"], ["f"]))
+    (one,) = world.run(work_ops.claim(keys, "w", 1, served, 60, 10))
     assert one.id == "2"
     assert world.look()["lane:default:other"] == {"1": 1.0}
 
 
-def test_new_lanes_are_told_first(world, keys):
-    """A worker whose list of lanes is out of date gets the list, and no job."""
-    world.post()
-    known = world.lanes()
-    world.post(functions=["f"])
-    reply, changed = world.changes(work_ops.claim(keys, "w", 1, known, 60, 10))
-    assert (reply.version, set(reply.names), changed) == (world.lanes().version, {"default", "default:f"}, {})
-    assert reply.version != known.version
-
-
-def test_ten_thousand_lanes_are_told(world, keys):
-    """However many lanes there were, a worker can learn them."""
-    world.raw.sadd(keys.lanes, *(f"default:f{i}" for i in range(10_000)))
-    world.raw.set(keys.lanes_version, 10_000)
-    reply = world.run(work_ops.claim(keys, "w", 1, Lanes("", ()), 60, 1))
-    assert len(reply.names) == 10_000
-
-
 def test_nothing_waits(world, keys):
     """A claim that finds nothing writes nothing."""
-    assert world.changes(work_ops.claim(keys, "w", 1, Lanes("0", ()), 60, 10)) == ([], {})
+    assert world.changes(work_ops.claim(keys, "w", 1, world.serving(), 60, 10)) == ([], {})
 
 
 def test_same_claim_again_gives_the_same_jobs(world, keys):
     """A claim whose reply was lost is sent again."""
     world.post(3)
-    op = work_ops.claim(keys, "w", 1, world.lanes(), 60, 2)
+    op = work_ops.claim(keys, "w", 1, world.serving(), 60, 2)
     claimed = world.run(op)
     again, changed = world.changes(op)
     assert [one._replace(started=0) for one in again] == [one._replace(started=0) for one in claimed]
@@ -88,7 +72,7 @@ def test_same_claim_again_gives_the_same_jobs(world, keys):
 def test_same_claim_again_leaves_out_what_was_taken_away(world, keys):
     """A lease that was reaped before the claim was sent again is not given out twice."""
     world.post(2)
-    op = work_ops.claim(keys, "w", 1, world.lanes(), 60, 2)
+    op = work_ops.claim(keys, "w", 1, world.serving(), 60, 2)
     first, _ = world.run(op)
     world.lapse(first)
     world.watched()
@@ -99,8 +83,8 @@ def test_same_claim_again_leaves_out_what_was_taken_away(world, keys):
 def test_entry_without_a_message_becomes_a_dead_letter(world, keys, about):
     """The queue goes on behind it."""
     world.post(2)
-    world.raw.delete(keys.post + "1", keys.wake + "default")
-    claimed, changed = world.changes(work_ops.claim(keys, "w", 1, world.lanes(), 60, 2))
+    world.raw.delete(keys.post + "1")
+    claimed, changed = world.changes(work_ops.claim(keys, "w", 1, world.serving(), 60, 2))
     assert [one.id for one in claimed] == ["2"]
     assert changed["dead"] == {"1": about()}
     assert changed["job:1"]["state"] == "failed"
@@ -112,17 +96,17 @@ def test_entry_without_a_message_becomes_a_dead_letter(world, keys, about):
 def test_token_is_passed_on_when_work_is_left(world, keys):
     """The worker that took the wake token wakes the next one."""
     world.post(3)
-    world.raw.delete(keys.wake + "default")
-    _, changed = world.changes(work_ops.claim(keys, "w", 1, world.lanes(), 60, 2))
-    assert changed["wake:default"] == ["1"]
+    world.token(taken=True)
+    world.run(work_ops.claim(keys, "w", 1, world.serving(), 60, 2))
+    assert world.token()
 
 
 def test_no_token_when_nothing_is_left(world, keys):
     """Nobody is woken for an empty lane."""
     world.post(2)
-    world.raw.delete(keys.wake + "default")
-    _, changed = world.changes(work_ops.claim(keys, "w", 1, world.lanes(), 60, 2))
-    assert "wake:default" not in changed
+    world.token(taken=True)
+    world.run(work_ops.claim(keys, "w", 1, world.serving(), 60, 2))
+    assert not world.token()
 
 
 def test_second_attempt_counts_on(world):
@@ -150,7 +134,7 @@ def test_errors_of_earlier_attempts_are_told(world, keys):
     (one,) = world.claim()
     assert (one.attempt, one.errors) == (4, 2)
     assert world.die(one)
-    op = work_ops.claim(keys, "w", 1, world.lanes(), 60, 1)
+    op = work_ops.claim(keys, "w", 1, world.serving(), 60, 1)
     for _ in ("first", "sent again"):
         (one,) = world.run(op)
         assert (one.attempt, one.errors) == (5, 2)
@@ -167,8 +151,8 @@ def test_lanes_of_named_queues(world, keys):
     world.post(queue="slow")
     world.post()
     world.post(queue="slow", functions=["f"])
-    lanes = world.lanes("slow", "slow:f")
-    assert [one.id for one in world.run(work_ops.claim(keys, "w", 1, lanes, 60, 9))] == ["1", "3"]
+    served = world.serving(WorkerClass.of(["slow"], ["slow"], ["f"]))
+    assert [one.id for one in world.run(work_ops.claim(keys, "w", 1, served, 60, 9))] == ["1", "3"]
     assert [world.run(job_ops.read(keys, str(i)))["queue"] for i in (1, 2, 3)] == ["slow", "default", "slow"]
 
 

@@ -23,15 +23,16 @@ def queued_again(about, reason, why):
 def test_hand_back_begun(world, keys, about):
     """The job is where it was; the run counts."""
     one = world.running()
-    world.raw.delete(keys.wake + "default")
+    world.token(taken=True)
     stood, changed = world.changes(work_ops.hand_back(keys, [(one, True)]))
     assert stood == [True]
     assert changed == {
         "job:1": queued_again(about, "handed back", "its worker stopped"),
         "leases": None,
         "lane:default": {"1": 1.0},
-        "wake:default": ["1"],
+        "lanes": {"default"},
     }
+    assert world.token()
 
 
 def test_hand_back_not_begun(world, keys):
@@ -68,16 +69,16 @@ def test_reap_puts_back_at_the_old_place(world, keys, about):
     world.tell(one, progress=b"\x05")
     world.lapse(one)
     world.watched()
-    world.raw.delete(keys.wake + "default")
+    world.token(taken=True)
     reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
     assert reaped == (1, 0, None)
     assert changed == {
         "job:1": queued_again(about, "lost", OFF) | {"losses": "1"},
         "leases": None,
         "lane:default": {"1": 1.0, "2": 2.0},
-        "wake:default": ["1"],
         "reaping": {"at": about(), "hold": "0"},
     }
+    assert world.token()
 
 
 def test_reap_leaves_live_leases(world, keys):
@@ -188,7 +189,7 @@ def test_overrun_puts_back(world, keys, about):
     long, short = world.claim(2)
     world.overdue(long, 100)
     world.overdue(short, 10)
-    world.raw.delete(keys.wake + "default")
+    world.token(taken=True)
     (cursor, ended), changed = world.changes(work_ops.overrun(keys, 60.0, 5))
     assert (cursor, ended) == ("0", [long.id])
     assert changed == {
@@ -197,8 +198,9 @@ def test_overrun_puts_back(world, keys, about):
         "inbox:worker": [f"lost {long.lease}"],
         "leases": {short.lease: pytest.approx(time.time() + 60, abs=20)},
         "lane:default": {"1": 1.0},
-        "wake:default": ["1"],
+        "lanes": {"default"},
     }
+    assert world.token()
     assert not world.settle(long)
     assert world.settle(short)
 
@@ -247,21 +249,6 @@ def test_burying_a_job_with_long_options(world, keys):
     assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None)
 
 
-def test_empty_lanes_are_dropped_when_there_are_very_many(world, keys):
-    """The list of lanes stays short, workers learn of it, and no lane with work is lost."""
-    world.post(functions=["busy"])
-    world.raw.sadd(keys.lanes, *(f"default:f{i}" for i in range(300)))
-    world.watched()
-    before = world.lanes().version
-    for _ in range(50):
-        world.reap()
-    left = world.raw.smembers(keys.lanes)
-    assert b"default:busy" in left
-    assert len(left) <= 101
-    assert world.lanes().version != before
-    assert [one.id for one in world.claim()] == ["1"]
-
-
 # --- retries
 
 
@@ -285,13 +272,14 @@ def test_reap_lines_up_retries_that_are_due(world, keys, watched):
     world.raw.zadd(keys.scheduled, {"1": time.time() - 1})
     if watched:
         world.watched()
-    world.raw.delete(keys.wake + "default")
+    world.token(taken=True)
     reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
     assert 500 < reaped.retry_in <= 600
     changed.pop("reaping")
     assert changed.pop("scheduled").keys() == {"2"}
     assert changed.pop("job:1")["state"] == "queued"
-    assert changed == {"lane:default": {"1": 1.0, "3": 3.0}, "wake:default": ["1"]}
+    assert changed == {"lane:default": {"1": 1.0, "3": 3.0}}
+    assert world.token()
     assert [one.id for one in world.claim(9)] == ["1", "3"]
 
 
@@ -380,7 +368,7 @@ def test_dead_child_costs_a_loss(world, keys, about):
     """The job goes back to its old place, with the reason."""
     world.post(2)
     (one,) = world.claim()
-    world.raw.delete(keys.wake + "default")
+    world.token(taken=True)
     op = work_ops.settle(keys, [work_ops.Ending(one, death("oom", "out of memory"), {}, lost=True)], 2)
     stood, changed = world.changes(op)
     assert stood == [True]
@@ -388,8 +376,8 @@ def test_dead_child_costs_a_loss(world, keys, about):
         "job:1": queued_again(about, "oom", "out of memory") | {"losses": "1", "settled": one.token},
         "leases": None,
         "lane:default": {"1": 1.0, "2": 2.0},
-        "wake:default": ["1"],
     }
+    assert world.token()
     with world.unchanged():
         assert world.run(op) == [True]
 

@@ -16,7 +16,7 @@ from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending, WorkerClass
 from mlq.states import State
 
 
@@ -34,7 +34,7 @@ class Seeded(NamedTuple):
     due: Delivery
     lapsed: object
     overdue: object
-    lanes: Lanes
+    served: str
 
 
 @pytest.fixture(params=["sync", "asyncio"])
@@ -61,7 +61,7 @@ def seed(world):
     world.lapse(lapsed)
     world.overdue(overdue, 1000)
     world.watched()
-    return Seeded(running, due, lapsed, overdue, world.lanes())
+    return Seeded(running, due, lapsed, overdue, world.serving())
 
 
 def settle(keys, one, **verdict):
@@ -73,7 +73,8 @@ def settle(keys, one, **verdict):
 WRITERS = {
     "post": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"]),
     "post once": lambda k, s: job_ops.post_once(k, "key", "default", b"0\nx"),
-    "claim": lambda k, s: work_ops.claim(k, "w", 99, s.lanes, 60, 10),
+    "claim": lambda k, s: work_ops.claim(k, "w", 99, s.served, 60, 10),
+    "register": lambda k, s: work_ops.register(k, WorkerClass.of(["slow"], ["slow"], ["f"]), 60),
     "settle": lambda k, s: settle(k, s.running),
     "retry": lambda k, s: settle(k, s.running, retry_in=1.0),
     "lost with its child": lambda k, s: settle(k, s.running, lost=True),

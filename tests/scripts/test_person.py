@@ -115,7 +115,7 @@ def test_requeue_a_dead_letter(world, keys, about):
     ending = Ending(one, Outcome(State.FAILED, fields), Record.parse(one.record).options)
     world.run(work_ops.settle(keys, [ending], 2))
     world.raw.hset(keys.job + "1", mapping={"losses": 1, "overruns": 1, "errors": 3, "progress": "5", "waits_for": "9"})
-    world.raw.delete(keys.wake + "default")
+    world.token(taken=True)
     _, changed = world.changes(job_ops.requeue(keys, "1"))
     assert changed == {
         "job:1": {
@@ -127,8 +127,9 @@ def test_requeue_a_dead_letter(world, keys, about):
         "deliveries:callback": None,
         "delivery:callback:1": None,
         "lane:default": {"1": 1.0},
-        "wake:default": ["1"],
+        "lanes": {"default"},
     }
+    assert world.token()
     (two,) = world.claim()
     assert (two.attempt, two.errors) == (2, 0)
 
@@ -173,7 +174,7 @@ def test_delete_leaves_nothing(world, keys, state):
     world.run(job_ops.delete(keys, "1"))
     left = world.look()
     assert left.pop("inbox:alice") == ["1"]
-    assert left.keys() <= {"counter", "lanes", "lanes-version", "replay:poster", "replay:worker", "wake:default"}
+    assert left.keys() <= {"counter", "replay:poster", "replay:worker"}
     with pytest.raises(UnknownJob, match=r"\b1\b"):
         world.run(job_ops.wait(keys, "1", "alice", 10))
     world.raw.delete(keys.inbox + "alice")

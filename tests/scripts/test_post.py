@@ -7,7 +7,7 @@ from mlq.ops import jobs as job_ops
 
 
 def test_first_post(world, keys, about):
-    """One job of a new lane: its record, its place, the lane's name, the caller's reply, one token to wake a worker."""
+    """One job of a new lane: its record, its place, the lane's name, the caller's reply."""
     first, changed = world.changes(job_ops.post(keys, "me", 7, "default", [b"0\nhello"]))
     assert first == 1
     assert changed == {
@@ -15,9 +15,7 @@ def test_first_post(world, keys, about):
         "post:1": ["default", about(), "0\nhello"],
         "lane:default": {"1": 1.0},
         "lanes": {"default"},
-        "lanes-version": about(),
         "replay:me": "7 1",
-        "wake:default": ["1"],
     }
 
 
@@ -34,17 +32,13 @@ def test_ids_rise_over_calls_callers_and_lanes(world, keys):
 
 
 def test_known_lane_is_no_news(world, keys):
-    """The version of the lanes changes with a new lane only, and one wake token is enough."""
+    """Only a job that comes to an empty lane wakes a worker, whoever took the token meanwhile passes it on."""
+    world.serving()
     world.post()
+    assert world.token(taken=True)
     _, changed = world.changes(job_ops.post(keys, "poster", 99, "default", [b"0\nx"]))
     assert changed.keys() == {"counter", "post:2", "lane:default", "replay:poster"}
-
-
-def test_lane_of_functions_wakes_by_function(world, keys):
-    """A job that names functions wakes workers that have any of them."""
-    _, changed = world.changes(job_ops.post(keys, "me", 1, "default:embed,train", [b"0\nx"]))
-    assert changed["lane:default:embed,train"] == {"1": 1.0}
-    assert {name for name in changed if name.startswith("wake:")} == {"wake:default:embed", "wake:default:train"}
+    assert not world.token()
 
 
 def test_same_call_again_makes_no_second_job(world, keys):
@@ -90,15 +84,6 @@ def test_cleared_namespace_counts_on(world, keys):
     assert world.post() == ["4"]
 
 
-def test_lane_of_a_named_queue_wakes_its_own_workers(world, keys):
-    """Not those of the default one."""
-    _, changed = world.changes(job_ops.post(keys, "me", 1, "slow", [b"0\nx"]))
-    assert (changed["lane:slow"], changed["wake:slow"]) == ({"1": 1.0}, ["1"])
-    _, changed = world.changes(job_ops.post(keys, "me", 2, "slow:f,g", [b"0\nx"]))
-    assert {name for name in changed if name.startswith("wake:")} == {"wake:slow:f", "wake:slow:g"}
-    assert not [name for name in world.look() if name.startswith("wake:default")]
-
-
 # --- with an idempotency key
 
 
@@ -116,8 +101,6 @@ def test_post_once(world, keys, about):
         "post:1": ["default", about(), "0\nhello"],
         "lane:default": {"1": 1.0},
         "lanes": {"default"},
-        "lanes-version": about(),
-        "wake:default": ["1"],
     }
 
 

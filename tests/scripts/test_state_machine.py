@@ -6,6 +6,7 @@ the thousands, so that the real seconds of the test never decide. `MLQ_EXAMPLES`
 
 import contextlib
 import itertools
+import math
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from mlq.job import Outcome, Record, announced, pack_body
 from mlq.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, Lanes
+from mlq.ops.work import Ending, WorkerClass
 from mlq.outcomes import death
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
@@ -31,6 +32,11 @@ from mlq.states import FINISHED, Event, State, after
 EXAMPLES = int(os.environ.get("MLQ_EXAMPLES", "100"))
 STEPS = 40
 LANES = ("default", "default:f")
+CLASSES = {  # what workers serve
+    WorkerClass.of(["default"], ["default"], ["f"]): LANES,
+    WorkerClass.of(["default"], [], []): LANES[:1],
+    WorkerClass.of([], ["default"], ["f", "g"]): LANES[1:],
+}
 LEASE, PAUSE, GRACE, LIMIT = 5500.0, 2500.0, 1500.0, 3500.0
 LOSSES, RETRIES = 2, 2
 PAUSES = (500.0, 2500.0)  # before retries
@@ -95,8 +101,7 @@ class Machine(RuleBasedStateMachine):
         self.now = 0.0
         self.looked: float | None = None
         self.hold = 0.0
-        self.known_lanes: set[str] = set()
-        self.version = ""
+        self.registered: set[WorkerClass] = set()
         self.last_id = 0  # the last id given out
         self.told_to_stop: set[str] = set()  # what workers were told
         self.waited: set[int] = set()  # jobs that somebody waits for
@@ -156,16 +161,20 @@ class Machine(RuleBasedStateMachine):
         if twice:
             assert self.run(op) == first
         assert first == self.last_id + 1
-        self.known_lanes.add(lane)
         for job_id in range(first, first + count):
             self.jobs[job_id] = Job(job_id, lane, calls_back)
         self.last_id = first + count - 1
 
-    @rule(lanes=st.sampled_from([LANES, LANES[:1], LANES[1:]]), count=st.integers(1, 4), worker=st.sampled_from("ab"))
-    def claim(self, lanes, count, worker):
-        lanes = tuple(lane for lane in lanes if lane in self.known_lanes)
-        claimed, op = self.ask(lanes, count, worker)
-        waiting = sorted(job.id for job in self.in_state(State.QUEUED) if job.lane in lanes)
+    @rule(served=st.sampled_from(list(CLASSES)), count=st.integers(1, 4), worker=st.sampled_from("ab"))
+    def claim(self, served, count, worker):
+        op = work_ops.claim(self.keys, worker, next(self.numbers), served.name, LEASE, count)
+        claimed = self.run(op)
+        if served not in self.registered:
+            assert claimed is None
+            assert self.run(work_ops.register(self.keys, served, 60))
+            self.registered.add(served)
+            return
+        waiting = sorted(job.id for job in self.in_state(State.QUEUED) if job.lane in CLASSES[served])
         assert [int(one.id) for one in claimed] == waiting[:count]
         for one in claimed:
             job = self.jobs[int(one.id)]
@@ -178,15 +187,13 @@ class Machine(RuleBasedStateMachine):
         if claimed:
             self.last_claim = op
 
-    def ask(self, lanes, count, worker):
-        """One claim of those lanes, and again when the list of all lanes had changed; with the op that was answered."""
-        while True:
-            op = work_ops.claim(self.keys, worker, next(self.numbers), Lanes(self.version, lanes), LEASE, count)
-            reply = self.run(op)
-            if isinstance(reply, list):
-                return reply, op
-            assert set(reply.names) == self.known_lanes
-            self.version = reply.version
+    @rule(served=st.sampled_from(list(CLASSES)))
+    def lapse(self, served):
+        """No worker of a class says any more what it serves; the next one of another does, and tidies up."""
+        self.raw.zadd(self.keys.classes, {served.name: 1}, xx=True)
+        other = WorkerClass.of(["elsewhere"], [], [])
+        assert self.run(work_ops.register(self.keys, other, 60))
+        self.registered = {*self.registered, other} - {served}
 
     @precondition(lambda self: self.last_claim)
     @rule()
@@ -332,7 +339,6 @@ class Machine(RuleBasedStateMachine):
                 self.run(op)
             return
         job_id = self.run(op)
-        self.known_lanes.add("default")
         self.jobs[job_id] = Job(job_id, "default", calls_back=False)
         self.last_id = job_id
 
@@ -423,6 +429,23 @@ class Machine(RuleBasedStateMachine):
             *lanes, leases, dead, callbacks, scheduled = (found := seen.execute())[: len(LANES) + 4]
         self.check_places(lanes, leases, dead, callbacks, scheduled)
         self.check_jobs(found[len(LANES) + 4 :])
+        self.check_index({lane: float(ids[0]) for lane, ids in zip(LANES, lanes, strict=True) if ids})
+
+    def check_index(self, heads):
+        """Each class that is registered knows the first jobs of its lanes, and nothing is kept of the others."""
+        assert {name.decode() for name in self.raw.smembers(self.keys.lanes)} == heads.keys()
+        assert {name.decode() for name in self.raw.zrange(self.keys.classes, 0, -1)} == {
+            served.name for served in self.registered
+        }
+        for served, lanes in CLASSES.items():
+            stem = self.keys.class_ + served.name
+            if served in self.registered:
+                ready = self.raw.zrange(f"{stem}:ready", 0, -1, withscores=True)
+                known = {lane: heads[lane] for lane in lanes if lane in heads}
+                assert {name.decode(): place for name, place in ready} == known | {"": math.inf}
+                assert self.run(work_ops.rests(self.keys, served.name)) == (not known)
+            else:
+                assert not self.raw.exists(*(f"{stem}:{what}" for what in ("ready", "serves", "wake", "cursor")))
 
     def check_places(self, lanes, leases, dead, callbacks, scheduled):
         """Each job is in exactly one place, lanes are in the order of the ids, and the counts agree."""

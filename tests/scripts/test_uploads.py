@@ -20,14 +20,12 @@ def workers(world, keys):
 
 
 def test_kept_and_told(world, keys, workers, about):
-    """Busy workers hear of it by the version of the lanes."""
+    """Those that listen by their inboxes, the others by the version."""
     _, changed = world.changes(upload_ops.put(keys, "f", b"head", b"code"))
     uploads = changed.pop("uploads")
     assert uploads["f"].split()[1] == "head"
     assert uploads["f"].split()[0] == about()
-    assert changed == {
-        "upload:f": "code", "uploads-version": about(), "lanes-version": about(), "inbox:eager": ["uploads"],
-    }  # fmt: skip
+    assert changed == {"upload:f": "code", "uploads-version": about(), "inbox:eager": ["uploads"]}
     assert 0 < world.raw.ttl(keys.inbox + "eager") <= 60
 
 
@@ -66,12 +64,3 @@ def test_a_sign_of_life_is_answered_with_the_version(world, keys, workers):
     assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == ""
     world.run(upload_ops.put(keys, "f", b"head", b"code"))
     assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == world.run(upload_ops.version(keys))
-
-
-def test_the_next_claim_sees_other_lanes(world, keys):
-    """Though there is none more: that is how a busy worker hears of it."""
-    world.post()
-    known = world.lanes()
-    world.run(upload_ops.put(keys, "f", b"head", b"code"))
-    found = world.run(work_ops.claim(keys, "w", 1, known, 6, 1))
-    assert (found.names, found.version) == (known.names, world.run(upload_ops.version(keys)))

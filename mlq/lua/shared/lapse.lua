@@ -1,9 +1,9 @@
 -- Ends an attempt that has no value to show: `give_back` puts its job back into its lane, `bury` among the dead letters,
 -- `lose` decides between the two. Needs history, line_up, wake, announce and finish, and these keys:
--- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · version string · wakes stem · dead zset
+-- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · serves stem · class stem · dead zset
 --       · waiters stem · inboxes stem · deliveries stem · delivery stem · scheduled zset · streams stem
-local leases, jobs, posts, lane_stem, lanes, version = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local wakes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local leases, jobs, posts, lane_stem, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local classes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local scheduled, streams = KEYS[13], KEYS[14]
 
 -- The options that job `id` was posted with. Read them before the first write: a record may hold anything.
@@ -46,7 +46,7 @@ local function give_back(now, id, lease, lane, reason, text)
   redis.call('HSET', jobs .. id, 'state', 'queued', 'reason', reason)
   redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
   redis.call('ZREM', leases, lease)
-  line_up(lane_stem, lanes, version, wakes, lane, id)
+  line_up(lane_stem, lanes, serves, classes, lane, id)
   hint(waiters, inboxes, id)
 end
 

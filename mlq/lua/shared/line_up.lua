@@ -6,10 +6,17 @@ local function lane_of(posts, id)
 end
 
 -- Puts job `id` (back) into its lane at its own place: ids rise, so a job that was posted earlier comes first.
-local function line_up(lane_stem, lanes, version, wake_stem, lane, id)
+local function line_up(lane_stem, lanes, serves, classes, lane, id)
   redis.call('ZADD', lane_stem .. lane, id, id)
-  if redis.call('SADD', lanes, lane) == 1 then
-    redis.call('SET', version, clock())
+  redis.call('SADD', lanes, lane)
+  if redis.call('ZRANK', lane_stem .. lane, id) == 0 then
+    first_came(serves, classes, lane, id)
   end
-  wake(wake_stem, lane)
+end
+
+-- Takes job `id` out of its lane, if it waits there.
+local function leave_line(lane_stem, lanes, serves, classes, lane, id)
+  if redis.call('ZREM', lane_stem .. lane, id) == 1 then
+    first_left(lanes, serves, classes, lane, redis.call('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')[2])
+  end
 end

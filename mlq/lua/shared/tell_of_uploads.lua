@@ -1,9 +1,8 @@
--- Lets the workers that accept uploads know that these changed: those that rest by their inboxes, busy ones by their next
--- claim, for which the list of lanes counts as changed, too. One that does not listen is told 100 times at most.
-local function tell_of_uploads(uploads_version, lanes_version, workers, worker_stem, inboxes)
+-- Lets the workers that accept uploads know that these changed. One that does not listen is told 100 times at most; those
+-- that are busy look for the version by themselves.
+local function tell_of_uploads(uploads_version, workers, worker_stem, inboxes)
   local now = clock()
   redis.call('SET', uploads_version, now)
-  redis.call('SET', lanes_version, now)
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
     local inbox = inboxes .. name
     if redis.call('HGET', worker_stem .. name, 'uploads') == 'accepted' and redis.call('LLEN', inbox) < 100 then

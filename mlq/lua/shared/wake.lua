@@ -1,19 +1,44 @@
--- Lets one idle worker know that `lane` has work. At most one token a list: workers pass it on. The token lapses after
--- 60 s, by when a worker that takes it late would have looked by itself.
-local function wake_list(list)
-  if redis.call('LLEN', list) == 0 then
-    redis.call('RPUSH', list, '1')
-    redis.call('EXPIRE', list, 60)
+-- What a lane's first job means for workers. Workers that serve the same things are a class, and each class has an index
+-- of the lanes with work that it serves, by the place of their first job: a claim looks at those that it needs.
+
+-- Lets one idle worker of a class know that there is work. At most one token: a claim that leaves jobs passes it on.
+local function wake(class)
+  if redis.call('LLEN', class .. ':wake') == 0 then
+    redis.call('RPUSH', class .. ':wake', '1')
+    redis.call('EXPIRE', class .. ':wake', 60) -- by then, somebody has looked
   end
 end
 
--- `default` wakes those that listen to wake:default, `default:f,g` those that have f or g.
-local function wake(stem, lane)
-  if not string.find(lane, ':', 1, true) then
-    return wake_list(stem .. lane)
-  end
-  local queue, functions = string.match(lane, '^([^:]*):(.*)$')
+-- Tells the classes that serve `lane` the place of its first job, or nil when it is empty; gives those classes.
+local function tell_classes(serves, classes, lane, place)
+  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  local needed = {serves .. queue .. (functions ~= '' and ':' or '')}
   for name in string.gmatch(functions, '[^,]+') do
-    wake_list(stem .. queue .. ':' .. name)
+    needed[#needed + 1] = serves .. ':' .. name
   end
+  local told = redis.call('SINTER', unpack(needed))
+  for i, name in ipairs(told) do
+    told[i] = classes .. name
+    if place then
+      redis.call('ZADD', told[i] .. ':ready', place, lane)
+    else
+      redis.call('ZREM', told[i] .. ':ready', lane)
+    end
+  end
+  return told
+end
+
+-- A job came to `lane` and is its first one now: idle workers are to know.
+local function first_came(serves, classes, lane, place)
+  for _, class in ipairs(tell_classes(serves, classes, lane, place)) do
+    wake(class)
+  end
+end
+
+-- The first job of `lane` left it: the next one stands at `place`, or there is none.
+local function first_left(lanes, serves, classes, lane, place)
+  if not place then
+    redis.call('SREM', lanes, lane)
+  end
+  tell_classes(serves, classes, lane, place)
 end

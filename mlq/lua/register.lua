@@ -1,0 +1,66 @@
+-- Makes a class of workers known, or says that it still is, one step of many: each looks at some of the lanes with work.
+-- Guarantee: from the first step on, whatever changes the first job of a lane tells the class; after the last step, its
+-- index names every lane with work that it serves. Several workers may take steps of one class at once. What was lost of
+-- a class is made again, and classes that nobody registers any more are dropped.
+-- KEYS  lanes set · lane stem · serves stem · class stem · classes zset
+-- ARGV  class · seconds that it stays known · lanes of one step · then every name of what it serves
+-- RETURNS  1 after the last step, else 0
+--- include clock
+local lanes, lane_stem, serves, class_stem, classes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local class, now = class_stem .. ARGV[1], clock()
+local ready, seconds = class .. ':ready', tonumber(ARGV[2])
+
+redis.call('ZADD', classes, now + seconds, ARGV[1])
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT', 0, 10)) do
+  local stem = class_stem .. name
+  for _, what in ipairs(redis.call('SMEMBERS', stem .. ':serves')) do
+    redis.call('SREM', serves .. what, name)
+  end
+  redis.call('UNLINK', stem .. ':serves', stem .. ':ready', stem .. ':wake', stem .. ':cursor')
+  redis.call('ZREM', classes, name)
+end
+
+local served, news = {}, not redis.call('ZSCORE', ready, '')
+for i = 4, #ARGV do
+  served[ARGV[i]] = true
+  news = redis.call('SADD', serves .. ARGV[i], ARGV[1]) == 1 or news
+  redis.call('SADD', class .. ':serves', ARGV[i])
+  redis.call('EXPIRE', serves .. ARGV[i], seconds)
+end
+if news then
+  redis.call('UNLINK', ready, class .. ':cursor')
+  redis.call('ZADD', ready, 'inf', '', 'inf', ':') -- behind all lanes: the class is known; its index is not complete
+end
+for _, name in ipairs({classes, class .. ':serves', ready}) do
+  redis.call('EXPIRE', name, seconds)
+end
+if not redis.call('ZSCORE', ready, ':') then
+  return 1
+end
+
+local function is_served(lane)
+  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  for name in string.gmatch(functions, '[^,]+') do
+    if not served[':' .. name] then
+      return false
+    end
+  end
+  return served[queue .. (functions ~= '' and ':' or '')]
+end
+
+local page = redis.call('SSCAN', lanes, redis.call('GET', class .. ':cursor') or '0', 'COUNT', ARGV[3])
+for _, lane in ipairs(page[2]) do
+  local first = is_served(lane) and redis.call('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')
+  if first and first[2] then
+    redis.call('ZADD', ready, first[2], lane)
+  elseif first then
+    redis.call('SREM', lanes, lane) -- it was removed by force
+  end
+end
+if page[1] ~= '0' then
+  redis.call('SET', class .. ':cursor', page[1], 'EX', 60)
+  return 0
+end
+redis.call('ZREM', ready, ':')
+redis.call('DEL', class .. ':cursor')
+return 1
