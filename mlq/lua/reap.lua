@@ -45,10 +45,7 @@ local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most
 for _, lease in ipairs(lapsed) do
   local id = string.match(lease, '^[^:]*')
   local lane = lane_of(posts, id)
-  local kind = redis.call('TYPE', jobs .. id).ok
-  if kind ~= 'hash' and kind ~= 'none' then
-    redis.call('DEL', jobs .. id) -- nothing of ours, and it would stop all recovery
-  end
+  clear_way(id)
   if lane then
     lose(now, id, lease, lane, 'lost', allowed, 'its worker died or was cut off')
   else

@@ -59,7 +59,8 @@ while i <= #ARGV do
   local lease = id .. ':' .. token
   local lane = what == 'lost' and lane_of(posts, id)
   local word = 'ok'
-  if redis.call('ZSCORE', leases, lease) then -- and the first write is one that a full server refuses
+  if redis.call('ZSCORE', leases, lease) then
+    clear_way(id)
     if what == 'retry' then
       retry(id, i, count)
     elseif lane then

@@ -59,6 +59,17 @@ class Speech:
             self._progress, self._entries, self._told = b"", [], False
             return progress, entries
 
+    def waits(self) -> bool:
+        """Whether there is any of it."""
+        return bool(self._progress or self._entries)
+
+    def put_back(self, progress: bytes, entries: list[Entry]) -> None:
+        """It could not be recorded; what was said meanwhile comes after it."""
+        with self._lock:
+            self._progress = self._progress or progress
+            self._entries = entries + self._entries
+            self._told = True
+
 
 class Attempt:
     """A claimed job, and who decides what becomes of it: the first to move it to a final stage."""

@@ -66,7 +66,6 @@ class Desk:
         self.numbers = itertools.count(1)
         self.lanes = Lanes("", ())
         self.existing: tuple[str, ...] = ()
-        self.reached = 0.0  # when the renewer last had an answer, by the monotonic clock
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs, ever
@@ -156,6 +155,13 @@ class Desk:
         with self._lock:
             holds, attempt.holds_slot = attempt.holds_slot, False
         return holds
+
+    def hold_on(self, attempts: list[Attempt]) -> None:
+        """Give attempts their slots again that could not be settled after all, whether there are any free or not."""
+        with self._lock:
+            for attempt in attempts:
+                attempt.holds_slot = True
+        self.slots.overdraw(len(attempts))
 
     def wake_if_deaf(self) -> None:
         """A slot may have become free: have a claimer that listens to its inbox alone look again."""

@@ -60,7 +60,6 @@ class Renewer(Service):
         try:
             self._renew()
             self._look_round()
-            self._desk.reached = time.monotonic()
             self._trouble.over()
             pause = RENEW
         except ServerError as error:

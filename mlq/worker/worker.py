@@ -127,6 +127,10 @@ class Worker:
         self._settler.stop(JOIN)
         self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
         self._hand_back_all(Stage.BEGUN)
+        for attempt in self._desk.held():
+            log.error(
+                "job %s ended, which can't be recorded: its lease runs out, and it runs again", attempt.claimed.id
+            )
         self._sender.stop(JOIN)
         self._timers.stop(JOIN)
         self._renewer.stop(JOIN)

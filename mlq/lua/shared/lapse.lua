@@ -21,6 +21,13 @@ local function options_of(id)
   return ok and type(read) == 'table' and read or {}
 end
 
+-- What stands under a job's name and is no hash of ours goes: it would stop all that concerns the job, for ever.
+local function clear_way(id)
+  local kind = redis.call('TYPE', jobs .. id).ok
+  if kind ~= 'hash' and kind ~= 'none' then
+    redis.call('DEL', jobs .. id)
+  end
+end
 
 -- Tells the worker of an attempt that the job was taken from it, so that it need not wait for its next renewal.
 local function tell_worker(id, lease)
