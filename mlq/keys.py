@@ -11,7 +11,10 @@ name.
     lanes           set      the lanes that exist
     lanes-version   string   when `lanes` last changed, so that a worker reads the set only then
     leases          zset     `<id>:<token>` of every running attempt by deadline
-    scheduled       zset     ids of jobs that wait for the time of their retry, or rest after a loss, by that time
+    scheduled       zset     ids of jobs that wait for the time of their retry, by that time; and of those that wait to
+                             run apart from others, by 1e11 and the time since when
+    apart-turn      string   the worker whose turn it is to make room for one of those
+    lost:<name>     string   how many attempts a worker lost a moment ago
     dead            zset     dead letters by time of death
     wake:<what>     list     at most one token: something waits for a worker that serves <what>
     workers         zset     workers by the time until which they count as alive
@@ -41,9 +44,9 @@ class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "counter", "data", "dead", "deliveries", "delivery", "followers", "format", "inbox", "job", "lane", "lanes",
-        "lanes_version", "leases", "metrics", "namespace", "post", "reaping", "replay", "root", "scheduled", "stream",
-        "upload", "uploads", "uploads_version", "waiters", "wake", "worker", "workers",
+        "apart_turn", "counter", "data", "dead", "deliveries", "delivery", "followers", "format", "inbox", "job",
+        "lane", "lanes", "lanes_version", "leases", "lost", "metrics", "namespace", "post", "reaping", "replay", "root",
+        "scheduled", "stream", "upload", "uploads", "uploads_version", "waiters", "wake", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -58,6 +61,8 @@ class Keys:
         self.lanes_version = root + "lanes-version"
         self.leases = root + "leases"
         self.scheduled = root + "scheduled"
+        self.apart_turn = root + "apart-turn"
+        self.lost = root + "lost:"
         self.dead = root + "dead"
         self.wake = root + "wake:"
         self.workers = root + "workers"

@@ -77,7 +77,7 @@ class Desk:
             self.complete.set()
         self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
         self._held: dict[str, Attempt] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `wait_until` looks under it
         self._dropped = threading.Condition(self._lock)
 
     def queues(self) -> tuple[str, ...]:
@@ -134,8 +134,12 @@ class Desk:
 
     def wait_until_none_held(self, timeout: float) -> None:
         """Wait until all that was claimed is settled, `timeout` seconds at most."""
+        self.wait_until(lambda: not self._held, timeout)
+
+    def wait_until(self, true: Callable[[], bool], timeout: float) -> None:
+        """Wait until something is `true` of what is held, `timeout` seconds at most; looks when an attempt goes."""
         with self._dropped:
-            self._dropped.wait_for(lambda: not self._held, timeout)
+            self._dropped.wait_for(true, timeout)
 
     def lose(self, attempt: Attempt) -> Stage | None:
         """Another one holds this job now, or nobody may: free its slot; the stage it was in, None if it had ended."""

@@ -30,9 +30,12 @@ class Renewer(Service):
 
     def __init__(
         self, desk: Desk, pool: str, claimer_turned: Callable[[], float], deliveries_due: Callable[[], None],
-        lost: Callable[[str], None], died: Callable[[], None],
+        lost: Callable[[str], None], apart_due: Callable[[], None], died: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`claimer_turned`: when the claimer last went round; `lost`: told of each lease that is no longer ours."""
+        """`claimer_turned`: when the claimer last went round; `lost`: told of each lease that is no longer ours.
+
+        `apart_due`: told while jobs wait to run apart.
+        """
         super().__init__("renewer", died)
         self._desk = desk
         self._pool = pool
@@ -40,6 +43,7 @@ class Renewer(Service):
         self._claimer_turned = claimer_turned
         self._deliveries_due = deliveries_due
         self._lost = lost
+        self._apart_due = apart_due
         self._trouble = Complaint("can't renew leases")
         self._round = 0
         self._changed = threading.Condition()
@@ -141,6 +145,8 @@ class Renewer(Service):
             self.retry_in(reaped.retry_in)
         if reaped.taken:
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
+        if reaped.apart:
+            self._apart_due()
         if reaped.deliveries_due:
             self._deliveries_due()
 

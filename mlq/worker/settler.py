@@ -214,4 +214,4 @@ def _ending(ended: Ended) -> Ending:
     retry_in = None
     if outcome.again:
         retry_in = pause_before_retry(attempt.policy, attempt.claimed.errors, random.random())  # noqa: S311 - jitter
-    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost)
+    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost, attempt.beside)
