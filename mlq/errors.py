@@ -47,6 +47,10 @@ class Unsupported(ServerError):
     """The server answers, but lacks something that MLQ needs."""
 
 
+class ValueRefused(ServerError):
+    """The server says that it will never take this value, which is above a limit of its own; nothing was written."""
+
+
 class OutOfMemory(ServerError):
     """The server has reached its `maxmemory` and refuses writes."""
 

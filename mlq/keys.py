@@ -19,7 +19,10 @@ name.
     serves:<what>   set      classes that serve <what>: jobs of queue q that name no functions (`q`), jobs of q that
                              do (`q:`), jobs that name function f (`:f`). A lane is served by those in all its sets
     leases          zset     `<id>:<token>` of every running attempt by deadline
-    scheduled       zset     ids of jobs that wait for the time of their retry, or rest after a loss, by that time
+    scheduled       zset     ids of jobs that wait for the time of their retry, by that time; and of those that wait to
+                             run apart from others, by 1e11 and the time since when
+    apart-turn      string   the worker whose turn it is to make room for one of those
+    lost:<name>     string   how many attempts a worker lost a moment ago
     dead            zset     dead letters by time of death
     workers         zset     workers by the time until which they count as alive
     worker:<name>   hash     what a worker says of itself
@@ -48,9 +51,9 @@ class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "followers", "format", "inbox", "job",
-        "lane", "lanes", "leases", "metrics", "namespace", "post", "reaping", "replay", "root", "scheduled", "serves",
-        "stream", "upload", "uploads", "uploads_version", "waiters", "worker", "workers",
+        "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "followers", "format",
+        "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "namespace", "post", "reaping", "replay", "root",
+        "scheduled", "serves", "stream", "upload", "uploads", "uploads_version", "waiters", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -67,6 +70,8 @@ class Keys:
         self.serves = root + "serves:"
         self.leases = root + "leases"
         self.scheduled = root + "scheduled"
+        self.apart_turn = root + "apart-turn"
+        self.lost = root + "lost:"
         self.dead = root + "dead"
         self.workers = root + "workers"
         self.worker = root + "worker:"

@@ -25,6 +25,7 @@ class Event(StrEnum):
 
     POST = "post"
     CLAIM = "claim"
+    CLAIM_APART = "claim apart"
     SUCCEED = "succeed"
     FAIL = "fail"
     RETRY = "retry"
@@ -42,7 +43,7 @@ class Event(StrEnum):
 
 MEANING: dict[State, str] = {
     State.QUEUED: "waits in its lane until a worker that has its functions claims it",
-    State.SCHEDULED: "waits for the time of its retry, or rests after a second loss; then waits for a worker",
+    State.SCHEDULED: "waits for the time of its retry, or, after losses, for a worker that runs it apart from others",
     State.RUNNING: "an attempt holds it under a lease; the worker settles it, or the reaper requeues it",
     State.SUCCEEDED: "the result is stored; kept until deleted or until its time to live is over",
     State.FAILED: "a dead letter: waits for a person to requeue or discard it",
@@ -56,6 +57,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.QUEUED, Event.CANCEL): State.CANCELLED,
     (State.QUEUED, Event.DELETE): State.GONE,
     (State.SCHEDULED, Event.COME_DUE): State.QUEUED,
+    (State.SCHEDULED, Event.CLAIM_APART): State.RUNNING,
     (State.SCHEDULED, Event.CANCEL): State.CANCELLED,
     (State.SCHEDULED, Event.DELETE): State.GONE,
     (State.RUNNING, Event.SUCCEED): State.SUCCEEDED,

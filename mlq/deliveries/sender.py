@@ -14,10 +14,11 @@ from mlq.deliveries import callback, webhook
 from mlq.deliveries.exchange import Answer, Request, exchange
 from mlq.errors import ServerError
 from mlq.keys import Keys
+from mlq.ops import Op
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops.deliveries import Delivery
 from mlq.pools.threads import Threads
-from mlq.service import Service
+from mlq.service import Complaint, Service
 from mlq.shell.sync import Shell
 from mlq.signing import SECRETS, read_secrets
 from mlq.targets import Targets
@@ -50,6 +51,7 @@ class Sender(Service):
         self._secrets = read_secrets(os.environ.get(SECRETS, ""))
         self._pool = Threads("mlq-delivery")
         self._due = threading.Event()
+        self._trouble = Complaint("can't take what is to be delivered")
         self._full = False  # there was no room for something that may be due
         self._manners = (
             Manner("callback", callback.TRIES, callback.LEASE, callback.request, callback.pause, _room()),
@@ -79,8 +81,9 @@ class Sender(Service):
         try:
             for manner in self._manners:
                 self._send_all(manner)
+            self._trouble.over()
         except ServerError as error:
-            log.warning("can't take what is to be delivered: %s", error)
+            self._trouble.tell(error)
 
     def _send_all(self, manner: Manner) -> None:
         while not self.stopping.is_set() and self._takes(manner.room):
@@ -108,13 +111,24 @@ class Sender(Service):
             if answer.error is not None:
                 log.warning("%s of job %s, try %d of %d: %s%s", manner.kind, delivery.id, delivery.attempt,
                             manner.tries, answer.error, " (the last)" if again is None else "")  # fmt: skip
-            self._shell.run(delivery_ops.end(self._keys, delivery, answer.status, answer.error or "sent", again))
-        except ServerError as error:
-            log.warning("can't record the %s of job %s, it may be sent again: %s", manner.kind, delivery.id, error)
+            self._record(manner, delivery, delivery_ops.end(
+                self._keys, delivery, answer.status, answer.error or "sent", again
+            ))  # fmt: skip
         finally:
             manner.room.release()
             if self._full:
                 self._due.set()
+
+    def _record(self, manner: Manner, delivery: Delivery, op: Op[None]) -> None:
+        """Try while the delivery is ours: whoever takes it after that sends it again."""
+        give_up = time.monotonic() + manner.lease
+        while True:
+            try:
+                return self._shell.run(op)
+            except ServerError as error:
+                if time.monotonic() > give_up or self.stopping.wait(1.0):
+                    log.warning("can't record the %s of job %s, it is sent again: %s", manner.kind, delivery.id, error)
+                    return None
 
     def _try(self, manner: Manner, delivery: Delivery) -> Answer:
         try:

@@ -14,6 +14,7 @@ from mlq import (
     TooLarge,
     Undecodable,
     UnknownJob,
+    ValueRefused,
     WrongState,
 )
 from mlq.errors import KeyReused
@@ -22,7 +23,7 @@ from mlq.http.answers import problem
 # The first that fits. What is not listed is a defect, and answered with 500.
 STATUS: tuple[tuple[type[MLQError], int], ...] = (
     (UnknownJob, 404), (TooLarge, 413), (KeyReused, 422), (WrongState, 409), (InputError, 400), (Undecodable, 422),
-    (OutOfMemory, 507), (ServerError, 503),
+    (OutOfMemory, 507), (ValueRefused, 413), (ServerError, 503),
 )  # fmt: skip
 AWAY = 1  # seconds after which to try again when the server is away
 

@@ -1,10 +1,11 @@
--- Puts the jobs of lapsed leases back into their lanes, at their old places, and those whose retry is due; one that has
--- lost its lease too often becomes a dead letter.
+-- Puts the jobs of lapsed leases back into their lanes, at their old places, and those whose retry is due, or that have
+-- waited for an hour to run apart; one that has lost its lease too often becomes a dead letter (shared/loss.lua).
 -- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
 -- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
--- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash
+-- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash · lost stem
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
--- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1}
+-- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1,
+--          how many wait to run apart}
 --- include clock
 --- include wake
 --- include history
@@ -12,8 +13,10 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include loss
+--- include company
 --- include count
-local reaping, metrics = KEYS[15], KEYS[16]
+local reaping, metrics, lost = KEYS[15], KEYS[16], KEYS[17]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 local last = redis.call('HMGET', reaping, 'at', 'hold')
@@ -27,7 +30,11 @@ end
 redis.call('HSET', reaping, 'at', now)
 redis.call('EXPIRE', reaping, 86400)
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)) do
+local ready = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, 1e11, now + 1e11 - 3600, 'LIMIT', 0, most)) do
+  ready[#ready + 1] = id
+end
+for _, id in ipairs(ready) do
   local lane = lane_of(posts, id)
   redis.call('ZREM', scheduled, id)
   if lane and redis.call('HGET', jobs .. id, 'state') == 'scheduled' then
@@ -37,23 +44,26 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT',
 end
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
 local next_due = first and math.max(0, math.floor((first - now) * 1e6)) or -1
+local apart = redis.call('ZCOUNT', scheduled, 1e11, '+inf')
 if now + 0 < hold then
-  return {0, due, next_due}
+  return {0, due, next_due, apart}
 end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
+local suspects, taken = suspects_of(lapsed, leases, jobs, lost), {}
 for _, lease in ipairs(lapsed) do
+  local worker = worker_of(lease)
+  local suspect = only_waits(jobs, lease) and 0 or 1
+  taken[worker] = (taken[worker] or 0) + suspect
   local id = string.match(lease, '^[^:]*')
   local lane = lane_of(posts, id)
-  local kind = redis.call('TYPE', jobs .. id).ok
-  if kind ~= 'hash' and kind ~= 'none' then
-    redis.call('DEL', jobs .. id) -- nothing of ours, and it would stop all recovery
-  end
+  clear_way(id)
   if lane then
-    lose(now, id, lease, lane, 'lost', allowed, 'its worker died or was cut off')
+    lose(now, id, lease, lane, 'lost', allowed, 'its worker died or was cut off', suspects[worker] - suspect)
   else
     bury(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
   end
   count_end(metrics, lane, 'lost')
 end
-return {#lapsed, due, next_due}
+note(taken, suspects, lost)
+return {#lapsed, due, next_due, apart}

@@ -24,7 +24,7 @@ if redis.call('HEXISTS', jobs .. id, 'started') == 1 then
   remember(jobs, id, told[5] or '', told[1] or '', told[2] or '', told[3] or '', told[4] or '')
 end
 redis.call('HSET', jobs .. id, 'state', 'queued')
-redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'overruns', 'errors',
+redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'shared', 'overruns', 'errors',
   'reason', 'result', 'short',  'error', 'error_type', 'error_args', 'traceback', 'waits_for', 'callback_outcome')
 redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)

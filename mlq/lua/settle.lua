@@ -1,12 +1,12 @@
 -- Records the outcomes of attempts.
--- Guarantee: each outcome once, and only while its lease stands; an outcome sent again is answered 'ok'. The result is
--- stored before anybody is told, and callback and webhook are queued in the same step.
+-- Guarantee: each outcome once, and only while its lease stands; one sent again is answered 'ok'. The result is stored
+-- before anybody is told, and callback and webhook are queued in the same step.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  losses that a job may have and still run again · then per outcome: id · token · what became of it ('succeeded',
---       'failed', 'retry', 'lost') · seconds: until the retry, or the time to live ('' for none) · callback URL and, after
---       a blank, webhook URL, each where there is one · what the callback says of the result · whether it says it (1 or
---       0) · 1 if earlier runs may have left fields
---       · number of fields and values that follow · field · value · ...
+--       'failed', 'retry', 'lost') · seconds: until the retry, or the time to live ('' for none); of one that is lost how
+--       many others were with it · callback URL and, after a blank, webhook URL, each where there is one · what the
+--       callback says of the result · whether it says it (1 or 0) · 1 if earlier runs may have left fields · number of
+--       fields and values that follow · field · value · ...
 -- RETURNS  per outcome 'ok' or 'lost'
 --- include clock
 --- include wake
@@ -15,8 +15,8 @@
 --- include finish
 --- include line_up
 --- include lapse
-local now, allowed = clock(), tonumber(ARGV[1])
-local reply = {}
+--- include loss
+local now, allowed, reply = clock(), tonumber(ARGV[1]), {}
 
 local function finish(id, state, i, count)
   local seconds, urls, said, says = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
@@ -56,15 +56,15 @@ end
 local i = 2
 while i <= #ARGV do
   local id, token, what, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 8])
-  local lease = id .. ':' .. token
+  local lease, word = id .. ':' .. token, 'ok'
   local lane = what == 'lost' and lane_of(posts, id)
-  local word = 'ok'
-  if redis.call('ZSCORE', leases, lease) then -- and the first write is one that a full server refuses
+  if redis.call('ZSCORE', leases, lease) then
+    clear_way(id)
     if what == 'retry' then
       retry(id, i, count)
     elseif lane then
       redis.call('HSET', jobs .. id, 'settled', token)
-      lose(now, id, lease, lane, ARGV[i + 10], allowed, ARGV[i + 12])
+      lose(now, id, lease, lane, ARGV[i + 10], allowed, ARGV[i + 12], tonumber(ARGV[i + 3]) or 0)
     else
       finish(id, what == 'lost' and 'failed' or what, i, count)
     end

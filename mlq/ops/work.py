@@ -82,6 +82,7 @@ class Ending(NamedTuple):
     retry_in: float | None = None  # seconds until the job is tried again; None ends it
     waited: bool = False  # the attempt waited for another job
     lost: bool = False  # it died with its child: the job runs again, unless that has happened too often
+    beside: int = 0  # others that died with it
 
 
 def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]:
@@ -95,7 +96,8 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]
         again = ending.retry_in is not None
         what = "lost" if ending.lost else "retry" if again else str(outcome.state)
         flat = [part for pair in outcome.fields.items() for part in pair]
-        args += (claimed.id, claimed.token, what, ending.retry_in if again else options.get("ttl") or "",
+        seconds = ending.beside if ending.lost else ending.retry_in if again else options.get("ttl") or ""
+        args += (claimed.id, claimed.token, what, seconds,
                  _urls(options), outcome.said or "", 0 if outcome.said is None else 1,
                  int(ending.waited or claimed.attempt > 1), len(flat), *flat)  # fmt: skip
 
@@ -158,6 +160,7 @@ class Reaped(NamedTuple):
     taken: int
     deliveries_due: int
     retry_in: float | None  # seconds until the next retry is due
+    apart: int = 0  # jobs that wait to run apart from others
 
 
 def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -> Op[Reaped]:
@@ -167,10 +170,39 @@ def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -
     """
 
     def parse(reply: list[int]) -> Reaped:
-        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6)
+        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3])
 
-    names = (*lapse_keys(keys), keys.reaping, keys.metrics)
+    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost)
     return call(script("reap"), names, (pause, grace, losses, most), parse)
+
+
+class Apart(NamedTuple):
+    """What waits to run apart from others, and whether it is this worker's turn to make room for it."""
+
+    my_turn: bool
+    jobs: list[tuple[str, str, int]]  # id, lane, and how often it was lost with others; those first that wait longest
+
+
+def apart(keys: Keys, worker: str, seconds: float) -> Op[Apart]:
+    """Ask what waits to run apart, and for the turn to make room, for so many seconds; 0 gives that back."""
+
+    def parse(reply: list[Any]) -> Apart:
+        rows = (reply[i : i + 3] for i in range(1, len(reply), 3))
+        return Apart(reply[0] == 1, [(one.decode(), lane.decode("utf-8", "replace"), n) for one, lane, n in rows])
+
+    return call(script("apart"), (keys.scheduled, keys.post, keys.job, keys.apart_turn), (worker, seconds), parse)
+
+
+def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: float) -> Op[list[Claimed]]:
+    """Claim one job that waits to run apart, under a lease of `seconds`; nothing where it waits no more."""
+    token = f"{worker}.{number}"
+
+    def parse(reply: list[Any]) -> list[Claimed]:
+        started = float(reply[1])
+        return [_claimed(reply[i], reply[i + 1], token, worker, started, reply[i + 2]) for i in range(2, len(reply), 3)]
+
+    names = (keys.scheduled, keys.post, keys.job, keys.leases, keys.waiters, keys.inbox)
+    return call(script("claim_apart"), names, (job_id, token, worker, seconds), parse)
 
 
 def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tuple[str, list[str]]]:

@@ -29,8 +29,11 @@ class Run(Protocol):
     def settle(self, outcome: Outcome) -> None:
         """Say what it ended in, and if nobody else is about it record that in this thread: two thread switches less."""
 
-    def died(self, reason: str, words: str) -> None:
-        """Say that it ended with the process that it ran in; `reason` is one of `states.REASONS`."""
+    def died(self, reason: str, words: str, beside: int) -> None:
+        """Say that it ended with its process, and with so many others that ran there and did not merely wait.
+
+        `reason` is one of `states.REASONS`.
+        """
 
 
 Told = Callable[[str, Listener | None, str], None]  # the upload's name, its listener, or why there is none

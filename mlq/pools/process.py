@@ -323,8 +323,9 @@ class ProcessPool:
             was_ready, child.ready = child.ready, False
             self._lessons.died(child)
             self._feed(child)
-        for run in child.runs.values():
-            run.died(reason, f"its child process {words_of(code)}")
+        suspects = child.runs.keys() - child.away
+        for number, run in child.runs.items():
+            run.died(reason, f"its child process {words_of(code)}", len(suspects - {number}))
         if not was_ready:
             self._failed(child.refusal or f"it {words_of(code)}", refused=child.refusal is not None)
         elif not (child.retiring or child.given_up or self._closing):

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 
 from mlq.errors import MLQError, ServerError
 from mlq.job import ANY_JOB, announced
-from mlq.ops import Op
+from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
 from mlq.shell.callers import Caller, Callers
@@ -85,26 +85,44 @@ class AsyncShell:
             await self._idle.pop().disconnect()
 
     async def _exchange(self, connection: Any, op: Op[Any]) -> Any:
-        await self._send(connection, trouble.packed([op.command]))
+        sent = await self._send(connection, [op.command])
         try:
-            return await connection.read_response()
+            return await self._receive(connection, sent)
         except redis_errors.NoScriptError:
             await self._load(connection, op.script)
-            await self._send(connection, trouble.packed([op.command]))
-            return await connection.read_response()
+            await self._send(connection, [op.command])
+            return await self._receive(connection, sent)
 
-    async def _send(self, connection: Any, pieces: list[bytes | memoryview]) -> None:
+    async def _send(self, connection: Any, commands: Sequence[tuple[Argument, ...]]) -> int:
+        """Send these; how many bytes that were. Raises ResponseError where the server said why it takes no more."""
+        pieces = trouble.packed(commands)
         for piece in pieces:
-            await connection.send_packed_command([piece], check_health=False)
+            reader = connection._reader  # noqa: SLF001 - redis-py closes it, with what the server said last
+            try:
+                await connection.send_packed_command([piece], check_health=False)
+            except redis_errors.ConnectionError:
+                said = bytes(getattr(reader, "_buffer", b""))  # `read` would raise, now that the connection is lost
+                if said.startswith(b"-"):
+                    raise redis_errors.ResponseError(
+                        said[1:].partition(b"\r\n")[0].decode("utf-8", "replace")
+                    ) from None
+                raise
+        return sum(map(len, pieces))
+
+    async def _receive(self, connection: Any, sent: int) -> Any:
+        """An answer to so many bytes; to many it may take longer."""
+        if sent <= trouble.PIECE:
+            return await connection.read_response()
+        return await connection.read_response(timeout=ANSWER_TIMEOUT + sent / trouble.RATE)
 
     async def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
-        await self._send(connection, trouble.packed([op.command for op in ops]))
+        sent = await self._send(connection, [op.command for op in ops])
         replies: list[Any] = []
         for _ in ops:
             try:
-                replies.append(await connection.read_response())
+                replies.append(await self._receive(connection, sent))
             except redis_errors.ResponseError as error:
-                if isinstance(error, trouble.LOST):
+                if trouble.ends_connection(error):
                     raise
                 replies.append(error)
         for i, op in enumerate(ops):
@@ -147,7 +165,7 @@ class AsyncShell:
             try:
                 reply = await exchange(connection)
             except redis_errors.ResponseError as error:
-                if isinstance(error, trouble.LOST):
+                if trouble.ends_connection(error):
                     await connection.disconnect(nowait=True)
                 self._idle.append(connection)
                 raise

@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from mlq.errors import MLQError
-from mlq.ops import Op
+from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
 from mlq.shell import trouble
 from mlq.shell.callers import Callers
@@ -30,6 +30,8 @@ from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
 from mlq.shell.watch import Watch
 
 T = TypeVar("T")
+
+LAST_WORD = 1.0  # seconds to wait for what a server says that cuts the connection amid a command
 
 
 class Shell:
@@ -50,7 +52,7 @@ class Shell:
         self.named = named
         self.patience = patience
         self._most = most
-        self._answer = answer
+        self.answer = answer
         self._watch = watch
         self._target: Target | None = None
         self.callers = Callers()
@@ -62,7 +64,7 @@ class Shell:
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = Room(self._most)
-        self._answered = False
+        self.answered = False
 
     @property
     def chosen(self) -> Target | None:
@@ -81,7 +83,7 @@ class Shell:
     def pool(self) -> redis.ConnectionPool:
         """redis-py's pool for this server, as a maker of connections."""
         if self._pool is None:
-            options = connection_options(self.target.url, self._answer) | {"retry": Retry(NoBackoff(), 0)}
+            options = connection_options(self.target.url, self.answer) | {"retry": Retry(NoBackoff(), 0)}
             self._pool = redis.ConnectionPool.from_url(self.target.url, **options)
         return self._pool
 
@@ -103,9 +105,9 @@ class Shell:
 
         def exchange(connection: Any) -> tuple[Any, Any]:
             pop = ("BLPOP", *names, f"{seconds:.3f}")
-            connection.send_packed_command(trouble.packed([op.command, pop]))
+            sent = self._send(connection, [op.command, pop])
             try:
-                reply = connection.read_response()
+                reply = self._receive(connection, sent)
             except redis_errors.ResponseError as error:
                 connection.disconnect()  # with the wait that is still under way
                 if isinstance(error, redis_errors.NoScriptError):
@@ -133,24 +135,50 @@ class Shell:
             self._idle.pop().disconnect()
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
-        connection.send_packed_command(trouble.packed([op.command]))
+        sent = self._send(connection, [op.command])
         if self._watch and self._room.alone:  # else there are other threads that can go on meanwhile
             self._watch.wait(connection)
         try:
-            return connection.read_response()
+            return self._receive(connection, sent)
         except redis_errors.NoScriptError:
             self._load(connection, op.script)
-            connection.send_packed_command(trouble.packed([op.command]))
+            self._send(connection, [op.command])
+            return self._receive(connection, sent)
+
+    def _send(self, connection: Any, commands: Sequence[tuple[Argument, ...]]) -> int:
+        """Send these; how many bytes that were. Raises ResponseError where the server said why it takes no more."""
+        pieces = trouble.packed(commands)
+        if len(pieces) == 1:
+            connection.send_packed_command(pieces)
+            return len(pieces[0])
+        if not connection._sock:  # noqa: SLF001 - idle connections that broke are connected anew
+            connection.connect()
+        try:
+            for piece in pieces:
+                connection._sock.sendall(piece)  # noqa: SLF001 - redis-py would close it, with what the server said last
+        except OSError as error:
+            try:
+                if not isinstance(error, TimeoutError):
+                    connection.read_response(timeout=LAST_WORD)
+            finally:
+                connection.disconnect()
+            raise
+        return sum(map(len, pieces))
+
+    def _receive(self, connection: Any, sent: int) -> Any:
+        """An answer to so many bytes; to many it may take longer."""
+        if sent <= trouble.PIECE:
             return connection.read_response()
+        return connection.read_response(timeout=self.answer + sent / trouble.RATE)
 
     def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
-        connection.send_packed_command(trouble.packed([op.command for op in ops]))
+        sent = self._send(connection, [op.command for op in ops])
         replies: list[Any] = []
         for _ in ops:
             try:
-                replies.append(connection.read_response())
+                replies.append(self._receive(connection, sent))
             except redis_errors.ResponseError as error:
-                if isinstance(error, trouble.LOST):
+                if trouble.ends_connection(error):
                     raise
                 replies.append(error)
         for i, op in enumerate(ops):
@@ -183,7 +211,7 @@ class Shell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self.answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 time.sleep(wait)
                 self._revive()
@@ -195,7 +223,7 @@ class Shell:
         try:
             return exchange(connection)
         except redis_errors.ResponseError as error:
-            if isinstance(error, trouble.LOST):
+            if trouble.ends_connection(error):
                 connection.disconnect()
             raise
         except BaseException:  # Ctrl-C as well: what the next reader would get is not its reply
@@ -214,7 +242,7 @@ class Shell:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
         try:
             connection.connect()
-            if not self._answered:
+            if not self.answered:
                 self._meet(connection)
         except BaseException:
             connection.disconnect()
@@ -226,7 +254,7 @@ class Shell:
         with suppress(redis_errors.NoPermissionError):  # what is missing will say so itself
             connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
             trouble.check_features(connection.read_response(), self._target)
-        self._answered = True
+        self.answered = True
 
     def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""

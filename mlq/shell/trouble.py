@@ -1,26 +1,34 @@
 """Turns redis-py's errors into ours, and says how long to wait before the next try. Pure."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from hiredis import pack_command
 from redis import exceptions as redis_errors
 
-from mlq.errors import MLQError, NoServer, OutOfMemory, ServerError, Unsupported
+from mlq.errors import MLQError, NoServer, OutOfMemory, ServerError, Unsupported, ValueRefused
 from mlq.ops import Argument, Op
 from mlq.shell.target import Target
 
 T = TypeVar("T")
 
-PIECE = 1024 * 1024  # bytes
+PIECE = 64 * 1024  # bytes
+RATE = 1e6  # bytes a second: for each MB that was sent, its answer may take a second more
 PATIENCE = 10.0  # seconds that a call waits for a server that has answered before; one restart fits in
 NEEDED = ("EVALSHA", "ZMSCORE", "UNLINK")  # ZMSCORE came with Redis 6.2
 # What a broken or silent connection raises, or a primary that became a replica: connect anew and send the call again.
 LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.ReadOnlyError, OSError)
+# What servers say of a value, and will say each time. Everything else that a server answers may pass. The limits are
+# proto-max-bulk-len and the number of arguments; hosted servers word theirs otherwise.
+_ABOUT_VALUE = re.compile(
+    r"invalid (multi)?bulk length|exceeds maximum allowed size|max \w+( \w+)? size exceeded",
+    re.IGNORECASE,
+)
 
 
 def packed(commands: Sequence[tuple[Argument, ...]]) -> list[bytes | memoryview]:
-    """What is to be sent for these commands, in pieces of 1 MB: a socket's time limit holds for each of them.
+    """What is to be sent for these commands, in pieces of 64 kB: a socket's time limit holds for each of them.
 
     hiredis packs them; the way through redis-py's own packing costs 5 us more each.
     """
@@ -33,6 +41,16 @@ def packed(commands: Sequence[tuple[Argument, ...]]) -> list[bytes | memoryview]
 def pause(failures: int) -> float:
     """Seconds to wait after that many failures in a row: none at first (a stale connection), then up to 1 s."""
     return 0.0 if failures <= 1 else min(1.0, 0.05 * 2 ** (failures - 2))
+
+
+def is_about_value(error: Exception) -> bool:
+    """Whether the server answers that it will never take this value, rather than that it can't just now."""
+    return isinstance(error, redis_errors.ResponseError) and bool(_ABOUT_VALUE.search(str(error)))
+
+
+def ends_connection(error: Exception) -> bool:
+    """Whether nothing more can be heard on the connection: it broke, or the server closes it after this word."""
+    return isinstance(error, LOST) or "Protocol error" in str(error)
 
 
 def is_final(error: Exception, *, answered: bool) -> bool:
@@ -68,6 +86,10 @@ def translate(error: Exception, target: Target | None) -> MLQError:
     ):
         return OutOfMemory(
             f"the server at {where} has reached its maxmemory, nothing was written: delete jobs or raise the limit"
+        )
+    if is_about_value(error):
+        return ValueRefused(
+            f"the server at {where} does not take this value: {message}. Raise its limit, or keep the data elsewhere"
         )
     if "unknown command" in message.lower():
         return Unsupported(

@@ -59,6 +59,17 @@ class Speech:
             self._progress, self._entries, self._told = b"", [], False
             return progress, entries
 
+    def waits(self) -> bool:
+        """Whether there is any of it."""
+        return bool(self._progress or self._entries)
+
+    def put_back(self, progress: bytes, entries: list[Entry]) -> None:
+        """It could not be recorded; what was said meanwhile comes after it."""
+        with self._lock:
+            self._progress = self._progress or progress
+            self._entries = entries + self._entries
+            self._told = True
+
 
 class Attempt:
     """A claimed job, and who decides what becomes of it: the first to move it to a final stage."""
@@ -71,6 +82,7 @@ class Attempt:
         self.policy = Policy()
         self.stage = Stage.CLAIMED
         self.holds_slot = True
+        self.beside = 0  # others that died with it
         self.waited = False  # for another job, at some time
         self.through = False  # its listeners have ended, whatever became of the job
         self.wakes: set[Callable[[], None]] = set()  # end its waits for other jobs, when the attempt ends first
@@ -138,6 +150,10 @@ class Attempt:
             if self._waits == 1:
                 self._watcher.left(self)
 
+    def waiting(self) -> bool:
+        """Whether it does nothing now but wait for another job."""
+        return self._waits > 0
+
     def back(self, *, at_once: bool) -> None:
         """A wait is over; the last one gets the slot back, `at_once` or when one is free."""
         with self._turning:
@@ -157,8 +173,9 @@ class Attempt:
         """Its listeners are through, and their thread may be used to say so."""
         self._watcher.ended(self, outcome, here=True)
 
-    def died(self, reason: str, words: str) -> None:
-        """The process that it ran in is gone."""
+    def died(self, reason: str, words: str, beside: int) -> None:
+        """The process that it ran in is gone, with so many others."""
+        self.beside = beside
         self._watcher.ended(self, death(reason, words), lost=True)
 
 

@@ -69,7 +69,6 @@ class Desk:
         self.numbers = itertools.count(1)
         self.served = WorkerClass.of((), (), ())
         self.registered = False  # what is served now
-        self.reached = 0.0  # when the renewer last had an answer, by the monotonic clock
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs, ever
@@ -81,7 +80,7 @@ class Desk:
             self.complete.set()
         self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
         self._held: dict[str, Attempt] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `wait_until` looks under it
         self._dropped = threading.Condition(self._lock)
 
     def queues(self) -> tuple[str, ...]:
@@ -148,8 +147,12 @@ class Desk:
 
     def wait_until_none_held(self, timeout: float) -> None:
         """Wait until all that was claimed is settled, `timeout` seconds at most."""
+        self.wait_until(lambda: not self._held, timeout)
+
+    def wait_until(self, true: Callable[[], bool], timeout: float) -> None:
+        """Wait until something is `true` of what is held, `timeout` seconds at most; looks when an attempt goes."""
         with self._dropped:
-            self._dropped.wait_for(lambda: not self._held, timeout)
+            self._dropped.wait_for(true, timeout)
 
     def lose(self, attempt: Attempt) -> Stage | None:
         """Another one holds this job now, or nobody may: free its slot; the stage it was in, None if it had ended."""
@@ -169,6 +172,13 @@ class Desk:
         with self._lock:
             holds, attempt.holds_slot = attempt.holds_slot, False
         return holds
+
+    def hold_on(self, attempts: list[Attempt]) -> None:
+        """Give attempts their slots again that could not be settled after all, whether there are any free or not."""
+        with self._lock:
+            for attempt in attempts:
+                attempt.holds_slot = True
+        self.slots.overdraw(len(attempts))
 
     def wake_if_deaf(self) -> None:
         """A slot may have become free: have a claimer that listens to its inbox alone look again."""

@@ -5,12 +5,13 @@ import time
 from typing import TypeVar
 
 from mlq.context import lost
-from mlq.errors import LeaseLost, NoServer, WaitTimeout
+from mlq.errors import LeaseLost, ServerError, Unsupported, ValueRefused, WaitTimeout
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.requests import LISTEN
+from mlq.service import Complaint
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 
@@ -25,6 +26,7 @@ class RedisLine:
         self._desk = desk
         self._attempt = attempt
         self._claimed = attempt.claimed
+        self._trouble = Complaint(f"what the listener of job {attempt.claimed.id} asks for can't be done yet")
 
     def holds(self) -> bool:
         """Whether the attempt still holds its job, as far as is known here."""
@@ -79,14 +81,22 @@ class RedisLine:
             raise lost(self._claimed)
 
     def _run(self, op: Op[T]) -> T:
-        """Carry `op` out, however long the server is away: no work of hours fails for want of it."""
+        """Carry `op` out, however long the server is away or in trouble: no work of hours fails for want of it."""
+        pause = 0.05
         while True:
             try:
-                return self._desk.shell.run(op)
-            except NoServer:
+                result = self._desk.shell.run(op)
+            except (ValueRefused, Unsupported):
+                raise
+            except ServerError as error:
                 if not self._attempt.holds():
                     raise lost(self._claimed) from None
-                time.sleep(0.1)  # the shell has waited 10 s already, or 1 s when the worker stops
+                self._trouble.tell(error)
+                time.sleep(pause)
+                pause = min(1.0, 2 * pause)
+            else:
+                self._trouble.over()
+                return result
 
     def _listen(self, job_id: str, give_up: float | None) -> dict[str, bytes] | None:
         desk = self._desk

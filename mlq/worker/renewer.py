@@ -32,9 +32,12 @@ class Renewer(Service):
 
     def __init__(
         self, desk: Desk, pool: str, claimer_turned: Callable[[], float], deliveries_due: Callable[[], None],
-        lost: Callable[[str], None], died: Callable[[], None],
+        lost: Callable[[str], None], apart_due: Callable[[], None], died: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`claimer_turned`: when the claimer last went round; `lost`: told of each lease that is no longer ours."""
+        """`claimer_turned`: when the claimer last went round; `lost`: told of each lease that is no longer ours.
+
+        `apart_due`: told while jobs wait to run apart.
+        """
         super().__init__("renewer", died)
         self._desk = desk
         self._pool = pool
@@ -42,6 +45,7 @@ class Renewer(Service):
         self._claimer_turned = claimer_turned
         self._deliveries_due = deliveries_due
         self._lost = lost
+        self._apart_due = apart_due
         self._trouble = Complaint("can't renew leases")
         self._round = 0
         self._halfway = False  # between two rounds
@@ -66,7 +70,6 @@ class Renewer(Service):
             else:
                 self._renew()
                 self._look_round()
-            self._desk.reached = time.monotonic()
             self._trouble.over()
             self._halfway = not self._halfway
             pause = RENEW / 2
@@ -176,6 +179,8 @@ class Renewer(Service):
             self.retry_in(reaped.retry_in)
         if reaped.taken:
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
+        if reaped.apart:
+            self._apart_due()
         if reaped.deliveries_due:
             self._deliveries_due()
 

@@ -1,24 +1,23 @@
 """The duty that records outcomes, and what listeners say: in batches, and in one round trip with the next claim."""
 
-import itertools
 import queue
 import random
 import threading
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlq.errors import NoServer, OutOfMemory, ServerError
+from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending
-from mlq.outcomes import failure
 from mlq.policy import pause_before_retry
 from mlq.service import Service, log
+from mlq.shell.sync import Shell
 from mlq.states import State
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
 from mlq.worker.desk import Desk
-from mlq.worker.outbox import Ended, Said, cost
+from mlq.worker.kept import Kept, tell
+from mlq.worker.outbox import Ended, Said
 
 if TYPE_CHECKING:
     from mlq.job import Claimed
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 BATCH = 100  # outcomes of one settle while jobs are short
 FEW = 8  # and while they are not: of a hundred that end together, the first would wait 5 ms for its successor
 BATCH_BYTES = 8 * 1024 * 1024
-REFUSALS = 30  # tries, most of them 1 s apart, before an error that the server answers with is taken for its last word
 
 
 class Settler(Service):
@@ -42,6 +40,7 @@ class Settler(Service):
         self._give = give
         self._deliveries_due = deliveries_due
         self._retry_in = retry_in
+        self._kept = Kept(desk, self._settle_kept, died)
         self._one_at_a_time = threading.Lock()
         self._pace = 1.0  # seconds that a job takes, as a moving average
         self.refill = True  # False while the worker stops: settle, but claim nothing more
@@ -52,6 +51,7 @@ class Settler(Service):
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
+        self._kept.stop(timeout)
 
     def turn(self) -> None:
         """Record one batch."""
@@ -104,74 +104,51 @@ class Settler(Service):
         return said, ended
 
     def _tell(self, said: list[Said]) -> None:
-        """Record what attempts say; what the server refuses is dropped, for it is not the outcome."""
-        desk = self._desk
-        ops: list[Op[Any]] = []
-        size = 0
-        for attempt, *_ in said:
-            progress, entries = attempt.speech.take()
-            size += sum(cost(data) for _, _, data in entries)
-            if progress or entries:
-                ops.append(work_ops.tell(desk.keys, attempt.claimed, progress, entries))
-        try:
-            for failures in itertools.count(1):
-                try:
-                    return self._told(ops)
-                except ServerError as error:
-                    log.warning("can't record what %d jobs say yet: %s", len(ops), error)
-                    if self.stopping.wait(min(1.0, 0.05 * 2**failures)):
-                        return None
-        finally:
-            desk.outbox.gone(size)
-
-    def _told(self, ops: list[Op[Any]]) -> None:
-        for result in self._desk.shell.run_each(ops):
-            try:
-                result()
-            except ServerError as error:
-                if isinstance(error, NoServer):
-                    raise
-                log.warning("the server does not take what a job says: %s", error)
+        """Record what attempts say; what can't be recorded yet is kept, and so is what they say after that."""
+        later = [item.attempt for item in said if self._kept.has(item.attempt)]
+        now = [item.attempt for item in said if not self._kept.has(item.attempt)]
+        for attempt in (*later, *tell(self._desk, now, self._desk.shell)):
+            self._kept.keep(Said(attempt))
 
     def _settle(self, batch: list[Ended]) -> None:
-        """Settle, again and again until the server has it; what it refuses becomes a failure, lest all else wait."""
-        for failures in itertools.count(1):
-            began = time.monotonic()
-            try:
-                return self._settled(batch)
-            except ServerError as error:
-                log.warning("can't settle %d outcomes yet: %s", len(batch), error)
-                refused = self._is_refused(error, failures, began)
-                if refused and len(batch) > 1:
-                    for one in batch:
-                        self._settle([one])
-                    return None
-                if refused and failures > 1:
-                    log.error("job %s: the server does not take its outcome", batch[0].attempt.claimed.id)
-                    batch = [Ended(batch[0].attempt, failure(error))]
-            if self.stopping.wait(min(1.0, 0.05 * 2 ** min(failures, 5))):
-                return None  # the leases run out, and the jobs run again
-        return None
+        """Settle what can be settled now; the rest is kept, and holds up nobody."""
+        now = [ended for ended in batch if not self._kept.has(ended.attempt)]
+        try:
+            if now:
+                self._settled(now)
+        except ServerError:
+            later = batch
+        else:
+            later = [ended for ended in batch if ended not in now]
+        for ended in later:
+            self._kept.keep(ended)
 
-    def _is_refused(self, error: ServerError, failures: int, began: float) -> bool:
-        """Whether the server is there and will never take this, rather than away or in trouble for a while.
-
-        One that cuts the connection on a result above its own limit looks like one that is away; so it counts whether
-        the renewer had an answer meanwhile.
-        """
-        if isinstance(error, OutOfMemory):
-            return False
-        if isinstance(error, NoServer):
-            return self._desk.reached > began
-        return failures >= REFUSALS
+    def _settle_kept(self, ended: Ended, shell: Shell) -> None:
+        """Settle one outcome that was kept. Raises ServerError."""
+        ending = _ending(ended)
+        stood = shell.run(self._op([ending]))
+        self._desk.release(ended.attempt)
+        self._recorded([ended], [ending], stood)
 
     def _settled(self, batch: list[Ended]) -> None:
         desk = self._desk
-        freed = sum(desk.let_go(ended.attempt) for ended in batch)
+        freed = [ended.attempt for ended in batch if desk.let_go(ended.attempt)]
         self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
         desk.slots.look_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
-        stood = self._settle_and_claim(work_ops.settle(desk.keys, endings, desk.settings.max_losses - 1), freed)
+        try:
+            stood = self._settle_and_claim(self._op(endings), len(freed))
+        except ServerError:
+            desk.hold_on(freed)
+            raise
+        self._recorded(batch, endings, stood)
+
+    def _op(self, endings: list[Ending]) -> Op[list[bool]]:
+        return work_ops.settle(self._desk.keys, endings, self._desk.settings.max_losses - 1)
+
+    def _recorded(self, batch: list[Ended], endings: list[Ending], stood: list[bool]) -> None:
+        """The server has these: forget the attempts, and have done what follows."""
+        desk = self._desk
         desk.tally.settled(batch, stood)
         for ended, ending, ok in zip(batch, endings, stood, strict=True):
             desk.drop(ended.attempt)
@@ -237,4 +214,4 @@ def _ending(ended: Ended) -> Ending:
     retry_in = None
     if outcome.again:
         retry_in = pause_before_retry(attempt.policy, attempt.claimed.errors, random.random())  # noqa: S311 - jitter
-    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost)
+    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost, attempt.beside)

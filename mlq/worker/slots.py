@@ -16,6 +16,7 @@ class Slots:
         self._total = 0
         self.ahead = 0  # jobs that may be claimed beyond the free slots, since the running ones end so soon
         self._returning = 0
+        self._closed = False
         self._changed = threading.Condition()
 
     def take(self, most: int) -> int:
@@ -43,6 +44,8 @@ class Slots:
 
     def _allowed(self, most: int) -> int:
         """New jobs that may come; none ahead while somebody waits to go on."""
+        if self._closed:
+            return 0
         spare = self.ahead if not self._returning else 0
         return max(0, min(most, self._free + spare - self._returning))
 
@@ -81,12 +84,31 @@ class Slots:
 
     def free(self) -> int:
         """Slots that new jobs may take now."""
-        return max(0, self._free - self._returning)
+        return 0 if self._closed else max(0, self._free - self._returning)
+
+    def take_one(self) -> bool:
+        """Take a free slot, if there is one, though no new jobs may come."""
+        with self._changed:
+            taken = self._free - self._returning > 0
+            self._free -= taken
+            return taken
+
+    def close(self) -> bool:
+        """Let no new jobs come, whatever is free; whether it was so before."""
+        closed, self._closed = self._closed, True
+        return closed
+
+    def open(self) -> bool:
+        """Let them come again; whether that was closed."""
+        with self._changed:
+            closed, self._closed = self._closed, False
+            self._changed.notify_all()
+        return closed
 
     def wait(self, timeout: float) -> bool:
         """Wait until a slot is free or `touch` is called; False when `timeout` seconds went by instead."""
         with self._changed:
-            return self._free - self._returning > 0 or self._changed.wait(timeout)
+            return self.free() > 0 or self._changed.wait(timeout)
 
     def touch(self) -> None:
         """Wake those that `wait`."""

@@ -16,6 +16,7 @@ from mlq.outcomes import failure, timeout
 from mlq.pools.contract import Loader, Pool
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+from mlq.worker.apart import Apart
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import Claimer
 from mlq.worker.desk import CALLS, Desk, Settings
@@ -54,8 +55,9 @@ class Worker:
         )
         self._sender = Sender(keys, desk.shell, self._die)
         self._claimer = Claimer(desk, self._give, self._taken, self._die)
+        self._apart = Apart(desk, self._give, self._die, separates=pool.name == "process")
         self._renewer = Renewer(
-            desk, pool.name, lambda: self._claimer.turned, self._sender.due, self._lost, self._die
+            desk, pool.name, lambda: self._claimer.turned, self._sender.due, self._lost, self._apart.due, self._die
         )  # fmt: skip
         self._settler = Settler(desk, self._give, self._sender.due, self._renewer.retry_in, self._die)
         self._timers = Timers(self._die)
@@ -119,6 +121,7 @@ class Worker:
     def _wind_up(self, grace: float) -> None:
         self._desk.nudge()
         self._claimer.stop(JOIN)
+        self._apart.stop(JOIN)
         if self._uploads is not None:
             self._uploads.stop(JOIN)
         self._hand_back_all(Stage.CLAIMED)
@@ -127,6 +130,10 @@ class Worker:
         self._settler.stop(JOIN)
         self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
         self._hand_back_all(Stage.BEGUN)
+        for attempt in self._desk.held():
+            log.error(
+                "job %s ended, which can't be recorded: its lease runs out, and it runs again", attempt.claimed.id
+            )
         self._sender.stop(JOIN)
         self._timers.stop(JOIN)
         self._renewer.stop(JOIN)

@@ -56,6 +56,8 @@ OPS = {
         job_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
         work_ops.reap(K, 3, 2, 2),
         work_ops.overrun(K, 60, 5),
+        work_ops.apart(K, "w", 5),
+        work_ops.claim_apart(K, "w", 1, "1", 6),
         work_ops.alive(K, "w", 10, {"host": "here"}),
         work_ops.workers(K),
         upload_ops.put(K, "f", b"head", b"code"),

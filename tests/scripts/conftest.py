@@ -130,9 +130,10 @@ class World:
         """Settle one attempt; whether its lease stood."""
         return bool(self.run(self.ending(claimed, state, said, **verdict))[0])
 
-    def die(self, claimed: Claimed) -> bool:
-        """The process that an attempt ran in died; whether its lease stood."""
-        ending = Ending(claimed, death("oom", "out of memory"), Record.parse(claimed.record).options, lost=True)
+    def die(self, claimed: Claimed, beside: int = 0) -> bool:
+        """The process that an attempt ran in died, with so many others; whether its lease stood."""
+        options = Record.parse(claimed.record).options
+        ending = Ending(claimed, death("oom", "out of memory"), options, lost=True, beside=beside)
         return bool(self.run(work_ops.settle(self.keys, [ending], LOSSES))[0])
 
     def tell(self, claimed: Claimed, *entries: tuple[int, str, bytes], progress: bytes = b"") -> bool:

@@ -1,6 +1,5 @@
 """Attempts that nobody settles: handed back, reaped, overrun. Their jobs go back to their old places, or are buried."""
 
-import itertools
 import time
 
 import pytest
@@ -71,7 +70,7 @@ def test_reap_puts_back_at_the_old_place(world, keys, about):
     world.watched()
     world.token(taken=True)
     reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
-    assert reaped == (1, 0, None)
+    assert reaped == (1, 0, None, 0)
     assert changed == {
         "job:1": queued_again(about, "lost", OFF) | {"losses": "1"},
         "leases": None,
@@ -119,7 +118,7 @@ def test_reap_counts_due_callbacks(world):
     """A worker that looks learns that a callback waits for a sender."""
     world.settle(world.running(callback="http://localhost/"))
     world.watched()
-    assert world.reap() == (0, 1, None)
+    assert world.reap() == (0, 1, None, 0)
 
 
 def test_too_many_losses_make_a_dead_letter(world, keys, about):
@@ -246,7 +245,7 @@ def test_burying_a_job_with_long_options(world, keys):
     after = world.look()
     assert after["job:1"]["state"] == "failed"
     assert after["delivery:callback:1"]["url"] == "http://localhost/"
-    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None)
+    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None, 0)
 
 
 # --- retries
@@ -382,20 +381,165 @@ def test_dead_child_costs_a_loss(world, keys, about):
         assert world.run(op) == [True]
 
 
-def test_second_loss_is_followed_by_a_rest(world):
-    """Jobs that were lost together begin apart, within 3 s: one that kills its worker does not take all along."""
-    for _ in range(6):
-        world.post()
-    for one in world.claim(6):
-        assert world.die(one)
-    assert set(world.look()["lane:default"]) == set("123456")
-    for one in world.claim(6):
-        assert world.die(one)
-    seen = world.look()
-    dues = sorted(seen["scheduled"].values())
-    assert "lane:default" not in seen
-    assert dues[-1] - dues[0] < 3
-    assert min(later - sooner for sooner, later in itertools.pairwise(dues)) > 0.05
+# --- alone or with others
+
+
+def lose_all(world, *claimed):
+    """Their worker died; what a look did."""
+    for one in claimed:
+        world.lapse(one)
+    world.watched()
+    return world.reap()
+
+
+def losses(world, keys):
+    """What counts of each job: its own losses, and those with others."""
+    jobs = {name[4:]: fields for name, fields in world.look().items() if name.startswith("job:")}
+    return {job_id: (int(job.get("losses", 0)), int(job.get("shared", 0))) for job_id, job in jobs.items()}
+
+
+def test_those_lost_together_are_not_to_blame(world, keys):
+    """Each of them may be the one; twice they run again as usual, and say with how many they were lost."""
+    world.post(3)
+    for worker in ("first", "second"):
+        lose_all(world, *world.claim(3, worker))
+        assert set(world.look()["lane:default"]) == set("123")
+    assert losses(world, keys) == dict.fromkeys("123", (0, 2))
+    runs = world.run(job_ops.read(keys, "1"))["attempts"]
+    assert {run["error"] for run in runs} == {f"{OFF}, together with 2 other jobs"}
+    reaped = lose_all(world, *world.claim(3, "third"))
+    assert reaped.taken == 3
+    assert "lane:default" not in world.look()
+    assert world.reap().apart == 3
+
+
+def test_one_worker_is_not_blamed_for_what_another_lost(world, keys):
+    """Two workers, each with one job."""
+    world.post(2)
+    lose_all(world, *world.claim(1, "a"), *world.claim(1, "b"))
+    assert losses(world, keys) == {"1": (1, 0), "2": (1, 0)}
+
+
+def test_leases_that_run_out_one_after_the_other_were_lost_together(world, keys):
+    """In later looks, and over the limit of one look."""
+    world.post(4)
+    first, *others = world.claim(4)
+    lose_all(world, first)
+    assert losses(world, keys)["1"] == (0, 1)
+    for one in others:
+        world.lapse(one)
+    assert [world.reap(most=1).taken for _ in range(4)] == [1, 1, 1, 0]
+    assert losses(world, keys) == dict.fromkeys("1234", (0, 1))
+    runs = [world.run(job_ops.read(keys, job_id))["attempts"][0]["error"] for job_id in "1234"]
+    assert runs == [f"{OFF}, together with 3 other jobs"] * 4
+
+
+def test_what_was_lost_long_ago_is_no_company(world, keys):
+    """A worker that was only cut off may lose a job alone later."""
+    world.post(3)
+    lose_all(world, *world.claim(2, "cut"))
+    world.raw.delete(keys.lost + "cut")  # it lapses
+    world.claim(2)
+    lose_all(world, *world.claim(1, "cut"))
+    assert losses(world, keys)["3"] == (1, 0)
+
+
+def test_who_waits_for_another_job_is_not_the_cause(world, keys):
+    """The other one is, and it alone."""
+    world.post(2)
+    waiting, killer = world.claim(2)
+    assert world.run(job_ops.wait(keys, killer.id, "w", 10, waiting.id)) is None
+    lose_all(world, waiting, killer)
+    assert losses(world, keys) == {"1": (0, 0), "2": (1, 0)}
+    assert set(world.look()["lane:default"]) == set("12")
+
+
+def test_children_lost_with_others_are_not_charged(world, keys):
+    """A child of the gevent pool has many runs."""
+    world.post(2)
+    for one in world.claim(2):
+        assert world.die(one, beside=1)
+    assert losses(world, keys) == {"1": (0, 1), "2": (0, 1)}
+
+
+def test_a_job_that_only_ever_kills_beside_others_ends_all_the_same(world, keys):
+    """However it manages not to be alone: after 20 losses with others each counts."""
+    world.post()
+    for _ in range(23):
+        world.come_due()
+        world.reap()
+        (one,) = world.claim()
+        assert world.look()["job:1"]["state"] == "running"
+        assert world.die(one, beside=5)
+    assert world.look()["job:1"]["state"] == "failed"
+
+
+# --- running apart
+
+
+def apart(world, keys, **options):
+    """A job that waits to run apart, after two losses of its own."""
+    one = world.running(**options)
+    world.raw.hset(keys.job + one.id, "losses", 1)
+    assert world.die(one)
+    return one
+
+
+def test_after_its_second_loss_a_job_waits_to_run_apart(world, keys):
+    """Nobody claims it with others; it is found by those that look."""
+    one = apart(world, keys, functions=["f"])
+    assert world.claim(9) == []
+    assert world.run(work_ops.apart(keys, "w", 0)).jobs == [(one.id, "default:f", 0)]
+    (again,) = world.run(work_ops.claim_apart(keys, "w", 1, one.id, 60))
+    assert (again.id, again.attempt, again.worker) == (one.id, 2, "w")
+    assert again.record == one.record
+    assert world.run(work_ops.apart(keys, "w", 0)).jobs == []
+    assert world.settle(again)
+    assert world.look()["job:1"]["state"] == "succeeded"
+
+
+def test_the_same_claim_apart_sent_again_gives_the_same_attempt(world, keys):
+    """Its reply may have been lost."""
+    one = apart(world, keys)
+    op = work_ops.claim_apart(keys, "w", 1, one.id, 60)
+    first = world.run(op)
+    assert [again.lease for again in world.run(op)] == [again.lease for again in first]
+    assert world.run(work_ops.claim_apart(keys, "other", 1, one.id, 60)) == []
+
+
+def test_one_worker_at_a_time_makes_room(world, keys):
+    """Until it gives the turn back, or is not heard of."""
+    apart(world, keys)
+    turns = [world.run(work_ops.apart(keys, worker, seconds)).my_turn
+             for worker, seconds in [("a", 5), ("b", 5), ("a", 5), ("b", 0), ("b", 5), ("a", 0), ("b", 5)]]  # fmt: skip
+    assert turns == [True, False, True, False, False, False, True]
+    assert 0 < world.raw.pttl(keys.apart_turn) <= 5000
+
+
+def test_there_is_no_turn_where_nothing_waits(world, keys):
+    """It would stop a worker for nothing."""
+    with world.unchanged():
+        assert world.run(work_ops.apart(keys, "a", 5)) == (False, [])
+
+
+def test_what_waited_an_hour_to_run_apart_runs_beside_others(world, keys):
+    """No worker could see to it, and it must not wait for ever."""
+    one = apart(world, keys)
+    assert world.reap() == (0, 0, pytest.approx(1e11), 1)
+    world.raw.zincrby(keys.scheduled, -3601, one.id)
+    world.reap()
+    assert [again.id for again in world.claim(9)] == [one.id]
+
+
+def test_what_waits_to_run_apart_can_be_cancelled_and_deleted(world, keys):
+    """As everything that is scheduled."""
+    one = apart(world, keys)
+    world.run(job_ops.cancel(keys, one.id))
+    assert world.run(work_ops.claim_apart(keys, "w", 1, one.id, 60)) == []
+    assert world.reap().apart == 0
+    two = apart(world, keys)
+    world.raw.delete(keys.post + two.id)
+    assert world.run(work_ops.apart(keys, "w", 0)).jobs == []
 
 
 def test_dead_children_and_dead_workers_are_counted_together(world, keys):

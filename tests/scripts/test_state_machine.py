@@ -9,6 +9,7 @@ import itertools
 import math
 import os
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
@@ -40,6 +41,8 @@ CLASSES = {  # what workers serve
 LEASE, PAUSE, GRACE, LIMIT = 5500.0, 2500.0, 1500.0, 3500.0
 LOSSES, RETRIES = 2, 2
 PAUSES = (500.0, 2500.0)  # before retries
+APART, HOUR = 1e11, 3600.0  # where those wait that are to run apart, and how long
+FREE, SHARED = 2, 20  # losses with others after which a job runs apart, and after which each is its own
 PICK = st.integers(0, 10_000)
 
 
@@ -54,6 +57,8 @@ class Job:
     began: bool = False  # there is a current attempt, or one that was the last
     attempts: int = 0
     losses: int = 0
+    shared: int = 0  # losses with others
+    worker: str = ""
     overruns: int = 0
     errors: int = 0  # that were followed by a retry
     token: str | None = None  # of the attempt that holds it, or that settled it
@@ -183,6 +188,7 @@ class Machine(RuleBasedStateMachine):
             assert (one.attempt, one.errors) == (job.attempts, job.errors)
             job.began = True
             job.token, job.deadline, job.started = one.token, self.now + LEASE, self.now
+            job.worker = worker
         self.attempts += claimed
         if claimed:
             self.last_claim = op
@@ -194,6 +200,24 @@ class Machine(RuleBasedStateMachine):
         other = WorkerClass.of(["elsewhere"], [], [])
         assert self.run(work_ops.register(self.keys, other, 60))
         self.registered = {*self.registered, other} - {served}
+
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK, worker=st.sampled_from("ab"))
+    def claim_apart(self, pick, worker):
+        job = list(self.jobs.values())[pick % len(self.jobs)]
+        op = work_ops.claim_apart(self.keys, worker, next(self.numbers), str(job.id), LEASE)
+        claimed = self.run(op)
+        waits = job.state is State.SCHEDULED and job.due >= APART / 2
+        assert bool(claimed) == waits
+        if waits:
+            (one,) = claimed
+            job.happen(Event.CLAIM_APART)
+            job.attempts += 1
+            assert (one.attempt, one.errors) == (job.attempts, job.errors)
+            job.began = True
+            job.token, job.deadline, job.started, job.worker = one.token, self.now + LEASE, self.now, worker
+            self.attempts += claimed
+            assert self.run(op)[0].lease == one.lease
 
     @precondition(lambda self: self.last_claim)
     @rule()
@@ -218,14 +242,14 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, event=st.sampled_from([Event.SUCCEED, Event.FAIL, Event.RETRY, Event.LOSE_LEASE]),
-          pause=st.sampled_from(PAUSES), twice=st.booleans())  # fmt: skip
-    def settle(self, pick, event, pause, twice):
+          pause=st.sampled_from(PAUSES), twice=st.booleans(), beside=st.sampled_from([0, 2]))  # fmt: skip
+    def settle(self, pick, event, pause, twice, beside):
         one = self.attempt(pick)
         job, holds = self.jobs.get(int(one.id)), self.holds(one)
         outcome = Outcome(State.SUCCEEDED if event is Event.SUCCEED else State.FAILED, {"result": b"\x01"}, "1")
         ending = Ending(one, outcome, Record.parse(one.record).options, pause if event is Event.RETRY else None)
         if event is Event.LOSE_LEASE:
-            ending = ending._replace(outcome=death("oom", "out of memory"), lost=True)
+            ending = ending._replace(outcome=death("oom", "out of memory"), lost=True, beside=beside)
         op = work_ops.settle(self.keys, [ending], LOSSES)
         again = job is not None and ((job.token == one.token and job.state in FINISHED) or job.settled == one.token)
         assert self.run(op) == [holds or again]
@@ -238,20 +262,22 @@ class Machine(RuleBasedStateMachine):
                 job.began = False
             if event is Event.LOSE_LEASE:
                 job.settled = one.token
-                self.lose(job)
+                self.lose(job, beside)
             else:
                 job.happen(event)
             if twice:
                 assert self.run(op) == [True]
 
-    def lose(self, job) -> None:
-        """An attempt is gone with its worker, or with its child."""
-        job.losses += 1
+    def lose(self, job, beside) -> None:
+        """An attempt is gone with its worker, or with its child, and with so many others."""
+        own = beside == 0 or job.shared == SHARED
+        job.losses += own
+        job.shared += not own
         if job.losses <= LOSSES:
             job.remember()
             job.began = False
-            again = job.losses > 1
-            job.due = self.now + job.id * 7919 % 3000 / 1000 if again else job.due
+            again = (own and job.losses > 1) or job.shared > FREE
+            job.due = self.now + APART if again else job.due
             job.happen(Event.LOSE_LEASE_AGAIN if again else Event.LOSE_LEASE)
         else:
             job.happen(Event.LOSE_LEASE_TOO_OFTEN)
@@ -353,6 +379,8 @@ class Machine(RuleBasedStateMachine):
         for job in self.in_state(State.RUNNING):
             name = self.keys.job + str(job.id)
             self.raw.hset(name, "started", float(self.raw.hget(name, "started")) - seconds)
+        for worker in "ab":
+            self.raw.delete(self.keys.lost + worker)
         for job_id in self.raw.zrange(self.keys.scheduled, 0, -1):
             self.raw.zincrby(self.keys.scheduled, -seconds, job_id)
         for name in ("at", "hold"):
@@ -366,14 +394,16 @@ class Machine(RuleBasedStateMachine):
             self.hold = self.now + GRACE
         self.looked = self.now
         for job in self.in_state(State.SCHEDULED):
-            if job.due < self.now:
+            if job.due < self.now or APART / 2 < job.due < self.now + APART - HOUR:
                 job.happen(Event.COME_DUE)
         waiting = [job.due - self.now for job in self.in_state(State.SCHEDULED)]
         assert reaped.retry_in == (pytest.approx(min(waiting), abs=60) if waiting else None)
         lapsed = [job for job in self.in_state(State.RUNNING) if job.deadline < self.now and self.now > self.hold]
         assert reaped.taken == len(lapsed)
+        assert reaped.apart == sum(wait > APART / 2 for wait in waiting)
+        held = Counter(job.worker for job in self.in_state(State.RUNNING))
         for job in lapsed:
-            self.lose(job)
+            self.lose(job, held[job.worker] - 1)
 
     @rule()
     def overrun(self):
@@ -403,7 +433,9 @@ class Machine(RuleBasedStateMachine):
         failed = job_id in self.jobs and self.jobs[job_id].state in (State.FAILED, State.CANCELLED)
         self.changed(job_id, Event.REQUEUE, job_ops.requeue)
         if failed:
-            self.jobs[job_id].losses = self.jobs[job_id].overruns = self.jobs[job_id].errors = 0
+            self.jobs[job_id].losses = self.jobs[job_id].shared = self.jobs[job_id].overruns = self.jobs[
+                job_id
+            ].errors = 0
 
     @rule(pick=PICK)
     def delete(self, pick):
@@ -472,7 +504,8 @@ class Machine(RuleBasedStateMachine):
             assert int(attempts or 0) == job.attempts
             assert (token.decode() if token else None) == job.token
             assert {int(name[5:]) for name in fields if name.startswith(b"past:")} == job.runs
-            assert (int(fields.get(b"errors", 0)), int(fields.get(b"losses", 0))) == (job.errors, job.losses)
+            counts = [int(fields.get(name, 0)) for name in (b"errors", b"losses", b"shared")]
+            assert counts == [job.errors, job.losses, job.shared]
             assert (b"started" in fields) == job.began
 
 

@@ -76,6 +76,12 @@ def come_due(world):
     world.reap()
 
 
+def claim_apart(world):
+    """A worker takes what waits to run apart; that is where a scheduled job is put."""
+    world.raw.zadd(world.keys.scheduled, {"1": 1e11 + time.time()}, xx=True)
+    world.run(work_ops.claim_apart(world.keys, "w", 2, "1", 60))
+
+
 def hand_back(world):
     """The worker gives the job back; refused when the lease is not its own."""
     if world.run(work_ops.hand_back(world.keys, [(attempt(world), True)])) != [True]:
@@ -85,6 +91,7 @@ def hand_back(world):
 ACTS = {
     Event.POST: post,
     Event.CLAIM: lambda world: world.claim(),
+    Event.CLAIM_APART: claim_apart,
     Event.SUCCEED: lambda world: settle(world, State.SUCCEEDED),
     Event.FAIL: lambda world: settle(world, State.FAILED),
     Event.RETRY: lambda world: settle(world, State.FAILED, retry_in=600.0),
@@ -169,7 +176,7 @@ DEATHS = [(0, State.QUEUED), (1, State.SCHEDULED), (2, State.FAILED), (3, State.
 
 @pytest.mark.parametrize(("losses", "then"), DEATHS)
 def test_death_of_a_child_is_a_lost_lease(world, losses, then):
-    """The same three cells of the table: again, then after a rest, until it has happened too often."""
+    """The same three cells of the table: again, then apart, until it has happened too often."""
     put(world, State.RUNNING, losses=losses)
     assert world.die(attempt(world))
     assert where(world) is then

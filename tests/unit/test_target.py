@@ -8,7 +8,7 @@ import pytest
 from redis import exceptions as redis_errors
 
 from mlq import server
-from mlq.errors import InputError, NoServer, OutOfMemory, ServerError, Unsupported
+from mlq.errors import InputError, NoServer, OutOfMemory, ServerError, Unsupported, ValueRefused
 from mlq.shell import target, trouble
 from mlq.shell.target import Target, _answers_locally, choose, connection_options, from_arguments
 
@@ -158,6 +158,15 @@ def test_keepalive_is_for_tcp():
         (redis_errors.ResponseError("OOM command not allowed"), OutOfMemory, "maxmemory"),
         (redis_errors.ResponseError("unknown command 'ZMSCORE'"), Unsupported, "6.2"),
         (redis_errors.ResponseError("WRONGTYPE"), ServerError, "WRONGTYPE"),
+        (
+            redis_errors.ResponseError("ERR Protocol error: invalid bulk length"),
+            ValueRefused,
+            "does not take this value",
+        ),
+        (redis_errors.ResponseError("ERR string exceeds maximum allowed size (512MB)"), ValueRefused, "keep the data"),
+        (redis_errors.ResponseError("ERR max request size exceeded. Limit: 1048576 bytes"), ValueRefused, "its limit"),
+        (redis_errors.ResponseError("ERR Protocol error: unauthenticated bulk length"), ServerError, "unauthenticated"),
+        (redis_errors.ResponseError("MISCONF Errors writing to the AOF file"), ServerError, "MISCONF"),
     ],
 )
 def test_errors_name_the_server_and_what_to_do(error, kind, words):

@@ -1,5 +1,5 @@
--- Ends an attempt that has no value to show: `give_back` puts its job back into its lane, `bury` among the dead letters,
--- `lose` decides between the two. Needs history, line_up, wake, announce and finish, and these keys:
+-- Ends an attempt that has no value to show: `give_back` puts its job back into its lane, `bury` among the dead letters;
+-- loss.lua decides between the two for one that was lost. Needs history, line_up, wake, announce and finish, and these keys:
 -- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · serves stem · class stem · dead zset
 --       · waiters stem · inboxes stem · deliveries stem · delivery stem · scheduled zset · streams stem
 local leases, jobs, posts, lane_stem, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -21,6 +21,13 @@ local function options_of(id)
   return ok and type(read) == 'table' and read or {}
 end
 
+-- What stands under a job's name and is no hash of ours goes: it would stop all that concerns the job, for ever.
+local function clear_way(id)
+  local kind = redis.call('TYPE', jobs .. id).ok
+  if kind ~= 'hash' and kind ~= 'none' then
+    redis.call('DEL', jobs .. id)
+  end
+end
 
 -- Tells the worker of an attempt that the job was taken from it, so that it need not wait for its next renewal.
 local function tell_worker(id, lease)
@@ -48,29 +55,4 @@ local function give_back(now, id, lease, lane, reason, text)
   redis.call('ZREM', leases, lease)
   line_up(lane_stem, lanes, serves, classes, lane, id)
   hint(waiters, inboxes, id)
-end
-
--- Lets a job rest for up to 3 s. Those that were lost together begin apart then, so that one which kills its worker
--- does not take the others along to the last: neighbours have neighbouring ids, and 7919 spreads those.
-local function rest(now, id, lease, reason, text)
-  remember(jobs, id, now, reason, '', text, '')
-  redis.call('HSET', jobs .. id, 'state', 'scheduled', 'reason', reason)
-  redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
-  redis.call('ZREM', leases, lease)
-  redis.call('ZADD', scheduled, string.format('%.6f', now + id * 7919 % 3000 / 1000), id)
-  hint(waiters, inboxes, id)
-end
-
--- The worker of an attempt died, or the child that ran it: again, at once the first time, unless that has happened
--- `allowed` times already.
-local function lose(now, id, lease, lane, reason, allowed, what)
-  local losses = redis.call('HINCRBY', jobs .. id, 'losses', 1)
-  if losses > allowed then
-    bury(now, id, lease, reason, 'mlq.errors.LeaseLost', what .. ' in ' .. losses .. ' attempts, the last one on ' ..
-      (redis.call('HGET', jobs .. id, 'worker') or 'an unknown worker'))
-  elseif losses > 1 then
-    rest(now, id, lease, reason, what)
-  else
-    give_back(now, id, lease, lane, reason, what)
-  end
 end

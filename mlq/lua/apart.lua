@@ -1,0 +1,28 @@
+-- Tells which jobs wait to run apart, those first that wait longest, and who may make room for one.
+-- Guarantee: one worker at a time holds the turn to make room, until it gives that back or lets it lapse.
+-- KEYS  scheduled zset · posts stem · jobs stem · turn string
+-- ARGV  worker · seconds for which it wants the turn, or 0 to give it back
+-- RETURNS  {1 if the turn is the worker's, else 0, id, lane, times that it was lost with others, id, ...}
+--- include clock
+--- include wake
+--- include line_up
+local scheduled, posts, jobs, turn = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local worker, seconds = ARGV[1], tonumber(ARGV[2])
+local reply = {0}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, 1e11, '+inf', 'LIMIT', 0, 500)) do
+  local lane = lane_of(posts, id)
+  if lane then
+    reply[#reply + 1], reply[#reply + 2] = id, lane
+    reply[#reply + 1] = tonumber(redis.call('HGET', jobs .. id, 'shared') or 0) or 0
+  else
+    redis.call('ZREM', scheduled, id) -- its record is gone
+  end
+end
+local holder = redis.call('GET', turn)
+if seconds > 0 and #reply > 1 and (not holder or holder == worker) then
+  redis.call('SET', turn, worker, 'PX', seconds * 1000)
+  reply[1] = 1
+elseif holder == worker then
+  redis.call('DEL', turn)
+end
+return reply

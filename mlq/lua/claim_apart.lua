@@ -1,0 +1,26 @@
+-- Claims one job that waits to run apart, under a lease.
+-- Guarantee: as that of claim.lua; the same call sent again gives the same attempt. The worker sees to it that the job
+-- runs apart.
+-- KEYS  scheduled zset · posts stem · jobs stem · leases zset · waiters stem · inboxes stem
+-- ARGV  id · token · worker · lease in seconds
+-- RETURNS  {'ok', now, id, attempt, record}, the attempt as in claim.lua · {'ok', now} when it waits no more
+--- include clock
+--- include broken
+--- include again
+--- include announce
+local scheduled, posts, jobs, leases, waiters, inboxes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local id, token, worker, lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+if redis.call('HGET', jobs .. id, 'token') == token then
+  return claimed_again(jobs, posts, '0 ' .. id, token)
+end
+local now = clock()
+local record = redis.pcall('GET', posts .. id)
+if tonumber(redis.call('ZSCORE', scheduled, id) or '0') < 1e11 or type(record) ~= 'string' then
+  return {'ok', now}
+end
+local attempt = count_attempt(jobs, id)
+redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
+redis.call('ZREM', scheduled, id)
+redis.call('ZADD', leases, string.format('%.6f', now + lease + #record / 1e6), id .. ':' .. token)
+hint(waiters, inboxes, id)
+return {'ok', now, id, with_errors(jobs, id, attempt), record}

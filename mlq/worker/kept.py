@@ -1,0 +1,180 @@
+"""The duty that keeps what could not be recorded, and tries again until it is: apart from all else, holding up nobody.
+
+Theory: what a server refuses today (it can't write its snapshot, has too few replicas, too many clients, is full, has
+another password) it takes tomorrow, and it may have been work of hours. Only a word about the value itself is final.
+Each outcome that is kept keeps its slot, so that a worker in trouble claims no more than it has room for.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from mlq.errors import NoServer, ServerError, ValueRefused
+from mlq.ops import work as work_ops
+from mlq.outcomes import failure
+from mlq.service import Complaint, Service, log
+from mlq.shell.sync import Shell
+from mlq.shell.target import ANSWER_TIMEOUT
+from mlq.worker.attempt import Attempt, Entry
+from mlq.worker.desk import Desk
+from mlq.worker.outbox import Ended, Said, cost
+
+PATIENCE = 1.0  # seconds of one try while no connection can be made
+LONGEST_PAUSE = 1.0  # seconds between tries: what is recorded late is waited for
+SLOWEST = 10_000  # bytes a second of the slowest link that an outcome gets through in the end
+
+
+class Kept(Service):
+    """Tries again, the smallest first. Has a connection of its own while it has something to record."""
+
+    def __init__(self, desk: Desk, settle: Callable[[Ended, Shell], None], died: Callable[[], None]) -> None:
+        """`settle` records one outcome; raises ServerError. Starts when the first is kept: few workers need it."""
+        super().__init__("keeper", died)
+        self._desk = desk
+        self._settle = settle
+        self._items: dict[Attempt, Ended | Said] = {}
+        self._refused: set[Attempt] = set()  # the server refused their outcomes: their failures are recorded instead
+        self._unanswered: Counter[Attempt] = Counter()
+        self._failures = 0
+        self._trouble = Complaint("can't record outcomes of jobs (they are kept)")
+        self._shell: Shell | None = None
+        self._changed = threading.Condition()
+        self._started = False
+
+    def keep(self, item: Ended | Said) -> None:
+        """Take what could not be recorded; of an attempt the end, once that is known."""
+        with self._changed:
+            if not (isinstance(item, Said) and item.attempt in self._items):
+                self._items[item.attempt] = item
+            if not self._started:
+                self._started = True
+                self.start()
+            self._changed.notify_all()
+
+    def has(self, attempt: Attempt) -> bool:
+        """Whether anything of this attempt is kept: what it says or ends in now comes after that."""
+        return bool(self._items) and attempt in self._items
+
+    def turn(self) -> None:
+        """Wait until something is kept, then try all of it once."""
+        with self._changed:
+            while not self._items and not self.stopping.is_set():
+                self._close()
+                self._changed.wait()
+            items = sorted(self._items.values(), key=_size)
+        error = self._try_all(items)
+        if error is None:
+            self._failures = 0
+            self._trouble.over()
+        else:
+            self._failures += 1
+            self._trouble.tell(error)
+            self.stopping.wait(min(LONGEST_PAUSE, 0.05 * 2 ** min(self._failures, 10)))
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Try on for that long, then end."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._items, timeout)
+            self.stopping.set()
+            self._changed.notify_all()
+        super().stop(timeout)
+
+    def _try_all(self, items: list[Ended | Said]) -> ServerError | None:
+        """Where no connection holds, those that are larger have no better chance; else each has its own."""
+        failed: ServerError | None = None
+        for item in items:
+            try:
+                self._record(item)
+            except ServerError as error:
+                failed = error
+                if isinstance(error, NoServer):
+                    self._unanswered[item.attempt] += 1
+                    break
+            else:
+                self._forget(item)
+            if self.stopping.is_set():
+                break
+        return failed
+
+    def _record(self, item: Ended | Said) -> None:
+        attempt = item.attempt
+        shell = self._shell_for(item)
+        for error in tell(self._desk, [attempt], shell).values():
+            raise error
+        if not isinstance(item, Ended):
+            return
+        try:
+            self._settle(item, shell)
+        except ValueRefused as error:
+            if attempt in self._refused:
+                log.error("job %s: not even its failure can be recorded; it runs again", attempt.claimed.id)
+                self._desk.drop(attempt)
+                self._desk.release(attempt)
+                return
+            log.error("job %s: the server does not take its outcome", attempt.claimed.id)
+            self._refused.add(attempt)
+            with self._changed:
+                self._items[attempt] = Ended(attempt, failure(error))  # for the next round
+
+    def _shell_for(self, item: Ended | Said) -> Shell:
+        """A connection whose patience for an answer grows with tries, as far as the slowest link may need it."""
+        most = ANSWER_TIMEOUT + _size(item) / SLOWEST
+        answer = min(most, ANSWER_TIMEOUT * 2.0 ** min(20, self._unanswered[item.attempt]))
+        if self._shell is None or self._shell.answer != answer:
+            self._close()
+            self._shell = Shell(self._desk.shell.target, most=1, patience=PATIENCE, answer=answer)
+        return self._shell
+
+    def _forget(self, item: Ended | Said) -> None:
+        with self._changed:
+            attempt = item.attempt
+            if self._items.get(attempt) is item and (isinstance(item, Ended) or not attempt.speech.waits()):
+                del self._items[attempt]
+                del self._unanswered[attempt]
+                self._refused.discard(attempt)
+            self._changed.notify_all()
+
+    def _close(self) -> None:
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+
+
+def tell(desk: Desk, attempts: Sequence[Attempt], shell: Shell) -> dict[Attempt, ServerError]:
+    """Record what attempts have said, in one round trip; those that must try again, with nothing of it lost."""
+    said = [(attempt, *attempt.speech.take()) for attempt in attempts if attempt.spoke()]
+    said = [(attempt, progress, entries) for attempt, progress, entries in said if progress or entries]
+    failed: dict[Attempt, ServerError] = {}
+    for (attempt, progress, entries), error in zip(said, _errors_of(desk, said, shell), strict=True):
+        if error is not None and not (isinstance(error, ValueRefused) and len(said) == 1):
+            attempt.speech.put_back(progress, entries)
+            failed[attempt] = error  # alone it will be seen whether the server means this one
+            continue
+        if error is not None:
+            log.warning("job %s: the server does not take what it says: %s", attempt.claimed.id, error)
+        desk.outbox.gone(sum(cost(data) for _, _, data in entries))
+    return failed
+
+
+def _errors_of(
+    desk: Desk, said: Sequence[tuple[Attempt, bytes, list[Entry]]], shell: Shell
+) -> Sequence[ServerError | None]:
+    if not said:
+        return ()
+    ops = [work_ops.tell(desk.keys, attempt.claimed, progress, entries) for attempt, progress, entries in said]
+    try:
+        return [_error_of(result) for result in shell.run_each(ops)]
+    except ServerError as error:
+        return [error] * len(said)
+
+
+def _error_of(result: Callable[[], object]) -> ServerError | None:
+    try:
+        result()
+    except ServerError as error:
+        return error
+    return None
+
+
+def _size(item: Ended | Said) -> int:
+    return item.outcome.size if isinstance(item, Ended) else 0

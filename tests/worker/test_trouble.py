@@ -1,0 +1,258 @@
+"""Servers that answer, and can't do what they are asked just now: what jobs ended in is kept until they can."""
+
+import contextlib
+import logging
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from mlq import MLQ, server
+from mlq.shell import trouble
+from mlq.worker import kept
+
+TRIES = 60  # more than a worker once made before it gave an outcome up
+SOON = 20.0
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Wait for it; fails when it does not come."""
+    give_up = time.monotonic() + SOON
+    while not true():
+        assert time.monotonic() < give_up, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def cut_off_all(admin: redis.Redis) -> None:
+    """Close everybody's connections but this one."""
+    admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+@contextlib.contextmanager
+def too_few_replicas(admin: redis.Redis) -> Iterator[None]:
+    """NOREPLICAS."""
+    admin.config_set("min-replicas-to-write", 1)
+    yield
+    admin.config_set("min-replicas-to-write", 0)
+
+
+@contextlib.contextmanager
+def no_snapshot(admin: redis.Redis) -> Iterator[None]:
+    """MISCONF: the folder for the snapshot is gone."""
+    kept_in, gone = admin.config_get("dir")["dir"], tempfile.mkdtemp()
+    admin.config_set("dir", gone)
+    shutil.rmtree(gone)
+    admin.config_set("save", "3600 1")
+    admin.set("changed", 1)
+    with contextlib.suppress(redis.ResponseError):
+        admin.bgsave()
+    until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+    yield
+    admin.config_set("save", "")
+    admin.config_set("dir", kept_in)
+
+
+@contextlib.contextmanager
+def full_memory(admin: redis.Redis) -> Iterator[None]:
+    """OOM."""
+    admin.config_set("maxmemory", 1)
+    yield
+    admin.config_set("maxmemory", 0)
+
+
+@contextlib.contextmanager
+def another_password(admin: redis.Redis) -> Iterator[None]:
+    """NOAUTH."""
+    admin.acl_setuser("default", enabled=True, reset_passwords=True, passwords="+secret")
+    cut_off_all(admin)
+    yield
+    admin.acl_setuser("default", enabled=True, nopass=True)
+
+
+@contextlib.contextmanager
+def no_permission(admin: redis.Redis) -> Iterator[None]:
+    """NOPERM, for all that writes."""
+    admin.acl_setuser("default", enabled=True, nopass=True, commands=["-evalsha"])
+    yield
+    admin.acl_setuser("default", enabled=True, nopass=True, commands=["+evalsha"])
+
+
+@contextlib.contextmanager
+def too_many_clients(admin: redis.Redis) -> Iterator[None]:
+    """ERR max number of clients reached."""
+    admin.config_set("maxclients", 1)
+    cut_off_all(admin)
+    yield
+    admin.config_set("maxclients", 100)
+
+
+@contextlib.contextmanager
+def a_replica(admin: redis.Redis) -> Iterator[None]:
+    """READONLY, or MASTERDOWN."""
+    admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    yield
+    admin.execute_command("REPLICAOF", "NO", "ONE")
+
+
+TROUBLES = [
+    too_few_replicas, no_snapshot, full_memory, another_password, no_permission, too_many_clients, a_replica
+]  # fmt: skip
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow one another quickly, so that a test sees many."""
+    monkeypatch.setattr(kept, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(kept, "PATIENCE", 0.01)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("begin", TROUBLES, ids=lambda begin: begin.__name__)
+def test_a_result_outlasts_any_trouble_of_the_server(begin: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """However often the server refuses it; the worker complains now and then, and claims nothing more meanwhile."""
+    with (
+        server.scratch(appendfsync=None, port=0, extra=["--enable-protected-configs", "local"]) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("trouble", url=scratch.url)) as mlq,
+    ):
+        admin.ping()
+        go, runs = threading.Event(), []
+
+        def long_work(number: int) -> str:
+            runs.append(number)
+            go.wait(SOON)
+            return f"weights of many hours {number}"
+
+        mlq.create_listener(long_work)
+        first, second = mlq.submit(1), mlq.submit(2)
+        until(lambda: runs)
+        mlq._worker._desk.shell.patience = 0.05
+        keeper = mlq._worker._settler._kept
+        with begin(admin):
+            go.set()
+            until(lambda: keeper._failures > TRIES)
+            assert runs == [1]
+        assert [first.result(SOON), second.result(SOON)] == ["weights of many hours 1", "weights of many hours 2"]
+        assert mlq.get_job(first.id)["retries"] == 0
+        assert mlq.dead_letters() == []
+        told = [record.message for record in caplog.records if "can't record" in record.message]
+        assert 1 <= len(told) < 5
+        mlq.shutdown()
+
+
+@pytest.mark.usefixtures("often")
+def test_what_a_listener_says_and_asks_for_outlasts_it_too() -> None:
+    """Its progress, its partial results in their order, its posts."""
+    with (
+        server.scratch(appendfsync=None, port=0) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("saying", url=scratch.url)) as mlq,
+    ):
+        go, said, posted = threading.Event(), threading.Event(), []
+
+        def says(message: Any, context: Any) -> str:
+            if message == "child":
+                return "child"
+            go.wait(SOON)
+            for number in range(5):
+                context.emit(number)
+            context.update_progress(50)
+            said.set()
+            posted.append(context.post("child"))
+            context.emit(5)
+            return "done"
+
+        mlq.create_listener(says)
+        job = mlq.submit("parent")
+        until(lambda: job.state() == "running")
+        keeper = mlq._worker._settler._kept
+        with too_few_replicas(admin):
+            go.set()
+            until(lambda: said.is_set() and keeper._failures > TRIES)
+            assert not posted
+        assert job.result(SOON) == "done"
+        assert list(job.stream()) == [0, 1, 2, 3, 4, 5]
+        assert mlq.wait(posted[0], SOON) == "child"
+        mlq.shutdown()
+
+
+def test_a_stop_amid_trouble_names_the_jobs_that_run_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads the log knows whose work was in vain."""
+    with (
+        server.scratch(appendfsync=None, port=0) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("stop", url=scratch.url)) as mlq,
+    ):
+        go = threading.Event()
+
+        def work(_message: Any) -> None:
+            go.wait(SOON)
+
+        mlq.create_listener(work)
+        job = mlq.submit(1)
+        until(lambda: job.state() == "running")
+        with too_few_replicas(admin), caplog.at_level(logging.ERROR, "mlq.worker"):
+            go.set()
+            until(lambda: mlq._worker._settler._kept._failures)
+            mlq.shutdown(0)
+        assert f"job {job.id} ended, which can't be recorded" in caplog.text
+
+
+class SlowLink:
+    """A proxy to a server over which each connection sends so many bytes a second."""
+
+    def __init__(self, port: int, rate: float) -> None:
+        self._to, self._rate = port, rate
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+                threading.Thread(target=self._carry, args=(near, far, self._rate), daemon=True).start()
+                threading.Thread(target=self._carry, args=(far, near, 1e9), daemon=True).start()
+
+    def _carry(self, here: socket.socket, there: socket.socket, rate: float) -> None:
+        with here, there, contextlib.suppress(OSError):
+            while data := here.recv(16_384):
+                time.sleep(len(data) / rate)
+                there.sendall(data)
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._listener.close()
+
+
+def test_a_large_result_gets_through_a_slow_link_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patience for its answer grows until it is enough; small results are recorded meanwhile."""
+    monkeypatch.setattr(kept, "ANSWER_TIMEOUT", 0.1)
+    monkeypatch.setattr(trouble, "RATE", 1e9)
+    with server.scratch(appendfsync=None, port=0) as scratch:
+        link = SlowLink(int(scratch.url.rpartition(":")[2].partition("/")[0]), 150_000)
+        with (
+            contextlib.closing(link),
+            contextlib.closing(MLQ("slow", url=f"redis://127.0.0.1:{link.port}")) as mlq,
+            contextlib.closing(MLQ("slow", url=scratch.url)) as near,
+        ):
+            mlq.create_listener(lambda size: bytes(size), concurrency=2)  # noqa: PLW0108 - it takes no context
+            near.submit(1).result(SOON)
+            shell = mlq._worker._desk.shell
+            shell.answer = shell.patience = 0.1
+            large = near.submit(400_000)
+            until(lambda: mlq._worker._settler._kept._failures)
+            small = [near.submit(10).result(SOON) for _ in range(5)]
+            assert large.state() == "running"
+            assert small == [bytes(10)] * 5
+            assert len(large.result(60)) == 400_000
+            assert near.get_job(large.id)["retries"] == 0
+            mlq.shutdown()
