@@ -15,6 +15,7 @@ from mlq.http.values import from_json
 
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
+HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes more, until the request is answered
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
