@@ -13,7 +13,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import gevent  # type: ignore[import-untyped]
 
-from mlq.http.bodies import HOLD, TAKE
+from mlq.http.bodies import FULL, HOLD, TAKE
 from mlq.http.budget import Budget, Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
@@ -23,7 +23,6 @@ log = logging.getLogger("mlq.http")
 access = logging.getLogger("mlq.http.access")
 
 SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
-AGAIN = "5"  # seconds after which to try again where there was no room for a body
 _TITLES = {
     400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 500: "Internal Server Error"
 }  # fmt: skip
@@ -176,7 +175,7 @@ class Connection:
             environ["CONTENT_LENGTH"] = str(max(head.length, limit + 1))
             return None
         except Full:
-            return 503, "the bodies of other requests take all the room that there is"
+            return 503, FULL
         except Broken as error:
             return error.status, str(error)
         except OSError:
