@@ -57,6 +57,10 @@ log = logging.getLogger("mlq.http")
     metavar="S",
     help="Seconds that a client has to send its request.",
 )
+@click.option(
+    "--connections", type=click.IntRange(min=1), default=4096, show_default=True, metavar="N",
+    help="Connections at a time, event streams among them.",
+)  # fmt: skip
 @click.option("--access-log", is_flag=True, help="Log each request.")
 @click.option(
     "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."

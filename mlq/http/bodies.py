@@ -15,6 +15,13 @@ from mlq.http.values import from_json
 
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
+HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes more, until the request is answered
+FULL = "what other requests sent takes all the room that there is"
+AGAIN = "5"  # seconds after which there may be room
+JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
+MOST_PARTS = 1_000_000  # commas, colons and opening brackets of one: 0.2 s to decode, where half of them are of keys
+PART = 100  # bytes of memory for each, at most
+LIGHT = 4096  # bytes of a JSON text that is not weighed
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
@@ -28,7 +35,8 @@ def taking(view: Callable[..., Response]) -> Callable[..., Response]:
         take = request.environ.get(TAKE)
         if take is not None and (broken := take()):
             status, reason = broken
-            raise Refused(status, reason, headers={"Connection": "close"})
+            again = {"Retry-After": AGAIN} if status == 503 else {}
+            raise Refused(status, reason, headers={"Connection": "close"} | again)
         return view(**parts)
 
     return taken
@@ -42,13 +50,28 @@ def decoded(shape: type[T]) -> T:
 
 
 def json_of(text: bytes | str) -> Any:
-    """The value of a JSON text; refused (400) where it is none."""
+    """The value of a JSON text. Refused: what is none (400), is too much (413), or finds no room (503)."""
+    _weigh(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
     try:
         return from_json(text)
     except InputError:
         raise
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
+
+
+def _weigh(text: bytes) -> None:
+    """Refuse what would take the memory of all, or hold up all others: nothing interrupts a decoder in C."""
+    if len(text) <= LIGHT:
+        return
+    if len(text) > JSON_LIMIT:
+        raise Refused(413, f"JSON may have {JSON_LIMIT:,} bytes: post the bytes of a file with their own content type")
+    parts = sum(map(text.count, (b",", b":", b"[", b"{")))
+    if parts > MOST_PARTS:
+        raise Refused(413, f"JSON may have {MOST_PARTS:,} values and keys: post the bytes of a file, or several jobs")
+    hold = request.environ.get(HOLD)
+    if hold is not None and not hold(len(text) + parts * PART):
+        raise Refused(503, FULL, headers={"Retry-After": AGAIN})
 
 
 def _shaped(value: Any, shape: type[T]) -> T:

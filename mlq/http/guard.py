@@ -68,8 +68,11 @@ class Guard:
     def _check_place(self) -> None:
         environ = request.environ  # `request.headers` would make a view of all, and each look at it takes 2 us
         host = _host_in(f"//{environ.get('HTTP_HOST') or 'localhost'}")
-        if host not in self._settings.hosts:
-            raise Refused(403, f"this service is not called {host:.100}: allow the name with --host-name")
+        # a proxy that leaves X-Forwarded-Host to the client must not let it name another host than it was called by
+        called = (environ.get("werkzeug.proxy_fix.orig") or {}).get("HTTP_HOST")
+        for name in (host, _host_in(f"//{called}")) if called else (host,):
+            if name not in self._settings.hosts:
+                raise Refused(403, f"this service is not called {name:.100}: allow the name with --host-name")
         origin = environ.get("HTTP_ORIGIN")
         if origin and environ["REQUEST_METHOD"] not in SAFE and not (self._may(origin) or _is_own(origin, host)):
             raise Refused(403, f"web pages of {origin:.100} may not do this: allow them with --cors")

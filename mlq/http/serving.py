@@ -1,146 +1,53 @@
 """Serves a WSGI application in a process that gevent has patched: a request that waits costs a greenlet."""
 
-import io
 import logging
 import os
+import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
-from typing import Any, BinaryIO, Protocol
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from typing import Any
+from wsgiref.types import WSGIApplication
 
 import gevent  # type: ignore[import-untyped]
 import gevent.event  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
-from gevent.pool import Pool  # type: ignore[import-untyped]
-from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer  # type: ignore[import-untyped]
-from werkzeug.wsgi import ClosingIterator
+from gevent.server import StreamServer  # type: ignore[import-untyped]
 
-from mlq.http.bodies import TAKE
-from mlq.http.heads import read_head
+from mlq.http.budget import SHARE, Budget
+from mlq.http.connection import Connection, Limits
 
 log = logging.getLogger("mlq.http")
-access = logging.getLogger("mlq.http.access")
 
 GRACE = 10.0  # seconds that requests under way get when the process is told to stop
-FLUSH = 0.5  # seconds for the last bytes to leave; connections without a request are closed then
-SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
-STREAM = "text/event-stream"
-SMALL = 65_536  # bytes of a body that is copied behind the head
-UNREAD = "mlq.unread"  # in the environment of a request whose body was not read: seconds for the rest of it
-
-
-class Limits(Protocol):
-    """What bounds a request."""
-
-    @property
-    def body_limit(self) -> int:
-        """Bytes."""
-
-    @property
-    def request_timeout(self) -> float:
-        """Seconds that a client has to send all of it."""
-
-    @property
-    def access_log(self) -> bool:
-        """Whether each request is logged."""
-
-
-class _Slow(ValueError):
-    """A client takes too long to say what it wants."""
-
-
-class _Handler(WSGIHandler):  # type: ignore[misc]
-    """One connection."""
-
-    _together: bytearray | None = None
-
-    def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None) -> None:
-        sock.settimeout(SILENT)
-        with suppress(OSError):  # the client may be gone already
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits 40 ms for an ACK
-        super().__init__(sock, address, server, rfile)
-
-    def _write_with_headers(self, data: bytes) -> None:
-        """Head and body in one send where the body is small: pywsgi makes two, each 30 us."""
-        self._together = bytearray() if len(data) <= SMALL else None
-        super()._write_with_headers(data)
-        together, self._together = self._together, None
-        if together:
-            super()._sendall(together)
-
-    def _sendall(self, data: bytes) -> None:
-        if self._together is None:
-            super()._sendall(data)
-        else:
-            self._together += data
-
-    def read_request(self, raw_requestline: str) -> Any:
-        """The headers; all of them in time, or the request is a bad one."""
-        raw_requestline.encode("latin-1").decode()  # a ValueError where it is no UTF-8, which Flask takes it for
-        with gevent.Timeout(self.server.request_timeout, _Slow("the headers took too long")):
-            return super().read_request(raw_requestline)
-
-    def MessageClass(self, lines: BinaryIO, _: int) -> Any:  # noqa: N802 - pywsgi's name
-        """What reads the headers."""
-        return read_head(lines)
-
-    def run_application(self) -> None:
-        """The answer; a client that still sends hears it only if we listen for a while. pywsgi would for 300 s."""
-        super().run_application()
-        if UNREAD in self.environ and not self._hear_out(self.environ[UNREAD]):
-            self.close_connection = True
-            self.wsgi_input.content_length, self.wsgi_input.chunked_input = 0, False
-
-    def _hear_out(self, seconds: float) -> bool:
-        """Whether the rest of the body came in time."""
-        if not seconds:  # it is broken: who knows where it ends
-            return False
-        self.wsgi_input.send_100_continue_enabled = False  # the answer is out
-        try:
-            with gevent.Timeout(seconds, _Slow("the rest of the body took too long")):
-                while self.wsgi_input.read(65536):
-                    pass
-        except (OSError, ValueError):  # too slow, gone, or broken
-            return False
-        return True
-
-    def log_request(self) -> None:
-        """One line, where that is wanted: pywsgi words it even when nobody reads it, which takes 3 % of a post."""
-        if self.server.logs_requests:
-            super().log_request()
-
-    def format_request(self) -> str:
-        """The line, with the asker whom the proxies in front name."""
-        line: str = super().format_request()
-        asker = (self.environ or {}).get("REMOTE_ADDR")
-        return f"{asker} {line.partition(' ')[2]}" if asker else line
-
-    def log_error(self, msg: str, *args: Any) -> None:
-        """What a client does wrong is no error of ours."""
-        log.debug(msg, *args)
+FLUSH = 0.5  # seconds for what is left then
+FILES = 65_536  # descriptors, where the system allows so many: a connection takes one, and one to the server at times
+OWN = 64  # of them that the process needs otherwise
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Serving:
-    """A server on a socket that listens already; runs in the main greenlet until a signal, or `stop`."""
+    """A server on a socket that listens already; runs in the main greenlet until a signal, or `stop`.
+
+    Where all connections that it may have are taken, a new one costs the one that has waited longest for its client: to
+    ask something, or else to take its answer. So whoever only holds connections open keeps nobody out.
+    """
 
     def __init__(self, app: WSGIApplication, listening: socket.socket, limits: Limits) -> None:
         """Answers nothing yet."""
-        self._app = app
-        self._limits = limits
-        self._under_way: set[Any] = set()  # greenlets
-        self._streams: set[Any] = set()
+        self.app = app
+        self.limits = limits
+        self.budget = Budget(SHARE * limits.body_limit)
+        self._most = min(limits.connections, _descriptors() // 2)
+        self._open: dict[Connection, Any] = {}  # to its greenlet
+        self._idle: dict[Connection, None] = {}  # those without a request, by the time that they wait
+        self._sending: dict[Connection, None] = {}  # those whose clients take their answers, or don't
+        self._under_way: set[Connection] = set()
+        self._streams: set[Connection] = set()
         self._told = gevent.event.Event()
         listener = gevent.socket.socket(listening.family, listening.type, listening.proto, fileno=listening.detach())
-        words = LoggingLogAdapter(access, logging.INFO) if limits.access_log else None
-        self._server = WSGIServer(
-            listener, self._answer, spawn=Pool(), log=words, error_log=log, handler_class=_Handler
-        )
-        self._server.request_timeout = limits.request_timeout
-        self._server.logs_requests = limits.access_log
+        self._server = StreamServer(listener, self._serve)
 
     def run(self, *, owned: bool) -> None:
         """Serve. `owned`: Ctrl-C is for the process that owns this one, which will tell."""
@@ -162,51 +69,80 @@ class Serving:
 
     def _end(self) -> None:
         self._server.close()
-        gevent.killall(list(self._streams), block=False)  # their readers come back, to another server
+        gevent.killall([self._open[one] for one in self._streams], block=False)  # they come back, to another server
         give_up = time.monotonic() + GRACE
         while self._under_way and time.monotonic() < give_up:
             gevent.sleep(0.01)
-        self._server.stop(FLUSH)
+        left = list(self._open.values())
+        gevent.joinall(left, timeout=FLUSH)
+        gevent.killall(left, timeout=FLUSH)
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """One request, in the greenlet of its connection."""
-        me = gevent.getcurrent()
-        self._under_way.add(me)
+    def _serve(self, sock: Any, address: Any) -> None:
+        """One connection, in a greenlet of its own."""
+        if len(self._open) >= self._most and not self._makes_room():
+            with suppress(OSError):
+                sock.settimeout(0)
+                sock.sendall(BUSY)
+            return
+        with suppress(OSError):  # the client may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits 40 ms for an ACK
+            connection = Connection(sock, address, self)
+            self._open[connection] = gevent.getcurrent()
+            self._idle[connection] = None
+            try:
+                connection.run()
+            finally:
+                self._forget(connection)
 
-        def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
-            if any(value.startswith(STREAM) for name, value in headers if name == "Content-Type"):
-                self._under_way.discard(me)
-                self._streams.add(me)
-            return start_response(status, headers, *rest)
+    def _makes_room(self) -> bool:
+        """Whether a connection could be closed that waits for its client to ask something, or to take its answer."""
+        connection = next(iter(self._idle), None) or next(iter(self._sending), None)
+        if connection is None:
+            return False
+        self._open[connection].kill(block=False)
+        self._forget(connection)
+        return True
 
-        try:
-            if "HTTP_TRANSFER_ENCODING" in environ or int(environ.get("CONTENT_LENGTH") or 0):
-                environ[UNREAD] = self._limits.request_timeout
-                environ[TAKE] = partial(self._take_body, environ)
-            parts = self._app(environ, begin)
-        except BaseException:
-            self._through(me)
-            raise
-        return ClosingIterator(parts, lambda: self._through(me))
+    def _forget(self, connection: Connection) -> None:
+        self._open.pop(connection, None)
+        self._idle.pop(connection, None)
+        self._sending.pop(connection, None)
+        self._under_way.discard(connection)
+        self._streams.discard(connection)
 
-    def _through(self, greenlet: Any) -> None:
-        self._under_way.discard(greenlet)
-        self._streams.discard(greenlet)
+    def begin(self, connection: Connection) -> None:
+        """A request is under way."""
+        self._idle.pop(connection, None)
+        self._under_way.add(connection)
 
-    def _take_body(self, environ: WSGIEnvironment) -> tuple[int, str] | None:
-        """Read the body whole, in time, or say why not; one over the limit is left, or cut, for the application."""
-        limit = self._limits.body_limit
-        if int(environ.get("CONTENT_LENGTH") or 0) > limit:  # the application refuses it by its length
-            return None
-        try:
-            with gevent.Timeout(self._limits.request_timeout, _Slow("the body took too long")):
-                body = environ["wsgi.input"].read(limit + 1)
-        except (OSError, ValueError) as error:
-            environ[UNREAD] = 0.0
-            return (408, str(error)) if isinstance(error, _Slow) else (400, "the body is broken")
-        if len(body) <= limit:
-            del environ[UNREAD]
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
-        return None
+    def started(self, connection: Connection, *, is_stream: bool) -> bool:
+        """Its answer begins. Whether the connection may be kept behind it."""
+        if is_stream:
+            self._under_way.discard(connection)
+            self._streams.add(connection)
+        return not self._told.is_set()
+
+    def done(self, connection: Connection) -> None:
+        """It is answered."""
+        self._under_way.discard(connection)
+        self._streams.discard(connection)
+        if connection in self._open:  # else room was made meanwhile
+            self._idle[connection] = None
+
+    def sending(self, connection: Connection, *, waits: bool) -> None:
+        """It waits for its client to take an answer, or not any more."""
+        if waits and connection in self._open:
+            self._sending[connection] = None
+        else:
+            self._sending.pop(connection, None)
+
+
+def _descriptors() -> int:
+    """How many connections and files the process may have for its clients, and as many for the server."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return max(2, min(soft if soft != resource.RLIM_INFINITY else FILES, FILES) - OWN)
+    with suppress(OSError, ValueError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(2, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OWN)

@@ -12,6 +12,7 @@ from mlq.http.routes import Role
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request; a message may not be larger either
 REQUEST_TIMEOUT = 30.0  # seconds that a client has to send its request
+CONNECTIONS = 4096  # 100 MB where each has an event stream, and 16 kB each where it has half a request
 TOKENS = "MLQ_SERVE_TOKENS"  # the environment variable
 TOKEN_LEAST = 16  # characters
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -33,6 +34,7 @@ class Settings:
     prefix: str = ""  # the path below which a proxy shows it
     proxies: int = 0  # proxies in front of it, whose X-Forwarded-For is believed
     request_timeout: float = REQUEST_TIMEOUT  # seconds
+    connections: int = CONNECTIONS  # at a time, event streams among them
     access_log: bool = False
     is_local: bool = True  # bound to loopback
 

@@ -1,4 +1,4 @@
-"""Values of messages and results as JSON text, and JSON text as messages. Pure; the command line uses it too.
+"""Values of messages and results as JSON text, and JSON text as messages. The command line uses it too.
 
 JSON has no form for some of what MessagePack carries. It becomes:
 
@@ -14,19 +14,72 @@ JSON has no form for some of what MessagePack carries. It becomes:
 import base64
 import json
 import math
+import threading
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any, NoReturn
+from time import sleep
+from typing import Any, NoReturn, Self
 
 from mlq.errors import InputError, Undecodable
 
+MOST = 10_000_000  # parts of a value, containers among them, that JSON is made of: some seconds, and 1 GB
+TURN = 5_000  # parts after which other greenlets of the process have their turn: some milliseconds
+
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python to follow."""
-    try:
-        return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
-    except RecursionError:
-        raise Undecodable("this value is nested too deeply for JSON; read it with mlq.get_job in Python") from None
+    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python, or has too many parts.
+
+    A large value holds up no other greenlet: it is taken in parts.
+    """
+    with _Count() as count:
+        try:
+            plain = _plain(value, count)
+            if count.total < TURN:
+                return json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent)
+            texts = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=indent).iterencode(plain)
+            return "".join(count.passing(text) for text in texts)
+        except RecursionError:
+            raise Undecodable("this value is nested too deeply for JSON; read it with mlq.get_job in Python") from None
+
+
+class _Count:
+    """Counts the parts of a value, and lets others have their turn. Only one large value is taken at a time."""
+
+    _room = threading.Lock()
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._passed = 0
+        self._holds = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._holds:
+            self._room.release()
+
+    def check(self, parts: int) -> None:
+        """Whether there may be so many more. Raises Undecodable."""
+        if self.total + parts > MOST:
+            raise Undecodable(
+                f"this value has more than {MOST:,} parts, too many for JSON; read it with mlq.get_job in Python"
+            )
+
+    def add(self) -> None:
+        """One more. Raises Undecodable."""
+        self.total += 1
+        if not self.total % TURN:
+            self.check(0)
+            self._holds = self._holds or self._room.acquire()
+            sleep(0)
+
+    def passing(self, text: str) -> str:
+        """The text, after a rest now and then."""
+        self._passed += 1
+        if not self._passed % TURN:
+            sleep(0)
+        return text
 
 
 def as_text(value: object) -> str:
@@ -39,7 +92,8 @@ def is_array(value: object) -> bool:
     return type(value).__module__ == "numpy" and hasattr(value, "tolist") and getattr(value, "shape", ()) != ()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, count: _Count) -> Any:
+    count.add()
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -47,20 +101,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item, count) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, count) for item in value]
     if isinstance(value, timedelta):
         return value.total_seconds()
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        return _from_numpy(value)
+        return _from_numpy(value, count)
     return as_text(value)
 
 
-def _from_numpy(value: Any) -> Any:
+def _from_numpy(value: Any, count: _Count) -> Any:
+    parts = length = 1
+    for axis in value.shape:  # before lists are made of it: ten million empty ones take no byte in an array
+        length *= axis
+        parts += length
+    count.check(parts)
     dates = value.dtype.kind in "mM"  # `tolist` makes bare numbers of those that count nanoseconds
     made = (value.astype(str) if dates else value).tolist()
-    return str(made) if type(made).__module__ == "numpy" else _plain(made)
+    return str(made) if type(made).__module__ == "numpy" else _plain(made, count)
 
 
 def _key(key: object) -> str:

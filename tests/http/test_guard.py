@@ -48,6 +48,29 @@ def test_the_forwarded_host_is_not_believed_without_a_proxy(mlq, client):
     assert behind.get("/jobs/count", headers={"X-Forwarded-Host": "evil.example"}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("called", "forwarded", "status"),
+    [
+        ("app.example", "app.example", 200),
+        ("app.example", None, 200),
+        ("localhost", "app.example", 200),
+        (
+            "evil.example",
+            "localhost",
+            403,
+        ),  # a page of evil.example may say so, and nginx passes it on if nobody tells it
+        ("evil.example", None, 403),
+        ("app.example", "evil.example", 403),
+        ("app.example", "app.example, evil.example", 403),
+        ("evil.example", "evil.example, app.example", 403),
+    ],
+)
+def test_a_forwarded_host_stands_beside_the_host_and_not_in_its_place(mlq, called, forwarded, status):
+    behind = make_app(mlq, Settings(proxies=1, hosts=("localhost", "app.example"))).test_client()
+    headers = {"Host": called} | ({"X-Forwarded-Host": forwarded} if forwarded else {})
+    assert behind.get("/jobs/count", headers=headers).status_code == status
+
+
 def test_another_name_can_be_allowed(mlq):
     client = make_app(mlq, Settings(hosts=("gpu-box",))).test_client()
     assert client.get("/jobs/count", headers={"Host": "gpu-box:5001"}).status_code == 200

@@ -1,0 +1,39 @@
+"""What the bodies of all requests under way may take together, so that many large ones do not exhaust the memory."""
+
+from typing import Self
+
+FREE = 65_536  # bytes of a body that is not counted: so many for each connection are no danger, and small posts pass
+SHARE = 4  # bodies of the largest size that fit at a time
+
+
+class Budget:
+    """Bytes, handed out to requests and given back. For one thread, whose greenlets share it."""
+
+    def __init__(self, total: int) -> None:
+        """`total`: bytes."""
+        self.total = total
+        self.left = total
+
+
+class Share:
+    """What one request holds of a budget, until the end of its `with`."""
+
+    def __init__(self, budget: Budget) -> None:
+        """Nothing yet."""
+        self._budget = budget
+        self._held = 0
+
+    def hold(self, size: int) -> bool:
+        """Whether there is room for `size` bytes more; then they are held."""
+        if size > self._budget.left:
+            return False
+        self._budget.left -= size
+        self._held += size
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget.left += self._held
+        self._held = 0

@@ -1,0 +1,82 @@
+"""Takes a chunked body apart, strictly and in bounded work: RFC 9112, section 7.1. Pure."""
+
+import re
+
+from mlq.http.heads import Broken
+
+LINE = 256  # bytes of the line before a chunk: its size, and extensions, which nobody reads
+TRAILERS = 4096  # bytes of the lines behind the last chunk, which nobody reads either
+FREE = 65_536  # bytes that all this framing may take anyway
+RATIO = 4  # and so many more for each byte of content
+
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\x00-\x08\x0a-\x1f\x7f]*+)?\r\n")
+_TRAILERS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+\r\n")
+
+
+class Chunks:
+    """The content of one body, from its pieces as they come. Once `ended`, `rest` is what follows the body."""
+
+    def __init__(self) -> None:
+        """Nothing has come."""
+        self.ended = False
+        self.rest = b""
+        self._left = 0  # bytes of the chunk under way
+        self._opened = False  # a chunk is under way, or the end of its line is missing
+        self._last = False  # only trailers follow
+        self._framing = 0
+        self._content = 0
+
+    def feed(self, piece: bytes) -> bytes:
+        """The content in the next piece. Raises Broken; its work grows with the length of the piece alone."""
+        some, at, found = self.rest + piece if self.rest else piece, 0, []
+        while not (self.ended or self._last):
+            if self._left:
+                content = some[at : at + self._left]
+                found.append(content)
+                at += len(content)
+                self._left -= len(content)
+                if self._left:
+                    break
+            after = self._line(some, at)
+            if after == at:
+                break
+            at = after
+        self.rest = some[at:]
+        if self._last:
+            self._trail()
+        made = b"".join(found)
+        self._content += len(made)
+        if self._framing > FREE + RATIO * self._content:
+            raise Broken("a chunked body that is mostly the framing of its chunks")
+        return made
+
+    def _line(self, some: bytes, at: int) -> int:
+        """Behind the line that begins at `at`: the end of a chunk, or the size of one. `at` if it is not whole."""
+        if self._opened:
+            if not b"\r\n".startswith(some[at : at + 2]):
+                raise Broken("a chunk that is longer than it says")
+            if len(some) < at + 2:
+                return at
+            self._opened = False
+            self._framing += 2
+            return at + 2
+        end = some.find(b"\n", at, at + LINE)
+        if end < 0:
+            if len(some) - at >= LINE:
+                raise Broken("a line before a chunk that is too long")
+            return at
+        size = _SIZE.fullmatch(some, at, end + 1)
+        if size is None:
+            raise Broken("a chunk without a size")
+        self._left = int(size[1], 16)
+        self._opened, self._last = self._left > 0, self._left == 0
+        self._framing += end + 1 - at
+        return end + 1
+
+    def _trail(self) -> None:
+        """Drop the trailers, which are in `rest` until they are whole."""
+        whole = _TRAILERS.match(self.rest)
+        if whole is not None and whole.end() <= TRAILERS:
+            self.ended, self.rest = True, self.rest[whole.end() :]
+        elif whole is not None or b"\r\n\r\n" in self.rest or len(self.rest) > TRAILERS:
+            raise Broken("trailers that are none, or are too long")

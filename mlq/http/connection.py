@@ -1,0 +1,213 @@
+"""One connection of a client, from the first byte to the last: requests one after another, each answered."""
+
+import io
+import logging
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+from urllib.parse import quote
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+import gevent  # type: ignore[import-untyped]
+
+from mlq.http.bodies import FULL, HOLD, TAKE
+from mlq.http.budget import Budget, Share
+from mlq.http.exchange import Exchange
+from mlq.http.heads import Broken, Head
+from mlq.http.incoming import Full, Incoming, TooLong
+
+log = logging.getLogger("mlq.http")
+access = logging.getLogger("mlq.http.access")
+
+SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
+_TITLES = {
+    400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 500: "Internal Server Error"
+}  # fmt: skip
+_BASE: dict[str, Any] = {
+    "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "mlq", "SCRIPT_NAME": "", "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http", "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}  # fmt: skip
+_SAID = "!#$%&'()*+,/:;=?@[]~"  # of a target, what a line of the log shows as it is; quotes and controls are escaped
+
+
+class Limits(Protocol):
+    """What bounds a request."""
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes."""
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds that a client has to send a head, or a body that is not large."""
+
+    @property
+    def connections(self) -> int:
+        """At a time."""
+
+    @property
+    def access_log(self) -> bool:
+        """Whether each request is logged."""
+
+
+class House(Protocol):
+    """What keeps all connections."""
+
+    app: WSGIApplication
+    limits: Limits
+    budget: Budget
+
+    def begin(self, connection: "Connection") -> None:
+        """A request is under way."""
+
+    def started(self, connection: "Connection", *, is_stream: bool) -> bool:
+        """Its answer begins. Whether the connection may be kept behind it."""
+
+    def done(self, connection: "Connection") -> None:
+        """It is answered."""
+
+    def sending(self, connection: "Connection", *, waits: bool) -> None:
+        """It waits for its client to take an answer, or not any more."""
+
+
+class Connection:
+    """Serves one client in a greenlet of its own."""
+
+    def __init__(self, sock: Any, address: Any, house: House) -> None:
+        """Reads nothing yet."""
+        self._sock = sock
+        self._house = house
+        self._incoming = Incoming(sock, house.limits.request_timeout)
+        self._asker = address if isinstance(address, tuple) else ("", 0)
+        self._base = _BASE | {"wsgi.errors": sys.stderr, "REMOTE_ADDR": str(self._asker[0]),
+                              "REMOTE_PORT": str(self._asker[1])}  # fmt: skip
+        name, port = sock.getsockname()[:2]
+        self._base |= {"SERVER_NAME": str(name), "SERVER_PORT": str(port)}
+
+    def run(self) -> None:
+        """All of its requests."""
+        idle = self._house.limits.request_timeout
+        with suppress(OSError):  # the client has gone, or takes nothing
+            while self._request(idle):
+                idle = SILENT
+                gevent.sleep(0)  # there may be more to read already: others have their turn first
+
+    def _request(self, idle: float) -> bool:
+        """One of them. Whether another may follow."""
+        try:
+            head = self._incoming.head(idle)
+        except Broken as error:
+            self._refuse(error.status, str(error))
+            return False
+        if head is None:
+            return False
+        self._house.begin(self)
+        try:
+            keeps = self._answer(head)
+        finally:
+            self._house.done(self)
+        if keeps and self._incoming.goes_on():
+            return True
+        if head.has_body:
+            self._incoming.linger()
+        return False
+
+    def _answer(self, head: Head) -> bool:
+        """Whether the connection may be kept."""
+        began = time.monotonic()
+        with Share(self._house.budget) as share:
+            environ = self._environ(head, share)
+            exchange = Exchange(self._send, head, partial(self._started, environ))
+            try:
+                exchange.run(self._house.app, environ)
+            except OSError:  # nobody is there to hear it
+                raise
+            except Exception:  # the application's own
+                log.exception("%s %s failed", head.method, _shown(head.target))
+                if exchange.begun:
+                    return False
+                self._refuse(500, "an error of this service; its log tells more")
+                exchange.status, exchange.keeps = "500", False
+            finally:
+                if self._house.limits.access_log:
+                    self._log(head, environ, exchange, time.monotonic() - began)
+        return exchange.keeps
+
+    def _started(self, environ: WSGIEnvironment, *, is_stream: bool) -> bool:
+        """An answer begins. Whether the connection may be kept behind it."""
+        if TAKE in environ and "HTTP_EXPECT" in environ:  # what comes next may be the body or another request
+            return False
+        return self._house.started(self, is_stream=is_stream) and self._incoming.may_go_on()
+
+    def _send(self, data: bytes | memoryview) -> None:
+        """Send all of it. Raises OSError where the client takes nothing for too long."""
+        self._house.sending(self, waits=True)
+        self._sock.settimeout(SILENT)
+        self._sock.sendall(data)
+        self._house.sending(self, waits=False)
+
+    def _environ(self, head: Head, share: Share) -> WSGIEnvironment:
+        environ: WSGIEnvironment = self._base | head.fields
+        environ["REQUEST_METHOD"] = head.method
+        environ["PATH_INFO"] = head.path
+        environ["QUERY_STRING"] = head.query
+        environ["SERVER_PROTOCOL"] = f"HTTP/1.{head.minor}"
+        environ["wsgi.input"] = io.BytesIO()
+        environ[HOLD] = share.hold
+        if head.has_body:
+            environ[TAKE] = partial(self._take, head, environ, share)
+        return environ
+
+    def _take(self, head: Head, environ: WSGIEnvironment, share: Share) -> tuple[int, str] | None:
+        """Read the body whole, in time, or say why not; one over the limit is left for the application to refuse."""
+        limit = self._house.limits.body_limit
+        del environ[TAKE]
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
+            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            body = self._incoming.body(head, limit, share)
+        except TooLong:
+            environ["CONTENT_LENGTH"] = str(max(head.length, limit + 1))
+            return None
+        except Full:
+            return 503, FULL
+        except Broken as error:
+            return error.status, str(error)
+        except OSError:
+            return 400, "the body is broken"
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return None
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Say why a request is none, and read no further."""
+        text = reason.encode()
+        words = f"HTTP/1.1 {status} {_TITLES[status]}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        self._send(words.encode() + b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(text), text))
+        self._incoming.linger()
+
+    def _log(self, head: Head, environ: WSGIEnvironment, exchange: Exchange, took: float) -> None:
+        """One line, with the asker whom the proxies in front name."""
+        asker = quote(str(environ.get("REMOTE_ADDR") or "-"), safe=":.[],% ")
+        now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - as all lines of a log, in local time
+        line = f"{head.method} {_shown(head.target)} HTTP/1.{head.minor}"
+        access.info('%s - - [%s] "%s" %s %s %.6f', asker, now, line,
+                    exchange.status[:3] or "000", exchange.sent or "-", took)  # fmt: skip
+
+
+_TITLES = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+}
+
+
+def _shown(target: str) -> str:
+    """An address without what a terminal would obey."""
+    return quote(target.encode("latin-1"), safe=_SAID)

@@ -1,0 +1,116 @@
+"""One request and its answer: what the application is told, and what it says, as HTTP/1.1 puts it."""
+
+import time
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+import gevent  # type: ignore[import-untyped]
+
+from mlq.http.heads import Head
+
+STREAM = "text/event-stream"
+SMALL = 65_536  # bytes of a body that is copied behind the head: one send in place of two, each 30 us
+PIECE = 262_144  # bytes that are sent at once; each has the whole time that a client may take nothing
+_EMPTY = ("1", "204", "304")  # how the status begins of an answer that has no body
+_said = (0, b"")  # the second, and the header Date of it
+
+
+class Exchange:
+    """Calls the application for one request and sends its answer."""
+
+    def __init__(self, send: Callable[[bytes | memoryview], None], head: Head, started: Callable[..., bool]) -> None:
+        """`send` sends all of some bytes. `started(is_stream=...)` tells whether the connection may be kept."""
+        self.status = ""
+        self.sent = 0  # bytes of the body
+        self.keeps = head.keeps
+        self.begun = False  # the head of the answer is out
+        self._sends = send
+        self._head = head
+        self._started = started
+        self._headers: list[tuple[str, str]] = []
+        self._chunks = False  # the body goes out in chunks, since nobody knows how long it is
+
+    def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
+        """Ask and answer. Raises OSError where the client takes nothing, and what the application raises."""
+        parts = app(environ, self._start)
+        try:
+            self._send(parts)
+        finally:
+            close = getattr(parts, "close", None)
+            if close is not None:
+                close()
+
+    def _send(self, parts: Iterable[bytes]) -> None:
+        if self._head.method == "HEAD":
+            self._out(self._begin(), b"")
+            return
+        for part in parts:
+            if not part:
+                continue
+            if self.begun:
+                gevent.sleep(0)  # an application that always has more to say takes its turn
+            self.sent += len(part)
+            self._out(b"" if self.begun else self._begin(), part)
+        if not self.begun:
+            self._out(self._begin(), b"")
+        if self._chunks:
+            self._sends(b"0\r\n\r\n")
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        """What WSGI calls `start_response`."""
+        if exc_info and self.begun:
+            raise exc_info[1]
+        self.status, self._headers = status, headers
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        self.sent += len(data)
+        self._out(b"" if self.begun else self._begin(), data)
+
+    def _begin(self) -> bytes:
+        """The head of the answer."""
+        self.begun = True
+        lines, names, is_stream = [f"HTTP/1.1 {self.status}\r\n"], set(), False
+        for name, value in self._headers:
+            lower = name.lower()
+            names.add(lower)
+            if lower == "connection":
+                self.keeps = self.keeps and value.lower() != "close"
+                continue
+            is_stream = is_stream or (lower == "content-type" and value.startswith(STREAM))
+            lines.append(f"{name}: {value}\r\n")
+        self.keeps = self._started(is_stream=is_stream) and self.keeps
+        has_body = self._head.method != "HEAD" and not self.status.startswith(_EMPTY)
+        if has_body and "content-length" not in names:
+            self._chunks = self._head.minor > 0
+            self.keeps = self.keeps and self._chunks
+            lines.append("Transfer-Encoding: chunked\r\n" if self._chunks else "")
+        if not self.keeps:
+            lines.append("Connection: close\r\n")
+        elif not self._head.minor:
+            lines.append("Connection: keep-alive\r\n")
+        return b"".join(("".join(lines).encode("latin-1"), b"" if "date" in names else _date(), b"\r\n"))
+
+    def _out(self, head: bytes, body: bytes) -> None:
+        """Send both; a large body in pieces, so that the client's time begins anew with each."""
+        if self._chunks and body:
+            body = b"%x\r\n%b\r\n" % (len(body), body)
+        if len(body) <= SMALL:
+            self._sends(head + body)
+            return
+        self._sends(head)
+        view = memoryview(body)
+        for at in range(0, len(body), PIECE):
+            self._sends(view[at : at + PIECE])
+            gevent.sleep(0)
+
+
+def _date() -> bytes:
+    """The header Date, which is made once a second."""
+    global _said  # noqa: PLW0603 - a request in a thousand makes it
+    now = int(time.time())
+    if now != _said[0]:
+        _said = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
+    return _said[1]

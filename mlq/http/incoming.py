@@ -1,0 +1,172 @@
+"""What a client sends over one connection: heads and bodies, each within limits of size and time.
+
+gevent's sockets give way only when there is nothing to read. So whoever reads on here gives way after every piece, and
+a client that always has more to send takes no more than its turn.
+"""
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+
+from mlq.http.budget import FREE, Share
+from mlq.http.chunks import Chunks
+from mlq.http.heads import END, LONGEST, Broken, Head, has_bare_newline, read_head
+
+PIECE = 65_536  # bytes that are read at once
+LARGER = 1024 * 1024  # bytes by which the room for a chunked body grows
+PARSED = 16_384  # bytes that are parsed at once: 5 ms where each chunk of a body has one byte
+SLOWEST = 131_072  # bytes a second that a body must come at, beyond the time that every request has
+LINGER = 5.0  # seconds for which a client that was refused may go on sending, so that it hears why
+LINGER_MOST = 64 * 1024 * 1024  # bytes that it may send meanwhile; nobody looks at them
+HEARD_OUT = 65_536  # bytes of a body that nobody wanted, which are read to keep the connection
+
+
+class Full(Exception):
+    """There is no room for this body just now."""
+
+
+class Slow(Broken):
+    """A client takes too long to say what it wants."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason`: for people."""
+        super().__init__(reason, 408)
+
+
+class TooLong(Exception):
+    """The body is over the limit."""
+
+
+class Incoming:
+    """The bytes of one connection, in their order."""
+
+    def __init__(self, sock: Any, timeout: float) -> None:
+        """`timeout`: seconds for a head, and for a body that is not large."""
+        self._sock = sock
+        self._timeout = timeout
+        self._some = b""  # came, but was not used
+        self._unread: Head | None = None  # whose body still stands before the next request
+        self._usable = True
+
+    def head(self, idle: float) -> Head | None:
+        """The next request; None where the client leaves, or is silent for `idle` seconds. Raises Broken."""
+        some, seen = self._some or self._first(idle), 0
+        if not some:
+            return None
+        deadline = time.monotonic() + self._timeout
+        while True:
+            if not seen and some.startswith(b"\r\n"):  # some clients send one behind a body
+                some = some[2:]
+            end = some.find(END, max(0, seen - 3))
+            if 0 <= end <= LONGEST:
+                self._some = some[end + 4 :]
+                head = read_head(some[: end + 2])
+                self._unread = head if head.has_body else None
+                return head
+            if len(some) > LONGEST:
+                raise Broken(f"a head of more than {LONGEST} bytes", 431)
+            if has_bare_newline(some, max(0, seen - 1)):
+                raise Broken("a line that ends without CR")
+            seen = len(some)
+            try:
+                piece = self._more(PIECE, deadline)
+            except Slow:
+                raise Broken("the headers took too long") from None
+            if not piece:
+                return None
+            some += piece
+
+    def _first(self, idle: float) -> bytes:
+        try:
+            return self._more(PIECE, time.monotonic() + idle)
+        except Slow:
+            return b""
+
+    def _more(self, most: int, deadline: float) -> bytes:
+        """The next bytes; none where the client has left. Raises Slow."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Slow("the body took too long")
+        self._sock.settimeout(left)
+        try:
+            piece: bytes = self._sock.recv(most)
+        except TimeoutError:
+            raise Slow("the body took too long") from None
+        return piece
+
+    def body(self, head: Head, limit: int, share: Share) -> bytes:
+        """The body of the request whose head came last. Raises Broken, Slow, TooLong, Full and OSError."""
+        self._usable = False
+        if head.chunked:
+            made = self._chunked(limit, share)
+        elif head.length > limit:
+            raise TooLong
+        elif head.length > FREE and not share.hold(head.length):
+            raise Full
+        else:
+            made = self._counted(head.length, self._timeout)
+        self._usable, self._unread = True, None
+        return made
+
+    def _counted(self, size: int, seconds: float) -> bytes:
+        some, self._some = self._some[:size], self._some[size:]
+        if len(some) == size:
+            return some
+        made = bytearray(some)
+        deadline = time.monotonic() + seconds
+        while len(made) < size:
+            piece = self._more(min(size - len(made), PIECE), deadline)
+            if not piece:
+                raise Broken("the body is broken")
+            made += piece
+            deadline += len(piece) / SLOWEST
+            gevent.sleep(0)
+        return bytes(made)
+
+    def _chunked(self, limit: int, share: Share) -> bytes:
+        chunks, made, room = Chunks(), bytearray(), FREE
+        deadline = time.monotonic() + self._timeout
+        waiting, self._some = self._some, b""
+        while not chunks.ended:
+            piece, waiting = waiting[:PARSED] or self._more(PARSED, deadline), waiting[PARSED:]
+            if not piece:
+                raise Broken("the body is broken")
+            some = chunks.feed(piece)
+            made += some
+            deadline += len(some) / SLOWEST
+            if len(made) > limit:
+                raise TooLong
+            if len(made) > room:
+                if not share.hold(LARGER):
+                    raise Full
+                room += LARGER
+            gevent.sleep(0)
+        self._some = chunks.rest + waiting
+        return bytes(made)
+
+    def may_go_on(self) -> bool:
+        """Whether the next request may be read some time: a body that nobody wanted must be small."""
+        head = self._unread
+        return self._usable and (head is None or not (head.chunked or head.length > HEARD_OUT))
+
+    def goes_on(self) -> bool:
+        """Whether the next request can be read now; a small body that nobody wanted is heard out."""
+        if self._unread is not None and self.may_go_on():
+            try:
+                self._counted(self._unread.length, LINGER)
+            except (OSError, Broken):
+                return False
+            self._unread = None
+        return self._usable and self._unread is None
+
+    def linger(self) -> None:
+        """Say that no more is said, and let the client go on for a while: it may read only when it has sent all."""
+        deadline, left = time.monotonic() + LINGER, LINGER_MOST
+        with contextlib.suppress(OSError, Slow):
+            self._sock.shutdown(socket.SHUT_WR)
+            while left > 0 and (piece := self._more(PIECE, deadline)):
+                left -= len(piece)
+                gevent.sleep(0)

@@ -1,0 +1,207 @@
+"""What one client does must not keep others waiting: a second one is answered all the while."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from mlq.http.settings import Settings
+from tests.http.asking import Answer, ask, connect, port_of
+from tests.http.tokens import GIVEN
+
+HEAD = b"%b HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = HEAD % b"POST /jobs" + b"Transfer-Encoding: chunked\r\n"
+TOKEN = b"X-API-Key: " + b"p" * 16 + b"\r\n"
+JSON = b"Content-Type: application/json\r\n"
+GET = HEAD % b"GET /healthz"
+ACCEPT = b"Accept: " + b"application/json;q=0.5,text/plain;q=0.5," * 390 + b"\r\n\r\n"
+HEAVY = b'{"msg": [' + b'{"":[]},' * 150_000 + b"1]}"
+ANSWERS = 30  # that the second client gets meanwhile
+
+# What is sent once on a connection, and what again and again
+ATTACKS = {
+    "extensions": (CHUNKED + b"\r\n", b"1;" + b"a" * 200 + b"\r\nx\r\n"),
+    "long extensions": (CHUNKED + b"\r\n", b"1;" + b"a" * 8000 + b"\r\nx\r\n"),
+    "small chunks": (CHUNKED + b"\r\n", b"1\r\nx\r\n"),
+    "trailers": (CHUNKED + b"\r\n0\r\n", b"a: b\r\n"),
+    "small chunks with a token": (CHUNKED + TOKEN + JSON + b"\r\n", b"1\r\nx\r\n"),
+    "larger chunks with a token": (CHUNKED + TOKEN + JSON + b"\r\n", b"40\r\n" + b"x" * 64 + b"\r\n"),
+    "a large body": (HEAD % b"POST /jobs" + b"Content-Length: 99999999\r\n\r\n", b"x" * 65_536),
+    "a head without an end": (HEAD % b"GET /", b"a: b\r\n"),
+    "a line without an end": (b"GET /", b"x" * 1000),
+    "empty lines": (b"", b"\r\n" * 1000),
+    "requests without a pause": (b"", GET + b"\r\n"),
+    "refused posts without a pause": (b"", HEAD % b"POST /jobs" + b"Content-Length: 5\r\n\r\nabcde"),
+    "much that is accepted": (b"", HEAD % b"GET /jobs/count" + ACCEPT),
+    "heavy JSON": (b"", HEAD % b"POST /jobs" + TOKEN + JSON + b"Content-Length: %d\r\n\r\n" % len(HEAVY) + HEAVY),
+}
+
+
+class Attack:
+    """Sends on a few connections without a pause, from a thread; what comes back is dropped."""
+
+    def __init__(self, port, begin, again):
+        self.rounds = 0
+        self._port, self._begin, self._again = port, begin, again * max(1, 60_000 // len(again))
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(3)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self):
+        while not self._stopped.is_set():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 5) as connection:
+                connection.settimeout(0.5)
+                connection.sendall(self._begin)
+                while not self._stopped.is_set():
+                    connection.sendall(self._again)
+                    self.rounds += 1
+                    with contextlib.suppress(BlockingIOError):
+                        connection.recv(1_000_000, socket.MSG_DONTWAIT)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_others_are_answered_meanwhile(serve, name):
+    serving = serve(tokens=GIVEN)
+    assert ask(serving, "/healthz").text == "ok"
+    with Attack(port_of(serving), *ATTACKS[name]) as attack:
+        while not attack.rounds:
+            time.sleep(0.001)
+        began = attack.rounds
+        probe = connect(serving, timeout=30)
+        for number in range(ANSWERS):
+            if not number % 10:
+                probe.close()  # and a new connection
+            probe.request("GET", "/healthz")
+            assert Answer(probe.getresponse()).text == "ok"
+        while attack.rounds == began:  # it goes on
+            time.sleep(0.001)
+        probe.close()
+
+
+# --- connections
+
+
+def opened(stack, serving, sent=b""):
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(serving)), 30))
+    connection.sendall(sent)
+    return connection
+
+
+def is_closed(connection):
+    """Whether the server ends it; waits for that."""
+    with contextlib.suppress(ConnectionError):
+        return connection.recv(1) == b""
+    return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", HEAD % b"GET /"])
+def test_a_connection_that_asks_nothing_is_closed(serve, sent):
+    serving = serve(request_timeout=0.5)
+    with contextlib.ExitStack() as stack:
+        connection = opened(stack, serving, sent)
+        while connection.recv(1000):  # where it began to ask, it hears what is wrong
+            pass
+
+
+def test_who_only_holds_connections_keeps_nobody_out(serve):
+    serving = serve(connections=8)
+    with contextlib.ExitStack() as stack:
+        for sent in (b"", HEAD % b"GET /", HEAD % b"POST /nothing" + b"Content-Length: 90000\r\n\r\n"):
+            held = [opened(stack, serving, sent) for _ in range(20)]
+            assert ask(serving, "/healthz").text == "ok"
+            assert is_closed(held[0]) or sent.startswith(HEAD % b"POST /nothing")
+
+
+def test_who_takes_no_answers_keeps_nobody_out(serve):
+    serving = serve(connections=4)
+    with contextlib.ExitStack() as stack:
+        asking = (HEAD % b"GET /openapi.json" + b"\r\n") * 200  # 6 MB of answers
+        for _ in range(8):
+            connection = opened(stack, serving)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(asking)
+        for _ in range(5):
+            assert ask(serving, "/healthz").text == "ok"
+
+
+def test_what_is_under_way_is_not_closed_for_others(serve, mlq, follow):
+    serving = serve(connections=4)
+    streams = [follow(serving, mlq.post(1)) for _ in range(3)]
+    for events in streams:
+        events.until("state")
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            opened(stack, serving)
+            assert ask(serving, "/healthz").text == "ok"
+    mlq.create_listener(lambda msg: msg)
+    for events in streams:
+        assert events.until("end")
+
+
+def test_where_all_connections_are_busy_the_next_hears_so(serve, mlq, follow):
+    serving = serve(connections=2)
+    for events in [follow(serving, mlq.post(1)) for _ in range(2)]:
+        events.until("state")
+    with contextlib.ExitStack() as stack:
+        given = opened(stack, serving).recv(1000)
+        assert given.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 1\r\n" in given
+
+
+# --- the memory for bodies
+
+
+def unfinished(stack, serving, size):
+    """A post whose body does not end; it was read so far."""
+    head = (
+        HEAD % b"POST /jobs" + b"Content-Type: image/png\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % size
+    )
+    connection = opened(stack, serving, head)
+    return connection, connection.recv(1000)
+
+
+def test_unfinished_posts_take_bounded_memory_and_small_ones_pass(serve, mlq):
+    size = 200_000
+    serving = serve(body_limit=size)
+    with contextlib.ExitStack() as stack:
+        held = [unfinished(stack, serving, size) for _ in range(4)]
+        assert all(said.startswith(b"HTTP/1.1 100 ") for _, said in held)
+        given = ask(serving, "/jobs", "POST", b"x" * size, {"Content-Type": "image/png"})
+        assert (given.status, given.headers["Retry-After"]) == (503, "5")
+        assert ask(serving, "/jobs", "POST", b"x" * 60_000, {"Content-Type": "image/png"}).status == 200
+        held[0][0].sendall(b"x" * size)
+        assert held[0][0].recv(1000).startswith(b"HTTP/1.1 200 ")
+    while (given := ask(serving, "/jobs", "POST", b"x" * size, {"Content-Type": "image/png"})).status == 503:
+        pass  # until it is noticed that the others have left
+    assert given.status == 200
+    assert mlq.last_id() == 3
+
+
+def test_what_json_becomes_takes_room_too(serve):
+    serving = serve(body_limit=200_000)  # 800,000 bytes for all
+    assert ask(serving, "/jobs", "POST", {"msg": [[]] * 3000}).status == 200
+    for _ in range(3):  # nothing stays taken
+        assert ask(serving, "/jobs", "POST", {"msg": [[]] * 5000}).status == 503
+        assert ask(serving, "/jobs", "POST", {"msg": "[" * 5000}).status == 200
+
+
+@pytest.mark.parametrize("text", [b'"' + b"x" * (16 * 1024 * 1024) + b'"', b"[" + b"1," * 1_000_000 + b"1]"])
+def test_json_is_bounded_more_narrowly_than_bytes(mlq, client, text):
+    given = client.post("/jobs", data=b'{"msg": %b}' % text, content_type="application/json")
+    assert (given.status_code, mlq.last_id()) == (413, 0)
+    form = b'--b\r\nContent-Disposition: form-data; name="msg"\r\n\r\n%b\r\n--b--\r\n' % text
+    given = client.post("/jobs", data=form, content_type="multipart/form-data; boundary=b")
+    assert (given.status_code, mlq.last_id()) == (413, 0)
+    assert client.post("/jobs", data=text, content_type="image/png").status_code == 200
+    assert Settings().body_limit > len(text)
