@@ -5,6 +5,7 @@ import time
 import click
 
 from mlq import server as embedded
+from mlq import terminal
 from mlq.cli import show
 from mlq.cli.base import SERVER, Settings, complain, with_settings
 from mlq.cli.jobs import json_option
@@ -14,7 +15,7 @@ from mlq.cli.jobs import json_option
 @with_settings
 def count(settings: Settings) -> None:
     """Write how many jobs wait or run."""
-    click.echo(settings.queue().job_count())
+    terminal.write(str(settings.queue().job_count()))
 
 
 @click.command
@@ -87,8 +88,9 @@ def clear(settings: Settings, *, yes: bool) -> None:
     """
     mlq = settings.queue()
     if not yes:
-        click.confirm(f"Remove everything of namespace {mlq.namespace!r} at {mlq.server}?", abort=True, err=True)
-    click.echo(f"removed {mlq.clear()} keys of namespace {mlq.namespace!r}")
+        what = f"Remove everything of namespace {mlq.namespace!r} at {mlq.server}?"
+        click.confirm(terminal.escaped(what), abort=True, err=True)
+    terminal.write(f"removed {mlq.clear()} keys of namespace {mlq.namespace!r}")
 
 
 @click.group
@@ -103,7 +105,7 @@ def server() -> None:
 @with_settings
 def start(settings: Settings) -> None:  # noqa: ARG001 - the global options stand after every command
     """Start it, unless it runs, and write its URL."""
-    click.echo(embedded.ensure_running())
+    terminal.write(embedded.ensure_running())
 
 
 @server.command("status")
@@ -132,4 +134,4 @@ def server_status(settings: Settings, *, as_json: bool) -> None:  # noqa: ARG001
 @with_settings
 def stop(settings: Settings) -> None:  # noqa: ARG001 - as above
     """Stop it; its data stay on disk."""
-    click.echo("stopped" if embedded.stop() else "it did not run")
+    terminal.write("stopped" if embedded.stop() else "it did not run")
