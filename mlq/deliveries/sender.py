@@ -16,6 +16,7 @@ from mlq.errors import ServerError
 from mlq.keys import Keys
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops.deliveries import Delivery
+from mlq.options import STRANGERS
 from mlq.pools.threads import Threads
 from mlq.service import Service
 from mlq.shell.sync import Shell
@@ -118,7 +119,9 @@ class Sender(Service):
 
     def _try(self, manner: Manner, delivery: Delivery) -> Answer:
         try:
-            return exchange(manner.request(delivery), self._targets)
+            is_strangers = delivery.text("url").endswith(STRANGERS)
+            allowed = self._targets.for_strangers() if is_strangers else self._targets
+            return exchange(manner.request(delivery), allowed)
         except (_Unsigned, KeyError, ValueError) as error:  # or what is queued is not what a script of ours queues
             return Answer(None, str(error) if isinstance(error, _Unsigned) else f"can't be sent: {error!r:.200}")
 
