@@ -35,7 +35,7 @@ class Plan:
     """What the process is told."""
 
     namespace: str
-    url: str | None
+    url: str | None = field(repr=False)  # it may hold a password
     settings: Settings = field(default_factory=Settings)
     log_level: str = "info"
     log_format: str = "plain"
