@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if __package__ in {None, ""}:  # run as a script: Python's path begins with this folder, not with the project's
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlq import MLQ, MLQError, ServerError
+from mlq import MLQ, MLQError, ServerError, logs, terminal
 from mlq.http.values import read_message
 from mlq.worker import exit as way_out
 
@@ -61,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with code 2."""
-        self.exit(USAGE, f"mlq: {message} (see --help)\n")
+        self.exit(USAGE, terminal.escaped(f"mlq: {message} (see --help)\n"))
 
 
 def set_args() -> argparse.ArgumentParser:
@@ -167,9 +167,9 @@ async def main(args: argparse.Namespace) -> MLQ:
         undo.callback(mlq.shutdown, 0)
         _work(mlq, args)
         if args.cmd == "post":
-            print(mlq.post(read_message(args.msg), args.callback, args.functions))
+            terminal.write(mlq.post(read_message(args.msg), args.callback, args.functions))
         elif args.cmd == "clear_all":
-            print(f"removed {mlq.clear()} keys of namespace {args.namespace!r}")
+            terminal.write(f"removed {mlq.clear()} keys of namespace {args.namespace!r}")
         undo.pop_all()
     return mlq
 
@@ -191,14 +191,14 @@ def run(argv: Sequence[str] | None = None) -> int:
     """The program: parse, carry out, and tell mistakes in one line; the exit code."""
     args = set_args().parse_args(argv)
     level = logging.WARNING if args.cmd in {"post", "clear_all"} else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.begin(level)
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(main(args))  # `asyncio.run` would put Ctrl-C off, and lose it where nothing is awaited
     except KeyboardInterrupt:
         return CTRL_C
     except MLQError as error:
-        print(f"mlq: {' '.join(str(error).split())}", file=sys.stderr)
+        terminal.write(f"mlq: {' '.join(str(error).split())}", err=True)
         return SERVER if isinstance(error, ServerError) else USAGE
     finally:
         loop.close()

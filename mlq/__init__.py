@@ -1,5 +1,6 @@
 """MLQ, a job queue for machine-learning work: post from anywhere, work anywhere, on Redis or Valkey."""
 
+from mlq import logs
 from mlq.aio import AsyncMLQ
 from mlq.context import JobContext
 from mlq.errors import (
@@ -60,3 +61,5 @@ __all__ = [
     "__version__",
     "verify_webhook",
 ]
+
+logs.guard()

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mlq import codec
 from mlq.errors import InputError, LeaseLost, TooLarge
 from mlq.job import Claimed, Record
-from mlq.options import MESSAGE_LIMIT, check_id, check_seconds, check_size
+from mlq.options import MESSAGE_LIMIT, check_id, check_seconds, check_size, shown_url
 from mlq.requests import data_key, draft, value_of
 
 LOG_LIMIT = 64 * 1024  # bytes of logs and prints kept of one attempt
@@ -212,7 +212,7 @@ def _full_message(claimed: Claimed, record: Record, message: Any) -> dict[str, A
         "progress": 0,
         "short_result": None,
         "result": None,
-        "callback": record.options.get("callback"),
+        "callback": shown_url(record.options.get("callback")),
         "retries": claimed.attempt - 1,
         "functions": functions and list(functions),
         "msg": message,

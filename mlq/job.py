@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mlq import codec
 from mlq.errors import InputError, Undecodable
-from mlq.options import check_functions, check_seconds, check_url, queue_of
+from mlq.options import check_functions, check_seconds, check_url, queue_of, shown_url
 from mlq.policy import Policy
 from mlq.states import FINISHED, State
 
@@ -191,7 +191,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
             now.get("short", now.get("result"))
         ),  # kept apart only where a listener told them apart
         "result": text(now.get("error")) if failed else _decoded(now.get("result")),
-        "callback": posted.options.get("callback"),
+        "callback": shown_url(posted.options.get("callback")),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),
         "functions": functions and list(functions),
         "msg": codec.unpack(posted.message),
@@ -204,7 +204,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "callback_outcome": text(now.get("callback_outcome")),
         "timeout": posted.options.get("timeout"),
         "attempts": attempts_of(now),
-        "webhook": posted.options.get("webhook"),
+        "webhook": shown_url(posted.options.get("webhook")),
         "deliveries": deliveries_of(now),
     }
 

@@ -1,14 +1,40 @@
-"""Logs as JSON, one object a line, for machines that read them."""
+"""How MLQ's programs log, and what may stand in what MLQ logs: no job's words can steer a terminal or forge a line."""
 
 import json
 import logging
 import time
+import traceback
+from typing import Any
 
 from mlq.capture import speaking_job
+from mlq.terminal import escaped
+
+PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOGGERS = ("mlq.cli", "mlq.controller", "mlq.delivery", "mlq.http", "mlq.http.access", "mlq.job", "mlq.reaper",
+           "mlq.server", "mlq.worker")  # fmt: skip
+
+
+class PlainFormatter(logging.Formatter):
+    """For people. Further lines of a message are indented, so that none looks like a record of its own."""
+
+    def __init__(self) -> None:
+        """Time, level, logger, message."""
+        super().__init__(PLAIN)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line without the traceback."""
+        return super().formatMessage(record).replace("\n", "\n    ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback where there is one."""
+        return escaped(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """Time (UTC), level, logger, message, and where there are: the job that speaks, and the traceback."""
+    """For machines, one object a line: time (UTC), level, logger, message, and the job that speaks and the traceback.
+
+    JSON's own escapes leave nothing in it but printable ASCII.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -22,3 +48,51 @@ class JsonFormatter(logging.Formatter):
             "traceback": self.formatException(record.exc_info) if record.exc_info else None,
         }
         return json.dumps({name: value for name, value in told.items() if value is not None}, default=str)
+
+
+def begin(level: int | str, *, as_json: bool = False) -> None:
+    """Log to stderr from now on; a program that set its own handlers up keeps them."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PlainFormatter())
+    logging.basicConfig(handlers=[handler])
+    if as_json:
+        for one in logging.getLogger().handlers:
+            one.setFormatter(JsonFormatter())
+    logging.getLogger().setLevel(level)
+
+
+class _Escaping(logging.Filter):
+    """Escapes what MLQ's own records say of jobs: programs that set no handler up have Python's, which escapes nothing.
+
+    Records without such characters, which is nearly all, stay as they are.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True, always."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_harmless, record.args))
+        if record.exc_info and record.exc_info[0] and not record.exc_text:
+            text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            if text != escaped(text):
+                record.exc_text = escaped(text)
+        return True
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, (str, BaseException)):
+        return value
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001 - user code: logging tells so where it formats the record
+        return value
+    safe = escaped(text)
+    return value if safe == text else safe
+
+
+def guard() -> None:
+    """Have MLQ's own records escaped, whoever handles them."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_ESCAPING)  # adding it twice adds nothing
+
+
+_ESCAPING = _Escaping()

@@ -65,6 +65,21 @@ def check_url(name: str, url: object) -> str | None:
     return url
 
 
+# At the end of a URL as it is kept: it came from somebody whom a token let in, who is no program of ours. It is a
+# fragment because scripts and older workers carry it along unread, and no receiver is ever sent one.
+STRANGERS = "#mlq-targets=public"
+
+
+def of_strangers(url: str) -> str:
+    """A checked URL as it is kept where a stranger gave it."""
+    return url.partition("#")[0] + STRANGERS
+
+
+def shown_url(url: str | None) -> str | None:
+    """A URL that is kept, as people see it."""
+    return url and url.removesuffix(STRANGERS)
+
+
 def check_key(key: object) -> str:
     """An idempotency key: 1 to 255 printable characters."""
     if not isinstance(key, str) or not printable(key) or len(key) > KEY_LIMIT:

@@ -29,13 +29,26 @@ def _networks(*texts: str) -> tuple[Network, ...]:
 
 # Never a receiver, unless a network is named that holds it: link-local addresses, where clouds tell machines their
 # credentials, the other addresses at which they do (Alibaba, Azure, Oracle, AWS, Google), what is no single host,
-# and IPv6 addresses that lead to IPv4 ones in a way that only their operator knows.
+# IPv6 addresses that lead to IPv4 ones in a way that only their operator knows, and segments of routes (SRv6).
 REFUSED = _networks(
     "169.254.0.0/16", "fe80::/10", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::/32", "fd20:ce::254",
-    "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255", "64:ff9b:1::/48",
+    "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255", "64:ff9b:1::/48", "::ffff:0:0:0/96",
+    "5f00::/16",
+)  # fmt: skip
+
+# What `public` allows besides, by IANA's registries of special-purpose addresses. Python's `is_global` says something
+# else in each patch version, and lets through whatever was assigned after it. Of IPv6 only global unicast addresses are
+# public, and those of NAT64 as far as the IPv4 address is to which they lead: a network without IPv4 needs them.
+GLOBAL = _networks("0.0.0.0/0", "2000::/3", "64:ff9b::/96")
+NOT_PUBLIC = _networks(
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/3",
+    "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",  # Teredo and 6to4 among them
 )  # fmt: skip
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 IPV4_COMPATIBLE = ipaddress.IPv6Network("::/96")
+ISATAP = (0x00005EFE, 0x02005EFE)  # bits 64 to 95 of an address that ends with an IPv4 one
 
 
 class TargetRefused(Exception):
@@ -49,8 +62,9 @@ class Targets:
     host names, addresses and networks, with commas between, which alone are allowed; no name leads to REFUSED either.
     """
 
-    def __init__(self, setting: str = LOCAL) -> None:
+    def __init__(self, setting: str = "") -> None:
         """Raises InputError."""
+        self._is_set = bool(setting.strip())
         self._setting = setting.strip().lower() or LOCAL
         self._names: set[str] = set()
         self._networks: list[Network] = []
@@ -61,7 +75,11 @@ class Targets:
     @classmethod
     def of_environment(cls) -> "Targets":
         """Raises InputError."""
-        return cls(os.environ.get(SETTING, LOCAL))
+        return cls(os.environ.get(SETTING, ""))
+
+    def for_strangers(self) -> "Targets":
+        """What holds for URLs of those whom a token let in: `public`, unless somebody has set something."""
+        return self if self._is_set else Targets(PUBLIC)
 
     def _allow(self, word: str) -> None:
         try:
@@ -90,8 +108,18 @@ class Targets:
         if self._setting == LOCAL:
             return True
         if self._setting == PUBLIC:
-            return all(form.is_global and not getattr(form, "is_site_local", False) for form in forms)  # fec0::/10
+            return _is_public(address) and all(map(_is_public, forms))
         return host in self._names
+
+
+def is_set() -> bool:
+    """Whether the environment says where callbacks and webhooks may go."""
+    return bool(os.environ.get(SETTING, "").strip())
+
+
+def _is_public(address: Address) -> bool:
+    """Whether it belongs to one host of the internet, and that in the usual spelling: no IPv4 address as IPv6."""
+    return any(address in network for network in GLOBAL) and not any(address in network for network in NOT_PUBLIC)
 
 
 def forms_of(address: Address) -> Iterator[Address]:
@@ -104,7 +132,8 @@ def forms_of(address: Address) -> Iterator[Address]:
         return
     yield address
     low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in NAT64 or (address in IPV4_COMPATIBLE and int(address) > 1):
+    interface = int(address) >> 32 & 0xFFFFFFFF
+    if address in NAT64 or interface in ISATAP or (address in IPV4_COMPATIBLE and int(address) > 1):
         yield low
     if address.sixtofour is not None:
         yield address.sixtofour

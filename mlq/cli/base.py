@@ -13,7 +13,6 @@ Whatever goes wrong is told in one line on stderr, beginning with `mlq:`.
 """
 
 import functools
-import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +20,9 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
-from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
-from mlq.logs import JsonFormatter
+from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout, logs, terminal
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
-PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LEVELS = ("debug", "info", "warning", "error")
 
 P = ParamSpec("P")
@@ -46,11 +43,7 @@ class Settings:
 
     def start_logging(self) -> None:
         """Log to stderr; a program that set its own handlers up keeps them."""
-        logging.basicConfig(format=PLAIN)
-        if self.log_format == "json":
-            for handler in logging.getLogger().handlers:
-                handler.setFormatter(JsonFormatter())
-        logging.getLogger().setLevel((self.log_level or "warning").upper())
+        logs.begin((self.log_level or "warning").upper(), as_json=self.log_format == "json")
 
 
 def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -107,7 +100,7 @@ class Program(click.Group):
         except click.Abort as stopped:
             code = _stopped(stopped)
         except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
+            terminal.write(error.format_message(), err=True)
             code = USAGE
         except click.ClickException as error:
             code = _told(_usage(error), error.exit_code)
@@ -118,7 +111,7 @@ class Program(click.Group):
 
 def complain(sentence: str) -> None:
     """Tell something on stderr."""
-    click.echo(f"mlq: {' '.join(sentence.split())}", err=True)
+    terminal.write(f"mlq: {' '.join(sentence.split())}", err=True)
 
 
 def _told(sentence: str, code: int) -> int:
@@ -130,7 +123,7 @@ def _stopped(stopped: click.Abort) -> int:
     """The code after Ctrl-C, or after the end of input where an answer was asked for."""
     if isinstance(stopped.__context__, KeyboardInterrupt):
         return CTRL_C
-    click.echo(err=True)  # ends the line of the question
+    terminal.write(err=True)  # ends the line of the question
     return _told("nothing was done: the question was not answered with yes", OTHER)
 
 

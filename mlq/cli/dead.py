@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from mlq import MLQ
+from mlq import MLQ, terminal
 from mlq.cli import show
 from mlq.cli.base import Settings, complain, with_settings
 from mlq.cli.jobs import each, json_option
@@ -74,4 +74,4 @@ def _change(
     if every is None:
         each(job_ids, one, done)
     else:
-        click.echo(f"{done} {every()} of namespace {mlq.namespace!r}")
+        terminal.write(f"{done} {every()} of namespace {mlq.namespace!r}")

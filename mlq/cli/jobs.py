@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from mlq import MLQ, JobError, State, WaitTimeout
+from mlq import MLQ, JobError, State, WaitTimeout, terminal
 from mlq.cli import show
 from mlq.cli.base import OTHER, Settings, complain, with_settings
 from mlq.errors import RemoteTraceback
-from mlq.http.values import read_message, to_json
+from mlq.http.values import read_message
 
 PATIENCE = 3.0  # seconds of waiting after which it is told that no worker can run the job
 STATES = tuple(state.value for state in State if state is not State.GONE)
@@ -104,7 +104,7 @@ def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
     with _failures_told(mlq, job_id):
         for chunk in told:
             if as_json:
-                click.echo(to_json({"attempt": told.attempt, "chunk": chunk}))
+                show.emit({"attempt": told.attempt, "chunk": chunk}, as_json=True)
             else:
                 show.emit(chunk, as_json=False)
 
@@ -114,7 +114,7 @@ def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
 @with_settings
 def logs(settings: Settings, job_id: str) -> None:
     """Write what a job printed and logged."""
-    click.echo(settings.queue().get_logs(job_id), nl=False)
+    terminal.write(settings.queue().get_logs(job_id), end="", exact=True)
 
 
 def _result(mlq: MLQ, job_id: str, timeout: float | None) -> Any:
@@ -178,13 +178,13 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
         return
     show.described(_description(job))
     if len(job["attempts"]) > 1:
-        click.echo()
+        terminal.write()
         show.table(("ATTEMPT", "STARTED", "TOOK", "WORKER", "REASON", "ERROR"), map(_run, job["attempts"]))
     if job["deliveries"]:
-        click.echo()
+        terminal.write()
         show.table(("DELIVERY", "TRY", "AT", "OUTCOME", "NEXT"), map(_try, job["deliveries"]))
     if job["traceback"]:
-        click.echo(f"\n{job['traceback'].rstrip()}")
+        terminal.write(f"\n{job['traceback'].rstrip()}")
 
 
 def _run(run: dict[str, Any]) -> tuple[object, ...]:
@@ -264,7 +264,7 @@ def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> 
             complain(str(error))
             failures += 1
         else:
-            click.echo(f"{done} {job_id}")
+            terminal.write(f"{done} {job_id}")
     if failures:
         click.get_current_context().exit(OTHER)
 

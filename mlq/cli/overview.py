@@ -5,6 +5,7 @@ import time
 import click
 
 from mlq import server as embedded
+from mlq import terminal
 from mlq.cli import show
 from mlq.cli.base import SERVER, Settings, complain, with_settings
 from mlq.cli.jobs import json_option
@@ -15,7 +16,7 @@ from mlq.job import number, or_none
 @with_settings
 def count(settings: Settings) -> None:
     """Write how many jobs wait or run."""
-    click.echo(settings.queue().job_count())
+    terminal.write(str(settings.queue().job_count()))
 
 
 @click.command
@@ -88,8 +89,9 @@ def clear(settings: Settings, *, yes: bool) -> None:
     """
     mlq = settings.queue()
     if not yes:
-        click.confirm(f"Remove everything of namespace {mlq.namespace!r} at {mlq.server}?", abort=True, err=True)
-    click.echo(f"removed {mlq.clear()} keys of namespace {mlq.namespace!r}")
+        what = f"Remove everything of namespace {mlq.namespace!r} at {mlq.server}?"
+        click.confirm(terminal.escaped(what), abort=True, err=True)
+    terminal.write(f"removed {mlq.clear()} keys of namespace {mlq.namespace!r}")
 
 
 @click.group
@@ -104,7 +106,7 @@ def server() -> None:
 @with_settings
 def start(settings: Settings) -> None:  # noqa: ARG001 - the global options stand after every command
     """Start it, unless it runs, and write its URL."""
-    click.echo(embedded.ensure_running())
+    terminal.write(embedded.ensure_running())
 
 
 @server.command("status")
@@ -133,4 +135,4 @@ def server_status(settings: Settings, *, as_json: bool) -> None:  # noqa: ARG001
 @with_settings
 def stop(settings: Settings) -> None:  # noqa: ARG001 - as above
     """Stop it; its data stay on disk."""
-    click.echo("stopped" if embedded.stop() else "it did not run")
+    terminal.write("stopped" if embedded.stop() else "it did not run")

@@ -1,12 +1,10 @@
 """How values, jobs and tables look in a terminal, and how scripts get them."""
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import click
-
+from mlq import terminal
 from mlq.http.values import to_json
 from mlq.requests import can_serve
 
@@ -17,18 +15,14 @@ MISSING = "-"
 def emit(value: Any, *, as_json: bool) -> None:
     """Write one result: bytes as they are, text as it is with a newline, all else (or all, if asked) as JSON."""
     if isinstance(value, bytes) and not as_json:
-        if sys.stdout.isatty():
-            click.echo(f"mlq: {len(value):,} bytes, not shown on a terminal: redirect them, or use --json", err=True)
-            return
-        sys.stdout.buffer.write(value)
-        sys.stdout.buffer.flush()
-        return
-    click.echo(value if isinstance(value, str) and not as_json else to_json(value))
+        terminal.write_bytes(value)
+    else:
+        terminal.write(value if isinstance(value, str) and not as_json else to_json(value), exact=True)
 
 
 def emit_json(value: Any) -> None:
     """Write what a script reads."""
-    click.echo(to_json(value, indent=2))
+    terminal.write(to_json(value, indent=2), exact=True)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -36,7 +30,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     for row in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        terminal.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def described(pairs: Iterable[tuple[str, object]]) -> None:
@@ -44,7 +38,7 @@ def described(pairs: Iterable[tuple[str, object]]) -> None:
     known = [(name, value) for name, value in pairs if value is not None]
     width = max(len(name) for name, _ in known)
     for name, value in known:
-        click.echo(f"{name.ljust(width)}  {value}")
+        terminal.write(f"{name.ljust(width)}  {value}")
 
 
 def _cell(value: object) -> str:

@@ -17,6 +17,7 @@ from mlq.keys import Keys
 from mlq.ops import Op
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops.deliveries import Delivery
+from mlq.options import STRANGERS
 from mlq.pools.threads import Threads
 from mlq.service import Complaint, Service
 from mlq.shell.sync import Shell
@@ -132,7 +133,9 @@ class Sender(Service):
 
     def _try(self, manner: Manner, delivery: Delivery) -> Answer:
         try:
-            return exchange(manner.request(delivery), self._targets)
+            is_strangers = delivery.text("url").endswith(STRANGERS)
+            allowed = self._targets.for_strangers() if is_strangers else self._targets
+            return exchange(manner.request(delivery), allowed)
         except (_Unsigned, KeyError, ValueError, OverflowError) as error:  # or no script of ours queued it
             return Answer(None, str(error) if isinstance(error, _Unsigned) else f"can't be sent: {error!r:.200}")
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import msgspec
 from flask import Response, request
 from werkzeug.http import parse_dict_header
 
-from mlq import MLQ, ServerError, State, UnknownJob
+from mlq import MLQ, ServerError, State, UnknownJob, targets
 from mlq.http import bodies
 from mlq.http.answers import as_json, link, said, wants_json
 from mlq.http.problems import Refused, checked
@@ -19,7 +19,7 @@ from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
 from mlq.job import is_finished
 from mlq.ops.jobs import Listed
-from mlq.options import functions_of, queue_of
+from mlq.options import check_url, functions_of, of_strangers, queue_of
 
 LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
@@ -30,12 +30,12 @@ _SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts",
           "reason")  # fmt: skip
 
 
-def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes, over one queue."""
-    waiting = _Waiting(mlq)
+    waiting, trusts = _Waiting(mlq), not settings.tokens or targets.is_set()
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
-        Route("POST", "/jobs", partial(_post, mlq, waiting), Role.POST, "Post a job",
+        Route("POST", "/jobs", partial(_post, mlq, waiting, trusts), Role.POST, "Post a job",
               {200: "The id, as text; or the result that was waited for.",
                202: "The job was posted; a result that was waited for is not there yet.", 400: "Not JSON.",
                413: "Too large.", 415: "Another content type.",
@@ -45,7 +45,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
               parameters=(Parameter("Idempotency-Key", "header", "The same post with the same key makes no second job "
                                     "within a day."),
                           Parameter("Prefer", "header", "`wait=10` waits up to 10 s for the result."))),
-        Route("POST", "/jobs/bulk", partial(_post_many, mlq), Role.POST, "Post many jobs alike",
+        Route("POST", "/jobs/bulk", partial(_post_many, mlq, trusts), Role.POST, "Post many jobs alike",
               {202: "All were posted.", 400: "Not JSON.", 415: "Another content type.", 422: "Another shape."},
               body=NewJobs, reply=PostedMany),
         Route("GET", "/jobs", partial(_list, mlq), Role.READ, "List jobs, newest first", {200: "A page."}, reply=Page,
@@ -116,10 +116,20 @@ def _preferred() -> float | None:
     return min(float(wanted), LONGEST) if wanted is not None and _is_number(wanted) else None
 
 
-def _post(mlq: MLQ, waiting: _Waiting) -> Response:
+def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
+    """What was given. Unless it is trusted, workers send its callback and webhook to public addresses alone."""
+    given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
+    for name in () if trusts else ("callback", "webhook"):
+        if (url := check_url(name, given.get(name))) is not None:
+            given[name] = of_strangers(url)
+    return given
+
+
+def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view, as the next one
     job = bodies.new_job()
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would make a view of all, 5 us
-    given = {name: value for name, value in msgspec.structs.asdict(job).items() if name != "msg" and value is not None}
+    given = _given(job, trusts=trusts)
+    given.pop("msg", None)
     job_id = mlq.post(job.msg, **given, idempotency_key=key)
     wanted = _preferred()
     seconds = wanted if waiting.has_room() else None
@@ -151,10 +161,9 @@ def links(job_id: str) -> dict[str, str]:
     return {"self": base} | {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
 
 
-def _post_many(mlq: MLQ) -> Response:
-    given = msgspec.structs.asdict(bodies.decoded(NewJobs))
-    msgs = given.pop("msgs")
-    ids = mlq.post_many(msgs, **{name: value for name, value in given.items() if value is not None})
+def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
+    given = _given(bodies.decoded(NewJobs), trusts=trusts)
+    ids = mlq.post_many(given.pop("msgs"), **given)
     return as_json(PostedMany(ids), 202)
 
 

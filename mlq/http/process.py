@@ -20,16 +20,14 @@ from typing import Any
 
 import msgspec
 
-from mlq import MLQ, InputError
+from mlq import MLQ, InputError, logs
 from mlq.http.settings import Settings
-from mlq.logs import JsonFormatter
 
 log = logging.getLogger("mlq.http")
 
 PLAN = "MLQ_SERVING"  # in its environment: what another user of this machine can't read
 PROGRAM = "from gevent import monkey; monkey.patch_all(); from mlq.http.process import main; main()"
 PATIENCE = 15.0  # seconds that it has to end; it gives its requests 10
-LOGGED = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Plan:
     """What the process is told."""
 
     namespace: str
-    url: str | None
+    url: str | None = field(repr=False)  # it may hold a password
     settings: Settings = field(default_factory=Settings)
     log_level: str = "info"
     log_format: str = "plain"
@@ -83,10 +81,7 @@ def main() -> None:
     from mlq.http.serving import Serving
 
     plan = Plan.taken()
-    logging.basicConfig(level=plan.log_level.upper(), format=LOGGED)
-    if plan.log_format == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
+    logs.begin(plan.log_level.upper(), as_json=plan.log_format == "json")
     mlq = MLQ(plan.namespace, url=plan.url)
     serving = Serving(make_app(mlq, plan.settings), socket.socket(fileno=plan.listening), plan.settings)
     if plan.owner is not None:

@@ -3,8 +3,8 @@
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
-from pathlib import Path
+import stat
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlq import InputError
@@ -26,7 +26,9 @@ _USUAL = (("http", "80"), ("https", "443"))  # ports that browsers leave out
 class Settings:
     """How one server serves."""
 
-    tokens: tuple[tuple[bytes, Role], ...] = ()  # none: whoever reaches the address may do everything
+    tokens: tuple[tuple[bytes, Role], ...] = field(
+        default=(), repr=False
+    )  # none: whoever reaches the address may do everything
     origins: tuple[str, ...] = ()  # web pages of other origins that may use it (CORS)
     hosts: tuple[str, ...] = LOOPBACK  # names by which it may be called where there are no tokens
     rate: float | None = None  # requests per second of one token
@@ -104,13 +106,27 @@ def read_tokens(file: str | None) -> tuple[tuple[bytes, Role], ...]:
     if file is None:
         return tuple(tokens)
     try:
-        lines = Path(file).read_text("utf-8").splitlines()
+        lines = _read(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"can't read the tokens in {file}: {error}") from None
     tokens += [_token(words, f"{file}, line {number}") for number, words in _entries(lines)]
     if not tokens:  # else everybody could do everything, though tokens were asked for
         raise InputError(f"there is no token in {file}: write one a line, such as `admin 9f86d081884c7d65`")
     return tuple(tokens)
+
+
+def _read(file: str) -> str:
+    """A text that is nobody's but the readers' whom its owner and group are. Raises OSError, UnicodeDecodeError.
+
+    Kubernetes and Docker mount secrets so that all may read them, in a place of the container's own. Such mounts are
+    read-only, which tells them from a file that somebody left open on a host that others use.
+    """
+    with open(file, encoding="utf-8") as opened:
+        mode = os.fstat(opened.fileno()).st_mode
+        mounted = os.fstatvfs(opened.fileno()).f_flag & os.ST_RDONLY
+        if stat.S_ISREG(mode) and mode & 0o026 and not mounted:
+            raise PermissionError("others can read or change it: chmod 600 (640 where a group is to read it)")
+        return opened.read()
 
 
 def _entries(lines: list[str]) -> list[tuple[int, list[str]]]:

@@ -27,7 +27,7 @@ STOP_LIMIT = 60.0  # the last flush to a slow disk
 ANSWER_LIMIT = 2.0  # one reply
 POLL_PAUSE = 0.005
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("mlq.server")
 
 
 def arguments(home: Home, appendfsync: str | None, port: int = 0) -> list[str]:

@@ -6,11 +6,10 @@ embedded one. Nothing is contacted before the first operation.
 
 import logging
 import os
-import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mlq.errors import InputError
 
@@ -18,6 +17,7 @@ log = logging.getLogger("mlq.server")
 
 LOCAL = "redis://localhost:6379"
 ANSWER_TIMEOUT = 5.0  # seconds to connect, and for one reply
+_SECRET = ("pass", "user", "secret", "token", "cred", "auth")  # in the names of parameters
 _PROBE_TIMEOUT = 0.5  # seconds; the loopback either answers at once or not at all
 
 
@@ -25,14 +25,42 @@ _PROBE_TIMEOUT = 0.5  # seconds; the loopback either answers at once or not at a
 class Target:
     """A server, and what made us choose it."""
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     origin: str  # "arguments", "MLQ_URL", "localhost:6379" or "embedded"
 
     def __str__(self) -> str:
         """The address without its password."""
-        shown = re.sub(r"(://[^:@/]*):[^/]*@", r"\1:***@", self.url)
-        shown = re.sub(r"([?&]password=)[^&]*", r"\1***", shown)
-        return f"{shown} (from {self.origin})"
+        return f"{without_secrets(self.url)} (from {self.origin})"
+
+
+def without_secrets(url: str) -> str:
+    """A URL that may be shown, well formed or not: rather too little of it than a part of a password.
+
+    People write any character into a password: so it ends at the last @ that is not a parameter's.
+    """
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    user, at, place = rest.rpartition("@")
+    in_query = "=" in user.partition("?")[2]
+    if in_query:
+        user, at, place = rest.partition("?")[0].rpartition("@")
+        place, port, _ = place.partition(":") if not at else (place, "", "")
+        place += f"{port}{'***' * bool(port)}?{rest.partition('?')[2]}"  # what looks like a port may be a password
+    name, colon, _ = user.partition(":")
+    place, question, query = place.partition("?")
+    return (
+        f"{scheme}{separator}{name}{colon}{'***' * bool(colon)}{at}{place}{question}{_shown(query, all_of_it=in_query)}"
+    )
+
+
+def _shown(query: str, *, all_of_it: bool) -> str:
+    """The parameters, without the values of those that are secret."""
+    shown, hides = [], all_of_it
+    for part in query.split("&"):
+        name, equals, _ = part.partition("=")
+        if equals:
+            hides = all_of_it or any(word in unquote(name).lower() for word in _SECRET)
+        shown.append(part if not hides else f"{name}=***" if equals else "***" * bool(part))
+    return "&".join(shown)
 
 
 def from_arguments(url: str | None, host: str | None, port: int | str | None, db: int | str) -> Target | None:
@@ -41,11 +69,13 @@ def from_arguments(url: str | None, host: str | None, port: int | str | None, db
         url, host = str(host), None
     if url is not None:
         if url.partition("://")[0] not in ("redis", "rediss", "unix"):
-            raise InputError(f"the server's URL must begin with redis://, rediss:// or unix://, not {url!r:.60}")
-        try:
-            urlsplit(url).port  # noqa: B018 - it refuses what is no number
-        except ValueError as error:
-            raise InputError(f"the server's URL is none: {error}") from None
+            shown = without_secrets(url)
+            raise InputError(f"the server's URL must begin with redis://, rediss:// or unix://, not {shown!r:.60}")
+        if _is_torn(url):
+            raise InputError(
+                f"the server's URL {without_secrets(url)} is none: write host:port, and what is special in a password "
+                "as its code (/ is %2F, ? is %3F, # is %23, @ is %40)"
+            )
         return Target(url, "arguments")
     if host is None and port is None and db in (0, "0"):
         return None
@@ -57,6 +87,19 @@ def from_arguments(url: str | None, host: str | None, port: int | str | None, db
         raise InputError(f"redis_port must be 1 to 65535 and redis_db from 0, not {number} and {base}")
     name = host or "localhost"
     return Target(f"redis://{f'[{name}]' if ':' in name else name}:{number}/{base}", "arguments")
+
+
+def _is_torn(url: str) -> bool:
+    """Whether it can't be read, or only so that a password ends in the middle: the rest would be a host or a number."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it refuses what is no number
+    except ValueError:  # whose text may hold a part of the password
+        return True
+    if parts.scheme == "unix":  # whose path may hold an @
+        return False
+    parameters = [part.partition("=") for part in parts.query.split("&")]
+    return "@" in parts.path + parts.fragment or any("@" in name for name, *_ in parameters)
 
 
 def choose(named: Target | None) -> Target:

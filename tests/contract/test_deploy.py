@@ -64,3 +64,10 @@ def test_options_of_the_http_service_exist(name):
     used = {word for line in lines for word in re.findall(r"--[a-z-]+", line)}
     assert used
     assert not used - known
+
+
+@pytest.mark.parametrize("name", ["mlq-worker.service", "compose.yaml", "kubernetes.yaml", "Dockerfile"])
+def test_callbacks_stay_out_of_the_network(name):
+    """Workers in production are told where callbacks may go, and the service's strangers can't change it."""
+    text = (ROOT / "deploy" / name).read_text("utf-8")
+    assert re.search(r"MLQ_CALLBACK_TARGETS\W.*(\n\s+value: )?public", text)

@@ -1,7 +1,9 @@
 """Tokens: their roles, how often they may be used, and where they come from."""
 
+import os
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -137,6 +139,7 @@ def test_a_rate_below_one_lets_one_through(mlq):
 def test_tokens_come_from_a_file_and_the_environment(tmp_path, monkeypatch):
     file = tmp_path / "tokens"
     file.write_text(f"# who\n\nread {'r' * 16}\n  admin   {'a' * 16}  \r\n")
+    file.chmod(0o600)
     monkeypatch.setenv(TOKENS, f"post {'p' * 16},, ")
     assert set(read_tokens(str(file))) == set(GIVEN)
     monkeypatch.delenv(TOKENS)
@@ -150,6 +153,7 @@ def test_a_bad_token_is_refused_without_telling_it(tmp_path, monkeypatch, line):
     monkeypatch.delenv(TOKENS, raising=False)
     file = tmp_path / "tokens"
     file.write_text(line)
+    file.chmod(0o600)
     with pytest.raises(InputError) as caught:
         read_tokens(str(file))
     assert "aaaa" not in str(caught.value)
@@ -173,6 +177,7 @@ def test_a_bad_token_is_refused_with_its_place_and_what_is_wrong(tmp_path, monke
     monkeypatch.delenv(TOKENS, raising=False)
     file = tmp_path / "tokens"
     file.write_text(f"# who\n\nread {'r' * 16}\n{line}\n")
+    file.chmod(0o600)
     with pytest.raises(InputError) as caught:
         read_tokens(str(file))
     assert str(caught.value) == f"{file}, line 4: {why}"
@@ -185,6 +190,7 @@ def test_a_bad_token_is_refused_with_its_place_and_what_is_wrong(tmp_path, monke
 def test_a_file_that_can_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.delenv(TOKENS, raising=False)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "binary").chmod(0o600)
     for path in (tmp_path / "none", tmp_path, tmp_path / "binary"):
         with pytest.raises(InputError, match=re.escape(str(path))):
             read_tokens(str(path))
@@ -192,10 +198,46 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path, monkeypatch):
         assert done.exit_code == 2
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o666, 0o620, 0o602])
+def test_a_file_that_others_can_read_or_change_is_refused(tmp_path, monkeypatch, mode):
+    monkeypatch.delenv(TOKENS, raising=False)
+    file = tmp_path / "tokens"
+    file.write_text(f"admin {'a' * 16}")
+    file.chmod(mode)
+    with pytest.raises(InputError, match="chmod 600"):
+        read_tokens(str(file))
+    monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))  # as Kubernetes mounts secrets
+    assert len(read_tokens(str(file))) == 1
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o440])
+def test_a_file_of_user_and_group_is_taken(tmp_path, monkeypatch, mode):
+    monkeypatch.delenv(TOKENS, raising=False)
+    file = tmp_path / "tokens"
+    file.write_text(f"admin {'a' * 16}")
+    file.chmod(mode)
+    assert len(read_tokens(str(file))) == 1
+
+
+def test_tokens_may_come_through_a_pipe(monkeypatch):
+    """`--token-file <(pass show tokens)`."""
+    monkeypatch.delenv(TOKENS, raising=False)
+    reading, writing = os.pipe()
+    os.write(writing, b"admin " + b"a" * 16)
+    os.close(writing)
+    assert len(read_tokens(f"/dev/fd/{reading}")) == 1
+    os.close(reading)
+
+
+def test_settings_show_no_token():
+    assert "aaaa" not in repr(Settings(GIVEN))
+
+
 def test_a_file_without_tokens_is_not_taken_for_no_tokens(tmp_path, monkeypatch):
     monkeypatch.delenv(TOKENS, raising=False)
     file = tmp_path / "tokens"
     file.write_text("# none yet\n")
+    file.chmod(0o600)
     with pytest.raises(InputError, match="no token"):
         read_tokens(str(file))
 

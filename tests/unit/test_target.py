@@ -97,11 +97,55 @@ def test_choice_is_logged_without_the_password(caplog):
         "redis://u:p@secret@host",
         "redis://host?password=secret",
         "unix:///socket?db=1&password=secret&timeout=5",
+        "redis://host?ssl_password=secret",
+        "rediss://host:1/0?PassWord=secret&ssl_cert_reqs=none",
+        "redis://host?pass%77ord=secret",
+        "redis://host?password=a%26secret&x&secret",
+        "redis://host?password=se@secret&db=1",
+        "redis://host:1?username=secret@x",
+        "redis://:se/secret@host",
+        "redis://:se?secret@host",
+        "redis://:se?a=secret@host",
+        "redis://:se#secret@host",
+        "redis://:12/secret@host:1/0",
+        "redis://u:a@secret:secret@host",
+        "redis://u:[secret]@host",
+        "redis://u:secret@host:port",
+        "unix://u:secret@/socket",
+        "valkey://u:secret@host",
+        ":secret@host",
+        "u:secret@host:6379",
     ],
 )
-def test_password_is_never_shown(url):
-    """However it is written."""
+def test_password_is_never_shown(url, monkeypatch):
+    """However it is written, and where the URL is none, either."""
     assert "secret" not in str(Target(url, "arguments"))
+    assert "secret" not in repr(Target(url, "arguments"))
+    monkeypatch.setenv("MLQ_URL", url)
+    for use in (lambda: from_arguments(url, None, None, 0), lambda: choose(None)):
+        try:
+            told = str(use())
+        except InputError as error:
+            told = str(error)
+        assert "secret" not in told
+
+
+@pytest.mark.parametrize("password", ["a/b", "12/b", "a?b", "12?b", "a#b", "12#b", "[b", "b]", "a@b/c"])
+def test_half_a_password_is_no_host(password):
+    """It would be looked up, or be the port of some other server."""
+    with pytest.raises(InputError, match="%2F"):
+        from_arguments(f"redis://user:{password}@host:1/0", None, None, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://user:***@host:1/0?socket_timeout=5", "unix:///tmp/a@b/socket?db=1", "rediss://host:1?ssl_ca_certs=/a/b",
+     "redis://[::1]:6379/0", "redis://host"],
+)  # fmt: skip
+def test_all_else_is_shown(url):
+    """People must see which server it is."""
+    assert str(Target(url, "arguments")) == f"{url} (from arguments)"
+    assert from_arguments(url, None, None, 0)
 
 
 @pytest.mark.parametrize(
