@@ -18,6 +18,7 @@ if __package__ in {None, ""}:  # run as a script: Python's path begins with this
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlq import MLQ, MLQError, ServerError
+from mlq.descriptors import keep_standard_open
 from mlq.http.values import read_message
 from mlq.worker import exit as way_out
 
@@ -192,6 +193,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     args = set_args().parse_args(argv)
     level = logging.WARNING if args.cmd in {"post", "clear_all"} else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    keep_standard_open()  # before the loop takes descriptors
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(main(args))  # `asyncio.run` would put Ctrl-C off, and lose it where nothing is awaited

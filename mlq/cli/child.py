@@ -1,12 +1,5 @@
 """What a child process of `mlq worker` starts with: loads the listeners, tells the worker, and serves it."""
 
-import sys
-
-if "--green" in sys.argv:  # before anything else is imported
-    from gevent import monkey  # type: ignore[import-untyped]
-
-    monkey.patch_all()
-
 import argparse
 import logging
 import socket
@@ -61,7 +54,3 @@ def _told(queue: MLQ) -> list[Any]:
     """What the worker must know of a queue: where it is, and its listeners."""
     listeners = [[one.name, one.takes_context, one.is_async, one.queue, *one.policy] for one in queue.listeners.all()]
     return [queue.namespace, queue.url, listeners]
-
-
-if __name__ == "__main__":
-    main()

@@ -66,12 +66,12 @@ class Worker:
         return self._process.poll() is None
 
     def children(self) -> list[int]:
-        """The processes that it started."""
+        """The processes in which its listeners run."""
         found = []
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
                 found += [int(pid) for pid in (task / "children").read_text().split()]
-        return found
+        return [pid for pid in found if b"mlq.cli.child" in command_line(pid)]
 
     def end(self) -> None:
         """Kill it; its children die with it. Those of theirs that hold its stderr are nobody's concern."""
@@ -105,6 +105,14 @@ class Tell:
     def number(self, name: str) -> int:
         """A counter."""
         return int(self._client.get(self._stem + name) or 0)
+
+
+def command_line(pid: int) -> bytes:
+    """What a process was started with; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def until(holds: Callable[[], bool], seconds: float = 10) -> float:
