@@ -1,5 +1,7 @@
 """The command `mlq`: one module per group of commands, joined in `program.py`."""
 
+import sys
+
 
 def main() -> None:
     """The console script; ends the process with the codes that `base.py` lists."""
@@ -7,4 +9,12 @@ def main() -> None:
     from mlq.descriptors import keep_standard_open
 
     keep_standard_open()  # before there is a socket
-    program(prog_name="mlq")
+    try:
+        program(prog_name="mlq")
+    except SystemExit as end:
+        if "mlq.cli.run" in sys.modules:  # listeners were loaded, and may have left what goes on for ever
+            from mlq.worker.leaving import leave_soon
+
+            code = end.code if isinstance(end.code, int) else 0
+            leave_soon(lambda: code)
+        raise

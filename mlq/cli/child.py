@@ -13,6 +13,7 @@ from mlq.pools.child import Child, GreenChild
 from mlq.pools.frames import Wire
 from mlq.pools.tether import settle_in
 from mlq.queue import MLQ
+from mlq.worker.leaving import leave_soon
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def main() -> None:
     except MLQError as error:
         logging.getLogger("mlq.cli").debug("the listeners can't be loaded", exc_info=True)
         wire.send("failed", str(error))
+        leave_soon(lambda: 2)
         raise SystemExit(2) from None
     capture.begin()
     try:
@@ -48,6 +50,7 @@ def main() -> None:
     if options.functions:
         listeners = Listeners(one for one in listeners.all() if one.name in options.functions)
     kind(wire, listeners, weigh=options.weigh).serve()
+    leave_soon(lambda: 0)
 
 
 def _told(queue: MLQ) -> list[Any]:

@@ -30,8 +30,8 @@ class Child:
     def __init__(self, command: Sequence[str], slots: int, *, kills: bool) -> None:
         """Start it, afresh: never forked from this process. `kills`: a run that is given up costs it its life.
 
-        It leads a session of its own: what its listeners start can be told from all else, and a terminal's Ctrl-C, which
-        is for the worker to act on, reaches none of them. Raises OSError where the system has no room for it.
+        It leads a session of its own: what its listeners start can be told from all else, and a terminal's Ctrl-C,
+        which is for the worker to act on, reaches none of them. Raises OSError where the system has no room for it.
         """
         ours, theirs = socket.socketpair()
         with theirs:

@@ -124,6 +124,19 @@ def until(holds: Callable[[], bool], seconds: float = 10) -> float:
     return time.monotonic() - begun
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process is there, and no mere zombie that nobody has collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def lives() -> Callable[[int], bool]:
+    return is_alive
+
+
 @pytest.fixture
 def eventually() -> Callable[..., float]:
     return until

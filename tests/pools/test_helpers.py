@@ -6,16 +6,8 @@ from pathlib import Path
 import pytest
 
 
-def lives(pid: int) -> bool:
-    """Whether it is there, and no mere zombie that nobody has collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.fixture
-def helpers(begin, mlq, tell):
+def helpers(begin, mlq, tell, lives):
     """Starts a worker whose listener has started helpers: the worker, the job and all the processes."""
 
     def start(then, *words, **options):
@@ -28,7 +20,7 @@ def helpers(begin, mlq, tell):
     return start
 
 
-def test_with_a_child_that_is_killed_for_its_job(helpers, mlq, eventually):
+def test_with_a_child_that_is_killed_for_its_job(helpers, mlq, eventually, lives):
     worker, job, pids = helpers("hang")
     job.cancel()
     eventually(lambda: not any(lives(pid) for pid in pids))
@@ -36,19 +28,19 @@ def test_with_a_child_that_is_killed_for_its_job(helpers, mlq, eventually):
     assert worker.running()
 
 
-def test_with_a_child_that_ran_out_of_time(helpers, eventually):
+def test_with_a_child_that_ran_out_of_time(helpers, eventually, lives):
     _, job, pids = helpers("hang", timeout=5)
     eventually(lambda: job.state() == "failed", 20)
     eventually(lambda: not any(lives(pid) for pid in pids))
 
 
-def test_with_a_child_that_crashes(helpers, tell, eventually):
+def test_with_a_child_that_crashes(helpers, tell, eventually, lives):
     _, _, pids = helpers("crash", "--max-losses", "1")
     tell.say("go on")
     eventually(lambda: not any(lives(pid) for pid in pids))
 
 
-def test_with_a_child_that_has_served(helpers, mlq, tell, eventually):
+def test_with_a_child_that_has_served(helpers, mlq, tell, eventually, lives):
     """It ends by itself; and until then what its job has left there goes on."""
     _, job, pids = helpers("end", "--max-jobs", "2")
     tell.say("go on")
@@ -59,7 +51,7 @@ def test_with_a_child_that_has_served(helpers, mlq, tell, eventually):
 
 
 @pytest.mark.parametrize("grace", ["0", "60"])
-def test_with_a_worker_that_stops(helpers, tell, eventually, grace):
+def test_with_a_worker_that_stops(helpers, tell, eventually, grace, lives):
     worker, job, pids = helpers("end", "--grace", grace)
     worker.signal(signal.SIGTERM)
     worker.logs(" stops; ")
@@ -72,7 +64,7 @@ def test_with_a_worker_that_stops(helpers, tell, eventually, grace):
 
 
 @pytest.mark.parametrize("killed", ["at once", "by a second signal"])
-def test_with_a_worker_that_is_killed(helpers, eventually, killed):
+def test_with_a_worker_that_is_killed(helpers, eventually, killed, lives):
     worker, _, pids = helpers("hang")
     if killed == "at once":
         worker.signal(signal.SIGKILL)
@@ -83,7 +75,7 @@ def test_with_a_worker_that_is_killed(helpers, eventually, killed):
     eventually(lambda: not any(lives(pid) for pid in pids))
 
 
-def test_ctrl_c_in_a_terminal_is_not_for_helpers(helpers, mlq, tell):
+def test_ctrl_c_in_a_terminal_is_not_for_helpers(helpers, mlq, tell, lives):
     """The terminal signals the group in its foreground; what runs has the grace period all the same."""
     worker, job, pids = helpers("end")
     assert {session(pid) for pid in pids} == {pids[0]}
@@ -104,7 +96,7 @@ def session(pid: int) -> int:
 def test_a_tracker_of_shared_memory_has_time_to_clean_up(begin, mlq, tell, eventually):
     begin("process")
     job = mlq.submit(None, functions=["shares_memory"])
-    segment = Path("/dev/shm", tell.heard("segment"))
+    segment = Path("/dev/shm", tell.heard("segment"))  # noqa: S108 - where Linux keeps them
     assert segment.exists()
     job.cancel()
     eventually(lambda: not segment.exists())
