@@ -18,6 +18,7 @@ if __package__ in {None, ""}:  # run as a script: Python's path begins with this
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mlq import MLQ, MLQError, ServerError, logs, terminal
+from mlq.descriptors import keep_standard_open
 from mlq.http.values import read_message
 from mlq.worker import exit as way_out
 
@@ -191,6 +192,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """The program: parse, carry out, and tell mistakes in one line; the exit code."""
     args = set_args().parse_args(argv)
     level = logging.WARNING if args.cmd in {"post", "clear_all"} else logging.INFO
+    keep_standard_open()  # before the loop takes descriptors
     logs.begin(level)
     loop = asyncio.new_event_loop()
     try:

@@ -186,4 +186,4 @@ class MLQ(Client):
             self._reaper = Reaper(self._keys, self._shell, interval, timeout, max_retries)
             self._reaper.start()
             log.info("looking every %g s for jobs that run longer than %g s", interval, timeout)
-            way_out.keep(self._reaper, 0.0)
+            way_out.keep(self._reaper, GRACE)

@@ -54,7 +54,7 @@ class Reaper(Service):
             log.warning("jobs over %g s were ended: %s", self._timeout, ", ".join(ended))
         return ended
 
-    def stop(self, timeout: float | None = None) -> None:
-        """End."""
-        super().stop(timeout)
+    def stop(self, grace: float | None = None) -> None:
+        """End; without a grace period, wait until a look that is under way is over."""
+        super().stop(None if grace is None else 0.0)
         self.stopped.set()

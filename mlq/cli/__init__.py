@@ -1,8 +1,20 @@
 """The command `mlq`: one module per group of commands, joined in `program.py`."""
 
+import sys
+
 
 def main() -> None:
     """The console script; ends the process with the codes that `base.py` lists."""
     from mlq.cli.program import program
+    from mlq.descriptors import keep_standard_open
 
-    program(prog_name="mlq")
+    keep_standard_open()  # before there is a socket
+    try:
+        program(prog_name="mlq")
+    except SystemExit as end:
+        if "mlq.cli.run" in sys.modules:  # listeners were loaded, and may have left what goes on for ever
+            from mlq.worker.leaving import leave_soon
+
+            code = end.code if isinstance(end.code, int) else 0
+            leave_soon(lambda: code)
+        raise

@@ -1,12 +1,5 @@
 """What a child process of `mlq worker` starts with: loads the listeners, tells the worker, and serves it."""
 
-import sys
-
-if "--green" in sys.argv:  # before anything else is imported
-    from gevent import monkey  # type: ignore[import-untyped]
-
-    monkey.patch_all()
-
 import argparse
 import logging
 import socket
@@ -20,6 +13,7 @@ from mlq.pools.child import Child, GreenChild
 from mlq.pools.frames import Wire
 from mlq.pools.tether import settle_in
 from mlq.queue import MLQ
+from mlq.worker.leaving import leave_soon
 
 
 def main() -> None:
@@ -44,6 +38,7 @@ def main() -> None:
     except MLQError as error:
         logging.getLogger("mlq.cli").debug("the listeners can't be loaded", exc_info=True)
         wire.send("failed", str(error))
+        leave_soon(lambda: 2)
         raise SystemExit(2) from None
     capture.begin()
     try:
@@ -55,13 +50,10 @@ def main() -> None:
     if options.functions:
         listeners = Listeners(one for one in listeners.all() if one.name in options.functions)
     kind(wire, listeners, weigh=options.weigh).serve()
+    leave_soon(lambda: 0)
 
 
 def _told(queue: MLQ) -> list[Any]:
     """What the worker must know of a queue: where it is, and its listeners."""
     listeners = [[one.name, one.takes_context, one.is_async, one.queue, *one.policy] for one in queue.listeners.all()]
     return [queue.namespace, queue.url, listeners]
-
-
-if __name__ == "__main__":
-    main()

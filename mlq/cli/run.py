@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mlq import MLQ, InputError, MLQError
+from mlq import MLQ, InputError, MLQError, launch
 from mlq.cli.base import Settings, complain
 from mlq.cli.load import queues_of
 from mlq.listeners import Listener, Listeners
@@ -81,7 +81,7 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     from mlq.pools.process import ProcessPool
 
     green, count = options["pool"] == "gevent", _slots(options)
-    command: list[str] = [sys.executable, "-m", "mlq.cli.child", target, "--log-level", settings.log_level or "info",
+    command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
                "--log-format", settings.log_format or "plain"]  # fmt: skip
     if settings.namespace is not None:
         command += ["--namespace", settings.namespace]

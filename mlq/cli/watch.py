@@ -3,12 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import watchfiles
 
-from mlq import InputError
+from mlq import InputError, launch
 
 LOOK = 0.1  # seconds between looks whether another signal came, while a worker ends
 OPTION, VARIABLE = "--watch", "MLQ_WORKER_WATCH"  # what made this process the watcher, and must not make a second one
@@ -52,7 +51,7 @@ def watch(folder: Path, arguments: list[str]) -> int:
 
 def _started(arguments: list[str]) -> subprocess.Popen[bytes]:
     """A worker in a process group of its own: a terminal's Ctrl-C would be its second signal, after ours."""
-    command = [sys.executable, "-m", "mlq.cli", *(argument for argument in arguments if argument != OPTION)]
+    command = [*launch.command("mlq.cli"), *(argument for argument in arguments if argument != OPTION)]
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     # another group than the terminal's may not read from it, and would be stopped for that
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0)

@@ -12,7 +12,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,13 +19,14 @@ from typing import Any
 
 import msgspec
 
-from mlq import MLQ, InputError, logs
+from mlq import MLQ, InputError, launch, logs
+from mlq.descriptors import keep_standard_open
 from mlq.http.settings import Settings
 
 log = logging.getLogger("mlq.http")
 
 PLAN = "MLQ_SERVING"  # in its environment: what another user of this machine can't read
-PROGRAM = "from gevent import monkey; monkey.patch_all(); from mlq.http.process import main; main()"
+PROGRAM = "mlq.http.process"
 PATIENCE = 15.0  # seconds that it has to end; it gives its requests 10
 
 
@@ -54,6 +54,7 @@ class Plan:
 
 def listen(address: str, port: int) -> socket.socket:
     """A socket that listens there. Raises InputError where the address can't be had. Port 0 means any that is free."""
+    keep_standard_open()
     try:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         made = socket.create_server((address, port), family=family, backlog=1024)
@@ -72,7 +73,8 @@ def url_of(listening: socket.socket) -> str:
 
 def become(plan: Plan, listening: socket.socket) -> None:
     """Turn this process into the one that serves."""
-    os.execve(sys.executable, [sys.executable, "-c", PROGRAM], plan.packed(listening))  # noqa: S606 - no shell
+    command = launch.command(PROGRAM, green=True)
+    os.execve(command[0], command, plan.packed(listening))  # noqa: S606 - no shell
 
 
 def main() -> None:
@@ -114,7 +116,7 @@ class ServerProcess:
         theirs, self._alive = os.pipe()
         plan = replace(self._plan, owner=theirs)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
+            launch.command(PROGRAM, green=True),
             env=plan.packed(self._listening), pass_fds=(self._listening.fileno(), theirs), stdin=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(theirs)

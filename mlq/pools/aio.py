@@ -64,7 +64,7 @@ class AsyncioPool:
         """Cancel what still runs, and end the loop."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
+            self._thread.join(2)  # its tasks have one second
         self._threads.stop()
 
     def _admit(self, runs: list[Run]) -> None:

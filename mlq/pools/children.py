@@ -28,11 +28,17 @@ class Child:
     """A process with a wire to it. Only the pool's own thread starts and ends it."""
 
     def __init__(self, command: Sequence[str], slots: int, *, kills: bool) -> None:
-        """Start it, afresh: never forked from this process. `kills`: a run that is given up costs it its life."""
+        """Start it, afresh: never forked from this process. `kills`: a run that is given up costs it its life.
+
+        It leads a session of its own: what its listeners start can be told from all else, and a terminal's Ctrl-C,
+        which is for the worker to act on, reaches none of them. Raises OSError where the system has no room for it.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             arguments = [*command, str(theirs.fileno())]
-            self.process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+            )
         ours.settimeout(SEND_PATIENCE)
         self.wire = Wire(ours)
         self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None

@@ -22,6 +22,7 @@ from mlq.errors import InputError, MLQError
 from mlq.job import Outcome
 from mlq.pools.children import STOP_AFTER, Child, Kernel, Limits, words_of
 from mlq.pools.contract import Run, Told
+from mlq.pools.groups import Groups
 from mlq.pools.threads import Threads
 from mlq.pools.uploads import Lessons, listener_of
 from mlq.states import State
@@ -66,6 +67,7 @@ class ProcessPool:
         self._refused: str | None = None  # why the first child could not load them
         self._known = threading.Event()
         self._kernel = Kernel()
+        self._groups = Groups()
         self._lessons = Lessons()
         self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
 
@@ -191,7 +193,12 @@ class ProcessPool:
 
     def _start_missing(self) -> None:
         while len(self._children) < self._size and time.monotonic() >= self._next_start:
-            child = Child(self._command, self._slots, kills=self._kills)
+            try:
+                child = Child(self._command, self._slots, kills=self._kills)
+            except OSError as error:  # no room for a process or a descriptor: the others go on
+                self._failed(str(error), refused=False)
+                return
+            self._groups.begin(child.pid)
             with self._lock:
                 self._children.append(child)
             self._selector.register(child.wire.socket, selectors.EVENT_READ, child)
@@ -199,6 +206,7 @@ class ProcessPool:
                 self._selector.register(child.pidfd, selectors.EVENT_READ, child)
 
     def _look_after(self) -> None:
+        self._groups.look()
         now = time.monotonic()
         for child in list(self._children):
             if child.gone():
@@ -317,6 +325,7 @@ class ProcessPool:
         if child.pidfd is not None:
             self._selector.unregister(child.pidfd)
         code = child.bury()
+        self._groups.end(child.pid)
         reason = "oom" if code == -signal.SIGKILL and not child.given_up and self._kernel.killed() else "lost"
         with self._lock:
             self._children.remove(child)
@@ -352,7 +361,10 @@ class ProcessPool:
                 child.process.kill()
             else:
                 child.send("stop")
+        give_up = time.monotonic() + STOP_AFTER
         for child in self._children:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(STOP_AFTER)
+                child.process.wait(max(0.0, give_up - time.monotonic()))
             child.bury()
+            self._groups.end(child.pid)
+        self._groups.close()

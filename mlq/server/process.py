@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mlq.descriptors import keep_standard_open
 from mlq.errors import ServerError
 from mlq.server.binary import find_binary
 from mlq.server.home import Home
@@ -75,6 +76,7 @@ def is_free(home: Home) -> bool:
 
 def start(home: Home, server_arguments: Sequence[str]) -> int | None:
     """Return when a server answers here: the pid launched for it, or None where one ran; raises ServerError."""
+    keep_standard_open()
     launched = None
     begun = time.monotonic()
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mlq.descriptors import keep_standard_open
 from mlq.errors import InputError
 
 log = logging.getLogger("mlq.server")
@@ -133,6 +134,7 @@ def _answers_locally() -> bool:
 
 def connection_options(url: str, answer: float = ANSWER_TIMEOUT) -> dict[str, Any]:
     """What both shells tell redis-py: raw bytes over RESP2. It must not retry: we know what may be repeated."""
+    keep_standard_open()  # else a socket of ours may get a number to which others write
     over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
     return over_tcp | {
         "protocol": 2,

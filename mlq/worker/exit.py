@@ -10,12 +10,12 @@ want both.
   the main module itself is watched with `sys.monitoring`.
 
 SIGTERM, SIGHUP and SIGINT end the main program (SystemExit, KeyboardInterrupt) and stop the workers,
-with their grace period; a second signal ends the process at once, with code 1.
+with their grace period; a second signal ends the process at once, with code 1. When the workers have stopped and the
+main program has ended, the interpreter has a second to end (`leaving.py`). A main program that does not end on SIGTERM
+or SIGHUP has the grace period, too; one that goes on after SIGINT may do so.
 """
 
-import contextlib
 import importlib
-import logging
 import os
 import signal
 import sys
@@ -25,8 +25,10 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+from mlq.worker.leaving import leave_now, leave_soon, start_thread
+
 KILLED = 1  # exit codes as in the command line's documentation
-LEAVE_AFTER = 1.0  # seconds that the main thread has to end by itself
+CTRL_C = 130
 BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
 
 _SIGNALS = (
@@ -55,7 +57,8 @@ class _Keeper:
         self._known = False
         self._hooked = False
         self._signalled = False
-        self._main_ended = False
+        self._main_ended = threading.Event()
+        self._leaving = False
 
     def keep(self, kept: Stoppable, grace: float, *, stays: bool = False) -> None:
         """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds.
@@ -75,19 +78,27 @@ class _Keeper:
 
     def stay(self, serve: Callable[[], None] | None = None) -> None:
         """Return when nothing is left to keep; until then the main thread may `serve`, which no signal interrupts."""
-        self._main_ended = True
+        self._main_ended.set()
         if serve is not None:
             self._catch_signals()
-            threading.Thread(target=self._leave, name="mlq-leave", daemon=True).start()
+            self._leave_when_stopped(0, None)  # a listener that was given up may hold the main thread
             serve()
         self._hold()
 
-    def _leave(self) -> None:
-        """End the process when all is stopped, though a listener that was given up may hold the main thread."""
-        self._wait_for_all()
-        time.sleep(LEAVE_AFTER)
-        logging.shutdown()
-        os._exit(BROKEN if any(kept.broken for kept, _ in self._kept) else 0)
+    def _leave_when_stopped(self, code: int, patience: float | None) -> None:
+        """End the process with that code when all is stopped, and the main program ended or had `patience` seconds."""
+
+        def when_stopped() -> int:
+            since = time.monotonic()
+            self._wait_for_all()
+            left = None if patience is None else max(0.0, since + patience - time.monotonic())
+            self._main_ended.wait(left)
+            self._wait_for_all()  # what the main program may have started since
+            return BROKEN if any(kept.broken for kept, _ in self._kept) else code
+
+        if not self._leaving:
+            self._leaving = True
+            leave_soon(when_stopped)
 
     def _catch_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -99,20 +110,22 @@ class _Keeper:
         """In a forked child: the workers, which are threads, are the parent's."""
         self._kept = []
         self._lock = threading.Lock()
+        self._main_ended = threading.Event()
+        self._signalled = self._leaving = False
         for number, default in _SIGNALS:
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, default)
 
     def _hold(self) -> None:
         """The main program ended: wait until nothing is left to keep."""
-        self._main_ended = True
+        self._main_ended.set()
         self._catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
         if getattr(sys, "last_type", None) is KeyboardInterrupt:  # what ended the main program was meant for us, too
             self._stop_all()
+            self._leave_when_stopped(CTRL_C, None)
         self._wait_for_all()
         if any(kept.broken for kept, _ in self._kept):
-            logging.shutdown()
-            os._exit(BROKEN)
+            leave_now(BROKEN)
 
     def _wait_for_all(self) -> None:
         """Until all have stopped; when one broke, the others stop in order, with what they run."""
@@ -129,14 +142,16 @@ class _Keeper:
         if self._signalled:
             os._exit(KILLED)
         self._stop_all()
-        if not self._main_ended:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
+        ended, by_hand = self._main_ended.is_set(), number == signal.SIGINT
+        grace = max((seconds for _, seconds in self._kept), default=0.0)
+        self._leave_when_stopped(0 if ended or not by_hand else CTRL_C, None if by_hand else grace)
+        if not ended:
+            raise KeyboardInterrupt if by_hand else SystemExit(0)
 
     def _stop_all(self) -> None:
         self._signalled = True
         for kept, grace in self._kept:
-            with contextlib.suppress(RuntimeError):
-                threading.Thread(target=kept.stop, args=(grace,), name="mlq-stop", daemon=True).start()
+            start_thread(kept.stop, grace)
 
 
 _keeper = _Keeper()

@@ -66,12 +66,12 @@ class Worker:
         return self._process.poll() is None
 
     def children(self) -> list[int]:
-        """The processes that it started."""
+        """The processes in which its listeners run."""
         found = []
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
                 found += [int(pid) for pid in (task / "children").read_text().split()]
-        return found
+        return [pid for pid in found if b"mlq.cli.child" in command_line(pid)]
 
     def end(self) -> None:
         """Kill it; its children die with it. Those of theirs that hold its stderr are nobody's concern."""
@@ -107,6 +107,14 @@ class Tell:
         return int(self._client.get(self._stem + name) or 0)
 
 
+def command_line(pid: int) -> bytes:
+    """What a process was started with; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def until(holds: Callable[[], bool], seconds: float = 10) -> float:
     """For what nobody can be told of, such as the end of somebody else's child: how long it took."""
     begun = time.monotonic()
@@ -114,6 +122,19 @@ def until(holds: Callable[[], bool], seconds: float = 10) -> float:
         assert time.monotonic() - begun < seconds, "that did not come about"
         time.sleep(0.02)
     return time.monotonic() - begun
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there, and no mere zombie that nobody has collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def lives() -> Callable[[int], bool]:
+    return is_alive
 
 
 @pytest.fixture
