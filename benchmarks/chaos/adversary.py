@@ -1,11 +1,14 @@
 """The adversary: a schedule that follows from the seed alone, and how its steps are carried out."""
 
+import contextlib
 import heapq
 import itertools
 import random
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+
+import redis
 
 from benchmarks.chaos.fleet import Fleet, Member
 from benchmarks.chaos.proxy import Proxy
@@ -18,11 +21,20 @@ DECK: dict[str, tuple[int, float, float]] = {
     "kill of a child": (3, 0.0, 0.0),
     "freeze": (2, 6.5, 10.0),
     "restart": (2, 0.1, 3.0),
+    "refuse": (2, 0.5, 8.0),
     "cut": (2, 0.0, 3.0),
     "mute": (1, 0.2, 2.0),
     "delay": (1, 2.0, 5.0),
     "deploy": (2, 0.0, 0.0),
 }
+Commands = tuple[tuple[str, ...], ...]
+_CUT = ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+REFUSALS: tuple[tuple[Commands, Commands], ...] = (
+    ((("CONFIG", "SET", "min-replicas-to-write", "1"),), (("CONFIG", "SET", "min-replicas-to-write", "0"),)),
+    ((("CONFIG", "SET", "maxmemory", "1"),), (("CONFIG", "SET", "maxmemory", "0"),)),
+    ((("CONFIG", "SET", "maxclients", "1"), _CUT), (("CONFIG", "SET", "maxclients", "1000"),)),
+    ((("ACL", "SETUSER", "default", "-evalsha"),), (("ACL", "SETUSER", "default", "+evalsha"),)),
+)
 PAUSES = (0.6, 2.4)  # seconds between two steps
 LONGEST_DELAY = 0.4  # seconds that each portion is held
 FROZEN_AT_ONCE = 1
@@ -63,7 +75,7 @@ class Adversary:
         self._fleet, self._server, self._proxy, self._troubles = fleet, server, proxy, troubles
         self._heals: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()  # two heals at one time are not compared
-        self._down = False
+        self._down = self._refusing = False
 
     def turn(self) -> None:
         """Do what is due."""
@@ -86,6 +98,8 @@ class Adversary:
     def _do(self, step: Step) -> None:
         if step.action == "restart":
             return self._restart(step)
+        if step.action == "refuse":
+            return self._refuse(step)
         if step.action in ("cut", "mute", "delay"):
             return self._disturb(step)
         wanted = "process" if step.action == "kill of a child" else None
@@ -112,6 +126,24 @@ class Adversary:
         (self._server.kill if step.flavour < 0.5 else self._server.stop)()
         self._later(step.seconds, lambda: self._up(trouble))
 
+    def _refuse(self, step: Step) -> None:
+        """The server answers, and can't: it has too few replicas, no memory, no disk, or too many clients."""
+        if self._down or self._refusing:
+            return
+        self._refusing = True
+        way, unway = REFUSALS[int(step.flavour * len(REFUSALS))]
+        trouble = self._troubles.begin("refuse")
+        admin = redis.Redis.from_url(self._server.url, single_connection_client=True)  # nobody else comes in later
+        _tell(admin, way)
+        self._later(step.seconds, lambda: self._relent(admin, unway, trouble))
+
+    def _relent(self, admin: redis.Redis, commands: Commands, trouble: Trouble) -> None:
+        """A server that was started again meanwhile has forgotten it anyway."""
+        _tell(admin, commands)
+        admin.close()
+        self._refusing = False
+        self._troubles.over(trouble)
+
     def _up(self, trouble: Trouble) -> None:
         self._server.restart()
         self._down = False
@@ -121,3 +153,9 @@ class Adversary:
         trouble = self._troubles.begin(step.action, self._fleet.proxied)
         self._proxy.order(step.action, step.seconds, step.flavour * LONGEST_DELAY)
         self._later(step.seconds, lambda: self._troubles.over(trouble))
+
+
+def _tell(admin: redis.Redis, commands: Commands) -> None:
+    with contextlib.suppress(redis.RedisError):
+        for command in commands:
+            admin.execute_command(*command)

@@ -35,6 +35,7 @@ def figures(evidence: Evidence, seed: int) -> dict[str, str]:
         "crashes": evidence.exits.get("crashed", 0),
         "freezes": count("freeze"),
         "restarts": count("restart"),
+        "refusals": count("refuse"),
         "cuts": count("cut") + count("mute"),
         "delays": count("delay"),
         "deploys": count("deploy"),
