@@ -120,7 +120,7 @@ class Adversary:
             self._later(step.seconds, lambda: self._fleet.thaw(victim, trouble))
 
     def _restart(self, step: Step) -> None:
-        if self._down:
+        if self._down or self._refusing:
             return
         trouble, self._down = self._troubles.begin("restart"), True
         (self._server.kill if step.flavour < 0.5 else self._server.stop)()
