@@ -26,10 +26,11 @@ DECK: dict[str, tuple[int, float, float]] = {
     "kill of a helper": (2, 0.0, 0.0),
     "misconf": (1, 1.0, 5.0),
     "noreplicas": (1, 1.0, 5.0),
+    "noperm": (1, 1.0, 5.0),
     "full": (1, 1.0, 5.0),
     "crowd": (1, 1.0, 3.0),
 }
-REFUSALS = ("misconf", "noreplicas", "full", "crowd")  # a server that answers, and refuses
+REFUSALS = ("misconf", "noreplicas", "noperm", "full", "crowd")  # a server that answers, and refuses
 PAUSES = (0.6, 2.4)  # seconds between two steps
 LONGEST_DELAY = 0.4  # seconds that each portion is held
 FROZEN_AT_ONCE = 1

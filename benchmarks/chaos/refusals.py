@@ -28,6 +28,7 @@ class Refusals:
             "noreplicas": lambda: self._set("min-replicas-to-write", 1),
             "full": lambda: self._set("maxmemory", 1),
             "crowd": self._let_nobody_in,
+            "noperm": lambda: self._allow("-evalsha"),
         }
 
     def begin(self, way: str) -> bool:
@@ -43,6 +44,7 @@ class Refusals:
         with contextlib.suppress(OSError):
             self._snapshot.rmdir()
         with contextlib.suppress(redis.RedisError):
+            self._allow("+evalsha")
             for name, value in NO_TROUBLE.items():
                 self._set(name, value)
 
@@ -52,6 +54,9 @@ class Refusals:
 
     def _set(self, name: str, value: str | int) -> None:
         self._client.config_set(name, value)
+
+    def _allow(self, rule: str) -> None:
+        self._client.execute_command("ACL", "SETUSER", "default", rule)
 
     def _fail_snapshots(self) -> None:
         """The last snapshot failed, so a server that is to make some takes no writes."""

@@ -36,7 +36,7 @@ class Kept(Service):
         self._refused: set[Attempt] = set()  # the server refused their outcomes: their failures are recorded instead
         self._unanswered: Counter[Attempt] = Counter()
         self._failures = 0
-        self._trouble = Complaint("can't record outcomes of jobs (they are kept)")
+        self._trouble = Complaint("can't record what jobs say and end in, and keep it")
         self._shell: Shell | None = None
         self._changed = threading.Condition()
         self._started = False

@@ -27,6 +27,24 @@ def test_a_job_that_kills_its_child_thrice_is_a_dead_letter(begin, mlq, function
     assert worker.running()
 
 
+def test_innocents_in_a_child_of_the_gevent_pool_outlive_one_that_kills_it(begin, mlq):
+    """Which has many runs: those lost together run again, from the third time apart."""
+    worker = begin("gevent", "--concurrency", "8")
+    innocent = [mlq.submit(0.2, functions=["sleeps"]) for _ in range(6)]
+    guilty = mlq.submit(3, functions=["exits"])
+    innocent += [mlq.submit(0.2, functions=["sleeps"]) for _ in range(6)]
+    for job in innocent:
+        job.result(60)
+    with pytest.raises(JobFailed, match="exited with code 3 in 3 attempts"):
+        guilty.result(60)
+    assert [letter.id for letter in mlq.dead_letters()] == [guilty.id]
+    assert max(mlq.get_job(job.id)["retries"] for job in innocent) <= 3
+    kept = mlq.get_job(guilty.id)
+    assert kept["retries"] <= 5
+    assert "together with" in kept["attempts"][0]["error"]
+    assert worker.running()
+
+
 def test_max_losses_1_makes_one_death_enough(begin, mlq, tell):
     begin("process", "--max-losses", "1")
     job = mlq.submit(None, functions=["dies_at_first"])

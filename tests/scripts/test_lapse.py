@@ -474,6 +474,16 @@ def test_a_job_that_only_ever_kills_beside_others_ends_all_the_same(world, keys)
     assert world.look()["job:1"]["state"] == "failed"
 
 
+def test_one_run_at_most_is_one_run_at_most(world, keys):
+    """Where no loss is allowed, one with others counts as well."""
+    world.post(2)
+    for one in world.claim(2):
+        world.lapse(one)
+    world.watched()
+    world.reap(losses=0)
+    assert set(world.look()["dead"]) == {"1", "2"}
+
+
 # --- running apart
 
 

@@ -15,12 +15,13 @@ end
 -- a loss alone is the job's own, and more than `allowed` of those end it. A loss beside others costs it time: twice it runs
 -- again as usual (a machine that is turned off must not make its jobs run one by one), from then on apart, where the one
 -- that kills is lost alone. Nothing is free for ever: after 20 such losses (of one that kills only beside others) all count.
+-- With none allowed, every loss counts: somebody wants one run at most.
 local function lose(now, id, lease, lane, reason, allowed, what, beside)
   local run = redis.call('HMGET', jobs .. id, 'waits_for', 'shared')
   local shared = tonumber(run[2] or 0) or 0
-  if beside > 0 and run[1] then
+  if beside > 0 and allowed > 0 and run[1] then
     return give_back(now, id, lease, lane, reason, what .. ' while it waited for another job')
-  elseif beside > 0 and shared < 20 then
+  elseif beside > 0 and allowed > 0 and shared < 20 then
     shared = shared + 1
     redis.call('HSET', jobs .. id, 'shared', shared)
     what = what .. ', together with ' .. beside .. ' other ' .. (beside == 1 and 'job' or 'jobs')
