@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
-from mlq.logs import JsonFormatter
+from mlq.logs import JsonFormatter, Provisional
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -51,6 +51,12 @@ class Settings:
             for handler in logging.getLogger().handlers:
                 handler.setFormatter(JsonFormatter())
         logging.getLogger().setLevel((self.log_level or "warning").upper())
+
+    def provisional_logging(self) -> Provisional:
+        """Log to stderr as long as the listeners' module, when it is imported, sets no handlers of its own up."""
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter() if self.log_format == "json" else logging.Formatter(PLAIN))
+        return Provisional(handler, logging.getLevelNamesMapping()[(self.log_level or "warning").upper()])
 
 
 def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -85,13 +91,21 @@ def _options(environment: bool) -> list[Callable[[Callable[..., Any]], Callable[
 
 
 def with_settings(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """Gives a command's function the global options, as its first argument."""
+    """Gives a command's function the global options, as its first argument, and starts logging."""
+
+    def started(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        settings.start_logging()
+        function(settings, *args, **kwargs)
+
+    return with_settings_alone(functools.update_wrapper(started, function))
+
+
+def with_settings_alone(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
+    """The same without logging, which the command starts itself."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        settings = click.get_current_context().ensure_object(Settings)
-        settings.start_logging()
-        function(settings, *args, **kwargs)
+        function(click.get_current_context().ensure_object(Settings), *args, **kwargs)
 
     return global_options()(run)
 
