@@ -18,10 +18,12 @@ class Speaker(Protocol):
     job_id: str
 
     def log(self, words: str) -> None:
-        """Keep these words."""
+        """Keep these words, or not: whoever prints must not fail for want of somebody who listens."""
 
 
 _speaker: contextvars.ContextVar[Speaker | None] = contextvars.ContextVar("mlq_speaker", default=None)
+# Handlers of `logging` are at work. What they print is not kept: it is a record once more, or one that is not to be.
+_handling: contextvars.ContextVar[bool] = contextvars.ContextVar("mlq_handling", default=False)
 
 
 class speaking:  # noqa: N801 - used as `with speaking(...)`; a generator would cost each job 1 us more
@@ -56,12 +58,7 @@ def hush() -> None:
 def _keep(words: str) -> None:
     speaker = _speaker.get()
     if speaker is not None:
-        token = _speaker.set(None)  # what keeping logs itself is no part of the job
-        try:
-            with contextlib.suppress(Exception):  # a print must not fail for want of somebody who listens
-                speaker.log(words)
-        finally:
-            _speaker.reset(token)
+        speaker.log(words)
 
 
 class _Tee:
@@ -71,7 +68,8 @@ class _Tee:
         self._stream = stream
 
     def write(self, words: str) -> int:
-        _keep(words)
+        if not _handling.get() and isinstance(words, str):
+            _keep(words)
         return self._stream.write(words)
 
     def writelines(self, lines: Any) -> None:
@@ -82,35 +80,67 @@ class _Tee:
         return getattr(self._stream, name)
 
 
-_FORMAT = logging.Formatter("%(levelname)s %(name)s: %(message)s")
-_make_record: Any = None  # the factory of log records before ours
+_FORMAT = logging.Formatter()
+_call_handlers: Any = None  # the method of loggers before ours
 
 
-def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """Make a log record, and keep it where a job speaks.
+def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
+    """Have a record handled, and keep it where a job speaks and the record reaches the root logger.
 
-    As a factory, and not as a handler of the root logger: that would make `logging.basicConfig` do nothing.
+    In place of `Logger.callHandlers`, where a record comes that levels and filters of its logger let pass, as they
+    left it. A handler of the root logger would make `logging.basicConfig` do nothing, and `dictConfig` and
+    `basicConfig(force=True)` would remove it; a factory of records sees what filters refuse.
     """
-    record: logging.LogRecord = _make_record(*args, **kwargs)
-    if _speaker.get() is not None and not record.name.startswith("mlq."):
+    speaker = _speaker.get()
+    if speaker is None:
+        _call_handlers(self, record)
+        return
+    before = _handling.get()
+    try:
+        _handling.set(True)
+        _call_handlers(self, record)
+    finally:
+        _handling.set(before)
+    if not record.name.startswith("mlq.") and _reaches_root(self):
+        words = ""
         with contextlib.suppress(Exception):  # arguments that don't fit are told of where the record is shown
-            _keep(_FORMAT.format(record) + "\n")
-    return record
+            words = _words(record)
+        _keep(words)
+
+
+def _reaches_root(logger: logging.Logger | None) -> bool:
+    while logger is not None and logger is not logging.root:
+        logger = logger.parent if logger.propagate else None
+    return logger is not None
+
+
+def _words(record: logging.LogRecord) -> str:
+    """What is kept of it. Nothing is noted in the record: formatters would take that for their own."""
+    parts = [f"{record.levelname} {record.name}: {record.getMessage()}"]
+    if record.exc_text:
+        parts.append(record.exc_text)
+    elif record.exc_info:
+        parts.append(_FORMAT.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return "\n".join(parts) + "\n"
 
 
 _lock = threading.Lock()
 _users = 0
+_hooked = False  # ours is in place of `Logger.callHandlers`, or is called by what somebody else has put there
 
 
 def begin() -> None:
     """Capture from now on. Handlers that were made before go on writing to the stream that they know."""
-    global _users, _make_record  # noqa: PLW0603 - a process has one pair of streams
+    global _users, _hooked, _call_handlers  # noqa: PLW0603 - a process has one pair of streams
     with _lock:
         _users += 1
         if _users > 1:
             return
-        _make_record = logging.getLogRecordFactory()
-        logging.setLogRecordFactory(_record)
+        if not _hooked:
+            _hooked, _call_handlers = True, logging.Logger.callHandlers
+            logging.Logger.callHandlers = _handle  # type: ignore[method-assign]
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is not None:
@@ -118,14 +148,14 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Undo `begin`, where nobody else has replaced the streams since."""
-    global _users  # noqa: PLW0603 - as above
+    """Undo `begin`, where nobody else has replaced the same since."""
+    global _users, _hooked  # noqa: PLW0603 - as above
     with _lock:
         _users -= 1
         if _users:
             return
-        if logging.getLogRecordFactory() is _record:
-            logging.setLogRecordFactory(_make_record)
+        if logging.Logger.callHandlers is _handle:
+            _hooked, logging.Logger.callHandlers = False, _call_handlers  # type: ignore[method-assign]
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if isinstance(stream, _Tee):

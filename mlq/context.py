@@ -5,17 +5,21 @@ the other end of a pipe.
 """
 
 import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from mlq import codec
+from mlq.capture import speaking_job
 from mlq.errors import InputError, LeaseLost, TooLarge
 from mlq.job import Claimed, Record
 from mlq.options import MESSAGE_LIMIT, check_id, check_seconds, check_size, shown_url
 from mlq.requests import data_key, draft, value_of
 
 LOG_LIMIT = 64 * 1024  # bytes of logs and prints kept of one attempt
+ROOM = 0.005  # seconds between looks whether there is room for more partial results
 ENTRY = 200  # bytes that an entry of a stream costs beside its data, near enough
 
 
@@ -28,11 +32,11 @@ class Line(Protocol):
     def report(self, packed: bytes) -> None:
         """Record progress, soon; of several reports the last one counts."""
 
-    def say(self, number: int, kind: str, data: bytes) -> None:
-        """Add to the job's stream, soon and in order. Waits while too much is on its way."""
+    def say(self, kind: str, data: bytes) -> None:
+        """Add to the job's stream, soon and in order. Waits for nobody."""
 
     def full(self) -> bool:
-        """Whether `say` would wait now."""
+        """Whether too much is on its way: whoever can wait should."""
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
         """Keep a value for other jobs."""
@@ -48,41 +52,44 @@ class Line(Protocol):
 
 
 class Voice:
-    """Numbers what one attempt says, and bounds it. Safe to use from any thread."""
+    """Bounds what one attempt says. Safe to use from any thread.
+
+    There is no lock: a finaliser or a signal handler may speak amid an `emit` of the same thread (see `turn`). At worst
+    a bound is off by one entry.
+    """
 
     def __init__(self, line: Line, job_id: str) -> None:
         """Nothing was said yet."""
         self._line = line
         self.job_id = job_id
-        self._number = 0
         self._size = 0
         self._logged = 0
-        self._lock = threading.Lock()
 
     def emit(self, chunk: Any) -> None:
         """Add a partial result. Raises LeaseLost, Unserializable, and TooLarge once all of them are above 64 MiB."""
         data = codec.pack(chunk, "the chunk")
-        with self._lock:
-            self._size += len(data) + ENTRY
-            if self._size > MESSAGE_LIMIT:
-                raise TooLarge(f"partial results of job {self.job_id} are above {MESSAGE_LIMIT:,} bytes in total")
-            self._say("chunk", data)
+        self._size += len(data) + ENTRY
+        if self._size > MESSAGE_LIMIT:
+            raise TooLarge(f"partial results of job {self.job_id} are above {MESSAGE_LIMIT:,} bytes in total")
+        # Only in the listener's own context: a finaliser may run amid the work of the thread that makes room.
+        while self._line.full() and speaking_job() == self.job_id and self._line.holds():
+            time.sleep(ROOM)
+        self._line.say("chunk", data)
 
     def log(self, words: str) -> None:
-        """Add what the job printed or logged, as long as there is room."""
-        data = words.encode("utf-8", "replace")
-        with self._lock:
-            room = LOG_LIMIT - self._logged
-            if room <= 0 or not data:
-                return
-            self._logged += len(data) + ENTRY
-            self._say("log", data[:room])
-            if self._logged >= LOG_LIMIT:
-                self._say("log", b"\n[more was said, and is not kept]\n")
+        """Add what the job printed or logged, as long as there is room.
 
-    def _say(self, kind: str, data: bytes) -> None:
-        self._number += 1
-        self._line.say(self._number, kind, data)
+        Never waits: a handler of `logging` prints with its lock held, which those that make room may want.
+        """
+        data = words.encode("utf-8", "replace")
+        room = LOG_LIMIT - self._logged
+        if room <= 0 or not data:
+            return
+        self._logged += len(data) + ENTRY
+        with contextlib.suppress(LeaseLost):
+            self._line.say("log", data[:room])
+            if self._logged >= LOG_LIMIT:
+                self._line.say("log", b"\n[more was said, and is not kept]\n")
 
 
 class JobContext(dict[str, Any]):

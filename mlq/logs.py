@@ -52,13 +52,18 @@ class JsonFormatter(logging.Formatter):
 
 def begin(level: int | str, *, as_json: bool = False) -> None:
     """Log to stderr from now on; a program that set its own handlers up keeps them."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(PlainFormatter())
-    logging.basicConfig(handlers=[handler])
+    logging.basicConfig(handlers=[to_stderr(as_json=as_json)])
     if as_json:
         for one in logging.getLogger().handlers:
             one.setFormatter(JsonFormatter())
     logging.getLogger().setLevel(level)
+
+
+def to_stderr(*, as_json: bool) -> logging.Handler:
+    """A handler that writes to stderr as MLQ's programs do."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
+    return handler
 
 
 class _Escaping(logging.Filter):
@@ -96,3 +101,32 @@ def guard() -> None:
 
 
 _ESCAPING = _Escaping()
+
+
+class _Ours(int):
+    """A level that is told from the same one set by somebody else."""
+
+
+class Provisional:
+    """Logging while a module is imported that may configure it: as if nobody had, but nothing is lost.
+
+    `logging.basicConfig` does nothing where the root logger has a handler. So ours is Python's last resort at first,
+    which gets what no other handler takes.
+    """
+
+    def __init__(self, handler: logging.Handler, level: int) -> None:
+        """Show by `handler` what is of this level; for MLQ's own loggers that holds whatever the module does."""
+        self._handler = handler
+        self._before = logging.lastResort
+        logging.lastResort = handler
+        logging.getLogger("mlq").setLevel(level)
+        logging.getLogger().setLevel(_Ours(level))
+
+    def settle(self) -> None:
+        """The module is imported: what it configured stays, and is what it would be without us."""
+        root = logging.getLogger()
+        logging.lastResort = self._before
+        if not root.handlers:
+            root.addHandler(self._handler)
+        elif type(root.level) is _Ours:
+            root.setLevel(logging.WARNING)

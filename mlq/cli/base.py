@@ -13,6 +13,7 @@ Whatever goes wrong is told in one line on stderr, beginning with `mlq:`.
 """
 
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class Settings:
     def start_logging(self) -> None:
         """Log to stderr; a program that set its own handlers up keeps them."""
         logs.begin((self.log_level or "warning").upper(), as_json=self.log_format == "json")
+
+    def provisional_logging(self) -> logs.Provisional:
+        """Log to stderr as long as the listeners' module, when it is imported, sets no handlers of its own up."""
+        handler = logs.to_stderr(as_json=self.log_format == "json")
+        return logs.Provisional(handler, logging.getLevelNamesMapping()[(self.log_level or "warning").upper()])
 
 
 def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -78,13 +84,21 @@ def _options(environment: bool) -> list[Callable[[Callable[..., Any]], Callable[
 
 
 def with_settings(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """Gives a command's function the global options, as its first argument."""
+    """Gives a command's function the global options, as its first argument, and starts logging."""
+
+    def started(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        settings.start_logging()
+        function(settings, *args, **kwargs)
+
+    return with_settings_alone(functools.update_wrapper(started, function))
+
+
+def with_settings_alone(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
+    """The same without logging, which the command starts itself."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        settings = click.get_current_context().ensure_object(Settings)
-        settings.start_logging()
-        function(settings, *args, **kwargs)
+        function(click.get_current_context().ensure_object(Settings), *args, **kwargs)
 
     return global_options()(run)
 

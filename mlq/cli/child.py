@@ -32,7 +32,7 @@ def main() -> None:
     end.set_inheritable(False)
     wire = Wire(end)
     settle_in(wire)
-    Settings(log_level=options.log_level, log_format=options.log_format).start_logging()
+    logs = Settings(log_level=options.log_level, log_format=options.log_format).provisional_logging()
     try:
         queues = queues_of(options.target, options.namespace)
     except MLQError as error:
@@ -40,6 +40,7 @@ def main() -> None:
         wire.send("failed", str(error))
         leave_soon(lambda: 2)
         raise SystemExit(2) from None
+    logs.settle()
     capture.begin()
     try:
         wire.send("ready", [_told(queue) for queue in queues])

@@ -48,7 +48,9 @@ def _slots(options: dict[str, Any]) -> int:
 
 def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """The listeners run in this process."""
+    logs = settings.provisional_logging()
     queues = queues_of(target, settings.namespace)
+    logs.settle()
     slots = _slots(options)
     if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
         raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or a --namespace")
@@ -80,6 +82,7 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     from mlq.pools.children import Limits
     from mlq.pools.process import ProcessPool
 
+    settings.start_logging()
     green, count = options["pool"] == "gevent", _slots(options)
     command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
                "--log-format", settings.log_format or "plain"]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mlq import InputError, ServerError
-from mlq.cli.base import Settings, complain, with_settings
+from mlq.cli.base import Settings, complain, with_settings_alone
 from mlq.cli.options import Names, Size
 from mlq.policy import LOSSES
 from mlq.queue import GRACE
@@ -76,7 +76,7 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 @click.option(
     "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
 )
-@with_settings
+@with_settings_alone
 def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  # fmt: skip
     """Run the listeners of a module.
 
@@ -87,7 +87,8 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
     """
     settings.log_format = options["log_format"]
     settings.log_level = settings.log_level or "info"
-    settings.start_logging()
+    if options["check"] or options["watch"]:
+        settings.start_logging()
     if options["check"]:
         click.get_current_context().exit(0 if _lives(settings, options["name"]) else 1)
     if target is None:

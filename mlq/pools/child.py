@@ -6,6 +6,7 @@ the main thread is busy, since its listener waits for another job, gets a thread
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import queue
@@ -24,10 +25,12 @@ from mlq.outcomes import failure
 from mlq.pools.frames import Wire
 from mlq.pools.tether import orphaned
 from mlq.pools.uploads import loaded
+from mlq.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FLUSH = 1.0  # seconds between looks whether a question is still to be sent
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -52,14 +55,14 @@ class ChildRun:
         self._check()
         self._child.wire.send("report", self.number, packed)
 
-    def say(self, number: int, kind: str, data: bytes) -> None:
-        """Add to the job's stream; the wire fills up when the worker can't keep pace, and this waits."""
+    def say(self, kind: str, data: bytes) -> None:
+        """Add to the job's stream; the wire fills up when the worker can't keep pace, and then whoever sends waits."""
         self._check()
-        self._child.wire.send("say", self.number, number, kind, data)
+        self._child.wire.send("say", self.number, kind, data)
 
     def full(self) -> bool:
-        """The wire knows, and makes `say` wait."""
-        return False
+        """Whether much waits for another thread that sends."""
+        return self._child.wire.crowded()
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
         """Keep a value for other jobs."""
@@ -99,7 +102,7 @@ class Child:
         self._main_is_busy = False
         self._reader: threading.Thread | None = None
         self._reading = threading.Lock()
-        self._lock = threading.Lock()
+        self._turn = Turn()  # to read from now on
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
             "learn": self._on_learn, "forget": self._on_forget,
@@ -118,22 +121,28 @@ class Child:
             self.perform(*task)
 
     def read_from_now_on(self) -> None:
-        """Have a thread read the wire, if none does."""
-        with self._lock:
-            if self._reader is None:
-                self._reader = threading.Thread(target=self._read, name="mlq-wire", daemon=True)
-                self._reader.start()
+        """Have a thread read the wire, if none does. Several may start; the first one reads, and the others end."""
+        if self._reader is None:
+            threading.Thread(target=self._turn.run, args=(self._read,), name="mlq-wire", daemon=True).start()
 
     def ask(self, number: int, name: str, *arguments: Any) -> Any:
         """Have the worker call a method of the run's line. Raises what that raises."""
+        if threading.current_thread() is self._reader:
+            raise InputError(f"{name} is called by a finaliser on the thread that would read the answer")
         self.read_from_now_on()
         call = next(self._calls)
         answer = self._answers[call] = queue.SimpleQueue()
         self.wire.send("call", number, call, name, arguments)
-        kind, value = answer.get()
+        kind, value = self._answer(answer)
         if kind:
             raise _error(kind, value)
         return value
+
+    def _answer(self, answer: "queue.SimpleQueue[tuple[str, Any]]") -> tuple[str, Any]:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return answer.get(timeout=FLUSH)
+            self.wire.flush()  # the thread that was to send the call may have been interrupted
 
     def begin(self, run: ChildRun, record: bytes) -> None:
         """Run it in the main thread if that is idle, else in one of its own."""
@@ -168,6 +177,7 @@ class Child:
         return execute(run, run.claimed, record, listeners)
 
     def _read(self) -> None:
+        self._reader = threading.current_thread()
         try:
             while True:
                 self._read_once()

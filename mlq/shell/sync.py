@@ -60,7 +60,7 @@ class Shell:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = Room(self._most)

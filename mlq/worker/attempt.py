@@ -1,8 +1,10 @@
 """One attempt in this process: from its claim until it is settled, handed back or lost."""
 
 import enum
+import itertools
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from mlq.job import Claimed, Outcome, Record
@@ -29,50 +31,54 @@ class Stage(enum.Enum):
 
 
 class Speech:
-    """What an attempt has said and nobody has recorded yet."""
+    """What an attempt has said and nobody has recorded yet. Without a lock (see `turn`): each step is one call in C."""
 
     def __init__(self) -> None:
         """Nothing."""
-        self._progress = b""
-        self._entries: list[Entry] = []
+        self._progress: deque[bytes] = deque(maxlen=1)
+        self._entries: deque[tuple[str, bytes]] = deque()
+        self._numbers = itertools.count(1)
+        self._put_back: tuple[bytes, list[Entry]] = (b"", [])
         self._told = False  # the settler knows that there is something
-        self._lock = threading.Lock()
 
     def report(self, packed: bytes) -> bool:
         """Keep progress; whether the settler must be told."""
-        with self._lock:
-            self._progress = packed
-            told, self._told = self._told, True
-            return not told
+        self._progress.append(packed)
+        return self._untold()
 
-    def say(self, number: int, kind: str, data: bytes) -> bool:
+    def say(self, kind: str, data: bytes) -> bool:
         """Keep an entry; whether the settler must be told."""
-        with self._lock:
-            self._entries.append((number, kind, data))
-            told, self._told = self._told, True
-            return not told
+        self._entries.append((kind, data))
+        return self._untold()
+
+    def _untold(self) -> bool:
+        """Told twice does no harm."""
+        told, self._told = self._told, True
+        return not told
 
     def take(self) -> tuple[bytes, list[Entry]]:
-        """All of it."""
-        with self._lock:
-            progress, entries = self._progress, self._entries
-            self._progress, self._entries, self._told = b"", [], False
-            return progress, entries
+        """All of it, numbered within the attempt; one thread at a time."""
+        self._told = False  # first: of what comes meanwhile the settler is told anew
+        (progress, entries), self._put_back = self._put_back, (b"", [])
+        if self._progress:
+            progress = self._progress.pop()
+        entries += [(next(self._numbers), *self._entries.popleft()) for _ in range(len(self._entries))]
+        return progress, entries
 
     def waits(self) -> bool:
         """Whether there is any of it."""
-        return bool(self._progress or self._entries)
+        return bool(self._progress or self._entries or any(self._put_back))
 
     def put_back(self, progress: bytes, entries: list[Entry]) -> None:
-        """It could not be recorded; what was said meanwhile comes after it."""
-        with self._lock:
-            self._progress = self._progress or progress
-            self._entries = entries + self._entries
-            self._told = True
+        """It could not be recorded. What was said meanwhile comes after it; whoever took it tries again."""
+        self._put_back = (progress, entries)
+        self._told = True
 
 
 class Attempt:
     """A claimed job, and who decides what becomes of it: the first to move it to a final stage."""
+
+    _speech: Speech | None = None
 
     def __init__(self, claimed: Claimed, watcher: "Watcher", make_line: "Callable[[Attempt], Line]") -> None:
         """`watcher` is told of its turns; its listeners get the line only when they run."""
@@ -88,7 +94,6 @@ class Attempt:
         self.wakes: set[Callable[[], None]] = set()  # end its waits for other jobs, when the attempt ends first
         self._waits = 0  # for other jobs, now; coroutines and threads of a listener may wait side by side
         self._turning = threading.Lock()
-        self._speech: Speech | None = None
         self.since = time.monotonic()  # when it came to its stage
         self.took = 0.0  # seconds that its listeners ran
         self._watcher = watcher
@@ -99,10 +104,7 @@ class Attempt:
     @property
     def speech(self) -> Speech:
         """What it has said; most attempts say nothing."""
-        if self._speech is None:
-            with self._lock:
-                self._speech = self._speech or Speech()
-        return self._speech
+        return vars(self).setdefault("_speech", Speech()) if self._speech is None else self._speech
 
     @property
     def line(self) -> "Line":

@@ -37,13 +37,13 @@ class RedisLine:
         self._check()
         self._desk.outbox.report(self._attempt, packed)
 
-    def say(self, number: int, kind: str, data: bytes) -> None:
+    def say(self, kind: str, data: bytes) -> None:
         """Add to the job's stream, soon and in order."""
         self._check()
-        self._desk.outbox.say(self._attempt, number, kind, data)
+        self._desk.outbox.say(self._attempt, kind, data)
 
     def full(self) -> bool:
-        """Whether `say` would wait now."""
+        """Whether too much is on its way."""
         return self._desk.outbox.full()
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:

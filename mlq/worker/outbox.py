@@ -1,14 +1,15 @@
 """What waits to be recorded: outcomes, and what running listeners say. One queue, so that order is kept."""
 
 import queue
-import threading
+from collections import deque
 from typing import NamedTuple
 
 from mlq.context import ENTRY
 from mlq.job import Outcome
+from mlq.turn import Turn
 from mlq.worker.attempt import Attempt
 
-LIMIT = 8 * 1024 * 1024  # bytes of entries on their way; above that, whoever says more waits
+LIMIT = 8 * 1024 * 1024  # bytes of entries on their way; above that, who emits more waits
 
 
 def cost(data: bytes) -> int:
@@ -31,13 +32,14 @@ class Said(NamedTuple):
 
 
 class Outbox:
-    """Filled by listeners and pools, emptied by the settler."""
+    """Filled by listeners and pools, emptied by the settler. Nobody waits for a lock here: see `turn`."""
 
     def __init__(self) -> None:
         """Empty."""
         self._items: queue.SimpleQueue[Ended | Said | None] = queue.SimpleQueue()
         self._size = 0
-        self._changed = threading.Condition()
+        self._changes: deque[int] = deque()  # of the size, not counted yet
+        self._turn = Turn()  # to count them
 
     def end(self, ended: Ended) -> None:
         """Hand over an outcome."""
@@ -48,13 +50,10 @@ class Outbox:
         if attempt.speech.report(packed):
             self._items.put(Said(attempt))
 
-    def say(self, attempt: Attempt, number: int, kind: str, data: bytes) -> None:
-        """Take an entry of the job's stream; waits while there are too many, unless the attempt ends meanwhile."""
-        with self._changed:
-            while self._size > LIMIT and attempt.holds():
-                self._changed.wait(0.5)
-            self._size += cost(data)
-        if attempt.speech.say(number, kind, data):
+    def say(self, attempt: Attempt, kind: str, data: bytes) -> None:
+        """Take an entry of the job's stream."""
+        self._count(cost(data))
+        if attempt.speech.say(kind, data):
             self._items.put(Said(attempt))
 
     def busy(self) -> bool:
@@ -62,7 +61,7 @@ class Outbox:
         return not self._items.empty()
 
     def full(self) -> bool:
-        """Whether `say` would wait."""
+        """Whether too much waits: listeners that have more partial results should wait."""
         return self._size > LIMIT
 
     def close(self) -> None:
@@ -75,6 +74,14 @@ class Outbox:
 
     def gone(self, size: int) -> None:
         """So many bytes of entries are recorded, or will never be."""
-        with self._changed:
-            self._size -= size
-            self._changed.notify_all()
+        self._count(-size)
+
+    def _count(self, change: int) -> None:
+        """Change the size, or leave that to whoever changes it now: another thread, or this one up its stack."""
+        self._changes.append(change)
+        while self._changes and self._turn.run(self._add_up):
+            pass
+
+    def _add_up(self) -> None:
+        while self._changes:
+            self._size += self._changes.popleft()

@@ -97,6 +97,8 @@ class Settler(Service):
                 self.stopping.set()
                 break
             if isinstance(item, Ended):
+                if item.attempt.spoke():
+                    said.append(Said(item.attempt))
                 ended.append(item)
                 size += item.outcome.size
             else:

@@ -11,6 +11,7 @@ from typing import Any
 import corners  # noqa: F401 - more listeners
 import hazards  # noqa: F401 - more listeners
 import helpers  # noqa: F401 - more listeners
+import interruptions  # noqa: F401 - more listeners
 import leftovers  # noqa: F401 - more listeners
 from side_channel import NAMESPACE, hear, mlq, say, side
 
