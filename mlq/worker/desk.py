@@ -87,12 +87,13 @@ class Desk:
 
     def serves(self, lane: str) -> tuple[tuple[Listener, ...], Policy]:
         """The listeners that run for jobs of `lane`, none where it is not ours, and what they declare together."""
-        known = self._served.get(lane)
+        served = self._served  # another one after each change: what is found for the old one must not get into it
+        known = served.get(lane)
         if known is None:
             chosen = self.listeners.chosen(lane) if queue_of(lane) in self.queues() else ()
             known = chosen, Policy().over(listener.policy for listener in chosen)
             if lane in self.existing:  # others are rare, and would pile up
-                self._served[lane] = known
+                served[lane] = known
         return known
 
     def choose_lanes(self, found: Lanes | None = None) -> None:
