@@ -1,8 +1,12 @@
 """Listeners: which functions a worker runs, for which jobs, and what was declared of them."""
 
+import contextlib
+import functools
 import inspect
 import logging
+import os
 import threading
+import types
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
@@ -36,7 +40,9 @@ class Listener(NamedTuple):
         retry_on: object = None,
     ) -> "Listener":
         """Raises InputError when the function has no usable name or parameters, or `retry_on` names no exceptions."""
-        name = name or getattr(function, "__name__", None) or type(function).__name__
+        if not callable(function):
+            raise InputError(f"a listener must be a function or another callable, not {function!r:.80}")
+        name = name or name_of(function)
         check_functions([name])
         return cls(
             name, function, _takes_two(function, name), _is_async(function),
@@ -51,6 +57,11 @@ class Listener(NamedTuple):
             name for kind in type(error).__mro__ for name in (kind.__name__, f"{kind.__module__}.{kind.__qualname__}")
         }
         return any(kind in names if isinstance(kind, str) else isinstance(error, kind) for kind in self.retry_on)
+
+
+def name_of(function: object) -> str:
+    """The name of a listener that is declared without one."""
+    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def check_retry_on(retry_on: object) -> RetryOn | None:
@@ -70,19 +81,29 @@ def _takes_two(function: Callable[..., Any], name: str) -> bool:
     Where a decorator wrapped it, the wrapper says what can be given, and the function inside, what is wanted.
     """
     try:
-        outer = inspect.signature(function, follow_wrapped=False)
-        parameters = inspect.signature(function).parameters.values()
+        inner = outer = inspect.signature(function)
     except (TypeError, ValueError):  # builtins without a signature
         return False
+    with contextlib.suppress(ValueError):  # wrappers written in C, such as that of functools.cache, have none of theirs
+        outer = inspect.signature(function, follow_wrapped=False)
     one, two = _takes(outer, 1), _takes(outer, 2)
-    if not (one or two or inspect.isclass(function)):
+    if not (one or two):
         raise InputError(
             f"{name}() can't be called as a listener: write {name}(msg), {name}(msg, ctx) or {name}(msg, *args)"
         )
-    if one != two:
-        return two
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in parameters)
+    if one != two or _is_opaque(function, outer):
+        return two and one != two
+    positional = [p for p in inner.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in inner.parameters.values())
+
+
+def _is_opaque(function: object, signature: inspect.Signature) -> bool:
+    """Whether it is an object written in C, such as an itemgetter: it is said to take anything, and mostly does not."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    in_c = isinstance(type(function).__call__, types.WrapperDescriptorType)
+    known = hasattr(function, "__code__") or hasattr(function, "__wrapped__")
+    return in_c and not known and str(signature) == "(*args, **kwargs)"
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:
@@ -107,6 +128,22 @@ class Listeners:
         self._all = tuple(known)
         self._names = tuple(listener.name for listener in self._all)
         self._lock = threading.Lock()
+        self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the process that it is part of
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` after each change, on the thread that made it, but not in forked children."""
+        with self._lock:
+            self._watchers += ((os.getpid(), changed),)
+
+    def unwatch(self, changed: Callable[[], None]) -> None:
+        """Call it no more."""
+        with self._lock:
+            self._watchers = tuple(watcher for watcher in self._watchers if watcher[1] != changed)
+
+    def _tell(self) -> None:
+        for pid, changed in self._watchers:
+            if pid == os.getpid():
+                changed()
 
     def add(self, new: Listener) -> Listener | None:
         """Add a listener; one of the same name is replaced in its place, and given."""
@@ -118,7 +155,8 @@ class Listeners:
             else:
                 self._all += (new,)
                 self._names += (new.name,)
-            return before
+        self._tell()
+        return before
 
     def remove(self, name: str) -> bool:
         """Remove a listener; whether it was there."""
@@ -126,7 +164,10 @@ class Listeners:
             before = len(self._all)
             self._all = tuple(listener for listener in self._all if listener.name != name)
             self._names = tuple(listener.name for listener in self._all)
-            return len(self._all) < before
+            removed = len(self._all) < before
+        if removed:
+            self._tell()
+        return removed
 
     def exchange(self, listener: Listener, instead: Listener | None) -> bool:
         """Put `instead`, if any, in the place of this very listener; whether it was there."""
@@ -135,7 +176,9 @@ class Listeners:
             kept = (instead if one is listener else one for one in self._all)
             self._all = tuple(one for one in kept if one is not None)
             self._names = tuple(one.name for one in self._all)
-            return found
+        if found:
+            self._tell()
+        return found
 
     def only(self, names: Collection[str]) -> "Listeners":
         """A copy with these alone. Raises InputError where one is missing."""
@@ -143,6 +186,16 @@ class Listeners:
             there = ", ".join(self.names()) or "none"
             raise InputError(f"there is no listener {', '.join(sorted(missing))}; there are: {there}")
         return Listeners(listener for listener in self._all if listener.name in names)
+
+    def called(self, function: object) -> str:
+        """The name under which a function was declared; what it would be where it was not."""
+        inside = getattr(function, "__wrapped__", function)
+        for one in self._all:
+            if one.function is function or one.function is inside:
+                return one.name
+            if inspect.ismethod(one.function) and one.function == inside:  # each look at one makes it anew
+                return one.name
+        return name_of(function)
 
     def all(self) -> tuple[Listener, ...]:
         """Each of them, in order."""

@@ -3,8 +3,10 @@
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from mlq.client import Client
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     from mlq.worker.desk import Settings
     from mlq.worker.worker import Worker
 
-log = logging.getLogger("mlq.reaper")
+log = logging.getLogger("mlq.queue")
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
 GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 30 s, and handing back takes some
+
+
+_started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # those that had a worker of their own
 
 
 class Declared(Protocol[P, R_co]):
@@ -48,6 +53,21 @@ def _declared(
 ) -> Listener:  # fmt: skip
     """Raises InputError."""
     return Listener.of(function, name, queue, Policy.of(timeout, retries, backoff), retry_on)
+
+
+def _with_methods(function: Any, **methods: Any) -> Any:
+    """`function` itself with these as attributes, or where it can't have them, a function that calls it."""
+    with suppress(Exception):  # user code: an object's own __getattr__ and __setattr__ may raise anything
+        if all(isinstance(getattr(function, name, method), partial) for name, method in methods.items()):  # not its own
+            for name, method in methods.items():
+                setattr(function, name, method)
+            return function
+
+    @wraps(function, updated=())
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return _with_methods(call, **methods)
 
 
 class MLQ(Client):
@@ -86,20 +106,21 @@ class MLQ(Client):
     ) -> Callable[[Callable[P, R_co]], Declared[P, R_co]]: ...
 
     def listener(self, function: Any = None, **declared: Any) -> Any:
-        """Declare a listener, as a decorator; a worker that is started runs it.
+        """Declare a listener, as a decorator; the worker of this `MLQ` object runs it, also one that already works.
 
-        It stays an ordinary function, with `post` and `submit` that post to it by name. `name`: the function's own
-        where left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may take; `retries`: attempts
-        after one that raised or ran out of time; `backoff`: seconds before the first retry, doubled for each further
-        one; `retry_on`: the exceptions, by class or name, after which to retry. What a job is posted with wins.
+        It stays an ordinary function, with `post` and `submit` that post to it by name; what can't carry these (a bound
+        method, a builtin, an object with slots or with methods of these names) is given back in a function.
+        `name`: the function's own where left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may
+        take; `retries`: attempts after one that raised or ran out of time; `backoff`: seconds before the first retry,
+        doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. What a job is
+        posted with wins. Raises InputError.
         """
         if function is None:
             return partial(self.listener, **declared)
         listener = _declared(function, **declared)
         self.listeners.add(listener)
-        function.post = partial(self.post, functions=[listener.name], queue=listener.queue)
-        function.submit = partial(self.submit, functions=[listener.name], queue=listener.queue)
-        return function
+        to_it: dict[str, Any] = {"functions": [listener.name], "queue": listener.queue}
+        return _with_methods(function, post=partial(self.post, **to_it), submit=partial(self.submit, **to_it))
 
     def create_listener(
         self, function: Callable[..., Any] | None = None, *, concurrency: int = 1, grace: float = GRACE
@@ -116,17 +137,25 @@ class MLQ(Client):
         if function is not None:
             self.listeners.add(Listener.of(function))
         with self._starting:
-            if self._started_in == os.getpid() and not self._worker.stopping.is_set():
-                self._worker.listeners_changed()
-                return True
-            self._start(concurrency, seconds)
+            if not self._works():
+                self._start(concurrency, seconds)
         return True
+
+    def _works(self) -> bool:
+        return self._started_in == os.getpid() and not self._worker.stopping.is_set()
 
     def _start(self, concurrency: int, grace: float) -> None:
         from mlq.pools.thread import ThreadPool
         from mlq.pools.uploads import Here
         from mlq.worker import exit as way_out  # a program that only posts loads none of the worker
 
+        if any((one.namespace, one.url) == (self.namespace, self.url) and one._works() for one in tuple(_started)):  # noqa: SLF001
+            log.warning(  # in a notebook: the cell that makes the queue was run again
+                "another MLQ object of this process works for namespace %r already; each runs jobs with the listeners "
+                "that were declared on it alone: shut one of them down, unless you want both",
+                self.namespace,
+            )
+        _started.add(self)
         self._worker = self.make_worker(ThreadPool(concurrency), loader=Here())
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # first, so that no signal finds a worker that nobody stops
@@ -146,10 +175,7 @@ class MLQ(Client):
 
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
         """Remove a listener, by itself or by its name; whether it was there."""
-        removed = self.listeners.remove(function if isinstance(function, str) else Listener.of(function).name)
-        if removed and self._started_in == os.getpid():
-            self._worker.listeners_changed()
-        return removed
+        return self.listeners.remove(function if isinstance(function, str) else self.listeners.called(function))
 
     def shutdown(self, grace: float = GRACE) -> None:
         """Stop this process's worker: no new jobs, up to `grace` seconds for running ones, the rest is handed back.

@@ -103,9 +103,11 @@ def unserved(now: Counts, workers: Iterable[dict[str, str]]) -> dict[str, int]:
 def can_serve(worker: dict[str, str], lane: str) -> bool:
     """Whether a worker, by what it says of itself, serves a lane's queue and has all the functions that it names."""
     names = frozenset(filter(None, worker.get("functions", "").split(",")))
-    return (
-        queue_of(lane) in worker.get("queues", DEFAULT_QUEUE).split(",") and bool(names) and functions_of(lane) <= names
-    )
+    queues = worker.get("queues", DEFAULT_QUEUE).split(",")
+    wanted = functions_of(lane)
+    if not wanted:  # all listeners may belong to other queues; a worker of an older version does not tell
+        queues = worker.get("open", ",".join(queues)).split(",")
+    return queue_of(lane) in queues and bool(names) and wanted <= names
 
 
 def data_key(key: object) -> str:

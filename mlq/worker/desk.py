@@ -89,7 +89,7 @@ class Desk:
 
     def serves(self, lane: str) -> tuple[tuple[Listener, ...], Policy]:
         """The listeners that run for jobs of `lane`, none where it is not ours, and what they declare together."""
-        served = self._served
+        served = self._served  # another one after each change: what is found for the old one must not get into it
         known = served.get(lane)
         if known is None:
             chosen = self.listeners.chosen(lane) if queue_of(lane) in self.queues() else ()

@@ -199,6 +199,7 @@ class Renewer(Service):
             "claimed": desk.claimed,
             "queues": ",".join(desk.queues()),
             "functions": ",".join(desk.listeners.names()),
+            "open": ",".join(queue for queue in desk.queues() if desk.listeners.chosen(queue)),
             "uploads": "accepted" if desk.accepts_uploads else "refused",
             "version": __version__,
             "python": platform.python_version(),

@@ -21,12 +21,11 @@ AGAIN = 0.5  # seconds before the next look where the server could not be asked
 class Uploads(Service):
     """Has what was uploaded loaded, and makes it the worker's listeners."""
 
-    def __init__(self, desk: Desk, loader: Loader, changed: Callable[[], None], died: Callable[[], None]) -> None:
-        """`loader` loads the code where it will run; `changed` is told when the listeners are not what they were."""
+    def __init__(self, desk: Desk, loader: Loader, died: Callable[[], None]) -> None:
+        """`loader` loads the code where it will run."""
         super().__init__("uploads", died)
         self._desk = desk
         self._loader = loader
-        self._changed = changed
         self._uploaded = Uploaded(desk.listeners)
         self._heads: dict[str, bytes] = {}  # of the uploads that were looked at, whatever came of it
         self._news: queue.SimpleQueue[tuple[str, Listener | None, str]] = queue.SimpleQueue()
@@ -98,7 +97,6 @@ class Uploads(Service):
             elif name in self._heads:  # else removed meanwhile
                 self._uploaded.put(listener)
                 log.info("the uploaded listener %r is run from now on", name)
-                self._changed()
 
     def _refuse(self, name: str, why: str) -> None:
         """What was uploaded is not run here; nor is what it replaced, which nobody can see any more."""
@@ -112,7 +110,4 @@ class Uploads(Service):
 
     def _withdraw(self, name: str) -> bool:
         self._loader.forget(name)
-        removed = self._uploaded.remove(name)
-        if removed:
-            self._changed()
-        return removed
+        return self._uploaded.remove(name)

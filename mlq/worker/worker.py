@@ -61,7 +61,7 @@ class Worker:
         )  # fmt: skip
         self._settler = Settler(desk, self._give, self._sender.due, self._renewer.retry_in, self._die)
         self._timers = Timers(self._die)
-        self._uploads = None if loader is None else Uploads(desk, loader, self.listeners_changed, self._die)
+        self._uploads = None if loader is None else Uploads(desk, loader, self._die)
         self._looks = False  # for jobs that were claimed ahead and wait too long
 
     @property
@@ -75,6 +75,7 @@ class Worker:
             if self.stopped.is_set():
                 return
             capture.begin()
+            self._desk.listeners.watch(self._listeners_changed)
             self._pool.start(self._resize, self._die)
             for duty in (self._sender, self._settler, self._renewer, self._claimer):
                 duty.start()
@@ -87,7 +88,7 @@ class Worker:
         self._desk.slots.resize(change)
         self._renewer.hurry()
 
-    def listeners_changed(self) -> None:
+    def _listeners_changed(self) -> None:
         """The listeners are not what they were: other lanes may be served now."""
         with self._desk.claiming:
             self._desk.listeners_changed()
@@ -104,6 +105,7 @@ class Worker:
             if self.stopped.is_set():
                 return
             self.stopping.set()
+            self._desk.listeners.unwatch(self._listeners_changed)
             self._desk.shell.patience = STOP_PATIENCE
             self._settler.refill = False
             self._claimer.stopping.set()

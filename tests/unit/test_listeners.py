@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import operator
 
 import pytest
 
@@ -208,7 +209,10 @@ def wrapped(outer, inner):
         (lambda msg, **more: None, False),
         (Methods().one, False),
         (Methods(), True),
-        (Methods, False),
+        (str, False),
+        (operator.itemgetter(0), False),
+        (functools.partial(operator.methodcaller("f")), False),
+        (functools.lru_cache(lambda msg, ctx: None), True),
         (functools.partial(lambda a, msg, ctx: None, 1), True),
         (functools.partial(lambda msg, ctx: None, ctx=1), False),
         (int, False),
@@ -236,6 +240,7 @@ def test_which_functions_get_the_context(function, takes_context):
         lambda *args, key: None,
         lambda **more: None,
         Methods().none,
+        Methods,
         functools.partial(lambda msg: None, 1),
         wrapped(lambda: None, lambda msg: None),
     ],
@@ -244,6 +249,41 @@ def test_functions_that_can_not_be_called(function):
     """Refused when they are declared, for each of their jobs would fail."""
     with pytest.raises(InputError, match=r"^x\(\) can't be called as a listener: write x\(msg\), x\(msg, ctx\) or"):
         Listener.of(function, "x")
+
+
+@pytest.mark.parametrize("thing", [5, "name", None, classmethod(first), property(first)])
+def test_what_can_not_be_called_at_all(thing):
+    """Refused when it is declared."""
+    with pytest.raises(InputError, match="must be a function"):
+        Listener.of(thing)
+
+
+def test_watched():
+    """Whoever watches is told of changes alone, when they are made, until it watches no more."""
+    listeners, told = Listeners(), []
+
+    def changed():
+        told.append(listeners.names())
+
+    listeners.watch(changed)
+    mine, other = Listener.of(first), Listener.of(second)
+    listeners.add(mine)
+    listeners.exchange(mine, other)
+    listeners.exchange(mine, other)
+    listeners.remove("first")
+    listeners.remove("second")
+    listeners.unwatch(changed)
+    listeners.add(mine)
+    assert told == [("first",), ("second",), ()]
+
+
+def test_the_name_that_something_was_declared_under():
+    """Found by the thing itself, also through what wraps it; a bound method is another object each time."""
+    methods, listeners = Methods(), Listeners()
+    listeners.add(Listener.of(first, "a"))
+    listeners.add(Listener.of(methods.one, "b"))
+    assert [listeners.called(each) for each in (first, methods.one, wrapped(lambda: None, first))] == ["a", "b", "a"]
+    assert [listeners.called(each) for each in (second, Methods().one, 5)] == ["second", "one", "int"]
 
 
 def test_policy_is_kept():

@@ -94,6 +94,10 @@ WORKER = {"functions": "f,g", "queues": "default,slow"}
         ({"functions": "f"}, "slow", False),
         ({"functions": "", "queues": "default"}, "default", False),
         ({}, "default", False),
+        (WORKER | {"open": "slow"}, "slow", True),
+        (WORKER | {"open": "slow"}, "default", False),
+        (WORKER | {"open": "slow"}, "default:f", True),
+        (WORKER | {"open": ""}, "slow", False),
     ],
 )
 def test_which_lanes_a_worker_serves(worker, lane, can):

@@ -1,6 +1,9 @@
 """What listeners get and may do, and which of them run."""
 
 import asyncio
+import functools
+import operator
+import os
 import threading
 import time
 from typing import Any
@@ -266,3 +269,134 @@ def test_a_deleted_job_is_unknown(mlq: MLQ) -> None:
     for call in (job.state, job.ready, job.progress, job.result, job.cancel):
         with pytest.raises(UnknownJob, match=rf"job {job.id}\b"):
             call()
+
+
+def test_a_listener_that_is_declared_while_the_worker_runs_is_served(mlq: MLQ) -> None:
+    """And one that is removed or replaced meanwhile is not: the worker hears of each change, however it is made."""
+    mlq.create_listener(print)
+    assert mlq.submit(1, functions=["print"]).result(5) is None
+
+    @mlq.listener
+    def late(message: int) -> int:
+        return message + 1
+
+    @mlq.listener(queue="slow")
+    def slow(message: int) -> int:
+        return message + 2
+
+    assert [late.submit(1).result(5), slow.submit(1).result(5)] == [2, 3]
+
+    @mlq.listener(name="late")
+    def instead(message: int) -> int:
+        return message + 3
+
+    assert late.submit(1).result(5) == 4
+    assert mlq.remove_listener(instead)
+    assert mlq.listeners.names() == ("print", "slow")
+    job = late.submit(1)
+    assert mlq.submit(1, functions=["print"]).result(5) is None
+    assert job.state() == "queued"
+
+
+def test_jobs_that_no_listener_is_there_for_are_not_said_to_be_served(mlq: MLQ) -> None:
+    """A listener with a queue of its own runs no job of another queue that names none."""
+
+    @mlq.listener(queue="slow")
+    def slow(message: int) -> int:
+        return message
+
+    mlq.post(1)
+    mlq.create_listener()
+    while not mlq.workers():
+        time.sleep(0.01)
+    assert mlq.unserved() == {"default": 1}
+    assert slow.submit(2).result(5) == 2
+    mlq.create_listener(print)
+    until_served(mlq)
+
+
+def until_served(mlq: MLQ) -> None:
+    """Wait until all that waits is served, or through."""
+    give_up = time.monotonic() + 10
+    while mlq.unserved() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert mlq.unserved() == {}
+
+
+def test_two_workers_of_one_namespace_in_a_process(
+    mlq: MLQ, namespace: str, server_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each has the listeners of its own object; the second one says so."""
+    mlq.create_listener(print)
+    assert not [record for record in caplog.records if "another MLQ object" in record.message]
+    with MLQ(namespace, url=server_url) as other:
+        other.create_listener(abs)
+        assert [record for record in caplog.records if "another MLQ object" in record.message]
+        assert (mlq.listeners.names(), other.listeners.names()) == (("print",), ("abs",))
+        other.shutdown(0)
+        caplog.clear()
+    mlq.shutdown(0)
+    mlq.create_listener()
+    assert not [record for record in caplog.records if "another MLQ object" in record.message]
+
+
+def test_a_forked_child_may_declare_listeners(mlq: MLQ) -> None:
+    """The worker is its parent's, and is not told of them."""
+    mlq.create_listener(print)
+    pid = os.fork()
+    if pid == 0:
+        mlq.listener(name="childs")(print)
+        os._exit(len(mlq.listeners.names()))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+    assert mlq.listeners.names() == ("print",)
+
+
+class Slotted:
+    """Can't carry attributes."""
+
+    __slots__ = ()
+
+    def __call__(self, message: Any) -> list[Any]:
+        """What it was given."""
+        return ["slotted", message]
+
+
+class Client:
+    """Has a `post` of its own, which must stay."""
+
+    def post(self) -> str:
+        """Its own."""
+        return "mine"
+
+    def run(self, message: Any) -> list[Any]:
+        """What it was given."""
+        return ["method", message]
+
+    def __call__(self, message: Any) -> list[Any]:
+        """What it was given."""
+        return ["object", message]
+
+
+@pytest.mark.parametrize(
+    ("thing", "result"),
+    [
+        (Client().run, ["method", 7]),
+        (Client(), ["object", 7]),
+        (Slotted(), ["slotted", 7]),
+        (abs, 7),
+        (str, "7"),
+        (functools.partial(max, 3), 7),
+        (operator.methodcaller("bit_length"), 3),
+        (staticmethod(lambda message: [message]), [7]),
+    ],
+)
+def test_whatever_can_be_called_can_be_declared(mlq: MLQ, thing: Any, result: Any) -> None:
+    """It has `post` and `submit`, and can still be called; what it was before is left as it was."""
+    declared = mlq.listener(name="thing")(thing)
+    mlq.create_listener()
+    assert declared(7) == result
+    assert declared.submit(7).result(5) == result
+    assert mlq.wait(declared.post(7), 5) == result
+    assert not isinstance(thing, Client) or thing.post() == "mine"
+    assert mlq.remove_listener(declared)
+    assert mlq.listeners.names() == ()
