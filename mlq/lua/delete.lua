@@ -1,8 +1,8 @@
 -- Removes a job that does not run, with all that is kept of it. Works on a full server, too.
 -- Guarantee: afterwards its id is unknown; whoever waits for it is told.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id · the state that it must be in, or '' for any but running
--- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
+-- ARGV  id · the state that it must be in, or '' for any but running · stamp of the job that is meant, or ''
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
 --- include history
@@ -10,7 +10,12 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include meant
 local id = ARGV[1]
+local _, word = meant(posts .. id, jobs .. id, ARGV[3])
+if word then
+  return {word}
+end
 local state = redis.call('HGET', jobs .. id, 'state')
 local lane = lane_of(posts, id)
 if state == 'running' or (ARGV[2] ~= '' and state ~= ARGV[2] and (state or lane)) then
@@ -24,5 +29,5 @@ redis.call('ZREM', dead, id)
 redis.call('ZREM', scheduled, id)
 redis.call('DEL', streams .. id)
 drop_deliveries(deliveries, delivery, id)
-announce(jobs, waiters, inboxes, id)
+announce(jobs, posts, waiters, inboxes, id)
 return {removed > 0 and 'ok' or 'gone'}

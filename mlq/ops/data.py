@@ -18,11 +18,13 @@ def fetch(keys: Keys, key: str) -> Op[bytes | None]:
 
 
 def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
-    """One page of the namespace's keys, the counter left out."""
+    """One page of the namespace's keys, but for those of the count of ids."""
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
 
+    kept = (keys.counter.encode(), keys.leaps.encode())
+
     def parse(reply: list[Any]) -> tuple[str, list[bytes]]:
-        return reply[0].decode(), [name for name in reply[1] if name != keys.counter.encode()]
+        return reply[0].decode(), [name for name in reply[1] if name not in kept]
 
     return Op(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000), parse)
 
