@@ -3,25 +3,29 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from mlq import codec
 from mlq.errors import WaitTimeout
 from mlq.handle import AsyncJobHandle
+from mlq.identity import JobId
 from mlq.job import progress_of, progress_words
 from mlq.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
+from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
+from mlq.shell.memory import post_aio
 from mlq.shell.target import from_arguments
 from mlq.states import State
 from mlq.uploads import check_name, overview, pickled, seal
@@ -87,13 +91,19 @@ class AsyncMLQ:
         """Post one job; its id. The options are those of the sync twin."""
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         body = wanted.body(msg)
+        keys, lane = self._keys, wanted.lane
         if idempotency_key is not None:
-            op = job_ops.post_once(self._keys, check_key(idempotency_key), wanted.lane, body)
-            once = await self._shell.run(op)
-            return str(once)
+            key = check_key(idempotency_key)
+            once = await post_aio(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch))
+            return once.id
+        return (await self._post(lane, (body,))).id
+
+    async def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
+        keys = self._keys
         with self._shell.callers.borrow() as caller:
-            first = await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
-        return str(first)
+            name, number = caller.name, caller.number
+            make = lambda epoch: post_ops.post(keys, name, number, lane, bodies, "", epoch)  # noqa: E731
+            return await post_aio(self._shell, keys, make)
 
     async def post_many(
         self,
@@ -112,9 +122,7 @@ class AsyncMLQ:
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
-            with self._shell.callers.borrow() as caller:
-                first = await self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, bodies))
-            ids.extend(str(first + i) for i in range(len(bodies)))
+            ids += (await self._post(wanted.lane, bodies)).ids()
         return ids
 
     async def submit(
@@ -173,7 +181,7 @@ class AsyncMLQ:
         """The result, when it is there. `timeout` in seconds. Raises as the sync twin does."""
         return value_of(str(job_id), await self._ended(check_id(job_id), timeout), original=True)
 
-    async def _ended(self, job_id: str, timeout: float | None) -> dict[str, bytes]:  # noqa: ASYNC109
+    async def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:  # noqa: ASYNC109
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         with self._inbox.listen(job_id) as heard:
             while True:

@@ -2,25 +2,29 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mlq import codec
 from mlq.errors import WaitTimeout
 from mlq.handle import JobHandle
+from mlq.identity import JobId, same
 from mlq.job import announced, progress_of, progress_words
 from mlq.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
+from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
+from mlq.shell.memory import post
 from mlq.shell.target import from_arguments
 from mlq.states import State
 from mlq.uploads import check_name, overview, pickled, seal
@@ -103,17 +107,23 @@ class Client:
         seconds before the first retry, doubled for each further one. What is left out is as the listener declares it.
         `callback`, `webhook`: URLs that are told of the end, by a GET or a signed POST.
         `idempotency_key`: a text; the same post with the same key within a day makes no second job and gives the
-        first one's id. Raises InputError (nothing was written; KeyReused where the key was for another post) or
-        ServerError.
+        first one's id. The id is a text of digits that also knows its job (`identity.JobId`), so that no other job
+        which gets this number after a loss of data is taken for it.
+        Raises InputError (nothing was written; KeyReused where the key was for another post) or ServerError.
         """
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         body = wanted.body(msg)
+        keys, lane = self._keys, wanted.lane
         if idempotency_key is not None:
-            op = job_ops.post_once(self._keys, check_key(idempotency_key), wanted.lane, body)
-            return str(self._shell.run(op))
+            key = check_key(idempotency_key)
+            return post(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch)).id
+        return self._post(lane, (body,)).id
+
+    def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
+        keys = self._keys
         with self._shell.callers.borrow() as caller:
-            first = self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, (body,)))
-        return str(first)
+            name, number = caller.name, caller.number
+            return post(self._shell, keys, lambda epoch: post_ops.post(keys, name, number, lane, bodies, "", epoch))
 
     def post_many(
         self,
@@ -132,9 +142,7 @@ class Client:
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
-            with self._shell.callers.borrow() as caller:
-                first = self._shell.run(job_ops.post(self._keys, caller.name, caller.number, wanted.lane, bodies))
-            ids.extend(str(first + i) for i in range(len(bodies)))
+            ids += self._post(wanted.lane, bodies).ids()
         return ids
 
     def submit(
@@ -161,7 +169,7 @@ class Client:
         )  # fmt: skip
 
     def job(self, job_id: str) -> JobHandle:
-        """A handle on a job that anybody posted. Asks nothing of the server."""
+        """A handle on a job that anybody posted, by its id or its `reference`. Asks nothing of the server."""
         return JobHandle(self, check_id(job_id))
 
     def get_job(self, job_id: str) -> dict[str, Any]:
@@ -197,7 +205,7 @@ class Client:
         """
         return value_of(str(job_id), self._ended(check_id(job_id), timeout), original=True)
 
-    def _ended(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
+    def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         with self._shell.callers.borrow() as caller:
             while True:
@@ -207,7 +215,7 @@ class Client:
                 fields, item = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
                 if fields is None and item is not None:
                     told, ending = announced(item[1])
-                    fields = ending if told == job_id else None  # of any other job it is a reason to ask
+                    fields = ending if same(told, job_id) else None  # else a reason to ask
                 if fields is not None:
                     return fields
                 if give_up is not None and time.monotonic() >= give_up:

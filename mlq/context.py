@@ -159,7 +159,7 @@ class JobContext(dict[str, Any]):
     ) -> str:
         """Post another job, with the options of `MLQ.post`; its id. Refused when this attempt lost its lease."""
         wanted = draft(callback, functions, **options)
-        return self._line.post(wanted.lane, wanted.body(msg))
+        return check_id(self._line.post(wanted.lane, wanted.body(msg)))
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Another job's result. The slot is given away meanwhile, so that even a worker of one slot can run that job.
@@ -194,7 +194,7 @@ class JobContext(dict[str, Any]):
     def _result(self, job_id: str, timeout: float | None) -> Any:
         wanted = check_id(job_id)
         seconds = None if timeout is None else check_seconds("timeout", timeout, zero=True)
-        return value_of(wanted, self._line.wait(wanted, seconds), original=True)
+        return value_of(wanted, self._line.wait(wanted.reference, seconds), original=True)
 
 
 def arrive(future: "asyncio.Future[Any]", result: Any) -> None:

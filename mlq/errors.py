@@ -60,11 +60,15 @@ class JobError(MLQError):
 
 
 class UnknownJob(JobError, KeyError):
-    """No job has this id: it never existed, was deleted, or its time to live is over."""
+    """No job has this id: it never existed, was deleted, its time to live is over, or the server lost it."""
 
     def __str__(self) -> str:
         """The plain text; KeyError would show its representation."""
         return str(self.args[0]) if self.args else ""
+
+
+class JobLost(UnknownJob):
+    """The server lost this job with other data, and its id belongs to another job by now."""
 
 
 class WrongState(JobError):

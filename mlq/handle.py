@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mlq.job import is_finished
+from mlq.options import check_id
 from mlq.states import State
 from mlq.stream import AsyncStream, Stream
 
@@ -17,11 +18,19 @@ class JobHandle:
     def __init__(self, client: "Client", job_id: str) -> None:
         """`job_id` is not checked to exist."""
         self._client = client
-        self.id = job_id
+        self.id = check_id(job_id)
 
     def __repr__(self) -> str:
         """Names the job."""
         return f"<JobHandle {self.id} in {self._client.namespace!r}>"
+
+    @property
+    def reference(self) -> str:
+        """The id with what tells its job from any other job of that id: `job` of another program takes it.
+
+        Of a handle that was made from an id alone, from its first answer on.
+        """
+        return self.id.reference
 
     def state(self) -> State:
         """The job's state. Raises UnknownJob."""
@@ -58,11 +67,16 @@ class AsyncJobHandle:
     def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
         """`job_id` is not checked to exist."""
         self._client = client
-        self.id = job_id
+        self.id = check_id(job_id)
 
     def __repr__(self) -> str:
         """Names the job."""
         return f"<AsyncJobHandle {self.id} in {self._client.namespace!r}>"
+
+    @property
+    def reference(self) -> str:
+        """The id with what tells its job from any other job of that id, as in the sync twin."""
+        return self.id.reference
 
     async def state(self) -> State:
         """The job's state. Raises UnknownJob."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mlq import codec
 from mlq.errors import InputError, Undecodable
+from mlq.identity import JobId
 from mlq.options import check_functions, check_seconds, check_url, queue_of, shown_url
 from mlq.policy import Policy
 from mlq.states import FINISHED, State
@@ -86,6 +87,11 @@ def head_of(record: bytes) -> tuple[str, float]:
         return lane.decode(), number(rest.partition(b"\n")[0]) or 0.0
     except ValueError:
         return "", 0.0
+
+
+def stamp_in(record: bytes) -> str:
+    """When a job was posted, as its record's head says it to the microsecond; blank where it does not."""
+    return record[:1100].partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace")
 
 
 class Claimed(NamedTuple):
@@ -254,14 +260,15 @@ def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
 ANY_JOB = "*"  # what an inbox is told at last that was told more than it read
 
 
-def announced(item: bytes) -> tuple[str, dict[str, bytes] | None]:
-    """What an inbox was told: the id of a job, and how it ended where that travels along."""
+def announced(item: bytes) -> tuple[JobId, dict[str, bytes] | None]:
+    """What an inbox was told: the id of a job, and how it ended where that travels along, with the job's stamp."""
     job_id, _, packed = item.partition(b" ")
     try:
         fields = fields_of(codec.unpack_raw(packed)) if packed else None
     except (ValueError, TypeError, AttributeError, LookupError):  # not of a script of ours: whoever waits asks
         fields = None
-    return job_id.decode("utf-8", "replace"), fields
+    stamp = fields.pop("posted", b"") if fields else b""
+    return JobId(job_id.decode("utf-8", "replace"), stamp.decode("utf-8", "replace")), fields
 
 
 def is_finished(state: str) -> bool:

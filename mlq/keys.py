@@ -5,6 +5,8 @@ can see another's. A name that ends in a colon is a stem: the scripts append a j
 name.
 
     counter         string   the last id given out; survives `clear`
+    epoch           string   `<random> <run of the server>`, new when data may be lost: posts must name it
+    leaps           zset     ids left out after a loss: the id before them by the last of them; survives `clear`
     post:<id>       string   what was posted; never changes (job.py describes the bytes)
     job:<id>        hash     what became of it; made by the first claim or cancellation
     lane:<lane>     zset     waiting ids by place; a lane is a queue and a set of functions
@@ -51,9 +53,10 @@ class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "followers", "format",
-        "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "namespace", "post", "reaping", "replay", "root",
-        "scheduled", "serves", "stream", "upload", "uploads", "uploads_version", "waiters", "worker", "workers",
+        "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "epoch", "followers",
+        "format", "inbox", "job", "lane", "lanes", "leaps", "leases", "lost", "metrics", "namespace", "post", "reaping",
+        "replay", "root", "scheduled", "serves", "stream", "upload", "uploads", "uploads_version", "waiters", "worker",
+        "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -61,6 +64,8 @@ class Keys:
         self.namespace = check_namespace(namespace)
         self.root = root = f"{{{namespace}}}:"
         self.counter = root + "counter"
+        self.epoch = root + "epoch"
+        self.leaps = root + "leaps"
         self.post = root + "post:"
         self.job = root + "job:"
         self.lane = root + "lane:"

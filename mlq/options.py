@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from mlq.errors import InputError, TooLarge
+from mlq.identity import JobId, parse_reference
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis itself stops at 512 MB a value
 NAMESPACE_LIMIT = 128  # characters
@@ -128,13 +129,16 @@ def check_size(what: str, packed: bytes, limit: int = MESSAGE_LIMIT) -> bytes:
     return packed
 
 
-def check_id(job_id: object) -> str:
-    """A job's id as text; whole numbers are taken too, since ids look like them."""
+def check_id(job_id: object) -> JobId:
+    """A job's id, or an id with its stamp (`identity.py`); whole numbers are taken too, since ids look like them."""
+    if isinstance(job_id, JobId):
+        return job_id  # itself, since it may learn its stamp
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if not isinstance(job_id, str) or not job_id.isascii() or not job_id.isdigit() or len(job_id) > 18:
+    found = parse_reference(job_id) if isinstance(job_id, str) else None
+    if found is None:
         raise InputError(f"a job's id is a text of digits, not {job_id!r:.80}")
-    return job_id
+    return found
 
 
 def lane_of(queue: str, functions: Sequence[str] | None) -> str:

@@ -2,8 +2,8 @@
 -- Guarantee: it will not run (on), unless a person requeues it, and what its attempt still says is refused. Cancelling
 -- twice is the same as once.
 -- KEYS  those of shared/lapse.lua · then metrics hash
--- ARGV  id
--- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
+-- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
 --- include history
@@ -11,9 +11,14 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include meant
 --- include count
 local metrics = KEYS[15]
 local id = ARGV[1]
+local _, word = meant(posts .. id, jobs .. id, ARGV[2])
+if word then
+  return {word}
+end
 local lane = lane_of(posts, id)
 if not lane then
   return {'gone'}
@@ -45,5 +50,5 @@ if ttl and ttl > 0 and ttl < 1e10 then
   redis.call('PEXPIRE', jobs .. id, expiry)
   redis.call('PEXPIRE', posts .. id, expiry)
 end
-announce(jobs, waiters, inboxes, id)
+announce(jobs, posts, waiters, inboxes, id)
 return {'ok'}

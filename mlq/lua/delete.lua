@@ -2,7 +2,8 @@
 -- Guarantee: afterwards its id is unknown; whoever waits for it is told.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  id · the state that it must be in, or '' for any but running; what is listed as a dead letter counts as failed
--- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it}
+--       · stamp of the job that is meant, or ''
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
 --- include wake
 --- include history
@@ -10,7 +11,12 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include meant
 local id = ARGV[1]
+local _, word = meant(posts .. id, jobs .. id, ARGV[3])
+if word then
+  return {word}
+end
 local state = redis.pcall('HGET', jobs .. id, 'state')
 state = type(state) == 'string' and state -- a key of another type is as good as none
 local is_dead = redis.call('ZSCORE', dead, id)
@@ -26,5 +32,5 @@ redis.call('ZREM', dead, id)
 redis.call('ZREM', scheduled, id)
 redis.call('DEL', streams .. id)
 drop_deliveries(deliveries, delivery, id)
-announce(jobs, waiters, inboxes, id)
+announce(jobs, posts, waiters, inboxes, id)
 return {(removed > 0 or is_dead) and 'ok' or 'gone'}

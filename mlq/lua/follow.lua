@@ -2,14 +2,20 @@
 -- Guarantee: either the reply holds something new, or the inbox gets the id when there is; so nothing is missed.
 -- KEYS  job hash · post string · stream · waiters set · followers string
 -- ARGV  inbox's name, or '' · seconds until the asker will ask again · entry to go on after · most entries
---       · state and · progress that the asker knows, as told the last time
--- RETURNS  {'gone'} · {'ok', state, attempt, progress or '', {entry, {kind, bytes}, ...}, {field, value, ...} of an end}
+--       · state and · progress that the asker knows, as told the last time · stamp of the job that is meant, or ''
+-- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes}, ...},
+--          {field, value, ...} of an end}
+--- include meant
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
 
+local stamp, word = meant(post, job, ARGV[7])
+if word then
+  return {word}
+end
 local now = redis.call('HMGET', job, 'state', 'attempts', 'progress')
 local state, progress = now[1] or 'queued', now[3] or ''
-if not now[1] and redis.call('EXISTS', post) == 0 then
+if not now[1] and stamp == '' and redis.call('EXISTS', post) == 0 then
   return {'gone'}
 end
 local entries = redis.call('XRANGE', stream, '(' .. ARGV[3], '+', 'COUNT', most)
@@ -19,4 +25,4 @@ if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress 
   redis.call('EXPIRE', waiters, seconds * 2 + 10)
   redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- claims tell followers from now on
 end
-return {'ok', state, now[2] or '0', progress, entries, ended and #entries < most and redis.call('HGETALL', job) or {}}
+return {'ok', stamp, state, now[2] or '0', progress, entries, ended and #entries < most and redis.call('HGETALL', job) or {}}

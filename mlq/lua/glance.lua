@@ -1,9 +1,15 @@
 -- A job's state and progress, without moving its message or result.
 -- KEYS  post string · job hash
--- RETURNS  {} for an unknown job · {state, progress or false}
+-- ARGV  stamp of the job that is meant, or '' for whichever has the id
+-- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, progress or false}
+--- include meant
 local post, job = KEYS[1], KEYS[2]
+local stamp, word = meant(post, job, ARGV[1])
+if word then
+  return {word}
+end
 local now = redis.call('HMGET', job, 'state', 'progress')
 if not now[1] then
-  return redis.call('EXISTS', post) == 1 and {'queued', false} or {}
+  return (stamp ~= '' or redis.call('EXISTS', post) == 1) and {'ok', stamp, 'queued', false} or {'gone'}
 end
-return now
+return {'ok', stamp, now[1], now[2]}

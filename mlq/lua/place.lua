@@ -1,7 +1,7 @@
 -- Where a waiting job stands in its lane.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id
--- RETURNS  {'gone'} · {'ok', jobs before it or false when it does not wait, lane}
+-- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
+-- RETURNS  {'gone'} · {'other'} · {'ok', jobs before it or false when it does not wait, lane}
 --- include clock
 --- include wake
 --- include history
@@ -9,6 +9,11 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include meant
+local _, word = meant(posts .. ARGV[1], jobs .. ARGV[1], ARGV[2])
+if word then
+  return {word}
+end
 local lane = lane_of(posts, ARGV[1])
 if not lane then
   return {'gone'}

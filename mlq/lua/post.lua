@@ -1,33 +1,63 @@
 -- Posts jobs of one lane, in order, with ids that follow one another.
 -- Guarantee: all of them or none; the same call sent again makes no second jobs, nor does one that
 -- arrives after its caller gave it up and went on to the next number.
+-- Nothing that is there is overwritten: ids that are taken, as after a loss of the counter, are left out.
 -- KEYS  counter string · posts stem · lane zset · lanes set · serves stem · replay string · leases zset · class stem
+--       · epoch string · jobs stem · streams stem · leaps zset
 -- ARGV  number of the call · lane · lease of the posting attempt, or '' · what tells this post from others, where the
---       caller is an idempotency key, or '' · body of each job
--- RETURNS  the first id · 0 when the posting attempt no longer holds its lease · -1 when the key was for another post
+--       caller is an idempotency key, or '' · epoch that the caller knows, or '' to post in any · body of each job
+-- RETURNS  'id stamp' of the first · 'lost' when the posting attempt no longer holds its lease · 'other' when the key was
+--       for another post · 'stale' when the epoch is another one
 --- include clock
 --- include wake
+--- include leap
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local number, lane, lease, print = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local count = #ARGV - 4
+local epoch, jobs, streams, leaps = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local number, lane, lease, print, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local count = #ARGV - 5
 
-local last = redis.call('GET', replay)
-if last then
-  local before, first, other = string.match(last, '^(%d+) (%d+) ?(.*)$')
+local known = redis.call('MGET', replay, epoch, counter)
+if known[1] then
+  local before, first, other = string.match(known[1], '^(%d+) (%d+) ?(.*)$')
   if tonumber(before) >= tonumber(number) then
-    return other == print and tonumber(first) or -1
+    local head = redis.pcall('GETRANGE', posts .. first, 0, 1099)
+    local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n([^\n]*)') or ''
+    return other == print and first .. ' ' .. stamp or 'other'
   end
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
-  return 0
+  return 'lost'
+end
+local last = tonumber(known[3] or '')
+if expected ~= '' and (known[2] ~= expected or not last) then
+  return 'stale'
 end
 
-local head = lane .. '\n' .. clock() .. '\n'
-local first = redis.call('INCRBY', counter, count) - count + 1
+local function taken(first)
+  local names = {}
+  for id = first, first + count - 1 do
+    id = string.format('%d', id)
+    names[#names + 1], names[#names + 2], names[#names + 3] = posts .. id, jobs .. id, streams .. id
+  end
+  return redis.call('EXISTS', unpack(names)) > 0
+end
+
+local now = clock()
+local head = lane .. '\n' .. now .. '\n'
+local first = (last or 0) + 1
+local step = 1e6
+while taken(first) do -- 30 times at most
+  if step > 1e15 then return 'stale' end
+  first, step = first + step, step * 2
+end
+if step > 1e6 then
+  leap(leaps, last or 0, first - 1)
+end
+redis.call('SET', counter, string.format('%d', first + count - 1))
 for i = 1, count do
   local id = string.format('%d', first + i - 1)
-  redis.call('SET', posts .. id, head .. ARGV[4 + i])
+  redis.call('SET', posts .. id, head .. ARGV[5 + i])
   redis.call('ZADD', lane_key, id, id)
 end
 if redis.call('SADD', lanes, lane) == 1 then -- it was empty: else workers know that it has work
@@ -39,4 +69,4 @@ if print == '' then
 else
   redis.call('SET', replay, number .. ' ' .. id .. ' ' .. print, 'EX', 86400)
 end
-return first
+return id .. ' ' .. now

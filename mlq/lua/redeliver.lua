@@ -1,8 +1,8 @@
 -- Queues the webhook of a job that ended, at once and with all its tries, whatever became of the last ones.
 -- Guarantee: it tells of the same event, so it has the same id; a try that is under way counts no more.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id
--- RETURNS  {'ok'} · {'gone'} · {'state', the state that forbids it} · {'none'} when the job has no webhook
+-- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it} · {'none'} when the job has no webhook
 --- include clock
 --- include wake
 --- include history
@@ -10,7 +10,12 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include meant
 local id = ARGV[1]
+local _, word = meant(posts .. id, jobs .. id, ARGV[2])
+if word then
+  return {word}
+end
 if not lane_of(posts, id) then
   return {'gone'}
 end

@@ -1,8 +1,9 @@
 -- A person puts a dead letter or a cancelled job back into its lane, at its old place, with its losses and overruns forgiven.
 -- Guarantee: what the failure left behind is gone; runs are counted on.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id
--- RETURNS  {'ok'} · {'gone'} · {'damaged'} for a dead letter without a readable message · {'state', the state that forbids it}
+-- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'damaged'} for a dead letter without a readable message
+--          · {'state', the state that forbids it}
 --- include clock
 --- include wake
 --- include history
@@ -10,7 +11,12 @@
 --- include finish
 --- include line_up
 --- include lapse
+--- include meant
 local id = ARGV[1]
+local _, word = meant(posts .. id, jobs .. id, ARGV[2])
+if word then
+  return {word}
+end
 local lane = lane_of(posts, id)
 if not lane then
   return {redis.call('ZSCORE', dead, id) and 'damaged' or 'gone'}

@@ -36,7 +36,7 @@ local function finish(id, state, i, count)
     local callback, webhook = string.match(urls, '^(%S*) ?(%S*)$')
     queue_deliveries(deliveries, delivery, jobs, posts, now, id, callback, webhook, state, said, says)
   end
-  announce(jobs, waiters, inboxes, id)
+  announce(jobs, posts, waiters, inboxes, id)
 end
 
 local function retry(id, i, count)

@@ -3,11 +3,14 @@
 -- at once where the end is known, since the caller has already sent the command that waits for it. With a waiting job
 -- named, jobs that would wait for one another in a circle are refused.
 -- KEYS  job hash · post string · waiters set · inbox list · jobs stem
--- ARGV  id · inbox's name · seconds until the asker will ask again · id of the job that waits, or ''
---       · 1 if the inbox serves this question alone (what an earlier one left in it goes)
--- RETURNS  {'gone'} · {'circle'} · {'wait'} · {'ended', field, value, ...}
+-- ARGV  id · inbox's name · seconds until the asker will ask again · lease (or id) of the job that waits, or ''
+--       · 1 if the inbox serves this question alone (what an earlier one left in it goes) · stamp of the job that is meant,
+--       or '' for whichever has the id
+-- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
+--- include meant
 local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local id, waiting = ARGV[1], ARGV[4]
+local id = ARGV[1]
+local waiting, token = string.match(ARGV[4], '^([^:]*):?(.*)$')
 
 local function at_once(reply)
   if ARGV[2] ~= '' then
@@ -17,13 +20,18 @@ local function at_once(reply)
   return reply
 end
 
+local stamp, word = meant(post, job, ARGV[6])
+if word then
+  return at_once({word})
+end
 local state = redis.call('HGET', job, 'state')
-if not state and redis.call('EXISTS', post) == 0 then
+if not state and stamp == '' and redis.call('EXISTS', post) == 0 then
   return at_once({'gone'})
 end
 if state == 'succeeded' or state == 'failed' or state == 'cancelled' then
   local reply = redis.call('HGETALL', job)
   table.insert(reply, 1, 'ended')
+  table.insert(reply, 2, stamp)
   return at_once(reply)
 end
 if waiting ~= '' then
@@ -37,7 +45,8 @@ if waiting ~= '' then
   if other then
     return at_once({'circle'})
   end
-  if redis.call('HGET', jobs .. waiting, 'state') == 'running' then
+  local now = redis.call('HMGET', jobs .. waiting, 'state', 'token')
+  if now[1] == 'running' and (token == '' or now[2] == token) then
     redis.call('HSET', jobs .. waiting, 'waits_for', id)
   end
 end
@@ -48,4 +57,4 @@ end
 if ARGV[5] == '1' then
   redis.call('DEL', inbox)
 end
-return {'wait'}
+return {'wait', stamp}

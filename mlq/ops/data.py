@@ -18,8 +18,8 @@ def fetch(keys: Keys, key: str) -> Op[bytes | None]:
 
 
 def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
-    """One page of the namespace's keys, without the counter, and without what workers registered: they live on."""
-    kept = tuple(name.encode() for name in (keys.counter, keys.classes, keys.class_, keys.serves))
+    """One page of the namespace's keys, but for those of the count of ids and of what workers registered: they live on."""
+    kept = tuple(name.encode() for name in (keys.counter, keys.leaps, keys.classes, keys.class_, keys.serves))
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
 
     def parse(reply: list[Any]) -> tuple[str, list[bytes]]:

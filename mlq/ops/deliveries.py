@@ -3,10 +3,12 @@
 from typing import Any, NamedTuple
 
 from mlq.errors import WrongState
+from mlq.identity import stamp_of
 from mlq.job import fields_of, or_none
 from mlq.keys import Keys
 from mlq.ops import Op, call, nothing
-from mlq.ops.jobs import lapse_keys, unknown
+from mlq.ops.jobs import lapse_keys
+from mlq.ops.meant import check_meant
 from mlq.ops.scripts import script
 
 
@@ -57,11 +59,10 @@ def redeliver(keys: Keys, job_id: str) -> Op[None]:
     """Queue the webhook of a job that ended, again."""
 
     def parse(reply: list[bytes]) -> None:
-        if reply[0] == b"gone":
-            raise unknown(keys, job_id)
+        check_meant(keys, job_id, reply[0])
         if reply[0] == b"state":
             raise WrongState(f"can't redeliver job {job_id}: it is {reply[1].decode()}, and webhooks tell of ends")
         if reply[0] == b"none":
             raise WrongState(f"can't redeliver job {job_id}: it was posted without a webhook")
 
-    return call(script("redeliver"), lapse_keys(keys), (job_id,), parse)
+    return call(script("redeliver"), lapse_keys(keys), (str(job_id), stamp_of(job_id)), parse)

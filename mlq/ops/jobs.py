@@ -1,18 +1,19 @@
-"""Ops on jobs from outside a worker: post, read, wait, cancel, requeue, delete, list."""
+"""Ops on jobs from outside a worker: post (see `posting.py`), read, wait, cancel, requeue, delete, list."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlq.errors import KeyReused, LeaseLost, Undecodable, UnknownJob, WaitCircle, WrongState
-from mlq.job import describe, fields_of, head_of, number, or_none, text
+from mlq.errors import Undecodable, WaitCircle, WrongState
+from mlq.identity import bind, stamp_of
+from mlq.job import describe, fields_of, head_of, number, or_none, stamp_in, text
 from mlq.keys import Keys
 from mlq.ops import Op, call
+from mlq.ops.meant import check_meant, check_stamp, unknown
+from mlq.ops.posting import post, post_once  # noqa: F401 - ops on jobs, too, in a file of their own
 from mlq.ops.scripts import script
 from mlq.states import State
 
 ENTRIES = 500  # entries of a job's stream that one call reads
-LOST, OTHER = 0, -1  # what post.lua answers instead of an id
 
 
 def lapse_keys(keys: Keys) -> tuple[str, ...]:
@@ -23,45 +24,9 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def unknown(keys: Keys, job_id: str) -> UnknownJob:
-    """The error for an id that names no job."""
-    return UnknownJob(f"no job {job_id} in namespace {keys.namespace!r}: it never existed, was deleted, or has expired")
-
-
 def _shown(value: str | bytes) -> str:
     """An id or a state as text, though it may be neither."""
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
-def post(keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "") -> Op[int]:
-    """Post jobs of one lane; gives the first id, the others follow on. `lease` fences posts from a listener."""
-
-    def parse(first: int) -> int:
-        if first == LOST:
-            raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
-        return first
-
-    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller,
-             keys.leases, keys.class_)  # fmt: skip
-    return call(script("post"), names, (number, lane, lease, "", *bodies), parse)
-
-
-def post_once(keys: Keys, key: str, lane: str, body: bytes) -> Op[int]:
-    """Post one job, or give the id of the one that was posted with this idempotency key in the last day.
-
-    The key takes a caller's place, whose one call this is.
-    """
-
-    def parse(first: int) -> int:
-        if first == OTHER:
-            raise KeyReused(f"the idempotency key {key!r} was used for another post; nothing was posted")
-        return first
-
-    caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
-    print_of = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    names = (keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller,
-             keys.leases, keys.class_)  # fmt: skip
-    return call(script("post"), names, (1, lane, "", print_of, body), parse)
+    return str(value) if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
@@ -70,7 +35,8 @@ def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
     def parse(reply: list[Any]) -> dict[str, Any]:
         if reply[0] is None:
             raise unknown(keys, job_id)
-        return describe(job_id, reply[0], fields_of(reply[1]))
+        check_stamp(keys, job_id, stamp_in(reply[0]))
+        return describe(str(job_id), reply[0], fields_of(reply[1]))
 
     return call(script("read"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
 
@@ -81,7 +47,8 @@ def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
     def parse(reply: list[Any]) -> dict[str, Any]:
         if not reply[0]:
             raise unknown(keys, job_id)
-        found = describe(job_id, reply[0], fields_of(reply[1]))
+        check_stamp(keys, job_id, stamp_in(reply[0]))
+        found = describe(str(job_id), reply[0], fields_of(reply[1]))
         return {name: value for name, value in found.items() if name not in ("msg", "result", "short_result")}
 
     return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
@@ -91,11 +58,12 @@ def glance(keys: Keys, job_id: str) -> Op[tuple[State, bytes | None]]:
     """A job's state and packed progress, without its payloads."""
 
     def parse(reply: list[bytes]) -> tuple[State, bytes | None]:
-        if not reply:
-            raise unknown(keys, job_id)
-        return State(reply[0].decode()), reply[1]
+        check_meant(keys, job_id, reply[0])
+        bind(job_id, reply[1].decode("utf-8", "replace"))
+        return State(reply[2].decode()), reply[3]
 
-    return call(script("glance"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
+    names = (keys.post + job_id, keys.job + job_id)
+    return call(script("glance"), names, (stamp_of(job_id),), parse, f"job {job_id}")
 
 
 def outcome(keys: Keys, job_id: str) -> Op[dict[str, bytes] | None]:
@@ -108,19 +76,20 @@ def wait(
 ) -> Op[dict[str, bytes] | None]:
     """The fields of a finished job; else None, and `inbox` is told when it ends.
 
-    `waiting` is the job that waits; `alone`: the inbox serves this question and no other.
+    `waiting` is the job that waits, or its lease; `alone`: the inbox serves this question and no other.
     """
 
     def parse(reply: list[bytes]) -> dict[str, bytes] | None:
         word = reply[0]
-        if word == b"gone":
-            raise unknown(keys, job_id)
+        check_meant(keys, job_id, word)
         if word == b"circle":
-            raise WaitCircle(f"job {waiting} can't wait for job {job_id}, which waits for it")
-        return fields_of(reply[1:]) if word == b"ended" else None
+            raise WaitCircle(f"job {waiting.partition(':')[0]} can't wait for job {job_id}, which waits for it")
+        bind(job_id, reply[1].decode("utf-8", "replace"))
+        return fields_of(reply[2:]) if word == b"ended" else None
 
     names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
-    return call(script("wait"), names, (job_id, inbox, seconds, waiting, int(alone)), parse, f"job {job_id}")
+    args = (str(job_id), inbox, seconds, waiting, int(alone), stamp_of(job_id))
+    return call(script("wait"), names, args, parse, f"job {job_id}")
 
 
 class Said(NamedTuple):
@@ -155,16 +124,16 @@ def follow(
     """
 
     def parse(reply: list[Any]) -> Followed:
-        if reply[0] == b"gone":
-            raise unknown(keys, job_id)
+        check_meant(keys, job_id, reply[0])
+        bind(job_id, reply[1].decode("utf-8", "replace"))
         said = []
-        for entry, (kind, data) in reply[4]:
+        for entry, (kind, data) in reply[5]:
             attempt, number = entry.split(b"-")
             said.append(Said(int(attempt), int(number), kind.decode(), data))
-        return Followed(State(reply[1].decode()), int(reply[2]), reply[3], said, fields_of(reply[5]) or None)
+        return Followed(State(reply[2].decode()), int(reply[3]), reply[4], said, fields_of(reply[6]) or None)
 
     names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.followers)
-    args = (inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, *known)
+    args = (inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, *known, stamp_of(job_id))
     return call(script("follow"), names, args, parse, f"job {job_id}")
 
 
@@ -173,14 +142,14 @@ def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *mo
     name, job_id = "delete" if verb == "discard" else verb, _shown(args[0])
 
     def parse(reply: list[bytes]) -> None:
-        if reply[0] == b"gone":
-            raise unknown(keys, job_id)
+        check_meant(keys, job_id, reply[0])
         if reply[0] == b"damaged":
             raise Undecodable(f"can't {verb} job {job_id}: its message is missing or damaged; delete or discard it")
         if reply[0] == b"state":
             raise WrongState(f"can't {verb} job {job_id}: it is {reply[1].decode()}; {hint}")
 
-    return call(script(name), (*lapse_keys(keys), *more), args, parse)
+    sent = (str(job_id), *args[1:], stamp_of(job_id))
+    return call(script(name), (*lapse_keys(keys), *more), sent, parse)
 
 
 def cancel(keys: Keys, job_id: str) -> Op[None]:
@@ -223,11 +192,10 @@ def place(keys: Keys, job_id: str) -> Op[Place]:
     """Where a job stands in its lane."""
 
     def parse(reply: list[Any]) -> Place:
-        if reply[0] == b"gone":
-            raise unknown(keys, job_id)
+        check_meant(keys, job_id, reply[0])
         return Place(reply[1], reply[2].decode())
 
-    return call(script("place"), lapse_keys(keys), (job_id,), parse)
+    return call(script("place"), lapse_keys(keys), (str(job_id), stamp_of(job_id)), parse)
 
 
 class Counts(NamedTuple):
@@ -287,7 +255,7 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
     def parse(reply: list[Any]) -> tuple[list[Listed], str]:
         return _page(7, make, reply[1:]), reply[0].decode()
 
-    return call(script("list"), (keys.counter, keys.post, keys.job), (below, limit, state or ""), parse)
+    return call(script("list"), (keys.counter, keys.post, keys.job, keys.leaps), (below, limit, state or ""), parse)
 
 
 def dead_ids(keys: Keys) -> Op[list[bytes]]:

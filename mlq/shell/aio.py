@@ -5,6 +5,7 @@ Any number of tasks may wait for jobs: they share one connection that listens to
 
 import asyncio
 import contextlib
+import itertools
 import os
 import time
 from collections import defaultdict, deque
@@ -18,10 +19,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mlq.errors import MLQError, ServerError
+from mlq.identity import JobId, same
 from mlq.job import ANY_JOB, announced
 from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
-from mlq.shell import trouble
+from mlq.shell import meeting, trouble
 from mlq.shell.callers import Caller, Callers
 from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
 
@@ -49,7 +51,7 @@ class AsyncShell:
             self._idle: deque[Any] = deque()
             self._room = asyncio.Semaphore(self._most)
             self._choosing = asyncio.Lock()
-            self._answered = False
+            self.answered = False
 
     async def target(self) -> Target:
         """The server in use; chosen (in a thread: the embedded one may have to start) on first need."""
@@ -63,15 +65,30 @@ class AsyncShell:
         """Carry one op out. Raises ServerError, or what the op's parser raises."""
         return op.result(await self._with_connection(lambda connection: self._exchange(connection, op)))
 
+    async def run_here(self, make: Callable[[str], Op[T]]) -> T:
+        """Carry out the op that `make` gives for the run of the server that the connection leads to."""
+
+        async def exchange(connection: Any) -> tuple[Op[T], Any]:
+            op = make(connection.server_run)
+            return op, await self._exchange(connection, op)
+
+        op, reply = await self._with_connection(exchange)
+        return op.parse(reply)
+
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
         replies = await self._with_connection(lambda connection: self._exchange_many(connection, ops))
         return [trouble.result_of(op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 
-    async def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
-        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
+    async def pop(
+        self, names: Sequence[str], seconds: float, anew: Callable[[], None] | None = None
+    ) -> tuple[str, bytes] | None:
+        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None. `anew`: as in the sync twin."""
+        tries = itertools.count()
 
         async def exchange(connection: Any) -> Any:
+            if next(tries) and anew is not None:
+                anew()
             await connection.send_command("BLPOP", *names, f"{seconds:.3f}")
             return await connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
 
@@ -117,14 +134,7 @@ class AsyncShell:
 
     async def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
         sent = await self._send(connection, [op.command for op in ops])
-        replies: list[Any] = []
-        for _ in ops:
-            try:
-                replies.append(await self._receive(connection, sent))
-            except redis_errors.ResponseError as error:
-                if trouble.ends_connection(error):
-                    raise
-                replies.append(error)
+        replies = [await self._read(connection, sent) for _ in ops]
         for i, op in enumerate(ops):
             if isinstance(replies[i], redis_errors.NoScriptError):
                 try:
@@ -132,6 +142,15 @@ class AsyncShell:
                 except redis_errors.ResponseError as error:
                     replies[i] = error
         return replies
+
+    async def _read(self, connection: Any, sent: int = 0) -> Any:
+        """One reply of several to so many bytes; an error of the server is one, too."""
+        try:
+            return await self._receive(connection, sent)
+        except redis_errors.ResponseError as error:
+            if trouble.ends_connection(error):
+                raise
+            return error
 
     async def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
@@ -150,7 +169,7 @@ class AsyncShell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self.answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 await asyncio.sleep(wait)
                 await self._revive()
@@ -188,19 +207,18 @@ class AsyncShell:
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             await connection.connect()
-            if not self._answered:
-                await self._meet(connection)
+            await self._meet(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         return connection
 
     async def _meet(self, connection: Any) -> None:
-        """The first connection asks whether the server can do what we need."""
-        with contextlib.suppress(redis_errors.NoPermissionError):  # what is missing will say so itself
-            await connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
-            trouble.check_features(await connection.read_response(), self._target)
-        self._answered = True
+        """Ask which run of the server it is, and over the first connection, whether that can do what we need."""
+        asked = meeting.questions(first=not self.answered)
+        await self._send(connection, asked)
+        connection.server_run = meeting.learn([await self._read(connection) for _ in asked], self._target)
+        self.answered = True
 
     async def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""
@@ -213,7 +231,16 @@ class AsyncShell:
 class Heard(asyncio.Event):
     """That something happened to a job, with how it ended where that is known."""
 
-    fields: dict[str, bytes] | None = None
+    def __init__(self, job_id: JobId) -> None:
+        """Nothing was heard."""
+        super().__init__()
+        self._id = job_id
+        self.fields: dict[str, bytes] | None = None
+
+    def tell(self, job_id: JobId, fields: dict[str, bytes] | None = None) -> None:
+        """It happened to `job_id`, or to another job of that number."""
+        self.fields = fields if same(job_id, self._id) else None
+        self.set()
 
     def clear(self) -> None:
         """Wait anew."""
@@ -236,9 +263,9 @@ class AsyncInbox:
         self._reader: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def listen(self, job_id: str) -> Any:
+    def listen(self, job_id: JobId) -> Any:
         """An event that is set when the inbox hears of `job_id`. Ask for `name` afterwards: it may be a new one."""
-        heard = Heard()
+        heard = Heard(job_id)
         self._waiting[job_id].add(heard)
         if self._reader is None or self._reader.done() or self._reader.get_loop() is not asyncio.get_running_loop():
             self.name = Caller().name  # what was left in the old inbox may be out of date
@@ -254,15 +281,17 @@ class AsyncInbox:
         while self._waiting:
             try:
                 self._shell.named = await self._main.target()
-                item = await self._shell.pop([self._stem + self.name], self.LISTEN)
+                item = await self._shell.pop([self._stem + self.name], self.LISTEN, lambda: self._tell(JobId(ANY_JOB)))
             except ServerError:
                 await asyncio.sleep(1.0)  # waiters ask again by themselves
                 continue
             if item is not None:
                 job_id, fields = announced(item[1])
-                for heard in chain(*self._waiting.values()) if job_id == ANY_JOB else self._waiting.get(job_id, ()):
-                    heard.fields = fields
-                    heard.set()
+                self._tell(job_id, fields)
+
+    def _tell(self, job_id: JobId, fields: dict[str, bytes] | None = None) -> None:
+        for heard in chain(*self._waiting.values()) if job_id == ANY_JOB else self._waiting.get(job_id, ()):
+            heard.tell(job_id, fields)
 
     async def close(self) -> None:
         """Stop reading."""

@@ -60,7 +60,7 @@ class Inbox:
                     self._reads = False
                     return
             try:
-                item = self._shell.pop([self._stem + self.name], LISTEN)
+                item = self._shell.pop([self._stem + self.name], LISTEN, lambda: self._tell(ANY_JOB))
             except ServerError:
                 time.sleep(AGAIN)
                 continue

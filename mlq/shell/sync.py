@@ -6,12 +6,13 @@ reported at once. Connections are redis-py's; taking one from our own stack save
 pool spend per call.
 """
 
+import itertools
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from redis.retry import Retry
 from mlq.errors import MLQError
 from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
-from mlq.shell import trouble
+from mlq.shell import meeting, trouble
 from mlq.shell.callers import Callers
 from mlq.shell.room import Room
 from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
@@ -91,6 +92,19 @@ class Shell:
         """Carry one op out. Raises ServerError, or what the op's parser raises."""
         return op.result(self._with_connection(lambda connection: self._exchange(connection, op)))
 
+    def run_here(self, make: Callable[[str], Op[T]]) -> T:
+        """Carry out the op that `make` gives for the run of the server that the connection leads to.
+
+        It is asked again for each connection that the op is sent over.
+        """
+
+        def exchange(connection: Any) -> tuple[Op[T], Any]:
+            op = make(connection.server_run)
+            return op, self._exchange(connection, op)
+
+        op, reply = self._with_connection(exchange)
+        return op.result(reply)
+
     def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
         return [result() for result in self.run_each(ops)]
@@ -119,10 +133,18 @@ class Shell:
         reply, item = self._with_connection(exchange, sleeps=True)
         return op.result(reply), item and (item[0].decode(), item[1])
 
-    def pop(self, names: Sequence[str], seconds: float) -> tuple[str, bytes] | None:
-        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None."""
+    def pop(
+        self, names: Sequence[str], seconds: float, anew: Callable[[], None] | None = None
+    ) -> tuple[str, bytes] | None:
+        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None.
+
+        `anew` is called when the connection broke and there is another one: what was told meanwhile may be lost.
+        """
+        tries = itertools.count()
 
         def exchange(connection: Any) -> Any:
+            if next(tries) and anew is not None:
+                anew()
             connection.send_packed_command(trouble.packed([("BLPOP", *names, f"{seconds:.3f}")]))
             return connection.read_response(timeout=seconds + ANSWER_TIMEOUT)
 
@@ -173,14 +195,7 @@ class Shell:
 
     def _exchange_many(self, connection: Any, ops: Sequence[Op[Any]]) -> list[Any]:
         sent = self._send(connection, [op.command for op in ops])
-        replies: list[Any] = []
-        for _ in ops:
-            try:
-                replies.append(self._receive(connection, sent))
-            except redis_errors.ResponseError as error:
-                if trouble.ends_connection(error):
-                    raise
-                replies.append(error)
+        replies = [self._read(connection, sent) for _ in ops]
         for i, op in enumerate(ops):
             if isinstance(replies[i], redis_errors.NoScriptError):
                 try:
@@ -188,6 +203,15 @@ class Shell:
                 except redis_errors.ResponseError as error:
                     replies[i] = error
         return replies
+
+    def _read(self, connection: Any, sent: int = 0) -> Any:
+        """One reply of several to so many bytes; an error of the server is one, too."""
+        try:
+            return self._receive(connection, sent)
+        except redis_errors.ResponseError as error:
+            if trouble.ends_connection(error):
+                raise
+            return error
 
     def _load(self, connection: Any, script: Script | None) -> None:
         assert script is not None  # noqa: S101 - only scripts can be missing
@@ -242,18 +266,17 @@ class Shell:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
         try:
             connection.connect()
-            if not self.answered:
-                self._meet(connection)
+            self._meet(connection)
         except BaseException:
             connection.disconnect()
             raise
         return connection
 
     def _meet(self, connection: Any) -> None:
-        """The first connection asks whether the server can do what we need."""
-        with suppress(redis_errors.NoPermissionError):  # what is missing will say so itself
-            connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
-            trouble.check_features(connection.read_response(), self._target)
+        """Ask which run of the server it is, and over the first connection, whether that can do what we need."""
+        asked = meeting.questions(first=not self.answered)
+        connection.send_packed_command(trouble.packed(asked))
+        connection.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)
         self.answered = True
 
     def _revive(self) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TypeVar
 
 from mlq.context import lost
@@ -9,9 +10,13 @@ from mlq.errors import LeaseLost, ServerError, Unsupported, ValueRefused, WaitTi
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
 from mlq.ops import work as work_ops
+from mlq.ops.posting import Posted
+from mlq.options import check_id
 from mlq.requests import LISTEN
 from mlq.service import Complaint
+from mlq.shell.memory import post
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 
@@ -55,13 +60,19 @@ class RedisLine:
         return self._run(data_ops.fetch(self._desk.keys, key))
 
     def post(self, lane: str, body: bytes) -> str:
-        """Post another job; its id."""
-        with self._desk.shell.callers.borrow() as caller:
-            op = job_ops.post(self._desk.keys, caller.name, caller.number, lane, (body,), self._claimed.lease)
-            return str(self._run(op))
+        """Post another job; its reference."""
+        shell, keys, lease = self._desk.shell, self._desk.keys, self._claimed.lease
+        with shell.callers.borrow() as caller:
+            name, number = caller.name, caller.number
+
+            def make(epoch: str) -> Op[Posted | None]:
+                return post_ops.post(keys, name, number, lane, (body,), lease, epoch)
+
+            return self._patiently(lambda: post(shell, keys, make)).id.reference
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
-        """The fields of another job when it has ended."""
+        """The fields of another job, named by its id or reference, when it has ended."""
+        job_id = check_id(job_id)
         give_up = None if timeout is None else time.monotonic() + timeout
         fields = self._run(self._wait_op(job_id, ""))
         if fields is None and timeout != 0:
@@ -81,11 +92,14 @@ class RedisLine:
             raise lost(self._claimed)
 
     def _run(self, op: Op[T]) -> T:
-        """Carry `op` out, however long the server is away or in trouble: no work of hours fails for want of it."""
+        return self._patiently(lambda: self._desk.shell.run(op))
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Carry a call out, however long the server is away or in trouble: no work of hours fails for want of it."""
         pause = 0.05
         while True:
             try:
-                result = self._desk.shell.run(op)
+                result = call()
             except (ValueRefused, Unsupported):
                 raise
             except ServerError as error:
@@ -119,4 +133,4 @@ class RedisLine:
             heard.wait(min(left, LISTEN))
 
     def _wait_op(self, job_id: str, inbox: str) -> Op[dict[str, bytes] | None]:
-        return job_ops.wait(self._desk.keys, job_id, inbox, LISTEN, self._claimed.id)
+        return job_ops.wait(self._desk.keys, job_id, inbox, LISTEN, self._claimed.lease)

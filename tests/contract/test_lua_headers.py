@@ -14,6 +14,7 @@ from mlq.job import Claimed, Outcome
 from mlq.keys import Keys
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
@@ -36,6 +37,7 @@ OPS = {
     op.script.name: op
     for op in (
         job_ops.post(K, "me", 1, "default", [b"body"]),
+        post_ops.fence(K, "run", 7),
         job_ops.read(K, "1"),
         job_ops.info(K, "1"),
         job_ops.glance(K, "1"),

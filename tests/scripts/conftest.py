@@ -92,7 +92,7 @@ class World:
         """Post jobs; their ids."""
         kept = options | ({"functions": list(functions)} if functions else {})
         bodies = [pack_body(codec.pack(f"message {i}"), kept) for i in range(count)]
-        first = self.run(job_ops.post(self.keys, "poster", self.number(), lane_of(queue, functions), bodies))
+        first = self.run(job_ops.post(self.keys, "poster", self.number(), lane_of(queue, functions), bodies)).first
         return [str(first + i) for i in range(count)]
 
     def serving(self, kind: WorkerClass = EVERYTHING) -> str:

@@ -56,14 +56,14 @@ def test_scan_sees_its_own_namespace_only(pair, run):
     run(data_ops.unlink(names))
     assert everything(run, mine) == []
     assert len(everything(run, other)) == 4
-    assert run(job_ops.post(mine, "me", 2, "default", [b"0\nx"])) == 2
+    assert run(job_ops.post(mine, "me", 2, "default", [b"0\nx"])).first == 2
 
 
 def test_ids_and_jobs_are_of_one_namespace(pair, run):
     """The same id is another job elsewhere."""
     mine, other = pair
-    assert run(job_ops.post(mine, "me", 1, "default", [b"0\n\x01"])) == 1
-    assert run(job_ops.post(other, "me", 1, "default", [b"0\n\x02"])) == 1
+    assert run(job_ops.post(mine, "me", 1, "default", [b"0\n\x01"])).first == 1
+    assert run(job_ops.post(other, "me", 1, "default", [b"0\n\x02"])).first == 1
     assert [run(job_ops.read(keys, "1"))["msg"] for keys in pair] == [1, 2]
     run(job_ops.delete(mine, "1"))
     assert run(job_ops.read(other, "1"))["msg"] == 2

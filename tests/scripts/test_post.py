@@ -8,8 +8,8 @@ from mlq.ops import jobs as job_ops
 
 def test_first_post(world, keys, about):
     """One job of a new lane: its record, its place, the lane's name, the caller's reply."""
-    first, changed = world.changes(job_ops.post(keys, "me", 7, "default", [b"0\nhello"]))
-    assert first == 1
+    posted, changed = world.changes(job_ops.post(keys, "me", 7, "default", [b"0\nhello"]))
+    assert (posted.first, posted.size, posted.stamp) == (1, 1, changed["post:1"][1])
     assert changed == {
         "counter": "1",
         "post:1": ["default", about(), "0\nhello"],
@@ -26,7 +26,7 @@ def test_ids_rise_over_calls_callers_and_lanes(world, keys):
         job_ops.post(keys, "you", 1, "default:f", [b"c"]),
         job_ops.post(keys, "me", 2, "default", [b"d", b"e", b"f"]),
     ]
-    assert [world.run(op) for op in ops] == [1, 3, 4]
+    assert [world.run(op).first for op in ops] == [1, 3, 4]
     assert world.look()["lane:default"] == {str(i): float(i) for i in (1, 2, 4, 5, 6)}
     assert world.look()["lane:default:f"] == {"3": 3.0}
 
@@ -44,20 +44,21 @@ def test_known_lane_is_no_news(world, keys):
 def test_same_call_again_makes_no_second_job(world, keys):
     """A call whose reply was lost is sent again: it gives the same ids and changes nothing."""
     op = job_ops.post(keys, "me", 1, "default", [b"a", b"b"])
-    assert world.run(op) == 1
-    assert world.changes(op) == (1, {})
+    posted = world.run(op)
+    assert posted.first == 1
+    assert world.changes(op) == (posted, {})
 
 
 def test_next_call_is_not_the_same(world, keys):
     """The number tells calls apart, not the message."""
-    assert world.run(job_ops.post(keys, "me", 1, "default", [b"a"])) == 1
-    assert world.run(job_ops.post(keys, "me", 2, "default", [b"a"])) == 2
+    assert world.run(job_ops.post(keys, "me", 1, "default", [b"a"])).first == 1
+    assert world.run(job_ops.post(keys, "me", 2, "default", [b"a"])).first == 2
 
 
 def test_post_under_a_lease(world, keys):
     """A listener posts while its lease stands."""
     claimed = world.running()
-    assert world.run(job_ops.post(keys, "me", 1, "default", [b"0\nx"], claimed.lease)) == 2
+    assert world.run(job_ops.post(keys, "me", 1, "default", [b"0\nx"], claimed.lease)).first == 2
 
 
 def test_post_without_its_lease_is_refused(world, keys):
@@ -72,9 +73,10 @@ def test_resent_post_is_answered_even_when_the_lease_is_lost_meanwhile(world, ke
     """What was posted under the lease stays posted; the poster learns its id."""
     claimed = world.running()
     op = job_ops.post(keys, "me", 1, "default", [b"0\nx"], claimed.lease)
-    assert world.run(op) == 2
+    posted = world.run(op)
+    assert posted.first == 2
     world.raw.zrem(keys.leases, claimed.lease)
-    assert world.changes(op) == (2, {})
+    assert world.changes(op) == (posted, {})
 
 
 def test_cleared_namespace_counts_on(world, keys):
@@ -89,8 +91,8 @@ def test_cleared_namespace_counts_on(world, keys):
 
 def test_post_once(world, keys, about):
     """The key stands where a caller's name does, is hashed, and is kept for a day with what tells the post apart."""
-    first, changed = world.changes(job_ops.post_once(keys, "order 7", "default", b"0\nhello"))
-    assert first == 1
+    posted, changed = world.changes(job_ops.post_once(keys, "order 7", "default", b"0\nhello"))
+    assert (posted.first, posted.size, posted.stamp) == (1, 1, changed["post:1"][1])
     (replay,) = (name for name in changed if name.startswith("replay:"))
     number, job_id, print_ = changed.pop(replay).split()
     assert (number, job_id, len(print_)) == ("1", "1", 64)
@@ -107,12 +109,14 @@ def test_post_once(world, keys, about):
 def test_post_once_again_gives_the_first_id(world, keys):
     """Also when other jobs were posted meanwhile, and when the job has gone."""
     op = job_ops.post_once(keys, "k", "default", b"0\nhello")
-    assert world.run(op) == 1
+    posted = world.run(op)
+    assert posted.first == 1
     world.post()
-    assert world.changes(op) == (1, {})
+    assert world.changes(op) == (posted, {})
     world.run(job_ops.cancel(keys, "1"))
     world.run(job_ops.delete(keys, "1"))
-    assert world.changes(op) == (1, {})
+    again, changed = world.changes(op)
+    assert (again.first, changed) == (1, {})
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,6 @@ def test_keys_are_no_callers(world, keys):
     """A caller may have the name of a key, or of its hash."""
     world.run(job_ops.post_once(keys, "k", "default", b"0\nhello"))
     (replay,) = (name for name in world.look() if name.startswith("replay:"))
-    assert world.run(job_ops.post(keys, "k", 1, "default", [b"0\nx"])) == 2
+    assert world.run(job_ops.post(keys, "k", 1, "default", [b"0\nx"])).first == 2
     assert replay.startswith("replay:key:")
-    assert world.run(job_ops.post_once(keys, "K", "default", b"0\nhello")) == 3
+    assert world.run(job_ops.post_once(keys, "K", "default", b"0\nhello")).first == 3

@@ -52,7 +52,7 @@ def test_unix_socket(kind, scratch, on_server):
     """As the embedded server has."""
     keys = Keys(f"unix-{kind}")
     with on_server(kind, scratch.url) as run:
-        assert run(job_ops.post(keys, "me", 1, "default", [b"0\nx"])) == 1
+        assert run(job_ops.post(keys, "me", 1, "default", [b"0\nx"])).first == 1
 
 
 def test_script_that_the_server_forgot(kind, world, keys):
@@ -66,7 +66,7 @@ def test_pipeline_of_scripts_that_the_server_forgot(kind, server_url, keys, raw)
     """In order, each with the effect of one."""
     raw.script_flush()
     ops = [job_ops.post(keys, "me", number, "default", [b"0\nx"]) for number in (1, 2, 3)]
-    assert run_many(kind, server_url, ops) == [1, 2, 3]
+    assert [posted.first for posted in run_many(kind, server_url, ops)] == [1, 2, 3]
     assert raw.zcard(keys.lane + "default") == 3
 
 

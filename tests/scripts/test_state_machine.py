@@ -162,9 +162,10 @@ class Machine(RuleBasedStateMachine):
     def post(self, lane, count, calls_back, twice):
         body = pack_body(codec.pack("m"), {"callback": "http://localhost/"} if calls_back else {})
         op = job_ops.post(self.keys, "poster", next(self.numbers), lane, [body] * count)
-        first = self.run(op)
+        posted = self.run(op)
         if twice:
-            assert self.run(op) == first
+            assert self.run(op) == posted
+        first = posted.first
         assert first == self.last_id + 1
         for job_id in range(first, first + count):
             self.jobs[job_id] = Job(job_id, lane, calls_back)
@@ -364,7 +365,7 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(LeaseLost):
                 self.run(op)
             return
-        job_id = self.run(op)
+        job_id = self.run(op).first
         self.jobs[job_id] = Job(job_id, "default", calls_back=False)
         self.last_id = job_id
 

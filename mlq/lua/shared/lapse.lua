@@ -45,7 +45,7 @@ local function bury(now, id, lease, reason, kind, text)
   redis.call('ZREM', leases, lease)
   redis.call('ZADD', dead, now, id)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
-  announce(jobs, waiters, inboxes, id)
+  announce(jobs, posts, waiters, inboxes, id)
 end
 
 local function give_back(now, id, lease, lane, reason, text)

@@ -1,0 +1,14 @@
+-- Whether the job that has the id now is the one that an asker means: the one that was posted at `asked`, or whichever it
+-- is where that is ''. Gives when it was posted, and, where it is another one, what to answer: 'other' or 'gone'. Read it
+-- before the first write.
+local function meant(post, job, asked)
+  local head = redis.pcall('GETRANGE', post, 0, 1099)
+  local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n([^\n]*)\n') or ''
+  if asked == '' or stamp == asked then
+    return stamp, nil
+  elseif stamp ~= '' then
+    return stamp, 'other'
+  end
+  -- a job whose message was missing is a dead letter that says no more than that
+  return stamp, redis.pcall('HGET', job, 'error_type') ~= 'mlq.errors.Undecodable' and 'gone' or nil
+end

@@ -1,0 +1,33 @@
+"""Whether the job that answered is the one that was asked for; what to raise where it is not."""
+
+from mlq.errors import JobLost, UnknownJob
+from mlq.identity import bind, stamp_of
+from mlq.keys import Keys
+
+
+def unknown(keys: Keys, job_id: str) -> UnknownJob:
+    """The error for an id that names no job."""
+    past = (
+        "was deleted, has expired, or the server lost it"
+        if stamp_of(job_id)
+        else ("never existed, was deleted, or has expired")
+    )
+    return UnknownJob(f"no job {job_id} in namespace {keys.namespace!r}: it {past}")
+
+
+def check_meant(keys: Keys, job_id: str, word: bytes) -> None:
+    """Raises UnknownJob or JobLost where a script answered that the job that is meant is not there."""
+    if word == b"gone":
+        raise unknown(keys, job_id)
+    if word == b"other":
+        raise JobLost(
+            f"job {job_id} of namespace {keys.namespace!r} is lost: the server lost data after it was posted, "
+            "and another job has its id now"
+        )
+
+
+def check_stamp(keys: Keys, job_id: str, stamp: str) -> None:
+    """The same for what an answer itself says, which binds an id that knows no job yet."""
+    if stamp_of(job_id) not in ("", stamp):
+        check_meant(keys, job_id, b"other")
+    bind(job_id, stamp)

@@ -1,0 +1,82 @@
+"""Ops that post, under the epoch that the caller knows: no id is given out twice after a loss (docs/adr/0014)."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mlq.errors import KeyReused, LeaseLost
+from mlq.identity import JobId
+from mlq.keys import Keys
+from mlq.ops import Argument, Op, call
+from mlq.ops.scripts import script
+
+
+class Posted(NamedTuple):
+    """Jobs that were posted together: ids from `first` on, of one moment."""
+
+    first: int
+    size: int  # how many
+    stamp: str
+
+    @property
+    def id(self) -> JobId:
+        """The id of the first."""
+        return JobId(str(self.first), self.stamp)
+
+    def ids(self) -> list[JobId]:
+        """The ids of all of them."""
+        return [JobId(str(self.first + i), self.stamp) for i in range(self.size)]
+
+
+def _posted(reply: bytes, size: int) -> Posted | None:
+    if reply == b"stale":
+        return None
+    first, _, stamp = reply.decode().partition(" ")
+    return Posted(int(first), size, stamp)
+
+
+def _post_keys(keys: Keys, caller: str, lane: str) -> tuple[str, ...]:
+    return (
+        keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller, keys.leases,
+        keys.class_, keys.epoch, keys.job, keys.stream, keys.leaps,
+    )  # fmt: skip
+
+
+def fence(keys: Keys, run: str, highest: int) -> Op[str]:
+    """The epoch that posts must name, a new one after a loss; `run` is the server's, `highest` an id that was seen."""
+    args = (secrets.token_urlsafe(9), run, highest)
+    return call(script("fence"), (keys.counter, keys.epoch, keys.leaps), args, bytes.decode)
+
+
+def post(
+    keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = ""
+) -> Op[Posted | None]:
+    """Post jobs of one lane; None where `epoch`, if it is named, is out of date: ask `fence`, and post again.
+
+    `lease` fences posts from a listener.
+    """
+
+    def parse(reply: bytes) -> Posted | None:
+        if reply == b"lost":
+            raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
+        return _posted(reply, len(bodies))
+
+    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, *bodies)
+    return call(script("post"), _post_keys(keys, caller, lane), args, parse)
+
+
+def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "") -> Op[Posted | None]:
+    """Post one job, or give the id of the one that was posted with this idempotency key in the last day.
+
+    The key takes a caller's place, whose one call this is.
+    """
+
+    def parse(reply: bytes) -> Posted | None:
+        if reply == b"other":
+            raise KeyReused(f"the idempotency key {key!r} was used for another post; nothing was posted")
+        return _posted(reply, 1)
+
+    caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
+    print_of = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
+    return call(script("post"), _post_keys(keys, caller, lane), (1, lane, "", print_of, epoch, body), parse)

@@ -1,0 +1,62 @@
+"""What each new connection asks first: which run of the server it is, and once, whether that one will do."""
+
+import logging
+import re
+from typing import Any
+
+from redis import exceptions as redis_errors
+
+from mlq.shell import trouble
+from mlq.shell.target import Target
+
+log = logging.getLogger("mlq.server")
+
+_RUN: tuple[str, ...] = ("INFO", "server")
+_ONCE: tuple[tuple[str, ...], ...] = (("COMMAND", "INFO", *trouble.NEEDED), ("INFO", "memory"))
+_warned: set[tuple[str, str]] = set()  # what this process has said, and of which server
+
+
+def questions(*, first: bool) -> tuple[tuple[str, ...], ...]:
+    """The commands to send; `first` for a shell's first connection."""
+    return (_RUN, *_ONCE) if first else (_RUN,)
+
+
+def learn(replies: list[Any], target: Target | None) -> str:
+    """The server's run id, blank where it does not tell, from replies or the server's errors. Raises Unsupported."""
+    if len(replies) > 1:
+        _permitted(replies[1])
+        trouble.check_features(replies[1], target)
+        policy = _field(replies[2], "maxmemory_policy")
+        if policy not in ("", "noeviction"):
+            _warn(
+                "policy", target,
+                "the server at %s has the maxmemory-policy %s: when its memory is full, it removes jobs, results and "
+                "the count of ids without a word. Set it to noeviction", target, policy,
+            )  # fmt: skip
+    run = _field(replies[0], "run_id")
+    if not run:
+        _warn(
+            "run", target,
+            "the server at %s does not tell its run id: after a failover, or a restart with old data, ids may be given "
+            "out again. Allow INFO", target,
+        )  # fmt: skip
+    return run
+
+
+def _permitted(reply: Any) -> None:
+    """Raises what the server answered, but not that it does not tell: what is missing will say so itself."""
+    if isinstance(reply, redis_errors.ResponseError) and not isinstance(reply, redis_errors.NoPermissionError):
+        raise reply
+
+
+def _field(info: Any, name: str) -> str:
+    found = re.search(rb"^%b:(\S+)" % name.encode(), info, re.MULTILINE) if isinstance(info, bytes) else None
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def _warn(what: str, target: Target | None, words: str, *args: object) -> None:
+    """Once per process and server."""
+    url = "" if target is None else target.url
+    if (what, url) not in _warned:
+        _warned.add((what, url))
+        log.warning(words, *args)

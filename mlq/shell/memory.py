@@ -1,0 +1,97 @@
+"""What this process knows of the ids of a namespace, and how posts make use of it (docs/adr/0014).
+
+A post names the epoch that it believes in. Where the server has begun another one, since it lost data or was started
+anew, nothing is posted: the caller tells the highest id that this process ever saw, the counter is raised beyond it,
+and the post is sent again.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from mlq.errors import ServerError
+from mlq.keys import Keys
+from mlq.ops import Op
+from mlq.ops.posting import Posted, fence
+from mlq.shell.target import Target
+
+if TYPE_CHECKING:
+    from mlq.shell.aio import AsyncShell
+    from mlq.shell.sync import Shell
+
+UNKNOWN = "?"  # no epoch
+TRIES = 20  # of one post; each but the last finds that the epoch has changed since the one before
+
+Make = Callable[[str], Op[Posted | None]]
+
+
+class Memory:
+    """What is known of one namespace on one server. Lasts as long as the process; safe with threads."""
+
+    __slots__ = ("_keys", "epochs", "highest")
+
+    def __init__(self, keys: Keys) -> None:
+        """Nothing is known."""
+        self._keys = keys
+        self.epochs: dict[str, str] = {}  # by run of the server, which a connection knows
+        self.highest = 0  # id that the server told; one that a user typed in says nothing
+
+    def saw(self, ids: Iterable[str | int]) -> None:
+        """Remember ids that the server told."""
+        self.highest = max(self.highest, *map(int, ids))
+
+    def epoch(self, run: str) -> str:
+        """The epoch to name in posts to this run of the server."""
+        return self.epochs.get(run, UNKNOWN)
+
+    def fence(self, run: str) -> Op[str]:
+        """Ask for the epoch, and have the counter raised beyond what was seen."""
+        op = fence(self._keys, run, self.highest)
+
+        def parse(reply: bytes) -> str:
+            self.epochs[run] = epoch = op.parse(reply)
+            return epoch
+
+        return Op(op.command, parse, op.script)
+
+
+_memories: dict[tuple[str, str], Memory] = {}
+
+
+def memory_of(target: Target, keys: Keys) -> Memory:
+    """The process's memory of a namespace on a server, for all clients and workers."""
+    name = (target.url, keys.namespace)
+    return _memories.get(name) or _memories.setdefault(name, Memory(keys))
+
+
+def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
+    """Carry out the post that `make` gives for an epoch. Raises ServerError, or what the op's parser raises."""
+    memory = memory_of(shell.target, keys)
+    for _ in range(TRIES):
+        posted = shell.run_here(lambda run: make(memory.epoch(run)))
+        if posted is not None:
+            return _seen(memory, posted)
+        shell.run_here(memory.fence)
+    raise _restless(shell.target)
+
+
+async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
+    """The same on an event loop."""
+    memory = memory_of(await shell.target(), keys)
+    for _ in range(TRIES):
+        posted = await shell.run_here(lambda run: make(memory.epoch(run)))
+        if posted is not None:
+            return _seen(memory, posted)
+        await shell.run_here(memory.fence)
+    raise _restless(await shell.target())
+
+
+def _seen(memory: Memory, posted: Posted) -> Posted:
+    last = posted.first + posted.size - 1
+    memory.highest = max(memory.highest, last)
+    return posted
+
+
+def _restless(target: Target) -> ServerError:
+    return ServerError(
+        f"the server at {target} begins anew again and again, nothing was posted: it seems to lose its data"
+    )
