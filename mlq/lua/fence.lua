@@ -9,7 +9,7 @@ local counter, epoch, leaps = KEYS[1], KEYS[2], KEYS[3]
 local run, highest = ARGV[2], tonumber(ARGV[3])
 
 local known = redis.call('MGET', epoch, counter)
-local current, last = known[1], tonumber(known[2] or '')
+local current, last = known[1], last_id(known[2])
 local new_run = current and run ~= '' and string.match(current, ' (.*)$') ~= run
 local above = math.max(last or 0, highest)
 if new_run or (current and not last) or highest > (last or 0) then

@@ -3,9 +3,10 @@
 -- ARGV  id to begin below, or '' for the newest · jobs a page · state to keep, or ''
 -- RETURNS  {id to go on below, or '0' at the end, then per job: id, head of the record, state, attempts, worker, started, finished}
 --- include careful
+--- include leap
 local counter, posts, jobs, leaps = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local wanted, most = ARGV[3], tonumber(ARGV[2])
-local id = ARGV[1] == '' and tonumber(redis.call('GET', counter) or '0') or tonumber(ARGV[1]) - 1
+local id = ARGV[1] == '' and (last_id(redis.call('GET', counter)) or 0) or tonumber(ARGV[1]) - 1
 local reply = {'0'}
 local left_out, l = redis.pcall('ZREVRANGE', leaps, 0, -1, 'WITHSCORES'), 1 -- id before, last left out, ...
 for _ = 1, 2000 do

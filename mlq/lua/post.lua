@@ -20,7 +20,7 @@ local count = #ARGV - 5
 local known = redis.call('MGET', replay, epoch, counter)
 if known[1] then
   local before, first, other = string.match(known[1], '^(%d+) (%d+) ?(.*)$')
-  if tonumber(before) >= tonumber(number) then
+  if (tonumber(before) or 0) >= tonumber(number) then
     local head = redis.pcall('GETRANGE', posts .. first, 0, 1099)
     local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n([^\n]*)') or ''
     return other == print and first .. ' ' .. stamp or 'other'
@@ -29,7 +29,7 @@ end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
   return 'lost'
 end
-local last = tonumber(known[3] or '')
+local last = last_id(known[3])
 if expected ~= '' and (known[2] ~= expected or not last) then
   return 'stale'
 end

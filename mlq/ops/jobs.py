@@ -26,7 +26,7 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
 
 def _shown(value: str | bytes) -> str:
     """An id or a state as text, though it may be neither."""
-    return str(value) if isinstance(value, str) else value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
@@ -148,7 +148,7 @@ def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *mo
         if reply[0] == b"state":
             raise WrongState(f"can't {verb} job {job_id}: it is {reply[1].decode()}; {hint}")
 
-    sent = (str(job_id), *args[1:], stamp_of(job_id))
+    sent = (args[0] if isinstance(args[0], bytes) else str(job_id), *args[1:], stamp_of(job_id))
     return call(script(name), (*lapse_keys(keys), *more), sent, parse)
 
 
