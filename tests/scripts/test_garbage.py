@@ -1,0 +1,100 @@
+"""What workers do time and again goes on, whatever one key of the namespace holds."""
+
+import time
+
+import pytest
+
+from mlq.ops import deliveries as delivery_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import work as work_ops
+from mlq.states import State
+
+BYTES = (b"", b"\xff\xfe", b"nan", b"-1e999", b"a\nb\nc", b"9" * 40)
+
+
+def of_another_type(raw, name):
+    if raw.type(name) == b"list":
+        raw.delete(name)
+        raw.set(name, b"\xff")
+    else:
+        raw.delete(name)
+        raw.rpush(name, b"\xff")
+
+
+def damages(raw, name, *, own):
+    """Functions that damage a key, each in another way; one that is of a job or worker alone may change its type."""
+    kind = raw.type(name)
+    if own:
+        yield "another type", lambda: of_another_type(raw, name)
+    for value in BYTES:
+        if kind == b"string":
+            yield f"{value!r}", lambda value=value: raw.set(name, value)
+        elif kind == b"hash":
+            for field in raw.hkeys(name):
+                yield f"{field!r}={value!r}", lambda field=field, value=value: raw.hset(name, field, value)
+        elif kind in (b"zset", b"set") and not own:
+            add = raw.zadd if kind == b"zset" else lambda name, members: raw.sadd(name, *members)
+            yield f"member {value!r}", lambda value=value, add=add: add(name, {value: time.time() - 100})
+
+
+@pytest.fixture
+def scene(world, raw, keys):
+    """A lapsed lease and a due retry of healthy jobs, and beside each a job to be damaged; all keys, to be put back."""
+    lapsed, lapsed_beside = world.running(webhook="http://localhost/"), world.running(webhook="http://localhost/")
+    due, due_beside = world.scheduled(), world.scheduled()
+    running, dead, queued = world.running(), world.failed(webhook="http://localhost/"), world.post()[0]
+    world.run(work_ops.alive(keys, "w", 60, {"slots": 1, "queues": "default"}))
+    world.lapse(lapsed)
+    world.lapse(lapsed_beside)
+    world.come_due()
+    world.watched()
+    beside = {lapsed_beside.id, due_beside.id, running.id, dead.id, queued}
+    names = list(raw.scan_iter("*" + keys.root.replace("-", "\\-")[1:] + "*", count=1000))
+    kept = [(name, max(0, raw.pttl(name)), raw.dump(name)) for name in names]
+    return (lapsed.id, due.id), beside, kept
+
+
+def put_back(raw, keys, kept):
+    for name in set(raw.scan_iter("*" + keys.root.replace("-", "\\-")[1:] + "*", count=1000)) - {
+        one[0] for one in kept
+    }:
+        raw.delete(name)
+    for name, milliseconds, dumped in kept:
+        raw.restore(name, milliseconds, dumped, replace=True)
+
+
+def test_recovery_goes_on(world, raw, keys, scene):
+    """Healthy jobs whose lease ran out or whose retry is due wait again after one look; all other duties answer."""
+    healthy, beside, kept = scene
+    own_stems = tuple((stem + job_id).encode() for stem in (keys.post, keys.job) for job_id in beside)
+    not_ours = tuple((stem + job_id).encode() for stem in (keys.post, keys.job) for job_id in healthy)
+    duties = [
+        work_ops.alive(keys, "w", 60, {"slots": 1}),
+        work_ops.overrun(keys, 1e6, 1),
+        work_ops.apart(keys, "w", 1.0),
+        stats_ops.tally(keys, "w", 1, []),
+        stats_ops.stats(keys),
+        delivery_ops.take(keys, "webhook", 10, 20.0, 3),
+        delivery_ops.take(keys, "callback", 10, 20.0, 3),
+    ]
+    for name, _, _ in kept:
+        if name in not_ours or name.endswith(b":format"):  # another layout is said, and no reason to go on
+            continue
+        own = name.endswith(own_stems)
+        for how, damage in damages(raw, name, own=own):
+            damage()
+            what = f"{name!r} is {how}"
+            world.reap()
+            if b"reaping" in name:
+                world.watched()
+            world.reap()
+            for job_id in healthy:
+                assert raw.hget(keys.job + job_id, "state") == b"queued", (what, job_id)
+            for duty in duties:
+                world.run(duty)
+            claimed = world.claim(20)
+            assert {one.id for one in claimed} >= set(healthy), what
+            for one in claimed:
+                if one.id in healthy:
+                    assert world.settle(one, State.SUCCEEDED), what
+            put_back(raw, keys, kept)
