@@ -8,10 +8,8 @@ from mlq.errors import Unsupported
 from mlq.job import Claimed, Outcome, fields_of
 from mlq.keys import FORMAT, Keys
 from mlq.ops import Op, call, nothing
-from mlq.ops.jobs import lapse_keys
+from mlq.ops.jobs import LANES, lapse_keys
 from mlq.ops.scripts import script
-
-LANES = 500  # lanes that one step of registering a class looks at: 1 ms of the server's time
 
 
 class WorkerClass(NamedTuple):
