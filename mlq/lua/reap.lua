@@ -2,9 +2,10 @@
 -- lost its lease too often becomes a dead letter.
 -- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
 -- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
--- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash
+-- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash · index of the caller's class zset
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
--- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1}
+-- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1,
+--          size of the index before}
 --- include clock
 --- include wake
 --- include history
@@ -13,9 +14,10 @@
 --- include line_up
 --- include lapse
 --- include count
-local reaping, metrics = KEYS[15], KEYS[16]
+local reaping, metrics, index = KEYS[15], KEYS[16], KEYS[17]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
+local size = redis.call('ZCARD', index)
 local last = redis.call('HMGET', reaping, 'at', 'hold')
 local due = redis.call('ZCOUNT', deliveries .. 'callback', '-inf', now)
   + redis.call('ZCOUNT', deliveries .. 'webhook', '-inf', now)
@@ -38,7 +40,7 @@ end
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
 local next_due = first and math.max(0, math.floor((first - now) * 1e6)) or -1
 if now + 0 < hold then
-  return {0, due, next_due}
+  return {0, due, next_due, size}
 end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
@@ -56,4 +58,4 @@ for _, lease in ipairs(lapsed) do
   end
   count_end(metrics, lane, 'lost')
 end
-return {#lapsed, due, next_due}
+return {#lapsed, due, next_due, size}
