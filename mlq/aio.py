@@ -242,11 +242,17 @@ class AsyncMLQ:
 
     async def counts(self) -> Counts:
         """Jobs that wait, by lane, that run, and dead letters."""
-        return await self._shell.run(job_ops.counts(self._keys))
+        now = await self._shell.run(job_ops.counts(self._keys))
+        while now.cursor != "0":
+            now = await self._shell.run(job_ops.counts(self._keys, now))
+        return now
 
     async def stats(self) -> Stats:
-        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots. One round trip."""
-        return await self._shell.run(stats_ops.stats(self._keys))
+        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots."""
+        found = await self._shell.run(stats_ops.stats(self._keys))
+        while isinstance(found, stats_ops.Begun):
+            found = await self._shell.run(stats_ops.stats(self._keys, found))
+        return found
 
     async def unserved(self) -> dict[str, int]:
         """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""

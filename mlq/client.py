@@ -261,11 +261,17 @@ class Client:
 
     def counts(self) -> Counts:
         """Jobs that wait, by lane, that run, and dead letters."""
-        return self._shell.run(job_ops.counts(self._keys))
+        now = self._shell.run(job_ops.counts(self._keys))
+        while now.cursor != "0":
+            now = self._shell.run(job_ops.counts(self._keys, now))
+        return now
 
     def stats(self) -> Stats:
-        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots. One round trip."""
-        return self._shell.run(stats_ops.stats(self._keys))
+        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots."""
+        found = self._shell.run(stats_ops.stats(self._keys))
+        while isinstance(found, stats_ops.Begun):
+            found = self._shell.run(stats_ops.stats(self._keys, found))
+        return found
 
     def unserved(self) -> dict[str, int]:
         """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""

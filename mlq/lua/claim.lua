@@ -60,9 +60,8 @@ end
 for _, lane in ipairs(touched) do
   if #lane.taken > 0 then
     redis.call('ZREM', lane_stem .. lane.name, unpack(lane.taken))
-  end
-  if not lane.place then
-    redis.call('ZREM', class .. ':ready', lane.name) -- also where it is not ours any more
+  elseif not lane.place then
+    redis.call('ZREM', class .. ':ready', lane.name) -- the index was wrong; perhaps the lane is not even ours
   end
   first_left(lanes, serves, classes, lane.name, lane.place)
 end

@@ -1,9 +1,11 @@
--- How many jobs wait in each lane and for their retry, how many run, and how many are dead letters.
+-- How many jobs wait in each lane, over several calls where there are very many, wait for their retry, run, and are dead.
 -- KEYS  lanes set · lane stem · leases zset · dead zset · scheduled zset
--- RETURNS  {running, dead, scheduled, lane, waiting, lane, waiting, ...}
+-- ARGV  cursor ('0' to begin) · lanes of one call
+-- RETURNS  {next cursor ('0' at the end), running, dead, scheduled, lane, waiting, lane, waiting, ...}
 local lanes, lane_stem, leases, dead, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local reply = {redis.call('ZCARD', leases), redis.call('ZCARD', dead), redis.call('ZCARD', scheduled)}
-for _, lane in ipairs(redis.call('SMEMBERS', lanes)) do
+local page = redis.call('SSCAN', lanes, ARGV[1], 'COUNT', ARGV[2])
+local reply = {page[1], redis.call('ZCARD', leases), redis.call('ZCARD', dead), redis.call('ZCARD', scheduled)}
+for _, lane in ipairs(page[2]) do
   reply[#reply + 1], reply[#reply + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
 end
 return reply

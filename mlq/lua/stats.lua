@@ -1,10 +1,10 @@
--- All that monitoring asks of a namespace, as of one moment. Takes time for its lanes and workers, not for its jobs: of
--- those that run it looks at `most`.
+-- All that monitoring asks of a namespace, as of one moment, but for lanes, which take several calls where there are very
+-- many. Takes time for lanes and workers, not for jobs: of those that run it looks at `most`.
 -- KEYS  lanes set · lane stem · posts stem · leases zset · scheduled zset · dead zset · deliveries stem · workers zset
 --       · worker stem · metrics hash
--- ARGV  most running jobs to look at
--- RETURNS  {{now, running, scheduled, dead, callbacks, webhooks}, {lane, waiting, when its first job was posted or '', ...},
---          {queue, how many of the jobs looked at run for it, ...}, {slots, busy, queues of a worker, ...}, {field, count, ...}}
+-- ARGV  most running jobs to look at · cursor ('0' to begin) · lanes of one call
+-- RETURNS  {next cursor ('0' at the end), {lane, waiting, when its first job was posted or '', ...}} · at the end also
+--          {now, running, scheduled, dead, callbacks, webhooks}, {queue, how many of the jobs looked at run for it, ...}, {slots, busy, queues of a worker, ...}, {field, count, ...}}
 --- include clock
 local lanes, lane_stem, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, deliveries, workers, worker_stem, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -15,11 +15,16 @@ local function head_of(id)
   return type(head) == 'string' and head or ''
 end
 
+local page = redis.call('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
 local waiting = {}
-for _, lane in ipairs(redis.call('SMEMBERS', lanes)) do
+for _, lane in ipairs(page[2]) do
   local first = redis.call('ZRANGE', lane_stem .. lane, 0, 0)[1]
   waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
   waiting[#waiting + 1] = first and string.match(head_of(first), '^[^\n]*\n([^\n]*)\n') or ''
+end
+
+if page[1] ~= '0' then
+  return {page[1], waiting}
 end
 
 local running, found = {}, {}
@@ -42,4 +47,4 @@ local sizes = {now}
 for _, key in ipairs({leases, scheduled, dead, deliveries .. 'callback', deliveries .. 'webhook'}) do
   sizes[#sizes + 1] = redis.call('ZCARD', key)
 end
-return {sizes, waiting, running, living, redis.call('HGETALL', metrics)}
+return {page[1], waiting, sizes, running, living, redis.call('HGETALL', metrics)}

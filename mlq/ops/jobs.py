@@ -13,6 +13,7 @@ from mlq.ops.posting import post, post_once  # noqa: F401 - ops on jobs, too, in
 from mlq.ops.scripts import script
 from mlq.states import State
 
+LANES = 500  # lanes that one call looks at: 1 ms of the server's time
 ENTRIES = 500  # entries of a job's stream that one call reads
 
 
@@ -205,6 +206,7 @@ class Counts(NamedTuple):
     dead: int
     scheduled: int  # waiting for the time of their retry
     lanes: dict[str, int]  # waiting for a worker, by lane
+    cursor: str = "0"  # where the lanes go on that are not counted yet
 
     @property
     def waiting(self) -> int:
@@ -212,14 +214,16 @@ class Counts(NamedTuple):
         return sum(self.lanes.values())
 
 
-def counts(keys: Keys) -> Op[Counts]:
-    """How many jobs wait, are scheduled, run, and are dead letters."""
+def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
+    """How many jobs wait, are scheduled, run, and are dead letters. Go on with the answer until its cursor is "0"."""
 
     def parse(reply: list[Any]) -> Counts:
-        lanes = {reply[i].decode(): reply[i + 1] for i in range(3, len(reply), 2)}
-        return Counts(reply[0], reply[1], reply[2], lanes)
+        cursor, running, dead, scheduled, *rows = reply
+        lanes = {rows[i].decode("utf-8", "replace"): rows[i + 1] for i in range(0, len(rows), 2)}
+        return Counts(running, dead, scheduled, begun.lanes | lanes if begun else lanes, cursor.decode())
 
-    return call(script("counts"), (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled), (), parse)
+    names = (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled)
+    return call(script("counts"), names, (begun.cursor if begun else "0", LANES), parse)
 
 
 def last_id(keys: Keys) -> Op[int]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from mlq.job import number, or_none
 from mlq.keys import Keys
 from mlq.ops import Argument, Op, call, nothing
+from mlq.ops.jobs import LANES
 from mlq.ops.scripts import script
 from mlq.options import queue_of
 from mlq.states import REASONS
@@ -97,15 +98,31 @@ def tally(keys: Keys, worker: str, number: int, rows: Iterable[tuple[str, Row]])
     return call(script("tally"), (f"{keys.replay}{worker}:tally", keys.metrics), tuple(args), nothing)
 
 
-def stats(keys: Keys) -> Op[Stats]:
-    """All numbers of a namespace."""
+class Begun(NamedTuple):
+    """Some of the lanes of a namespace that has very many."""
+
+    cursor: str
+    lanes: dict[bytes, tuple[int, bytes]]  # jobs that wait, and when the first one was posted
+
+
+def stats(keys: Keys, begun: Begun | None = None) -> Op[Stats | Begun]:
+    """All numbers of a namespace, or a beginning, to go on with in the next call."""
+
+    def parse(reply: list[Any]) -> Stats | Begun:
+        cursor, rows, *rest = reply
+        lanes = (begun.lanes if begun else {}) | {lane: (number, posted) for lane, number, posted in _rows(rows)}
+        return _parse(lanes, *rest) if rest else Begun(cursor.decode(), lanes)
+
     names = (keys.lanes, keys.lane, keys.post, keys.leases, keys.scheduled, keys.dead, keys.deliveries, keys.workers,
              keys.worker, keys.metrics)  # fmt: skip
-    return call(script("stats"), names, (LOOK,), _parse)
+    return call(script("stats"), names, (LOOK, begun.cursor if begun else "0", LANES), parse)
 
 
-def _parse(reply: list[Any]) -> Stats:
-    (now, running, scheduled, dead, *pending), lanes, looked_at, workers, counts = reply
+def _parse(
+    lanes: dict[bytes, tuple[int, bytes]], sizes: list[Any], looked_at: list[Any], workers: list[Any],
+    counts: list[bytes],
+) -> Stats:  # fmt: skip
+    now, running, scheduled, dead, *pending = sizes
     waiting, oldest = _waiting(float(now), lanes)
     runs = _running(running, looked_at)
     serving, slots, busy = Counter[str](), Counter[str](), 0
@@ -140,10 +157,10 @@ def _count(stored: bytes) -> int:
     return max(0, or_none(int, stored) or 0)
 
 
-def _waiting(now: float, lanes: list[Any]) -> tuple[Counter[str], dict[str, float]]:
+def _waiting(now: float, lanes: dict[bytes, tuple[int, bytes]]) -> tuple[Counter[str], dict[str, float]]:
     """By queue: jobs that wait, and the age of the oldest one."""
     waiting, oldest = Counter[str](), dict[str, float]()
-    for lane, jobs, posted in _rows(lanes):
+    for lane, (jobs, posted) in lanes.items():
         queue = queue_of(_text(lane))
         waiting[queue] += jobs
         since = or_none(number, posted)

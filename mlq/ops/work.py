@@ -8,10 +8,8 @@ from mlq.errors import Unsupported
 from mlq.job import Claimed, Outcome, fields_of, text
 from mlq.keys import FORMAT, Keys
 from mlq.ops import Op, call, nothing
-from mlq.ops.jobs import lapse_keys
+from mlq.ops.jobs import LANES, lapse_keys
 from mlq.ops.scripts import script
-
-LANES = 500  # lanes that one step of registering a class looks at: 1 ms of the server's time
 
 
 class WorkerClass(NamedTuple):
@@ -65,7 +63,15 @@ def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, cou
 
 def rests(keys: Keys, served: str) -> Op[bool]:
     """Whether nothing waits for a class of workers, which is known: so an idle worker of it misses nothing."""
-    return Op(("ZCARD", f"{keys.class_}{served}:ready"), lambda size: size == 1)
+    return Op(("ZCARD", _index(keys, served)), _rests)
+
+
+def _index(keys: Keys, served: str) -> str:
+    return f"{keys.class_}{served}:ready"
+
+
+def _rests(size: int) -> bool:
+    return size == 1  # its empty name alone
 
 
 def _claimed(job_id: bytes, attempt: Any, token: str, worker: str, started: float, record: bytes) -> Claimed:
@@ -163,7 +169,7 @@ class Reaped(NamedTuple):
     apart: int = 0  # jobs that wait to run apart from others
 
 
-def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -> Op[Reaped]:
+def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
     """Take back jobs whose lease ran out, and line up those whose retry is due; see reap.lua.
 
     `losses` is how many leases a job may lose and run again.
@@ -172,8 +178,14 @@ def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100) -
     def parse(reply: list[int]) -> Reaped:
         return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3])
 
-    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost)
+    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost, _index(keys, served))
     return call(script("reap"), names, (pause, grace, losses, most), parse)
+
+
+def look(keys: Keys, pause: float, grace: float, losses: int, served: str) -> Op[tuple[Reaped, bool]]:
+    """As `reap`; with whether the worker's class `rests`, as of before."""
+    op = reap(keys, pause, grace, losses, served=served)
+    return Op(op.command, lambda reply: (op.parse(reply), _rests(reply[-1])), op.script)
 
 
 class Apart(NamedTuple):

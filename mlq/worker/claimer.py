@@ -10,7 +10,7 @@ from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service
 from mlq.worker.desk import LEASE, Desk
 
-LISTEN = 5.0  # seconds of one wait on the server: for so long a host that froze may take wake-ups along
+LISTEN = 10.0  # seconds of one wait on the server: for so long a host that froze may take wake-ups along
 MOST = 100  # jobs of one claim
 BUSY = 0.2  # seconds to wait for a slot before listening for messages alone: short jobs free one sooner than that
 

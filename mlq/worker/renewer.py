@@ -20,7 +20,7 @@ from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one sign of life lasts
 REGISTER_EVERY = 20  # rounds
-STUCK = 16.0  # seconds without a turn of the claimer (it takes 5) after which the worker counts as unable to claim
+STUCK = 16.0  # seconds without a turn of the claimer (it takes 10) after which the worker counts as unable to claim
 ANSWER = 1.5  # seconds for one reply
 CHUNK = 1000  # leases of one renewal
 LEAST = 0.05  # seconds of a rest before a retry that is due: many of them must not become a busy loop
@@ -148,10 +148,7 @@ class Renewer(Service):
 
     def _look_round(self) -> None:
         desk = self._desk
-        ops: list[Op[Any]] = [
-            work_ops.rests(desk.keys, desk.served.name),
-            work_ops.reap(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1),
-        ]
+        ops: list[Op[Any]] = [work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)]
         lives = self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK
         if lives:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
@@ -163,7 +160,7 @@ class Renewer(Service):
         registers = desk.registered and self._round % REGISTER_EVERY == 0
         if registers:
             ops.append(work_ops.register(desk.keys, desk.served, KNOWN))
-        rests, reaped, *others = self._shell.run_many(ops)
+        (reaped, rests), *others = self._shell.run_many(ops)
         if registers and not others[-1]:
             desk.registered = False  # something of it was lost
             desk.nudge()

@@ -4,6 +4,7 @@ fault        where it kills itself with SIGKILL (see FAULTS), as soon as it has 
 concurrency, grace   of create_listener
 runs         the file that gets the id of each run, instead of the list `runs`
 reaper       arguments of create_reaper
+listen       seconds of one wait on the server
 leave        "sys.exit" ends the main program by an exception, "thread" creates the listener outside of asyncio
 """
 
@@ -22,6 +23,7 @@ import redis
 
 from mlq import MLQ, LeaseLost
 from mlq.shell.sync import Shell
+from mlq.worker import claimer
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 from mlq.worker.worker import Worker
@@ -176,6 +178,7 @@ def begin() -> None:
 if __name__ == "__main__":
     if "runs" not in CONFIG:  # else the server may be away
         _tell_when_stopping()
+    claimer.LISTEN = CONFIG.get("listen", claimer.LISTEN)
     if "fault" in CONFIG:
         FAULTS[CONFIG["fault"]]()
     if CONFIG.get("leave") == "thread":

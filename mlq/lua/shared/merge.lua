@@ -1,7 +1,7 @@
 -- Goes through the jobs of several lanes in one order, reading few more of them than are wanted.
 -- `ready` tells the lanes and the places of their first jobs, in order; what it says wrongly is noticed. `take(id)` says
 -- whether to go on. Gives the lanes that were looked at, each with its `name`, what was `taken`, and the `place` of what
--- stands first then, or nil; and whether any lane has jobs left.
+-- stands first then, or nil; and whether jobs may be left.
 local function merge(ready, lane_stem, count, take)
   local heads, touched = {}, {}
   for i = 1, #ready, 2 do
@@ -40,5 +40,5 @@ local function merge(ready, lane_stem, count, take)
     while lane.place and heads[i] and heads[i].place < lane.place do i = i + 1 end
     if lane.place then table.insert(heads, i, lane) end
   end
-  return touched, heads[1] ~= nil
+  return touched, heads[1] ~= nil or ready[#ready] ~= 'inf'
 end

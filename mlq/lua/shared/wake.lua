@@ -3,9 +3,10 @@
 
 -- Lets one idle worker of a class know that there is work. At most one token: a claim that leaves jobs passes it on.
 local function wake(class)
-  if redis.call('LLEN', class .. ':wake') == 0 then
-    redis.call('RPUSH', class .. ':wake', '1')
+  if redis.call('RPUSH', class .. ':wake', '1') == 1 then
     redis.call('EXPIRE', class .. ':wake', 60) -- by then, somebody has looked
+  else
+    redis.call('LPOP', class .. ':wake')
   end
 end
 
