@@ -64,7 +64,7 @@ class Shell:
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = Room(self._most)
-        self.answered = False
+        self._answered = False
 
     @property
     def chosen(self) -> Target | None:
@@ -211,7 +211,7 @@ class Shell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                if trouble.is_final(error, answered=self.answered) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 time.sleep(wait)
                 self._revive()
@@ -242,7 +242,7 @@ class Shell:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
         try:
             connection.connect()
-            if not self.answered:
+            if not self._answered:
                 self._meet(connection)
         except BaseException:
             connection.disconnect()
@@ -254,7 +254,7 @@ class Shell:
         with suppress(redis_errors.NoPermissionError):  # what is missing will say so itself
             connection.send_command("COMMAND", "INFO", *trouble.NEEDED)
             trouble.check_features(connection.read_response(), self._target)
-        self.answered = True
+        self._answered = True
 
     def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""
