@@ -63,6 +63,11 @@ class Speech:
         """Whether there is any of it."""
         return bool(self._progress or self._entries)
 
+    def size(self) -> int:
+        """Its bytes."""
+        with self._lock:
+            return len(self._progress) + sum(len(data) for _, _, data in self._entries)
+
     def put_back(self, progress: bytes, entries: list[Entry]) -> None:
         """It could not be recorded; what was said meanwhile comes after it."""
         with self._lock:

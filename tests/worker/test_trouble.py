@@ -219,7 +219,7 @@ def test_a_stop_amid_trouble_names_the_jobs_that_run_again(caplog: pytest.LogCap
             go.set()
             until(lambda: mlq._worker._settler._kept._failures)
             mlq.shutdown(0)
-        assert f"job {job.id} ended, which can't be recorded" in caplog.text
+        assert f"job {job.id} ended, but that can't be recorded" in caplog.text
 
 
 class SlowLink:
