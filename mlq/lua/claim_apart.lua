@@ -18,9 +18,9 @@ local record = redis.pcall('GET', posts .. id)
 if tonumber(redis.call('ZSCORE', scheduled, id) or '0') < 1e11 or type(record) ~= 'string' then
   return {'ok', now}
 end
+redis.call('ZADD', leases, string.format('%.6f', now + lease + #record / 1e6), id .. ':' .. token)
 local attempt = count_attempt(jobs, id)
 redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
 redis.call('ZREM', scheduled, id)
-redis.call('ZADD', leases, string.format('%.6f', now + lease + #record / 1e6), id .. ':' .. token)
 hint(waiters, inboxes, id)
 return {'ok', now, id, with_errors(jobs, id, attempt), record}

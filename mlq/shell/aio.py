@@ -51,7 +51,7 @@ class AsyncShell:
             self._idle: deque[Any] = deque()
             self._room = asyncio.Semaphore(self._most)
             self._choosing = asyncio.Lock()
-            self.answered = False
+            self._answered = False
 
     async def target(self) -> Target:
         """The server in use; chosen (in a thread: the embedded one may have to start) on first need."""
@@ -169,7 +169,7 @@ class AsyncShell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                if trouble.is_final(error, answered=self.answered) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 await asyncio.sleep(wait)
                 await self._revive()
@@ -215,10 +215,10 @@ class AsyncShell:
 
     async def _meet(self, connection: Any) -> None:
         """Ask which run of the server it is, and over the first connection, whether that can do what we need."""
-        asked = meeting.questions(first=not self.answered)
+        asked = meeting.questions(first=not self._answered)
         await self._send(connection, asked)
         connection.server_run = meeting.learn([await self._read(connection) for _ in asked], self._target)
-        self.answered = True
+        self._answered = True
 
     async def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""

@@ -65,7 +65,7 @@ class Shell:
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
         self._room = Room(self._most)
-        self.answered = False
+        self._answered = False
 
     @property
     def chosen(self) -> Target | None:
@@ -235,7 +235,7 @@ class Shell:
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
-                if trouble.is_final(error, answered=self.answered) or time.monotonic() + wait > give_up:
+                if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 time.sleep(wait)
                 self._revive()
@@ -274,10 +274,10 @@ class Shell:
 
     def _meet(self, connection: Any) -> None:
         """Ask which run of the server it is, and over the first connection, whether that can do what we need."""
-        asked = meeting.questions(first=not self.answered)
+        asked = meeting.questions(first=not self._answered)
         connection.send_packed_command(trouble.packed(asked))
         connection.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)
-        self.answered = True
+        self._answered = True
 
     def _revive(self) -> None:
         """The embedded server, when it went away, is ours to start again."""

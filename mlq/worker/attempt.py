@@ -69,6 +69,11 @@ class Speech:
         """Whether there is any of it."""
         return bool(self._progress or self._entries or any(self._put_back))
 
+    def size(self) -> int:
+        """Its bytes."""
+        said = [*tuple(self._progress), *(data for _, data in tuple(self._entries))]  # a copy is one call in C
+        return sum(map(len, said)) + len(self._put_back[0]) + sum(len(data) for _, _, data in self._put_back[1])
+
     def put_back(self, progress: bytes, entries: list[Entry]) -> None:
         """It could not be recorded. What was said meanwhile comes after it; whoever took it tries again."""
         self._put_back = (progress, entries)

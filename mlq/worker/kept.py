@@ -15,6 +15,7 @@ from mlq.outcomes import failure
 from mlq.service import Complaint, Service, log
 from mlq.shell.sync import Shell
 from mlq.shell.target import ANSWER_TIMEOUT
+from mlq.shell.trouble import PIECE
 from mlq.worker.attempt import Attempt, Entry
 from mlq.worker.desk import Desk
 from mlq.worker.outbox import Ended, Said, cost
@@ -118,8 +119,8 @@ class Kept(Service):
 
     def _shell_for(self, item: Ended | Said) -> Shell:
         """A connection whose patience for an answer grows with tries, as far as the slowest link may need it."""
-        most = ANSWER_TIMEOUT + _size(item) / SLOWEST
-        answer = min(most, ANSWER_TIMEOUT * 2.0 ** min(20, self._unanswered[item.attempt]))
+        size, tries = _size(item), min(20, self._unanswered[item.attempt])
+        answer = min(ANSWER_TIMEOUT * 2.0**tries, ANSWER_TIMEOUT + size / SLOWEST) if size > PIECE else ANSWER_TIMEOUT
         if self._shell is None or self._shell.answer != answer:
             self._close()
             self._shell = Shell(self._desk.shell.target, most=1, patience=PATIENCE, answer=answer)
@@ -177,4 +178,5 @@ def _error_of(result: Callable[[], object]) -> ServerError | None:
 
 
 def _size(item: Ended | Said) -> int:
-    return item.outcome.size if isinstance(item, Ended) else 0
+    said = item.attempt.speech.size() if item.attempt.spoke() else 0
+    return said + (item.outcome.size if isinstance(item, Ended) else 0)

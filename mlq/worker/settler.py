@@ -3,6 +3,7 @@
 import queue
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from mlq.policy import pause_before_retry
 from mlq.service import Service, log
 from mlq.shell.sync import Shell
 from mlq.states import State
+from mlq.worker.attempt import Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
 from mlq.worker.desk import Desk
 from mlq.worker.kept import Kept, tell
@@ -47,11 +49,15 @@ class Settler(Service):
 
     def stop(self, timeout: float | None = None) -> None:
         """Settle what was put, then end."""
+        give_up = None if timeout is None else time.monotonic() + timeout
         self._desk.outbox.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
-        self._kept.stop(timeout)
+        self._kept.stop(give_up and max(0.0, give_up - time.monotonic()))
+        for attempt in self._desk.held():
+            if attempt.stage is Stage.ENDED:
+                log.error("job %s ended, but that can't be recorded: it runs again", attempt.claimed.id)
 
     def turn(self) -> None:
         """Record one batch."""

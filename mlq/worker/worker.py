@@ -132,10 +132,6 @@ class Worker:
         self._settler.stop(JOIN)
         self._hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
         self._hand_back_all(Stage.BEGUN)
-        for attempt in self._desk.held():
-            log.error(
-                "job %s ended, which can't be recorded: its lease runs out, and it runs again", attempt.claimed.id
-            )
         self._sender.stop(JOIN)
         self._timers.stop(JOIN)
         self._renewer.stop(JOIN)
@@ -163,8 +159,11 @@ class Worker:
         if not back:
             return
         log.info("worker %s hands jobs back: %d", self.name, len(back))
-        with contextlib.suppress(ServerError):  # their leases run out instead
+        try:
             self._desk.shell.run(work_ops.hand_back(self._desk.keys, [(attempt.claimed, begun) for attempt in back]))
+        except ServerError as error:
+            ids = ", ".join(attempt.claimed.id for attempt in back)
+            log.warning("can't hand back jobs %s, whose leases run out instead: %s", ids, error)
         for attempt in back:
             if begun:
                 self._pool.end(attempt)

@@ -1,5 +1,6 @@
 """How a client finds its server, and what it says when it can't."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,7 +13,18 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, AsyncMLQ, InputError, MLQError, NoServer, OutOfMemory, ServerError, Unsupported, server
+from mlq import (
+    MLQ,
+    AsyncMLQ,
+    InputError,
+    MLQError,
+    NoServer,
+    OutOfMemory,
+    ServerError,
+    Unsupported,
+    ValueRefused,
+    server,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -192,8 +204,6 @@ async def _post_async(url: str) -> None:
 
 def test_a_server_that_is_too_old() -> None:
     """Is told apart from one that is not there, before anything was written."""
-    import asyncio
-
     with server.scratch(appendfsync=None, extra=("--rename-command", "ZMSCORE", "")) as scratch:
         mlq = MLQ("ns", url=scratch.url)
         for _ in range(2):
@@ -203,6 +213,29 @@ def test_a_server_that_is_too_old() -> None:
         with pytest.raises(Unsupported, match="ZMSCORE"):
             asyncio.run(_post_async(scratch.url))
         assert mlq._redis.dbsize() == 0
+
+
+@pytest.mark.parametrize("port", [None, 0], ids=["unix", "tcp"])
+@pytest.mark.parametrize("size", [1_100_000, 30_000_000])
+def test_a_message_above_a_limit_of_the_server(namespace: str, port: int | None, size: int) -> None:
+    """The server says so and cuts the connection amid it; that is told at once, and the next post goes well."""
+
+    async def post_async(url: str) -> None:
+        async with AsyncMLQ(namespace, url=url) as mlq:
+            await mlq.post(1)
+            with pytest.raises(ValueRefused, match="invalid bulk length"):
+                await mlq.post(bytes(size))
+            assert await mlq.job_count() == 3
+
+    with server.scratch(appendfsync=None, port=port, extra=("--proto-max-bulk-len", "1mb")) as scratch:
+        mlq = MLQ(namespace, url=scratch.url)
+        mlq.post(1)
+        with pytest.raises(ValueRefused, match="invalid bulk length") as caught:
+            mlq.post(bytes(size))
+        _refused(caught, scratch.url, "Raise its limit")
+        mlq.post(2)
+        asyncio.run(post_async(scratch.url))
+        mlq.close()
 
 
 def test_a_full_server(namespace: str) -> None:

@@ -1,5 +1,6 @@
 """A server that has reached its `maxmemory`: every script refuses before its first write, and deleting still works."""
 
+import time
 from typing import NamedTuple
 
 import pytest
@@ -28,7 +29,7 @@ def small_url():
 
 
 class Seeded(NamedTuple):
-    """What the ops below act on. Job 1 is a dead letter with a callback that is due, 5 waits, 6 was cancelled."""
+    """What the ops below act on: 1 is dead and its callback due, 5 waits, 6 was cancelled, 7 waits to run apart."""
 
     running: object
     due: Delivery
@@ -58,6 +59,10 @@ def seed(world):
     running, lapsed, overdue = (world.running() for _ in range(3))
     world.post(2)
     world.run(job_ops.cancel(world.keys, "6"))
+    assert world.post(functions=["f"]) == ["7"]
+    world.raw.delete(world.keys.lane + "default:f")
+    world.raw.hset(world.keys.job + "7", mapping={"state": "scheduled", "attempts": 3, "shared": 3})
+    world.raw.zadd(world.keys.scheduled, {"7": 1e11 + time.time()})
     world.lapse(lapsed)
     world.overdue(overdue, 1000)
     world.watched()
@@ -74,6 +79,8 @@ WRITERS = {
     "post": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"]),
     "post once": lambda k, s: job_ops.post_once(k, "key", "default", b"0\nx"),
     "claim": lambda k, s: work_ops.claim(k, "w", 99, s.served, 60, 10),
+    "claim apart": lambda k, s: work_ops.claim_apart(k, "w", 99, "7", 60),
+    "turn to make room": lambda k, s: work_ops.apart(k, "w", 5),
     "register": lambda k, s: work_ops.register(k, WorkerClass.of(["slow"], ["slow"], ["f"]), 60),
     "settle": lambda k, s: settle(k, s.running),
     "retry": lambda k, s: settle(k, s.running, retry_in=1.0),
@@ -177,4 +184,4 @@ def test_clearing_makes_room(full):
     world, _ = full
     _, names = world.run(data_ops.scan(world.keys, "0"))
     world.run(data_ops.unlink(names))
-    assert world.look() == {"counter": "6"}
+    assert world.look() == {"counter": "7"}

@@ -293,3 +293,17 @@ time.sleep(20)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "MemoryError" in done.stderr
+
+
+def test_closed_slots_let_no_new_jobs_come():
+    """Whatever is free, or becomes so; one may be taken all the same by who closed them."""
+    slots = Slots()
+    slots.resize(2)
+    assert not slots.close()
+    assert slots.close()
+    assert (slots.take(5), slots.swap(0, 5), slots.free(), slots.wait(0)) == (0, 0, 0, False)
+    assert [slots.take_one() for _ in range(3)] == [True, True, False]
+    slots.give(2)
+    assert slots.open()
+    assert not slots.open()
+    assert (slots.free(), slots.take(5)) == (2, 2)

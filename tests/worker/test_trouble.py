@@ -146,6 +146,24 @@ def test_a_result_outlasts_any_trouble_of_the_server(begin: Any, caplog: pytest.
         mlq.shutdown()
 
 
+@pytest.mark.parametrize("begin", TROUBLES, ids=lambda begin: begin.__name__)
+def test_a_worker_starts_amid_any_trouble(begin: Any) -> None:
+    """And works when that is over, within a second or two."""
+    with (
+        server.scratch(appendfsync=None, port=0, extra=["--enable-protected-configs", "local"]) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("start", url=scratch.url)) as mlq,
+    ):
+        admin.ping()
+        job = mlq.submit(1)
+        with begin(admin):
+            mlq.create_listener(lambda message: message)
+            until(lambda: mlq._worker._claimer._failures)
+        assert job.result(SOON) == 1
+        assert not mlq._worker.broken
+        mlq.shutdown()
+
+
 @pytest.mark.usefixtures("often")
 def test_what_a_listener_says_and_asks_for_outlasts_it_too() -> None:
     """Its progress, its partial results in their order, its posts."""
@@ -201,7 +219,7 @@ def test_a_stop_amid_trouble_names_the_jobs_that_run_again(caplog: pytest.LogCap
             go.set()
             until(lambda: mlq._worker._settler._kept._failures)
             mlq.shutdown(0)
-        assert f"job {job.id} ended, which can't be recorded" in caplog.text
+        assert f"job {job.id} ended, but that can't be recorded" in caplog.text
 
 
 class SlowLink:

@@ -6,7 +6,8 @@ local function bury_broken(posts, jobs, dead, id, now)
   redis.call('ZADD', dead, now, id)
 end
 
--- Counts an attempt. What is no hash of ours under the job's name goes.
+-- Counts an attempt. What is no hash of ours under the job's name goes. Write something before: a server that refuses
+-- now must not refuse this alone.
 local function count_attempt(jobs, id)
   local attempt = redis.pcall('HINCRBY', jobs .. id, 'attempts', 1)
   if type(attempt) ~= 'number' then
