@@ -20,7 +20,6 @@ def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     settings = settings or Settings()
     app = Flask("mlq.http", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False  # a redirect would name a host
     routes = [route for module in MODULES for route in module.routes(mlq, settings)]

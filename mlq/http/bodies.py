@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import Response, request
+from werkzeug.datastructures import MultiDict
 
 from mlq import InputError
+from mlq.http.forms import read_form
 from mlq.http.problems import Refused
 from mlq.http.shapes import NewJob
 from mlq.http.values import from_json
@@ -19,7 +21,7 @@ HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes
 FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
-MOST_PARTS = 1_000_000  # commas, colons and opening brackets of one: 0.2 s to decode, where half of them are of keys
+MOST_PARTS = 500_000  # commas, colons and opening brackets of one: 0.1 s to decode, where half of them are of keys
 PART = 100  # bytes of memory for each, at most
 LIGHT = 4096  # bytes of a JSON text that is not weighed
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
@@ -114,12 +116,16 @@ def new_job() -> NewJob:
 
 
 def _from_form() -> NewJob:
-    fields = request.form
-    file = request.files.get("msg")
-    if others := sorted(map(str, set(request.files) - {"msg"})):  # a file may have no name
+    try:
+        parts = read_form(request.get_data(), request.mimetype_params.get("boundary", ""))
+        fields = MultiDict((part.name, part.content.decode()) for part in parts if not part.is_file)
+    except ValueError as error:  # also of a field that is not UTF-8
+        raise Refused(400, f"the body is not a form: {error}") from None
+    files = {part.name: part.content for part in parts if part.is_file}
+    if others := sorted(files.keys() - {"msg"}):
         raise Refused(422, f"the only file of the form is `msg`, not {', '.join(others):.200}")
-    if file is not None:
-        return _job(file.read(), fields)
+    if "msg" in files:
+        return _job(files["msg"], fields)
     if "msg" not in fields:
         raise Refused(422, "the form must hold the message as the file, or the JSON, `msg`")
     return _job(json_of(fields["msg"]), fields)

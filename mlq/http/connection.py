@@ -168,7 +168,7 @@ class Connection:
         del environ[TAKE]
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
-            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             body = self._incoming.body(head, limit, share)
         except TooLong:

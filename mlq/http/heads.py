@@ -103,7 +103,7 @@ def _aimed(method: str, raw: bytes, minor: int) -> tuple[Head, str | None]:
 
 
 def _add(fields: dict[str, str], raw: bytes, value: str) -> None:
-    """One header. Those with a `_` are left out: WSGI could not tell them from those with a `-`."""
+    """One header, unless it is one that nobody may hear."""
     name = _names.get(raw) or _named(raw)
     if not name:
         return
@@ -116,7 +116,12 @@ def _add(fields: dict[str, str], raw: bytes, value: str) -> None:
 
 
 def _named(raw: bytes) -> str:
-    if b"_" in raw:
+    """What WSGI calls it; blank for those that are left out.
+
+    WSGI could not tell those with a `_` from those with a `-`. An upgrade is not done, so the request is answered as it
+    stands (RFC 9110, section 7.8); Flask would take it for one of WebSocket.
+    """
+    if b"_" in raw or raw.lower() == b"upgrade":
         return ""
     name = raw.decode().upper().replace("-", "_")
     name = name if name in _BARE_NAMES else f"HTTP_{name}"

@@ -1,6 +1,7 @@
 """What one client does must not keep others waiting: a second one is answered all the while."""
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -61,13 +62,12 @@ class Attack:
     def _run(self):
         while not self._stopped.is_set():
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 5) as connection:
-                connection.settimeout(0.5)
                 connection.sendall(self._begin)
                 while not self._stopped.is_set():
                     connection.sendall(self._again)
                     self.rounds += 1
-                    with contextlib.suppress(BlockingIOError):
-                        connection.recv(1_000_000, socket.MSG_DONTWAIT)
+                    if select.select([connection], [], [], 0)[0] and not connection.recv(1_000_000):
+                        break
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -196,7 +196,7 @@ def test_what_json_becomes_takes_room_too(serve):
         assert ask(serving, "/jobs", "POST", {"msg": "[" * 5000}).status == 200
 
 
-@pytest.mark.parametrize("text", [b'"' + b"x" * (16 * 1024 * 1024) + b'"', b"[" + b"1," * 1_000_000 + b"1]"])
+@pytest.mark.parametrize("text", [b'"' + b"x" * (16 * 1024 * 1024) + b'"', b"[" + b"1," * 500_000 + b"1]"])
 def test_json_is_bounded_more_narrowly_than_bytes(mlq, client, text):
     given = client.post("/jobs", data=b'{"msg": %b}' % text, content_type="application/json")
     assert (given.status_code, mlq.last_id()) == (413, 0)

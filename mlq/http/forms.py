@@ -1,0 +1,51 @@
+"""Reads a form with files (multipart/form-data, RFC 7578) whose body is here as a whole.
+
+Werkzeug takes 2 s for 60 MB, and puts them on disk; for a part with 30 MB of headers it takes 7 s. All this time
+nobody else is answered.
+"""
+
+from typing import NamedTuple
+
+from werkzeug.http import parse_options_header
+
+MOST = 100  # parts
+HEADERS = 4096  # bytes of those of one part
+
+
+class Part(NamedTuple):
+    """A field or a file."""
+
+    name: str
+    content: bytes
+    is_file: bool
+
+
+def read_form(body: bytes, boundary: str) -> list[Part]:
+    """The parts, in their order. Raises ValueError with the reason."""
+    mark = b"--" + boundary.encode("latin-1", "replace")
+    at = body.find(mark)
+    if not boundary or at < 0 or (at and body[at - 2 : at] != b"\r\n"):
+        raise ValueError("its boundary is not there")
+    found: list[Part] = []
+    at += len(mark)
+    while not body.startswith(b"--", at):
+        head = body.find(b"\r\n\r\n", at, at + HEADERS)
+        end = body.find(b"\r\n" + mark, head + 4)
+        if head < 0 or end < 0 or not body.startswith(b"\r\n", at):
+            raise ValueError("a part has no end, or headers that are none or too long")
+        name, is_file = _named(body[at + 2 : head])
+        found.append(Part(name, body[head + 4 : end], is_file))
+        if len(found) > MOST:
+            raise ValueError(f"it has more than {MOST} parts")
+        at = end + 2 + len(mark)
+    return found
+
+
+def _named(headers: bytes) -> tuple[str, bool]:
+    """The name of a part, and whether it is a file."""
+    for line in headers.decode("utf-8", "replace").split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-disposition":
+            _, options = parse_options_header(value)
+            return options.get("name", ""), "filename" in options
+    raise ValueError("a part has no name")
