@@ -69,8 +69,8 @@ def set_args() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = _Parser(
         description="Post, run and reap jobs.",
-        epilog="With neither --redis_host nor --redis_port the server is the one that MLQ_URL names, else one on "
-        "localhost:6379, else the embedded one.",
+        epilog="With neither --redis_host nor --redis_port the server is the one that MLQ_URL names, else the embedded "
+        "one if it runs, else one on localhost:6379, else a new embedded one.",
     )
     add = parser.add_argument
     add("cmd", nargs="?", choices=COMMANDS, metavar="command", help=f"One of {', '.join(COMMANDS)}.")

@@ -35,6 +35,11 @@ def write(text: str = "", *, err: bool = False, end: str = "\n", exact: bool = F
     stream.flush()
 
 
+def is_watched() -> bool:
+    """Whether stderr is a terminal: somebody looks, or may."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def write_bytes(data: bytes) -> None:
     """Write a binary result to stdout. On a terminal its size is told instead, on stderr."""
     if sys.stdout is None:

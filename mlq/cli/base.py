@@ -14,6 +14,7 @@ Whatever goes wrong is told in one line on stderr, beginning with `mlq:`.
 
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout, logs, termi
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
 LEVELS = ("debug", "info", "warning", "error")
+
+log = logging.getLogger("mlq.server")
 
 P = ParamSpec("P")
 
@@ -38,9 +41,13 @@ class Settings:
     log_level: str | None = None
     log_format: str | None = None
 
-    def queue(self) -> MLQ:
-        """The queue that the command is about."""
-        return MLQ("mlq_default" if self.namespace is None else self.namespace, url=self.url)
+    def queue(self, *, tells: bool = True) -> MLQ:
+        """The queue that the command is about. Where nobody named its server, `tells` whoever looks which one it is."""
+        mlq = MLQ("mlq_default" if self.namespace is None else self.namespace, url=self.url)
+        named = mlq.url is not None or os.environ.get("MLQ_URL")
+        if tells and not named and terminal.is_watched() and not log.isEnabledFor(logging.INFO):  # else it is logged
+            complain(f"using the server at {mlq.server}")
+        return mlq
 
     def start_logging(self) -> None:
         """Log to stderr; a program that set its own handlers up keeps them."""
@@ -79,7 +86,7 @@ def _options(environment: bool) -> list[Callable[[Callable[..., Any]], Callable[
                      allow_from_autoenv=environment, **common),
         # MLQ_URL is read by the library itself, which then can say that the server came from there
         click.option("--url", metavar="URL", allow_from_autoenv=False, **common,
-                     help="The server (redis://...); else MLQ_URL, localhost:6379, or the embedded one."),
+                     help="The server (redis://...); else MLQ_URL, the embedded one, or localhost:6379."),
     ]  # fmt: skip
 
 

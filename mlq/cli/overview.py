@@ -27,7 +27,7 @@ def status(settings: Settings, *, as_json: bool) -> None:
 
     What waits is told by the functions that the jobs name.
     """
-    mlq = settings.queue()
+    mlq = settings.queue(tells=False)  # the table does
     now, workers = mlq.counts(), mlq.workers()
     stranded = {lane: waiting for lane, waiting in now.lanes.items() if waiting and not show.servable(lane, workers)}
     if as_json:
@@ -98,7 +98,7 @@ def clear(settings: Settings, *, yes: bool) -> None:
 def server() -> None:
     """Start and stop the embedded server.
 
-    It is used where no other server is named or found, and then starts by itself.
+    It is used where no other server is named and it runs. Where none answers on localhost:6379 it starts by itself.
     """
 
 

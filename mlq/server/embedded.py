@@ -33,6 +33,15 @@ def ensure_running(home: Path | None = None) -> str:
     return at.url
 
 
+def running(home: Path | None = None) -> str | None:
+    """The URL of the user's server if it runs, maybe still loading its data; None where none does.
+
+    Raises ServerError where somebody else may have put another one in its place.
+    """
+    at = Home.at(home)
+    return None if process.ask(at, "PING") is None else at.url
+
+
 def stop(home: Path | None = None) -> bool:
     """End the server and wait until it is gone, its data on disk; False where none ran."""
     return process.shut_down(Home.at(home))

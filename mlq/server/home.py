@@ -3,6 +3,8 @@
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -64,20 +66,40 @@ class Home:
 
     def make(self) -> None:
         """Make the directories, or check that they are ours; raises ServerError where they can't be used."""
-        _make_private(self.path)
-        _make_private(self.socket.parent)
+        for folder in (self.path, self.socket.parent):
+            with _told(folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if _check(folder, stat.S_IWOTH).st_mode & 0o077:
+                    folder.chmod(0o700)
+
+    def check(self) -> None:
+        """Raises ServerError where somebody else could have put there what is there now."""
+        for folder in (self.path, self.socket.parent):
+            with _told(folder):
+                _check(folder, stat.S_IWOTH | stat.S_IWGRP)
 
 
-def _make_private(folder: Path) -> None:
-    """Give a directory of this user mode 0700; refuses a link, and what others own or all may write to, like /tmp."""
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Raises ServerError for an OSError."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & stat.S_IWOTH:
-            raise PermissionError(f"it is not a directory of user {os.getuid()} alone")
-        if found.st_mode & 0o077:
-            folder.chmod(0o700)
+        yield
     except OSError as error:
         raise ServerError(
             f"the embedded server can't use the directory {folder}: {error}. Set MLQ_HOME to one that it can."
         ) from error
+
+
+def _check(folder: Path, forbidden: int) -> os.stat_result:
+    """What is known of a directory of this user alone. Raises PermissionError for a link, and for what others made."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & forbidden:
+        raise PermissionError(f"it is not a directory of user {os.getuid()} alone")
+    for place in reversed(folder.parents):
+        above, inside = place.parent.lstat().st_mode, place.lstat()
+        shared = above & stat.S_IWOTH and place != place.parent  # as /tmp is, where each may make what he likes
+        if inside.st_mode & stat.S_IWOTH and not inside.st_mode & stat.S_ISVTX:
+            raise PermissionError(f"all may put another one in its place, since all may change {place}")
+        if shared and inside.st_uid not in (0, os.getuid()):
+            raise PermissionError(f"{place}, in which it is, belongs to user {inside.st_uid}")
+    return found

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from mlq.descriptors import keep_standard_open
 from mlq.errors import ServerError
+from mlq.server import peer
 from mlq.server.binary import find_binary
 from mlq.server.home import Home
 
@@ -47,7 +48,11 @@ def ask(home: Home, command: str) -> bytes | None:
 
     None where nobody listens, empty where the answer takes too long or the connection is closed instead. It does
     without redis-py, whose import takes longer than the server's whole start and which has retries of its own.
+    Raises ServerError, and asks nothing, where somebody else may be listening.
     """
+    if not os.path.lexists(home.socket):
+        return None
+    home.check()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_LIMIT)
         try:
@@ -56,6 +61,7 @@ def ask(home: Home, command: str) -> bytes | None:
             return b""
         except OSError:
             return None
+        peer.check(connection, home.url)
         try:
             connection.sendall(command.encode() + b"\r\n")
             with connection.makefile("rb") as stream:
@@ -141,7 +147,7 @@ def _launch(home: Home, server_arguments: Sequence[str]) -> int | None:
     program = find_binary()
     home.make()
     # Our copies of the lock live for the few ms of this block: a fork in another thread would share them.
-    with open(home.lock, "ab") as lock, open(home.log, "ab") as log:
+    with open(home.lock, "ab", opener=_private) as lock, open(home.log, "ab", opener=_private) as log:
         if not _take(lock, fcntl.LOCK_EX):
             return None
         _log.info("starting %s at %s", program, home.url)
@@ -152,6 +158,10 @@ def _launch(home: Home, server_arguments: Sequence[str]) -> int | None:
             raise ServerError(f"{program} can't be run: {error}") from error
         finally:
             os.close(inherited)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _spawn(command: list[str], output: int, inherited: int) -> int:
@@ -169,7 +179,11 @@ def _spawn(command: list[str], output: int, inherited: int) -> int:
         with suppress(OSError):  # the descriptor of this listing is closed by now
             if descriptor > 2 and descriptor != inherited and os.get_inheritable(descriptor):
                 actions.append((os.POSIX_SPAWN_CLOSE, descriptor))
-    return posix.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    before = os.umask(0o077)  # its files are for this user alone, and it inherits this
+    try:
+        return posix.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    finally:
+        os.umask(before)
 
 
 def _tail(log: Path, lines: int = 10) -> str:

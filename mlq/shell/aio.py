@@ -25,7 +25,7 @@ from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
 from mlq.shell import meeting, trouble
 from mlq.shell.callers import Caller, Callers
-from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
+from mlq.shell.target import ANSWER_TIMEOUT, Target, check_peer, choose, connection_options
 
 T = TypeVar("T")
 
@@ -203,7 +203,10 @@ class AsyncShell:
         target = await self.target()
         if self._pool is None:
             options = connection_options(target.url) | {"retry": Retry(NoBackoff(), 0)}
-            self._pool = redis.asyncio.ConnectionPool.from_url(target.url, **options)
+            pool = redis.asyncio.ConnectionPool.from_url(target.url, **options)
+            if target.origin == "embedded":
+                pool.connection_class = _OursAlone
+            self._pool = pool
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             await connection.connect()
@@ -226,6 +229,14 @@ class AsyncShell:
             from mlq import server
 
             await asyncio.to_thread(server.ensure_running)
+
+
+class _OursAlone(redis.asyncio.UnixDomainSocketConnection):
+    """A connection to the embedded server, which says nothing to a process of somebody else."""
+
+    async def on_connect(self) -> None:
+        check_peer(self)  # a `redis_connect_func` would come too late: `_connect` has talked by then
+        await super().on_connect()
 
 
 class Heard(asyncio.Event):

@@ -27,7 +27,7 @@ from mlq.ops.scripts import Script
 from mlq.shell import meeting, trouble
 from mlq.shell.callers import Callers
 from mlq.shell.room import Room
-from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connection_options
+from mlq.shell.target import ANSWER_TIMEOUT, Target, check_peer, choose, connection_options
 from mlq.shell.watch import Watch
 
 T = TypeVar("T")
@@ -85,6 +85,8 @@ class Shell:
         """redis-py's pool for this server, as a maker of connections."""
         if self._pool is None:
             options = connection_options(self.target.url, self.answer) | {"retry": Retry(NoBackoff(), 0)}
+            if self.target.origin == "embedded":
+                options["redis_connect_func"] = _greet
             self._pool = redis.ConnectionPool.from_url(self.target.url, **options)
         return self._pool
 
@@ -285,3 +287,9 @@ class Shell:
             from mlq import server
 
             server.ensure_running()
+
+
+def _greet(connection: Any) -> None:
+    """What a connection to the embedded server begins with: nothing is said to a process of somebody else."""
+    check_peer(connection)
+    connection.on_connect()

@@ -1,7 +1,8 @@
 """Which server to use, and connections to it made by redis-py.
 
-Order: arguments, then `MLQ_URL`, then a server that answers on localhost:6379 (the default of the first MLQ), then the
-embedded one. Nothing is contacted before the first operation.
+Order: arguments, then `MLQ_URL`, then an embedded server of this user that runs, then one that answers on
+localhost:6379 (the default of the first MLQ), then a new embedded one. So another server that is started on this
+machine takes no program away from those that share the embedded one. Nothing is contacted before the first operation.
 """
 
 import logging
@@ -111,14 +112,26 @@ def choose(named: Target | None) -> Target:
     elif from_environment:
         chosen = Target(from_environment, "MLQ_URL")
         from_arguments(from_environment, None, None, 0)  # refuses what is no URL
-    elif _answers_locally():
-        chosen = Target(LOCAL, "localhost:6379")
     else:
-        from mlq import server
-
-        chosen = Target(server.ensure_running(), "embedded")
-    log.info("using the server at %s", chosen)
+        chosen = _found()
+    if chosen not in _told:
+        _told.add(chosen)
+        log.info("using the server at %s", chosen)
     return chosen
+
+
+_told: set[Target] = set()  # each is told of once
+
+
+def _found() -> Target:
+    """The server that is there though nobody named it. Raises NoServer, ServerError."""
+    from mlq import server
+
+    if url := server.running():
+        return Target(url, "embedded")
+    if _answers_locally():
+        return Target(LOCAL, "localhost:6379")
+    return Target(server.ensure_running(), "embedded")
 
 
 def _answers_locally() -> bool:
@@ -130,6 +143,14 @@ def _answers_locally() -> bool:
             return probe.recv(16).startswith((b"+PONG", b"-NOAUTH", b"-LOADING"))
     except OSError:
         return False
+
+
+def check_peer(connection: Any) -> None:
+    """Raises ServerError where a fresh connection of redis-py, to the embedded server, leads to another user."""
+    from mlq.server import peer
+
+    writer = getattr(connection, "_writer", None)  # of the asyncio kind
+    peer.check(writer.get_extra_info("socket") if writer else connection._sock, connection.path)  # noqa: SLF001
 
 
 def connection_options(url: str, answer: float = ANSWER_TIMEOUT) -> dict[str, Any]:

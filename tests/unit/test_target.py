@@ -19,6 +19,7 @@ HERE = Target("redis://here:1/0", "arguments")
 def nothing_anywhere(monkeypatch):
     """No variable, no local server, and an embedded one that is only named."""
     monkeypatch.delenv("MLQ_URL", raising=False)
+    monkeypatch.setattr(server, "running", lambda: None)
     monkeypatch.setattr(server, "ensure_running", lambda: "unix:///embedded")
 
 
@@ -64,10 +65,12 @@ def test_badly_named(arguments):
 
 
 def test_order_of_choice(monkeypatch):
-    """Arguments, the variable, a local server, the embedded one."""
+    """Arguments, the variable, the embedded server that runs, a local server, a new embedded one."""
     assert choose(None) == Target("unix:///embedded", "embedded")
     monkeypatch.setattr(target, "_answers_locally", lambda: True)
     assert choose(None) == Target("redis://localhost:6379", "localhost:6379")
+    monkeypatch.setattr(server, "running", lambda: "unix:///runs")
+    assert choose(None) == Target("unix:///runs", "embedded")
     monkeypatch.setenv("MLQ_URL", "redis://variable:1")
     assert choose(None) == Target("redis://variable:1", "MLQ_URL")
     assert choose(HERE) is HERE
@@ -80,12 +83,16 @@ def test_variable_that_is_no_url(monkeypatch):
         choose(None)
 
 
-def test_choice_is_logged_without_the_password(caplog):
+def test_choice_is_logged_without_the_password(caplog, monkeypatch):
     """It can be asked for as well."""
     caplog.set_level("INFO", "mlq")
+    monkeypatch.setattr(target, "_told", set())
     choose(Target("redis://user:secret@host:1", "arguments"))
     assert "user:***@host:1 (from arguments)" in caplog.text
     assert "secret" not in caplog.text
+    caplog.clear()
+    choose(Target("redis://user:secret@host:1", "arguments"))
+    assert not caplog.text, "it is told once"
 
 
 @pytest.mark.parametrize(
