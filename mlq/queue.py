@@ -26,6 +26,7 @@ log = logging.getLogger("mlq.queue")
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
+MOST = 1000  # children or threads of one worker: each child is a Python of 25 MB or more, and one needs no more threads
 GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 30 s, and handing back takes some
 
 
@@ -131,8 +132,8 @@ class MLQ(Client):
         `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) count when the worker
         starts.
         """
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise InputError(f"concurrency must be a whole number from 1, not {concurrency!r}")
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= MOST:
+            raise InputError(f"concurrency must be a whole number from 1 to {MOST:,}, not {concurrency!r}")
         seconds = check_seconds("grace", grace, zero=True) or 0.0
         if function is not None:
             self.listeners.add(Listener.of(function))

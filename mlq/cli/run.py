@@ -1,6 +1,7 @@
 """Runs a worker from the command line: puts the pool that was asked for together with the queue and its listeners."""
 
 import logging
+import resource
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from mlq.listeners import Listener, Listeners
 from mlq.policy import Policy
 from mlq.pools.contract import Loader, Pool
 from mlq.pools.uploads import Here
+from mlq.queue import MOST
 from mlq.worker import exit as way_out
 from mlq.worker.desk import Settings as WorkerSettings
 from mlq.worker.worker import Worker
@@ -27,6 +29,8 @@ log = logging.getLogger("mlq.cli")
 SWITCH = 0.001  # seconds; with Python's 5 ms, one job in a hundred waits that long for a turn of its worker's threads
 LOOK = 0.1  # seconds between looks whether a worker in burst mode is through
 COOPERATIVE = 100  # jobs at a time where they take turns in one thread and nobody says how many; else 1
+MOST_COOPERATIVE = 10_000  # jobs at a time: each holds a lease that is renewed every 1.5 s, and its message in memory
+FILES_OF_A_CHILD, OTHER_FILES = 2, 64  # descriptors that the worker has open
 
 
 def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
@@ -43,7 +47,19 @@ def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
 
 
 def _slots(options: dict[str, Any]) -> int:
-    return int(options["concurrency"] or (COOPERATIVE if options["pool"] in ("asyncio", "gevent") else 1))
+    cooperative = options["pool"] in ("asyncio", "gevent")
+    slots = int(options["concurrency"] or (COOPERATIVE if cooperative else 1))
+    most = MOST_COOPERATIVE if cooperative else MOST
+    if slots > most:
+        raise InputError(f"--concurrency {slots:,} is too much for one worker, which may have {most:,}: start several")
+    if options["pool"] == "process":
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if 0 <= allowed < (needed := slots * FILES_OF_A_CHILD + OTHER_FILES):
+            raise InputError(
+                f"--concurrency {slots:,} needs {needed:,} open files, and this process may have {allowed:,}: "
+                "raise that (ulimit -n), or start several workers"
+            )
+    return slots
 
 
 def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from mlq.job import Claimed, Outcome, Record
 from mlq.listeners import Listener, Listeners, Uploaded
 from mlq.outcomes import failure
 from mlq.pools.frames import Wire
+from mlq.pools.surroundings import Surroundings
 from mlq.pools.tether import orphaned
 from mlq.pools.uploads import loaded
 from mlq.turn import Turn
@@ -103,6 +104,7 @@ class Child:
         self._reader: threading.Thread | None = None
         self._reading = threading.Lock()
         self._turn = Turn()  # to read from now on
+        self._surroundings = Surroundings()
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
             "learn": self._on_learn, "forget": self._on_forget,
@@ -157,11 +159,14 @@ class Child:
         outcome = self._execute(run, record)
         self._runs.pop(run.number, None)
         run.held = False  # for whoever has kept its context
-        if threading.current_thread() is threading.main_thread():
+        alone = not self._runs
+        if in_main := threading.current_thread() is threading.main_thread():
             self._main_is_busy = False  # before the worker knows, for it may send the next run at once
         weight = resident() if self._weigh else 0
         self._tell("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint, outcome.again,
                    weight)  # fmt: skip
+        if alone and in_main:
+            self._surroundings.put_back()  # while the worker settles; what it sends next waits for this thread
 
     def _execute(self, run: ChildRun, packed: bytes) -> Outcome:
         try:

@@ -23,6 +23,7 @@ from mlq.job import Outcome
 from mlq.pools.children import STOP_AFTER, Child, Kernel, Limits, words_of
 from mlq.pools.contract import Run, Told
 from mlq.pools.groups import Groups
+from mlq.pools.orphans import Orphans
 from mlq.pools.threads import Threads
 from mlq.pools.uploads import Lessons, listener_of
 from mlq.states import State
@@ -68,6 +69,7 @@ class ProcessPool:
         self._known = threading.Event()
         self._kernel = Kernel()
         self._groups = Groups()
+        self._orphans = Orphans()
         self._lessons = Lessons()
         self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
 
@@ -207,6 +209,7 @@ class ProcessPool:
 
     def _look_after(self) -> None:
         self._groups.look()
+        self._orphans.collect({child.pid for child in self._children})
         now = time.monotonic()
         for child in list(self._children):
             if child.gone():

@@ -7,6 +7,7 @@ from functools import partial
 
 from mlq.pools.contract import Run, perform
 from mlq.pools.gate import Gate
+from mlq.pools.surroundings import Surroundings
 from mlq.pools.threads import Threads
 
 
@@ -57,9 +58,11 @@ class SoloPool:
 
     def serve(self) -> None:
         """Run what is submitted, in the calling thread, until `close`."""
+        surroundings = Surroundings()
         while (run := self._runs.get()) is not None:
             self._current = run
             perform(run)
+            surroundings.put_back()
             with self._lock:
                 self._current = None
                 if self._given_up is run:

@@ -66,12 +66,12 @@ class Worker:
         return self._process.poll() is None
 
     def children(self) -> list[int]:
-        """The processes in which its listeners run."""
+        """The processes that it started, but for the shell that ends what they leave behind."""
         found = []
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
                 found += [int(pid) for pid in (task / "children").read_text().split()]
-        return [pid for pid in found if b"mlq.cli.child" in command_line(pid)]
+        return [pid for pid in found if not command_line(pid).startswith(b"/bin/sh\0")]
 
     def end(self) -> None:
         """Kill it; its children die with it. Those of theirs that hold its stderr are nobody's concern."""

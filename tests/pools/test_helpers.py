@@ -1,9 +1,22 @@
 """What a listener of the process pool starts ends with the child in which it ran, whatever ended that."""
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+LISTENERS = Path(__file__).with_name("listeners.py")
+ADOPTS = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(36, 1)  # as if it were the first process of a container: PR_SET_CHILD_SUBREAPER
+from mlq.cli import main
+sys.argv[0] = "mlq"
+main()
+"""
 
 
 @pytest.fixture
@@ -100,3 +113,18 @@ def test_a_tracker_of_shared_memory_has_time_to_clean_up(begin, mlq, tell, event
     assert segment.exists()
     job.cancel()
     eventually(lambda: not segment.exists())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no such processes")
+def test_the_first_process_of_a_container_collects_orphans(mlq, tell, server_url, eventually):
+    """Those that its children left; what ended is gone altogether."""
+    ours = {"MLQ_URL": server_url, "MLQ_TEST_NAMESPACE": mlq.namespace, "MLQ_TEST_SIDE": server_url}
+    command = [sys.executable, "-c", ADOPTS, "worker", str(LISTENERS), "--max-losses", "1"]
+    with subprocess.Popen(command, env=os.environ | ours | {"PYTHONPATH": str(ROOT)}) as worker:
+        mlq.submit("crash", functions=["starts_helpers"])
+        pids = tell.heard("helpers").split()
+        tell.say("go on")
+        eventually(lambda: not any(Path("/proc", pid).exists() for pid in pids))
+        assert mlq.submit(1, functions=["echo"]).result(20) == 1
+        worker.terminate()
+        assert worker.wait(20) == 0

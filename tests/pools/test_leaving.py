@@ -46,11 +46,11 @@ def test_a_stop_ends_the_process(pool, begin, mlq, lives, eventually):
     eventually(lambda: not lives(left))
 
 
-def test_the_end_of_a_burst_is_an_end(begin, mlq, lives):
+def test_the_end_of_a_burst_is_an_end(begin, mlq, lives, eventually):
     job = mlq.submit(None, functions=["leaves_all_behind"])
     worker = begin("thread", "--burst")
     assert worker.wait(30) == 0
-    assert not lives(job.result(0))
+    eventually(lambda: not lives(job.result(0)))
 
 
 def test_listeners_that_cannot_be_loaded_leave_nothing(begin, tmp_path):

@@ -246,6 +246,10 @@ def test_json_logs(pool, begin, mlq):
         (("--grace", "-1"), "--grace"),
         (("--log-format", "xml"), "--log-format"),
         (("--pool", "solo", "--concurrency", "2"), "one job at a time"),
+        (("--concurrency", "1000000"), "--concurrency 1,000,000 is too much for one worker, which may have 1,000"),
+        (("--pool", "thread", "--concurrency", "1001"), "which may have 1,000"),
+        (("--pool", "asyncio", "--concurrency", "10001"), "which may have 10,000"),
+        (("--pool", "gevent", "--concurrency", "10001"), "which may have 10,000"),
     ],
 )
 def test_values_that_make_no_sense(call, tmp_path, words, reason):

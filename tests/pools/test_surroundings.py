@@ -1,0 +1,32 @@
+"""What a job changes of its process is put back before the next one, where one runs at a time."""
+
+import signal
+import time
+
+import pytest
+
+from mlq import JobFailed
+
+
+@pytest.mark.parametrize("pool", ["process", "solo"])
+@pytest.mark.parametrize("how", ["return", "fail"])
+def test_the_next_job_finds_them_as_the_first_one_did(pool, how, begin, mlq):
+    worker = begin(pool, "--log-level", "warning")
+    before = mlq.submit(None, functions=["tells_its_surroundings"]).result(20)
+    untidy = mlq.submit(how, functions=["changes_its_surroundings"])
+    if how == "fail":
+        with pytest.raises((ValueError, JobFailed)):
+            untidy.result(10)
+    else:
+        assert untidy.result(10)["mask"] != before["mask"]
+    assert mlq.submit(None, functions=["tells_its_surroundings"]).result(10) == before
+    time.sleep(0.3)  # a timer that was forgotten would end the process
+    assert mlq.submit(None, functions=["tells_its_surroundings"]).result(10) == before
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def test_a_job_that_waits_keeps_its_own(begin, mlq):
+    """What it waits for runs in the same child, and is through before it."""
+    begin("process")
+    assert mlq.submit(None, functions=["moves_and_waits"]).result(20) == ["/", "/", "/"]
