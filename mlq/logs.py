@@ -1,4 +1,4 @@
-"""How programs of ours log: as JSON where machines read it, and by what the listeners' module configures, if it does."""
+"""How programs of ours log: as JSON where machines read it, and as the listeners' module configures it, if it does."""
 
 import json
 import logging
