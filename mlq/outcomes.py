@@ -71,6 +71,14 @@ def timeout(seconds: float) -> Outcome:
     return Outcome(State.FAILED, fields, None, words, again=True)
 
 
+def in_time(outcome: Outcome, took: float, limit: float | None) -> Outcome:
+    """The outcome of an attempt that took so many seconds: a timeout where that is above its limit.
+
+    A listener that held the GIL beyond its limit may return before the thread that watches the time has its turn.
+    """
+    return outcome if limit is None or took <= limit else timeout(limit)
+
+
 def death(reason: str, words: str) -> Outcome:
     """The outcome of an attempt that ended with its process; `lua/settle.lua` reads the fields in this order."""
     return Outcome(State.FAILED, {"reason": reason, "error": words, "error_type": "mlq.errors.LeaseLost"}, None, words)

@@ -12,7 +12,7 @@ from mlq.job import Claimed, Outcome, Record
 from mlq.keys import Keys
 from mlq.listeners import Listeners
 from mlq.ops import work as work_ops
-from mlq.outcomes import failure, timeout
+from mlq.outcomes import failure, in_time, timeout
 from mlq.pools.contract import Loader, Pool
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
@@ -243,6 +243,8 @@ class Worker:
         """An attempt is through, or died with its process."""
         if attempt.end(Stage.ENDED) is not None:
             attempt.took = time.monotonic() - attempt.since
+            if not lost:
+                outcome = in_time(outcome, attempt.took, attempt.policy.timeout)
             ended = Ended(attempt, outcome, lost)
             if not (here and self._settler.settle_here(ended)):
                 self._desk.outbox.end(ended)

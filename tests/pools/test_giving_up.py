@@ -46,6 +46,18 @@ def test_a_listener_that_does_not_ask_runs_out_of_time_too(shared):
     assert shared.mlq.submit(1, functions=["echo"]).result(10) == 1
 
 
+@pytest.mark.parametrize("kind", ["thread", "asyncio", "solo"])
+def test_a_listener_that_holds_the_gil_runs_out_of_time_too(kind, workers):
+    """It returns before the thread that watches the time has its turn, or just after it."""
+    shared = workers(kind)
+    for _ in range(3):
+        job = shared.mlq.submit(1, functions=["holds_the_gil"], timeout=0.2)
+        with pytest.raises((TimeoutError, JobFailed), match=r"limit of 0\.2 s"):
+            job.result(20)
+        assert shared.mlq.get_job(job.id)["reason"] == "timeout"
+        shared.tell.heard("begun")
+
+
 def test_an_attempt_that_took_too_long_is_retried(shared):
     job = shared.mlq.submit(5, functions=["asks"], timeout=0.2, retries=1, backoff=0.05)
     with pytest.raises((TimeoutError, JobFailed)):

@@ -102,7 +102,7 @@ def test_a_formatter_sees_a_record_as_it_is_without_a_job(logger):
     """Its own way to tell an exception is used, and is what is kept."""
 
     class OneLine(logging.Formatter):
-        def formatException(self, info):
+        def formatException(self, info):  # noqa: N802 - what logging calls
             return f"ONELINE {info[1]!r}"
 
     shown = io.StringIO()
@@ -129,7 +129,7 @@ def test_a_formatter_sees_a_record_as_it_is_without_a_job(logger):
     [
         lambda: logging.basicConfig(force=True),
         lambda: logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"handlers": []}}),
-        lambda: logging.getLogger().handlers.clear(),
+        lambda: logging.getLogger().handlers.clear(),  # noqa: PLW0108 - those of that time
         lambda: setattr(logging.getLogger(), "handlers", [logging.NullHandler()]),
         lambda: setattr(logging.getLogger(), "propagate", False),
         lambda: logging.setLogRecordFactory(logging.LogRecord),

@@ -17,7 +17,7 @@ from mlq.errors import LeaseLost, TooLarge
 from mlq.execution import end_of_thread, execute, execute_on_loop
 from mlq.job import Claimed, Record
 from mlq.listeners import Listener
-from mlq.outcomes import ARGS_LIMIT, SAID_LIMIT, TEXT_LIMIT, death, said, timeout
+from mlq.outcomes import ARGS_LIMIT, SAID_LIMIT, TEXT_LIMIT, death, in_time, said, timeout
 from mlq.states import State
 
 
@@ -574,6 +574,15 @@ def test_timeout_may_be_tried_again():
     outcome = timeout(1.5)
     assert error(outcome) == ("builtins.TimeoutError", "ran longer than its limit of 1.5 s")
     assert (outcome.fields["reason"], outcome.again) == ("timeout", True)
+
+
+def test_what_is_over_its_time_is_over():
+    """Whoever is heard first: the listener, or the thread that watches the time."""
+    good, bad = run(lambda message: 1), run(raising(KeyError("k")))
+    for outcome in (good, bad):
+        assert in_time(outcome, 1.0, None) is outcome
+        assert in_time(outcome, 1.0, 1.0) is outcome
+        assert in_time(outcome, 1.001, 1.0) == timeout(1.0)
 
 
 def test_death_is_told_in_the_order_that_the_script_reads():
