@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     ["errors", "states", "service", "version", "capture"],
     ["codec", "options", "logs", "signing", "targets"],
-    ["keys", "policy"],
+    ["keys", "policy", "raised"],
     ["job"],
     ["ops"],
     ["server"],
