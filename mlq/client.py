@@ -201,7 +201,7 @@ class Client:
         """The result, when it is there. `timeout` in seconds.
 
         Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own
-        exception, or JobFailed where that can't be rebuilt here.
+        exception where one that says the same can be made here; else, and for MLQ's own errors, JobFailed.
         """
         return value_of(str(job_id), self._ended(check_id(job_id), timeout), original=True)
 

@@ -91,11 +91,12 @@ def unpack_raw(data: bytes) -> Any:
 
 
 def _tuple_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
-    return {_tuples(key): value for key, value in pairs}
+    return {tuples(key): value for key, value in pairs}
 
 
-def _tuples(key: object) -> object:
-    return tuple(map(_tuples, key)) if isinstance(key, list) else key
+def tuples(value: Any) -> Any:
+    """A list, with the lists in it, as tuples."""
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
 def _reason(error: Exception) -> str:

@@ -8,10 +8,9 @@ from urllib.parse import quote
 from mlq import codec
 from mlq.job import Outcome
 from mlq.options import check_size
+from mlq.raised import TEXT_LIMIT, plain, taken_apart, words_of
 from mlq.states import State
 
-TEXT_LIMIT = 64 * 1024  # characters kept of an error's text or its traceback
-ARGS_LIMIT = 4 * 1024  # bytes kept of an exception's arguments
 SAID_LIMIT = 1500  # bytes of a quoted short result in a callback: the whole URL should stay below 2,000
 
 
@@ -51,16 +50,11 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
         trace = ""
     fields: dict[str, bytes | str] = {
         "reason": "error",
-        "error": _words(error),
-        "error_type": _plain(f"{kind.__module__}.{kind.__qualname__}"),
-        "traceback": _plain(trace[-TEXT_LIMIT:]),
+        "error": words_of(error),
+        "error_type": plain(f"{kind.__module__}.{kind.__qualname__}"),
+        "traceback": plain(trace[-TEXT_LIMIT:]),
     }
-    try:
-        args = codec.pack(error.args)
-    except BaseException:  # noqa: BLE001 - user code: `args` may be a property
-        args = b""
-    if args and len(args) <= ARGS_LIMIT:
-        fields["error_args"] = args
+    fields |= taken_apart(error)
     return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {fields['error']!r:.200}", again)
 
 
@@ -82,15 +76,3 @@ def in_time(outcome: Outcome, took: float, limit: float | None) -> Outcome:
 def death(reason: str, words: str) -> Outcome:
     """The outcome of an attempt that ended with its process; `lua/settle.lua` reads the fields in this order."""
     return Outcome(State.FAILED, {"reason": reason, "error": words, "error_type": "mlq.errors.LeaseLost"}, None, words)
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return _plain(str(error))[:TEXT_LIMIT] or type(error).__name__
-    except BaseException:  # noqa: BLE001 - user code: the exception's __str__
-        return type(error).__name__
-
-
-def _plain(words: str) -> str:
-    """Without lone surrogates, which no encoding carries."""
-    return words.encode("utf-8", "replace").decode()

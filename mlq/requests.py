@@ -2,7 +2,6 @@
 
 import functools
 import secrets
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -23,12 +22,12 @@ from mlq.options import (
     queue_of,
 )
 from mlq.policy import Policy
+from mlq.raised import put_together
 from mlq.states import State
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024  # and bytes; a single larger message goes alone
 LISTEN = 10  # seconds of one wait on the server; a lost wake-up costs no more than that
-_STOPS = (StopIteration, StopAsyncIteration)  # would mean something else to the code that waits
 PAGE = 100  # jobs or dead letters of one call
 
 
@@ -130,34 +129,10 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
     remote = text(fields.get("traceback")) or ""
     reason = text(fields.get("reason")) or ""
-    error = _rebuilt(kind, fields.get("error_args"), message) if original and reason == "error" else None
+    error: Exception | None = put_together(fields, kind, message) if original and reason == "error" else None
     if error is None:
         told = f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}"
         error = JobFailed(told, kind, remote, reason)
     if remote:
         error.__cause__ = RemoteTraceback(remote)
     raise error
-
-
-def _rebuilt(kind: str, args: bytes | None, message: str) -> Exception | None:
-    """The listener's exception, if its class is a builtin or is imported here, and can be made from its arguments."""
-    found = _class_of(kind)
-    if not isinstance(found, type) or not issubclass(found, Exception) or issubclass(found, _STOPS):
-        return None
-    try:
-        error: Exception = found(*(codec.unpack(args) if args is not None else (message,)))
-    except Exception:  # noqa: BLE001 - user code: the exception's constructor
-        return None
-    return error
-
-
-def _class_of(kind: str) -> Any:
-    """What `module.Outer.Inner` names among the modules that are imported already."""
-    names = kind.split(".")
-    for cut in range(len(names) - 1, 0, -1):
-        found: Any = sys.modules.get(".".join(names[:cut]))
-        if found is not None:
-            for name in names[cut:]:
-                found = getattr(found, name, None)
-            return found
-    return None

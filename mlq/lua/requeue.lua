@@ -31,7 +31,8 @@ if redis.call('HEXISTS', jobs .. id, 'started') == 1 then
 end
 redis.call('HSET', jobs .. id, 'state', 'queued')
 redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'shared', 'overruns', 'errors',
-  'reason', 'result', 'short',  'error', 'error_type', 'error_args', 'traceback', 'waits_for', 'callback_outcome')
+  'reason', 'result', 'short', 'error', 'error_type', 'error_args', 'error_state', 'error_tuples', 'traceback',
+  'waits_for', 'callback_outcome')
 redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)
 redis.call('ZREM', dead, id)

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from mlq import errors
 from mlq.context import lost
 from mlq.errors import InputError, MLQError, Undecodable
-from mlq.execution import execute, execute_on_loop, keep_turning
+from mlq.execution import end_of_thread, execute, execute_on_loop, keep_turning
 from mlq.job import Claimed, Outcome, Record
 from mlq.listeners import Listener, Listeners, Uploaded
 from mlq.outcomes import failure
 from mlq.pools.frames import Wire
+from mlq.pools.loops import separate
 from mlq.pools.surroundings import Surroundings
 from mlq.pools.tether import orphaned
 from mlq.pools.uploads import loaded
@@ -238,12 +239,12 @@ class Child:
 class GreenChild(Child):
     """A child under gevent's monkey-patching: every run is a greenlet, and a run that is given up can be killed.
 
-    Coroutines share one event loop, in a greenlet of its own: asyncio knows nothing of greenlets, and refuses a second
-    loop in the same thread.
+    Coroutines share one event loop, in a greenlet of its own; plain listeners may run loops of theirs.
     """
 
     def serve(self) -> None:
         """Read, and leave the running to greenlets."""
+        separate()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=keep_turning, args=(self._loop,), name="mlq-loop", daemon=True).start()
         self.read_from_now_on()
@@ -256,6 +257,11 @@ class GreenChild(Child):
         greenlet = gevent.spawn(self.perform, run, record)
         greenlet.link(lambda _: self._never_began(run))
         run.end = lambda: greenlet.kill(block=False)
+
+    def perform(self, run: ChildRun, record: bytes) -> None:
+        """One run, in this greenlet."""
+        super().perform(run, record)
+        end_of_thread()
 
     def _never_began(self, run: ChildRun) -> None:
         """A greenlet that is killed before its first turn says nothing itself."""

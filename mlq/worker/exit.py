@@ -9,19 +9,25 @@ want both.
 - Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of
   the main module itself is watched with `sys.monitoring`.
 
-SIGTERM, SIGHUP and SIGINT end the main program (SystemExit, KeyboardInterrupt) and stop the workers,
-with their grace period; a second signal ends the process at once, with code 1. When the workers have stopped and the
+What the interpreter takes away when the main program is through is put back for the listeners: see `_Main`.
+
+SIGTERM, SIGHUP and SIGINT end the main program (SystemExit, KeyboardInterrupt) and stop the workers, with their grace
+period; a second signal while they stop ends the process at once, with code 1. When the workers have stopped and the
 main program has ended, the interpreter has a second to end (`leaving.py`). A main program that does not end on SIGTERM
-or SIGHUP has the grace period, too; one that goes on after SIGINT may do so.
+or SIGHUP has the grace period, too; one that goes on after SIGINT may do so. An interactive interpreter keeps Ctrl-C
+for what its user runs there: the workers go on until `shutdown`, or until the user leaves.
 """
 
+import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
@@ -30,6 +36,8 @@ from mlq.worker.leaving import leave_now, leave_soon, start_thread
 KILLED = 1  # exit codes as in the command line's documentation
 CTRL_C = 130
 BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
+
+log = logging.getLogger("mlq.worker")
 
 _SIGNALS = (
     (signal.SIGTERM, signal.SIG_DFL),
@@ -59,6 +67,7 @@ class _Keeper:
         self._signalled = False
         self._main_ended = threading.Event()
         self._leaving = False
+        self._explained = False
 
     def keep(self, kept: Stoppable, grace: float, *, stays: bool = False) -> None:
         """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds.
@@ -67,13 +76,15 @@ class _Keeper:
         """
         with self._lock:
             self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
+            self._signalled = self._signalled and bool(self._kept)
             self._kept.append((kept, grace))
             known, self._known = self._known, True
             hooked, self._hooked = self._hooked, self._hooked or not stays
         if not known:
             os.register_at_fork(after_in_child=self._forget)
         if not (hooked or stays):
-            _call_when_main_ends(self._hold)
+            main = _Main()
+            _call_when_main_ends(partial(self._hold, main))
         self._catch_signals()
 
     def stay(self, serve: Callable[[], None] | None = None) -> None:
@@ -83,7 +94,7 @@ class _Keeper:
             self._catch_signals()
             self._leave_when_stopped(0, None)  # a listener that was given up may hold the main thread
             serve()
-        self._hold()
+        self._hold(None)
 
     def _leave_when_stopped(self, code: int, patience: float | None) -> None:
         """End the process with that code when all is stopped, and the main program ended or had `patience` seconds."""
@@ -116,14 +127,17 @@ class _Keeper:
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, default)
 
-    def _hold(self) -> None:
+    def _hold(self, main: "_Main | None") -> None:
         """The main program ended: wait until nothing is left to keep."""
+        left = main is not None and _is_interactive()
         self._main_ended.set()
         self._catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
-        if getattr(sys, "last_type", None) is KeyboardInterrupt:  # what ended the main program was meant for us, too
+        # what ended the main program was meant for us, too; and who leaves an interpreter wants it to end
+        if left or getattr(sys, "last_type", None) is KeyboardInterrupt:
             self._stop_all()
-            self._leave_when_stopped(CTRL_C, None)
-        self._wait_for_all()
+            self._leave_when_stopped(0 if left else CTRL_C, None)
+        with contextlib.nullcontext() if main is None else main.goes_on():
+            self._wait_for_all()
         if any(kept.broken for kept, _ in self._kept):
             leave_now(BROKEN)
 
@@ -139,7 +153,13 @@ class _Keeper:
 
         Nothing is waited for or logged here: the main thread may hold a lock that stopping needs.
         """
-        if self._signalled:
+        working = any(not kept.stopped.is_set() for kept, _ in self._kept)
+        if number == signal.SIGINT and not self._main_ended.is_set() and _is_interactive():
+            if working and not self._explained:
+                self._explained = True
+                start_thread(_explain)
+            raise KeyboardInterrupt
+        if self._signalled and working:
             os._exit(KILLED)
         self._stop_all()
         ended, by_hand = self._main_ended.is_set(), number == signal.SIGINT
@@ -157,6 +177,45 @@ class _Keeper:
 _keeper = _Keeper()
 keep = _keeper.keep
 stay = _keeper.stay
+
+
+def _is_interactive() -> bool:
+    """Whether somebody types what this process runs: in Python, IPython, or a notebook."""
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive or sys.flags.inspect)
+
+
+def _explain() -> None:
+    log.warning("Ctrl-C ends what you run here; the worker goes on. To stop it: shutdown() of the MLQ object")
+
+
+class _Main:
+    """What the main program has while it runs, and listeners may need when it is through.
+
+    - Python takes `__file__` and `__cached__` from `__main__` after a script's last line. Spawned processes (those of
+      `multiprocessing`, so of executors and data loaders) find the program by them, as `inspect` does its source.
+    - `threading._register_atexit` is closed then; some libraries call it when they are imported, joblib's loky for one.
+    """
+
+    def __init__(self) -> None:
+        self._names = vars(sys.modules["__main__"])
+        self._kept = {name: self._names[name] for name in ("__file__", "__cached__") if name in self._names}
+
+    @contextlib.contextmanager
+    def goes_on(self) -> Iterator[None]:
+        """Meanwhile it is as it was."""
+        for name, value in self._kept.items():
+            self._names.setdefault(name, value)
+        hidden: Any = threading
+        closing = getattr(hidden, "_SHUTTING_DOWN", False)
+        hooks = getattr(hidden, "_threading_atexits", [])
+        known = len(hooks)
+        hidden._SHUTTING_DOWN = False  # noqa: SLF001
+        try:
+            yield
+        finally:
+            hidden._SHUTTING_DOWN = closing  # noqa: SLF001
+            for hook in reversed(hooks[known:] if closing else ()):  # Python has begun with those that it knew
+                hook()
 
 
 def _call_when_main_ends(hold: Callable[[], None]) -> None:

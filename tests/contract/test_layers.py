@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     ["errors", "identity", "states", "version", "capture", "descriptors", "launch", "terminal", "turn"],
     ["codec", "options", "logs", "service", "signing", "targets"],
-    ["keys", "policy"],
+    ["keys", "policy", "raised"],
     ["job"],
     ["ops"],
     ["server"],

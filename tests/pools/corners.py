@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import sys
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -91,3 +92,31 @@ def uses_a_kept_context(_: Any) -> list[str]:
         except Exception as error:  # noqa: BLE001 - whatever it is
             told.append(type(error).__name__)
     return told
+
+
+@mlq.listener
+def runs_a_loop(value: int) -> list[int]:
+    """Has a loop of its own, and in it what asyncio keeps by thread; meanwhile others do so, too."""
+
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(value):
+            await asyncio.sleep(0.01)
+            yield number
+
+    async def main() -> list[int]:
+        task = asyncio.current_task()
+        found = [number async for number in numbers()]
+        time.sleep(0.05)  # noqa: ASYNC251 - under gevent others run meanwhile, amid this task
+        found.append(await asyncio.to_thread(lambda: value))
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0.01)
+        assert asyncio.current_task() is task
+        return found
+
+    return asyncio.run(main())
+
+
+@mlq.listener
+def returns_a_coroutine(value: int) -> Any:
+    """It is awaited."""
+    return asyncio.sleep(0.05, value)

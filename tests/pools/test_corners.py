@@ -41,6 +41,16 @@ def test_a_child_that_retires_while_it_waits_goes_on(begin, mlq, words):
     assert mlq.submit(7, functions=["echo"]).result(20) == 7
 
 
+def test_a_plain_listener_may_run_a_loop_of_its_own(begin, mlq, pool):
+    """In every pool, several side by side where it has slots, and beside coroutines."""
+    begin(pool, "--concurrency", "1" if pool in ("process", "solo") else "8")
+    jobs = []
+    for value in range(5):
+        jobs += [mlq.submit(value, functions=[name]) for name in ("runs_a_loop", "returns_a_coroutine", "echo_async")]
+    expected = [found for value in range(5) for found in ([*range(value), value], value, value)]
+    assert [job.result(20) for job in jobs] == expected
+
+
 def test_many_time_limits_at_once_do_no_harm(begin, mlq):
     """Coroutines that end when they are cancelled are not stuck."""
     worker = begin("asyncio")

@@ -41,11 +41,11 @@ def test_a_listener_that_leaves_takes_nobody_along(shared):
 
 def test_what_cannot_be_kept_is_a_failure(shared):
     job = shared.mlq.submit(None, functions=["unserialisable"])
-    with pytest.raises(TypeError):
+    with pytest.raises(JobFailed, match="Unserializable"):
         job.result(20)
     assert shared.mlq.get_job(job.id)["error_type"] == "mlq.errors.Unserializable"
     huge = shared.mlq.submit(65 * 1024 * 1024, functions=["sized"])
-    with pytest.raises(ValueError, match="67,108,864"):
+    with pytest.raises(JobFailed, match="67,108,864"):
         huge.result(20)
     assert shared.mlq.get_job(huge.id)["error_type"] == "mlq.errors.TooLarge"
     assert shared.mlq.submit(1, functions=["echo"]).result(20) == 1

@@ -112,6 +112,7 @@ def test_requeue_a_dead_letter(world, keys, about):
     """The failure is history; runs are counted on, losses and errors forgiven; the old callback is not sent."""
     one = world.running(callback="http://localhost/")
     fields = {"reason": "error", "error": "e", "error_type": "t", "error_args": "a", "traceback": "x"}
+    fields |= {"error_state": "s", "error_tuples": "1"}
     ending = Ending(one, Outcome(State.FAILED, fields), Record.parse(one.record).options)
     world.run(work_ops.settle(keys, [ending], 2))
     world.raw.hset(keys.job + "1", mapping={"losses": 1, "overruns": 1, "errors": 3, "progress": "5", "waits_for": "9"})

@@ -17,7 +17,8 @@ from mlq.errors import LeaseLost, TooLarge
 from mlq.execution import end_of_thread, execute, execute_on_loop
 from mlq.job import Claimed, Record
 from mlq.listeners import Listener
-from mlq.outcomes import ARGS_LIMIT, SAID_LIMIT, TEXT_LIMIT, death, in_time, said, timeout
+from mlq.outcomes import SAID_LIMIT, TEXT_LIMIT, death, in_time, said, timeout
+from mlq.raised import ARGS_LIMIT
 from mlq.states import State
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlq import codec, requests
-from mlq.errors import InputError, JobCancelled, JobFailed, LeaseLost, RemoteTraceback, TooLarge, Unserializable
+from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, TooLarge, Unserializable
 from mlq.job import Record
 from mlq.ops.jobs import Counts
 from mlq.requests import PLAIN, can_serve, chunks, data_key, draft, unserved, value_of
@@ -23,6 +23,10 @@ class Explosive(Exception):
         if args != ("first",):
             raise RuntimeError("no")
         super().__init__("second")
+
+
+class Ours(InputError):
+    """An application's error that is one of MLQ's."""
 
 
 def failed(kind, args=None, text="boom", **more):
@@ -158,16 +162,19 @@ def test_value_of_a_cancelled_job():
 @pytest.mark.parametrize(
     ("fields", "kind", "args"),
     [
-        (failed("builtins.ValueError", ["bad", 3]), ValueError, ("bad", 3)),
-        (failed("builtins.KeyError", ["k"]), KeyError, ("k",)),
+        (failed("builtins.ValueError", ["bad", 3], "('bad', 3)"), ValueError, ("bad", 3)),
+        (failed("builtins.KeyError", ["k"], "'k'"), KeyError, ("k",)),
         (
-            failed("builtins.UnicodeDecodeError", ["utf-8", b"\xff", 0, 1, "bad"]),
+            failed(
+                "builtins.UnicodeDecodeError",
+                ["utf-8", b"\xff", 0, 1, "bad"],
+                "'utf-8' codec can't decode byte 0xff in position 0: bad",
+            ),
             UnicodeDecodeError,
             ("utf-8", b"\xff", 0, 1, "bad"),
         ),
-        (failed("builtins.TimeoutError", None, "too long"), TimeoutError, ("too long",)),
-        (failed("mlq.errors.LeaseLost", None, "lost"), LeaseLost, ("lost",)),
-        (failed(f"{__name__}.Picky", [1, 2]), Picky, (1, 2)),
+        (failed("builtins.TimeoutError", ["too long"], "too long"), TimeoutError, ("too long",)),
+        (failed(f"{__name__}.Picky", [1, 2], "(1, 2)"), Picky, (1, 2)),
     ],
 )
 def test_listeners_exception_is_raised_again(fields, kind, args):
@@ -194,6 +201,12 @@ def test_listeners_exception_is_raised_again(fields, kind, args):
         failed("Error"),
         failed(""),
         failed("builtins.ValueError", 5),
+        failed("builtins.ValueError", None),
+        failed("builtins.ValueError", ["other words"]),
+        failed("builtins.OSError", [2, "boom"], "[Errno 2] boom"),  # makes a FileNotFoundError
+        failed("mlq.errors.WaitTimeout", ["boom"]),
+        failed("mlq.errors.ServerError", ["boom"]),
+        failed(f"{__name__}.Ours", ["boom"]),
         failed("builtins.ValueError", text="x") | {"error_args": b"\xc1"},
         {"state": b"failed"},
     ],

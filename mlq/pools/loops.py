@@ -1,0 +1,54 @@
+"""Lets every greenlet of a thread run an event loop of its own.
+
+asyncio keeps per thread which loop runs, which task runs in it, and who is told of asynchronous generators. Under
+gevent a thread has many greenlets: one that switches away while its loop runs takes these along, and finds them again
+when it is switched back to.
+"""
+
+import asyncio
+import sys
+import weakref
+from typing import Any, NamedTuple
+
+
+class _Running(NamedTuple):
+    """What a greenlet takes along."""
+
+    loop: asyncio.AbstractEventLoop
+    task: "asyncio.Task[Any] | None"
+    hooks: Any
+
+
+def separate() -> None:
+    """Separate the loops of this thread's greenlets from now on."""
+    import greenlet  # type: ignore[import-untyped,unused-ignore]  # comes with gevent, which only this pool loads
+
+    away: weakref.WeakKeyDictionary[Any, _Running] = weakref.WeakKeyDictionary()
+    before = greenlet.gettrace()
+
+    def switched(event: str, greenlets: tuple[Any, Any]) -> None:
+        origin, target = greenlets
+        if (loop := asyncio._get_running_loop()) is not None:  # noqa: SLF001 - for whoever extends asyncio, as all of these
+            away[origin] = _taken(loop)
+        if away and (running := away.pop(target, None)) is not None:
+            _put_back(running)
+        if before is not None:
+            before(event, greenlets)
+
+    greenlet.settrace(switched)
+
+
+def _taken(loop: asyncio.AbstractEventLoop) -> _Running:
+    running = _Running(loop, asyncio.current_task(loop), sys.get_asyncgen_hooks())
+    if running.task is not None:
+        asyncio.tasks._leave_task(loop, running.task)  # type: ignore[attr-defined,unused-ignore]  # noqa: SLF001
+    sys.set_asyncgen_hooks(None, None)
+    asyncio._set_running_loop(None)  # noqa: SLF001
+    return running
+
+
+def _put_back(running: _Running) -> None:
+    asyncio._set_running_loop(running.loop)  # noqa: SLF001
+    sys.set_asyncgen_hooks(*running.hooks)
+    if running.task is not None:
+        asyncio.tasks._enter_task(running.loop, running.task)  # type: ignore[attr-defined,unused-ignore]  # noqa: SLF001
