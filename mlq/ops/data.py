@@ -21,7 +21,7 @@ def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
     """One page of the namespace's keys, but for those of the count of ids."""
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
 
-    kept = (keys.counter.encode(), keys.leaps.encode())
+    kept = tuple(name.encode() for name in (keys.counter, keys.epoch, keys.leaps))
 
     def parse(reply: list[Any]) -> tuple[str, list[bytes]]:
         return reply[0].decode(), [name for name in reply[1] if name not in kept]

@@ -12,6 +12,7 @@ from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service, log
+from mlq.shell.memory import memory_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
 from mlq.worker.desk import GRACE, LEASE, PAUSE, RENEW, Desk
@@ -129,6 +130,7 @@ class Renewer(Service):
             ops.append(delivery)
         self._round += 1
         known = self._retry_at
+        self._guard_ids()
         replies = self._shell.run_many(ops)
         reaped = replies[0]
         if lives and replies[1] != desk.uploads_version:
@@ -144,6 +146,12 @@ class Renewer(Service):
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
         if reaped.deliveries_due:
             self._deliveries_due()
+
+    def _guard_ids(self) -> None:
+        """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
+        memory = memory_of(self._shell.target, self._desk.keys)
+        if memory.highest:
+            self._shell.run_here(memory.fence)
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk
