@@ -25,7 +25,7 @@ from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
-from mlq.shell.memory import post_aio
+from mlq.shell.memory import memory_of, post_aio
 from mlq.shell.target import from_arguments
 from mlq.states import State
 from mlq.uploads import check_name, overview, pickled, seal
@@ -90,8 +90,11 @@ class AsyncMLQ:
     ) -> str:
         """Post one job; its id. The options are those of the sync twin."""
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
-        body = wanted.body(msg)
-        keys, lane = self._keys, wanted.lane
+        return str(await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+
+    async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
+        """Post one job."""
+        keys = self._keys
         if idempotency_key is not None:
             key = check_key(idempotency_key)
             once = await post_aio(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch))
@@ -122,7 +125,7 @@ class AsyncMLQ:
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
-            ids += (await self._post(wanted.lane, bodies)).ids()
+            ids += map(str, (await self._post(wanted.lane, bodies)).ids())
         return ids
 
     async def submit(
@@ -140,46 +143,46 @@ class AsyncMLQ:
         idempotency_key: str | None = None,
     ) -> AsyncJobHandle:
         """Post one job; a handle on it."""
-        return AsyncJobHandle(
-            self,
-            await self.post(
-                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff,
-                webhook=webhook, idempotency_key=idempotency_key,
-            ),
-        )  # fmt: skip
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        return AsyncJobHandle(self, await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on a job that anybody posted. Asks nothing of the server."""
-        return AsyncJobHandle(self, check_id(job_id))
+        return AsyncJobHandle(self, job_id)
+
+    async def _named(self, job_id: object) -> JobId:
+        """The id that a user gave, with what this process knows of its job. Raises InputError."""
+        wanted = check_id(job_id)
+        return wanted if wanted.stamp else memory_of(await self._shell.target(), self._keys).meant(wanted)
 
     async def get_job(self, job_id: str) -> dict[str, Any]:
         """All that is known of a job. Raises UnknownJob."""
-        return await self._shell.run(job_ops.read(self._keys, check_id(job_id)))
+        return await self._shell.run(job_ops.read(self._keys, await self._named(job_id)))
 
     async def get_info(self, job_id: str) -> dict[str, Any]:
         """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
-        return await self._shell.run(job_ops.info(self._keys, check_id(job_id)))
+        return await self._shell.run(job_ops.info(self._keys, await self._named(job_id)))
 
     async def get_progress(self, job_id: str) -> str:
         """The progress in words, or the value last reported as text. Raises UnknownJob."""
-        return progress_words(*await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+        return progress_words(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
 
     async def get_job_progress(self, job_id: str) -> Any:
         """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
-        return progress_of(*await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+        return progress_of(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
 
     async def get_state(self, job_id: str) -> State:
         """The state, without moving the payloads. Raises UnknownJob."""
-        return (await self._shell.run(job_ops.glance(self._keys, check_id(job_id))))[0]
+        return (await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))[0]
 
     async def get_result(self, job_id: str) -> Any:
         """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
-        fields = await self._shell.run(job_ops.outcome(self._keys, check_id(job_id)))
+        fields = await self._shell.run(job_ops.outcome(self._keys, await self._named(job_id)))
         return None if fields is None else value_of(job_id, fields, original=False)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
         """The result, when it is there. `timeout` in seconds. Raises as the sync twin does."""
-        return value_of(str(job_id), await self._ended(check_id(job_id), timeout), original=True)
+        return value_of(str(job_id), await self._ended(await self._named(job_id), timeout), original=True)
 
     async def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:  # noqa: ASYNC109
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
@@ -204,7 +207,7 @@ class AsyncMLQ:
         self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None
     ) -> AsyncIterator[Followed]:
         """What a job says (partial results, logs, progress) and how it ends, live, over reconnects."""
-        wanted, known = check_id(job_id), ("", b"")
+        wanted, known = await self._named(job_id), ("", b"")
         asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
         with self._inbox.listen(wanted) as heard:
             while True:
@@ -226,9 +229,9 @@ class AsyncMLQ:
 
     async def get_logs(self, job_id: str) -> str:
         """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
-        words, after = b"", (0, 0)
+        wanted, words, after = await self._named(job_id), b"", (0, 0)
         while True:
-            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after)
+            op = job_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
             news = await self._shell.run(op)
             words += b"".join(said.data for said in news.said if said.kind == "log")
             if not news.said:
@@ -281,19 +284,19 @@ class AsyncMLQ:
 
     async def position(self, job_id: str) -> int | None:
         """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
-        return (await self._shell.run(job_ops.place(self._keys, check_id(job_id)))).ahead
+        return (await self._shell.run(job_ops.place(self._keys, await self._named(job_id)))).ahead
 
     async def cancel(self, job_id: str) -> None:
         """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob."""
-        await self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
+        await self._shell.run(job_ops.cancel(self._keys, await self._named(job_id)))
 
     async def redeliver(self, job_id: str) -> None:
         """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
-        await self._shell.run(delivery_ops.redeliver(self._keys, check_id(job_id)))
+        await self._shell.run(delivery_ops.redeliver(self._keys, await self._named(job_id)))
 
     async def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
-        await self._shell.run(job_ops.delete(self._keys, check_id(job_id)))
+        await self._shell.run(job_ops.delete(self._keys, await self._named(job_id)))
 
     async def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
         """The dead letters by place, oldest first, both ends included."""
@@ -301,7 +304,7 @@ class AsyncMLQ:
 
     async def requeue(self, job_id: str) -> None:
         """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
-        await self._shell.run(job_ops.requeue(self._keys, check_id(job_id)))
+        await self._shell.run(job_ops.requeue(self._keys, await self._named(job_id)))
 
     async def requeue_all(self) -> int:
         """Give every dead letter of this moment another try; how many were changed."""
@@ -309,7 +312,7 @@ class AsyncMLQ:
 
     async def discard(self, job_id: str) -> None:
         """Remove a dead letter for good. Raises WrongState, UnknownJob."""
-        await self._shell.run(job_ops.discard(self._keys, check_id(job_id)))
+        await self._shell.run(job_ops.discard(self._keys, await self._named(job_id)))
 
     async def discard_all(self) -> int:
         """Remove every dead letter of this moment for good; how many were changed."""

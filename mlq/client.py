@@ -24,7 +24,7 @@ from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
-from mlq.shell.memory import post
+from mlq.shell.memory import memory_of, post
 from mlq.shell.target import from_arguments
 from mlq.states import State
 from mlq.uploads import check_name, overview, pickled, seal
@@ -107,13 +107,15 @@ class Client:
         seconds before the first retry, doubled for each further one. What is left out is as the listener declares it.
         `callback`, `webhook`: URLs that are told of the end, by a GET or a signed POST.
         `idempotency_key`: a text; the same post with the same key within a day makes no second job and gives the
-        first one's id. The id is a text of digits that also knows its job (`identity.JobId`), so that no other job
-        which gets this number after a loss of data is taken for it.
-        Raises InputError (nothing was written; KeyReused where the key was for another post) or ServerError.
+        first one's id. Raises InputError (nothing was written; KeyReused where the key was for another post) or
+        ServerError.
         """
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
-        body = wanted.body(msg)
-        keys, lane = self._keys, wanted.lane
+        return str(self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+
+    def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
+        """Post one job."""
+        keys = self._keys
         if idempotency_key is not None:
             key = check_key(idempotency_key)
             return post(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch)).id
@@ -142,7 +144,7 @@ class Client:
         wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
-            ids += self._post(wanted.lane, bodies).ids()
+            ids += map(str, self._post(wanted.lane, bodies).ids())
         return ids
 
     def submit(
@@ -160,41 +162,41 @@ class Client:
         idempotency_key: str | None = None,
     ) -> JobHandle:
         """Post one job; a handle on it."""
-        return JobHandle(
-            self,
-            self.post(
-                msg, callback, functions, queue=queue, ttl=ttl, timeout=timeout, retries=retries, backoff=backoff,
-                webhook=webhook, idempotency_key=idempotency_key,
-            ),
-        )  # fmt: skip
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        return JobHandle(self, self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on a job that anybody posted, by its id or its `reference`. Asks nothing of the server."""
-        return JobHandle(self, check_id(job_id))
+        return JobHandle(self, job_id)
+
+    def _named(self, job_id: object) -> JobId:
+        """The id that a user gave, with what this process knows of its job. Raises InputError."""
+        wanted = check_id(job_id)
+        return wanted if wanted.stamp else memory_of(self._shell.target, self._keys).meant(wanted)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """All that is known of a job. Raises UnknownJob."""
-        return self._shell.run(job_ops.read(self._keys, check_id(job_id)))
+        return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 
     def get_info(self, job_id: str) -> dict[str, Any]:
         """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
-        return self._shell.run(job_ops.info(self._keys, check_id(job_id)))
+        return self._shell.run(job_ops.info(self._keys, self._named(job_id)))
 
     def get_progress(self, job_id: str) -> str:
         """The progress in words, or the value last reported as text. Raises UnknownJob."""
-        return progress_words(*self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+        return progress_words(*self._shell.run(job_ops.glance(self._keys, self._named(job_id))))
 
     def get_job_progress(self, job_id: str) -> Any:
         """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
-        return progress_of(*self._shell.run(job_ops.glance(self._keys, check_id(job_id))))
+        return progress_of(*self._shell.run(job_ops.glance(self._keys, self._named(job_id))))
 
     def get_state(self, job_id: str) -> State:
         """The state, without moving the payloads. Raises UnknownJob."""
-        return self._shell.run(job_ops.glance(self._keys, check_id(job_id)))[0]
+        return self._shell.run(job_ops.glance(self._keys, self._named(job_id)))[0]
 
     def get_result(self, job_id: str) -> Any:
         """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
-        fields = self._shell.run(job_ops.outcome(self._keys, check_id(job_id)))
+        fields = self._shell.run(job_ops.outcome(self._keys, self._named(job_id)))
         return None if fields is None else value_of(job_id, fields, original=False)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Any:
@@ -203,7 +205,7 @@ class Client:
         Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own
         exception where one that says the same can be made here; else, and for MLQ's own errors, JobFailed.
         """
-        return value_of(str(job_id), self._ended(check_id(job_id), timeout), original=True)
+        return value_of(str(job_id), self._ended(self._named(job_id), timeout), original=True)
 
     def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
@@ -227,7 +229,7 @@ class Client:
         Begins after entry `after` (attempt and number). `every`: seconds after which it tells how things stand though
         nothing is new. Raises UnknownJob.
         """
-        wanted, known = check_id(job_id), ("", b"")
+        wanted, known = self._named(job_id), ("", b"")
         asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
         with self._inbox.listen(wanted) as heard:
             while True:
@@ -245,9 +247,9 @@ class Client:
 
     def get_logs(self, job_id: str) -> str:
         """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
-        words, after = b"", (0, 0)
+        wanted, words, after = self._named(job_id), b"", (0, 0)
         while True:
-            op = job_ops.follow(self._keys, check_id(job_id), "", 0, ("", b""), after)
+            op = job_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
             news = self._shell.run(op)
             words += b"".join(said.data for said in news.said if said.kind == "log")
             if not news.said:
@@ -301,7 +303,7 @@ class Client:
 
     def position(self, job_id: str) -> int | None:
         """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
-        return self._shell.run(job_ops.place(self._keys, check_id(job_id))).ahead
+        return self._shell.run(job_ops.place(self._keys, self._named(job_id))).ahead
 
     def cancel(self, job_id: str) -> None:
         """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob.
@@ -309,15 +311,15 @@ class Client:
         In the process pool its child is killed, in the asyncio pool its coroutine is cancelled; elsewhere the listener
         goes on until it asks `context.cancelled`, but can record nothing more.
         """
-        self._shell.run(job_ops.cancel(self._keys, check_id(job_id)))
+        self._shell.run(job_ops.cancel(self._keys, self._named(job_id)))
 
     def redeliver(self, job_id: str) -> None:
         """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
-        self._shell.run(delivery_ops.redeliver(self._keys, check_id(job_id)))
+        self._shell.run(delivery_ops.redeliver(self._keys, self._named(job_id)))
 
     def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
-        self._shell.run(job_ops.delete(self._keys, check_id(job_id)))
+        self._shell.run(job_ops.delete(self._keys, self._named(job_id)))
 
     def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
         """The dead letters by place, oldest first, both ends included."""
@@ -325,7 +327,7 @@ class Client:
 
     def requeue(self, job_id: str) -> None:
         """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
-        self._shell.run(job_ops.requeue(self._keys, check_id(job_id)))
+        self._shell.run(job_ops.requeue(self._keys, self._named(job_id)))
 
     def requeue_all(self) -> int:
         """Give every dead letter of this moment another try; how many were changed."""
@@ -333,7 +335,7 @@ class Client:
 
     def discard(self, job_id: str) -> None:
         """Remove a dead letter for good. Raises WrongState, UnknownJob."""
-        self._shell.run(job_ops.discard(self._keys, check_id(job_id)))
+        self._shell.run(job_ops.discard(self._keys, self._named(job_id)))
 
     def discard_all(self) -> int:
         """Remove every dead letter of this moment for good; how many were changed."""

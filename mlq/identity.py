@@ -47,6 +47,11 @@ def stamp_of(job_id: str) -> str:
     return job_id.stamp if isinstance(job_id, JobId) else ""
 
 
+def reference_of(job_id: str) -> str:
+    """An id with its stamp, where it carries one."""
+    return job_id.reference if isinstance(job_id, JobId) else job_id
+
+
 def same(one: JobId, other: JobId) -> bool:
     """Whether both are known to mean the same job."""
     return one == other and one.stamp == other.stamp

@@ -31,8 +31,9 @@ def _list(mlq: MLQ, job_id: str) -> Response:
 
 
 def _again(mlq: MLQ, job_id: str) -> Response:
-    mlq.redeliver(checked(job_id))
-    return _told(mlq, job_id, 202) if wants_json() else said("ok", 202)
+    wanted = checked(job_id)
+    mlq.redeliver(wanted)
+    return _told(mlq, wanted, 202) if wants_json() else said("ok", 202)
 
 
 def _told(mlq: MLQ, job_id: str, status: int) -> Response:

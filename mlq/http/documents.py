@@ -113,7 +113,8 @@ def _content(kind: str, route: Route, schemas: dict[type, Any]) -> dict[str, Any
 
 
 def _schema_of(name: str) -> dict[str, Any]:
-    return {"type": "string", "pattern": "^[0-9]{1,18}$"} if name == "job_id" else {"type": "string"}
+    pattern = r"^[0-9]{1,18}(@[0-9]{1,12}\.[0-9]{6})?$"  # an id, or a reference
+    return {"type": "string", "pattern": pattern} if name == "job_id" else {"type": "string"}
 
 
 def _placed(document: dict[str, Any]) -> dict[str, Any]:

@@ -47,13 +47,13 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
 
 
 def _events(mlq: MLQ, job_id: str) -> Response:
-    checked(job_id)
+    wanted = checked(job_id)
     last = request.headers.get("Last-Event-ID", "")
-    if last == END and is_finished(mlq.get_state(job_id)):
+    if last == END and is_finished(mlq.get_state(wanted)):
         return Response(status=204)
-    news = mlq.follow(job_id, _place(last), every=BEAT)
+    news = mlq.follow(wanted, _place(last), every=BEAT)
     first = next(news)  # before the answer begins: the job may be unknown
-    told = _told(job_id, first, news, link(f"/jobs/{job_id}/result"))
+    told = _told(str(wanted), first, news, link(f"/jobs/{wanted.reference}/result"))
     return Response(told, content_type=KIND, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 

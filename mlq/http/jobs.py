@@ -17,6 +17,7 @@ from mlq.http.results import POLL, result_of
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
+from mlq.identity import reference_of
 from mlq.job import is_finished
 from mlq.ops.jobs import Listed
 from mlq.options import check_url, functions_of, of_strangers, queue_of
@@ -130,7 +131,7 @@ def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT00
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would make a view of all, 5 us
     given = _given(job, trusts=trusts)
     given.pop("msg", None)
-    job_id = mlq.post(job.msg, **given, idempotency_key=key)
+    job_id = checked(mlq.submit(job.msg, **given, idempotency_key=key).reference)
     wanted = _preferred()
     seconds = wanted if waiting.has_room() else None
     if seconds is not None:
@@ -144,7 +145,7 @@ def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT00
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
     if wanted is not None or answer.status_code == 202:  # else the body says it, and the header takes 15 us
-        answer.headers["Location"] = link(f"/jobs/{job_id}")
+        answer.headers["Location"] = link(f"/jobs/{reference_of(job_id)}")
     return answer
 
 
@@ -152,12 +153,12 @@ def _posted(job_id: str, state: State | None, plain: int) -> Response:
     """The answer without a result. `plain`: the status of the id as text, which must not look like a result."""
     if not wants_json():
         return said(job_id, plain)
-    return as_json(Posted(job_id, cast("StateName | None", state), links(job_id)), 202, {"Retry-After": POLL})
+    return as_json(Posted(str(job_id), cast("StateName | None", state), links(job_id)), 202, {"Retry-After": POLL})
 
 
 def links(job_id: str) -> dict[str, str]:
-    """Where the parts of a job are."""
-    base = link(f"/jobs/{job_id}")
+    """Where the parts of a job are, and never those of another job that may get its id."""
+    base = link(f"/jobs/{reference_of(job_id)}")
     return {"self": base} | {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
 
 
@@ -199,10 +200,11 @@ def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
 
 
 def _change(mlq: MLQ, change: Callable[[str], None], job_id: str) -> Response:
-    change(checked(job_id))
+    wanted = checked(job_id)
+    change(wanted)
     if request.method == "DELETE":
         return Response(status=204)
-    return _job(mlq, job_id, 202) if wants_json() else said("ok", 202)
+    return _job(mlq, wanted, 202) if wants_json() else said("ok", 202)
 
 
 def _list(mlq: MLQ) -> Response:

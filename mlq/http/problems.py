@@ -19,6 +19,7 @@ from mlq import (
 )
 from mlq.errors import KeyReused
 from mlq.http.answers import problem
+from mlq.identity import JobId, parse_reference
 
 # The first that fits. What is not listed is a defect, and answered with 500.
 STATUS: tuple[tuple[type[MLQError], int], ...] = (
@@ -42,11 +43,12 @@ class Refused(Exception):
         self.headers = headers
 
 
-def checked(job_id: str) -> str:
-    """An id that could be a job's; others are unknown without asking."""
-    if not (job_id.isascii() and job_id.isdigit()) or len(job_id) > 18:
+def checked(job_id: str) -> JobId:
+    """An id or a reference that could be a job's; others are unknown without asking."""
+    found = parse_reference(job_id)
+    if found is None:
         raise Refused(404, f"no job {job_id}: an id is a number")
-    return job_id
+    return found
 
 
 def handle_all(app: Flask, mlq: MLQ) -> None:
@@ -75,8 +77,9 @@ def _failed(mlq: MLQ, error: MLQError) -> Response:
 
 
 def _was_there(mlq: MLQ) -> bool:
-    """Whether the job that is unknown was one once: ids rise, and none is given out twice."""
+    """Whether the job that is unknown was one once: ids rise, and the job of a lost id is gone."""
     try:
-        return 0 < int((request.view_args or {}).get("job_id", 0)) <= mlq.last_id()
-    except (ValueError, ServerError):
+        found = parse_reference(str((request.view_args or {}).get("job_id", "")))
+        return found is not None and 0 < int(found) <= mlq.last_id()
+    except ServerError:
         return False

@@ -12,6 +12,7 @@ from mlq.http.answers import as_json, link, said, wants_json
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
+from mlq.identity import reference_of
 
 POLL = "1"  # seconds after which to look again
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers
@@ -63,24 +64,24 @@ def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
     elif state == State.FAILED and wants_json():
         answer = answers.problem(409, f"job {job_id} failed: {info['error_type']}: {info['error']}")
     else:
-        answer = _there(mlq, info, which, extension)
+        answer = _there(mlq, job_id, info, which, extension)
     answer.headers["MLQ-Job-State"] = str(state)
     return answer
 
 
 def _not_yet(mlq: MLQ, job_id: str, info: dict[str, Any]) -> Response:
     if wants_json():
-        told = {"id": job_id, "state": info["state"], "progress": info["progress"]}
-        answer = as_json(told | {"links": {"self": link(f"/jobs/{job_id}")}}, 202)
+        told = {"id": info["id"], "state": info["state"], "progress": info["progress"]}
+        answer = as_json(told | {"links": {"self": link(f"/jobs/{reference_of(job_id)}")}}, 202)
     else:
         answer = said(mlq.get_progress(job_id), 202)
     answer.headers["Retry-After"] = POLL
     return answer
 
 
-def _there(mlq: MLQ, info: dict[str, Any], which: str, extension: str) -> Response:
+def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
     """The value; what the asker has already is not moved."""
-    job_id, ending = info["id"], f"{info['id']}-{which}-{len(info['attempts'])}-{info['processing_finished']}"
+    ending = f"{info['id']}-{which}-{len(info['attempts'])}-{info['processing_finished']}"
     tag = f"{ending}-{'json' if wants_json() else extension or 'plain'}"
     if request.method != "POST" and tag in request.if_none_match:
         answer = Response(status=304)

@@ -3,8 +3,9 @@
 -- was given out before, as far as the counter and the caller know. Ids of a namespace that nobody used begin with 1.
 -- KEYS  counter string · epoch string · leaps zset
 -- ARGV  random text for a new epoch · run of the server, or '' where it is not known · highest id that the caller saw
+--       · epoch that the caller knew last, or ''
 -- RETURNS  the epoch
---- include leap
+--- include last_id
 local counter, epoch, leaps = KEYS[1], KEYS[2], KEYS[3]
 local run, highest = ARGV[2], tonumber(ARGV[3])
 
@@ -12,9 +13,14 @@ local known = redis.call('MGET', epoch, counter)
 local current, last = known[1], last_id(known[2])
 local new_run = current and run ~= '' and string.match(current, ' (.*)$') ~= run
 local above = math.max(last or 0, highest)
-if new_run or (current and not last) or highest > (last or 0) then
+-- others who knew the caller's epoch may have seen some more ids than he did, and be idle
+local fell_back = current and ARGV[4] ~= '' and ARGV[4] ~= current and (last or 0) < highest + 1e6
+if new_run or fell_back or (current and not last) or highest > (last or 0) then
   redis.call('SET', counter, string.format('%d', above + 1e6))
-  leap(leaps, above, above + 1e6)
+  if last or not current then -- else jobs of before may be there, with ids that nobody knows
+    redis.call('ZADD', leaps, string.format('%d', above + 1e6), string.format('%d', last or 0))
+    redis.call('ZREMRANGEBYRANK', leaps, 0, -1001)
+  end
 elseif not last then
   redis.call('SET', counter, '0')
 end

@@ -3,17 +3,17 @@
 -- arrives after its caller gave it up and went on to the next number.
 -- Nothing that is there is overwritten: ids that are taken, as after a loss of the counter, are left out.
 -- KEYS  counter string · posts stem · lane zset · lanes set · serves stem · replay string · leases zset · class stem
---       · epoch string · jobs stem · streams stem · leaps zset
+--       · epoch string · jobs stem · streams stem
 -- ARGV  number of the call · lane · lease of the posting attempt, or '' · what tells this post from others, where the
 --       caller is an idempotency key, or '' · epoch that the caller knows, or '' to post in any · body of each job
 -- RETURNS  'id stamp' of the first · 'lost' when the posting attempt no longer holds its lease · 'other' when the key was
 --       for another post · 'stale' when the epoch is another one
 --- include clock
 --- include wake
---- include leap
+--- include last_id
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local epoch, jobs, streams, leaps = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local epoch, jobs, streams = KEYS[9], KEYS[10], KEYS[11]
 local number, lane, lease, print, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local count = #ARGV - 5
 
@@ -50,9 +50,6 @@ local step = 1e6
 while taken(first) do -- 30 times at most
   if step > 1e15 then return 'stale' end
   first, step = first + step, step * 2
-end
-if step > 1e6 then
-  leap(leaps, last or 0, first - 1)
 end
 redis.call('SET', counter, string.format('%d', first + count - 1))
 for i = 1, count do

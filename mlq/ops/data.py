@@ -19,7 +19,9 @@ def fetch(keys: Keys, key: str) -> Op[bytes | None]:
 
 def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
     """One page of the namespace's keys, but for the count of ids and what workers registered."""
-    kept = tuple(name.encode() for name in (keys.counter, keys.leaps, keys.classes, keys.class_, keys.serves))
+    kept = tuple(
+        name.encode() for name in (keys.counter, keys.epoch, keys.leaps, keys.classes, keys.class_, keys.serves)
+    )
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
 
     def parse(reply: list[Any]) -> tuple[str, list[bytes]]:

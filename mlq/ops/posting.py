@@ -39,13 +39,17 @@ def _posted(reply: bytes, size: int) -> Posted | None:
 def _post_keys(keys: Keys, caller: str, lane: str) -> tuple[str, ...]:
     return (
         keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller, keys.leases,
-        keys.class_, keys.epoch, keys.job, keys.stream, keys.leaps,
+        keys.class_, keys.epoch, keys.job, keys.stream,
     )  # fmt: skip
 
 
-def fence(keys: Keys, run: str, highest: int) -> Op[str]:
-    """The epoch that posts must name, a new one after a loss; `run` is the server's, `highest` an id that was seen."""
-    args = (secrets.token_urlsafe(9), run, highest)
+def fence(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
+    """The epoch that posts must name, a new one after a loss.
+
+    `run`: the server's, blank where it does not tell; `highest`: the highest id that was seen; `known`: the epoch that
+    was the right one before.
+    """
+    args = (secrets.token_urlsafe(9), run, highest, known)
     return call(script("fence"), (keys.counter, keys.epoch, keys.leaps), args, bytes.decode)
 
 

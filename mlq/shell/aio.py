@@ -69,6 +69,7 @@ class AsyncShell:
         """Carry out the op that `make` gives for the run of the server that the connection leads to."""
 
         async def exchange(connection: Any) -> tuple[Op[T], Any]:
+            await connection.connect()  # one that broke may lead to another run from now on
             op = make(connection.server_run)
             return op, await self._exchange(connection, op)
 
@@ -209,15 +210,15 @@ class AsyncShell:
             self._pool = pool
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
+            connection.register_connect_callback(self._meet)  # redis-py connects one that broke again by itself
             await connection.connect()
-            await self._meet(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         return connection
 
     async def _meet(self, connection: Any) -> None:
-        """Ask which run of the server it is, and over the first connection, whether that can do what we need."""
+        """Ask which run of the server it is, and the first time, whether it can do what we need."""
         asked = meeting.questions(first=not self._answered)
         await self._send(connection, asked)
         connection.server_run = meeting.learn([await self._read(connection) for _ in asked], self._target)

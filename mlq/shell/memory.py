@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mlq.errors import ServerError
+from mlq.identity import JobId, bind
 from mlq.keys import Keys
 from mlq.ops import Op
 from mlq.ops.posting import Posted, fence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlq.shell.aio import AsyncShell
     from mlq.shell.sync import Shell
 
+KEPT = 5000  # posts of one generation; two are kept
 UNKNOWN = "?"  # no epoch
 TRIES = 20  # of one post; each but the last finds that the epoch has changed since the one before
 
@@ -27,17 +29,34 @@ Make = Callable[[str], Op[Posted | None]]
 class Memory:
     """What is known of one namespace on one server. Lasts as long as the process; safe with threads."""
 
-    __slots__ = ("_keys", "epochs", "highest")
+    __slots__ = ("_earlier", "_keys", "_last", "_recent", "epochs", "highest")
 
     def __init__(self, keys: Keys) -> None:
         """Nothing is known."""
         self._keys = keys
         self.epochs: dict[str, str] = {}  # by run of the server, which a connection knows
         self.highest = 0  # id that the server told; one that a user typed in says nothing
+        self._last = ""  # epoch, of any run
+        self._recent: dict[str, str] = {}  # stamps of posts by id
+        self._earlier: dict[str, str] = {}
 
     def saw(self, ids: Iterable[str | int]) -> None:
         """Remember ids that the server told."""
         self.highest = max(self.highest, *map(int, ids))
+
+    def posted(self, posted: Posted) -> Posted:
+        """Remember what was posted just now."""
+        if len(self._recent) >= KEPT:
+            self._recent, self._earlier = {}, self._recent
+        for job_id in range(posted.first, posted.first + posted.size):
+            self._recent[str(job_id)] = posted.stamp
+        self.highest = max(self.highest, posted.first + posted.size - 1)
+        return posted
+
+    def meant(self, job_id: JobId) -> JobId:
+        """An id that knows no job means the one that this process posted, where it did so not long ago."""
+        bind(job_id, self._recent.get(job_id) or self._earlier.get(job_id, ""))
+        return job_id
 
     def epoch(self, run: str) -> str:
         """The epoch to name in posts to this run of the server."""
@@ -45,10 +64,10 @@ class Memory:
 
     def fence(self, run: str) -> Op[str]:
         """Ask for the epoch, and have the counter raised beyond what was seen."""
-        op = fence(self._keys, run, self.highest)
+        op = fence(self._keys, run, self.highest, self._last)
 
         def parse(reply: bytes) -> str:
-            self.epochs[run] = epoch = op.parse(reply)
+            self.epochs[run] = self._last = epoch = op.parse(reply)
             return epoch
 
         return Op(op.command, parse, op.script)
@@ -69,7 +88,7 @@ def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
     for _ in range(TRIES):
         posted = shell.run_here(lambda run: make(memory.epoch(run)))
         if posted is not None:
-            return _seen(memory, posted)
+            return memory.posted(posted)
         shell.run_here(memory.fence)
     raise _restless(shell.target)
 
@@ -80,15 +99,9 @@ async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
     for _ in range(TRIES):
         posted = await shell.run_here(lambda run: make(memory.epoch(run)))
         if posted is not None:
-            return _seen(memory, posted)
+            return memory.posted(posted)
         await shell.run_here(memory.fence)
     raise _restless(await shell.target())
-
-
-def _seen(memory: Memory, posted: Posted) -> Posted:
-    last = posted.first + posted.size - 1
-    memory.highest = max(memory.highest, last)
-    return posted
 
 
 def _restless(target: Target) -> ServerError:

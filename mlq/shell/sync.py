@@ -101,6 +101,8 @@ class Shell:
         """
 
         def exchange(connection: Any) -> tuple[Op[T], Any]:
+            if connection._sock is None:  # noqa: SLF001 - it broke, and may lead to another run from now on
+                connection.connect()
             op = make(connection.server_run)
             return op, self._exchange(connection, op)
 
@@ -267,15 +269,15 @@ class Shell:
     def _connect(self) -> Any:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
         try:
+            connection.register_connect_callback(self._meet)  # redis-py connects one that broke again by itself
             connection.connect()
-            self._meet(connection)
         except BaseException:
             connection.disconnect()
             raise
         return connection
 
     def _meet(self, connection: Any) -> None:
-        """Ask which run of the server it is, and over the first connection, whether that can do what we need."""
+        """Ask which run of the server it is, and the first time, whether it can do what we need."""
         asked = meeting.questions(first=not self._answered)
         connection.send_packed_command(trouble.packed(asked))
         connection.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)

@@ -18,6 +18,7 @@ from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
 from mlq.options import DEFAULT_QUEUE, queue_of
 from mlq.policy import LOSSES, Policy
+from mlq.shell.memory import memory_of
 from mlq.shell.sync import Shell
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.inbox import Inbox
@@ -118,7 +119,9 @@ class Desk:
         return self.drained and bool(self.slots.free() and self.listeners.names())
 
     def hold(self, attempts: list[Attempt]) -> None:
-        """Remember what was claimed."""
+        """Remember what was claimed, and that these ids are taken, whatever becomes of the server's data."""
+        if attempts:
+            memory_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
         with self._lock:
             self.claimed += len(attempts)
             self._held.update((attempt.claimed.lease, attempt) for attempt in attempts)

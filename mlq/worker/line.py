@@ -16,7 +16,7 @@ from mlq.ops.posting import Posted
 from mlq.options import check_id
 from mlq.requests import LISTEN
 from mlq.service import Complaint
-from mlq.shell.memory import post
+from mlq.shell.memory import memory_of, post
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 
@@ -60,7 +60,7 @@ class RedisLine:
         return self._run(data_ops.fetch(self._desk.keys, key))
 
     def post(self, lane: str, body: bytes) -> str:
-        """Post another job; its reference."""
+        """Post another job; its id."""
         shell, keys, lease = self._desk.shell, self._desk.keys, self._claimed.lease
         with shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
@@ -68,11 +68,11 @@ class RedisLine:
             def make(epoch: str) -> Op[Posted | None]:
                 return post_ops.post(keys, name, number, lane, (body,), lease, epoch)
 
-            return self._patiently(lambda: post(shell, keys, make)).id.reference
+            return str(self._patiently(lambda: post(shell, keys, make)).id)
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """The fields of another job, named by its id or reference, when it has ended."""
-        job_id = check_id(job_id)
+        job_id = memory_of(self._desk.shell.target, self._desk.keys).meant(check_id(job_id))
         give_up = None if timeout is None else time.monotonic() + timeout
         fields = self._run(self._wait_op(job_id, ""))
         if fields is None and timeout != 0:

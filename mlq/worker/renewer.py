@@ -13,6 +13,7 @@ from mlq.ops import Op
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service, log
+from mlq.shell.memory import memory_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
 from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
@@ -157,6 +158,7 @@ class Renewer(Service):
             ops.append(delivery)
         self._round += 1
         known = self._retry_at
+        self._guard_ids()
         registers = desk.registered and self._round % REGISTER_EVERY == 0
         if registers:
             ops.append(work_ops.register(desk.keys, desk.served, KNOWN))
@@ -180,6 +182,12 @@ class Renewer(Service):
             self._apart_due()
         if reaped.deliveries_due:
             self._deliveries_due()
+
+    def _guard_ids(self) -> None:
+        """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
+        memory = memory_of(self._shell.target, self._desk.keys)
+        if memory.highest:
+            self._shell.run_here(memory.fence)
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk

@@ -21,3 +21,8 @@ def cancelled(mlq):
     job_id = mlq.post(1, functions=["nobody"])
     mlq.cancel(job_id)
     return job_id
+
+
+def address(mlq, job_id):
+    """Where a job is found, by its reference."""
+    return f"/jobs/{job_id}@{mlq.get_job(job_id)['timestamp']:.6f}"

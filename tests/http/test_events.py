@@ -11,6 +11,7 @@ from mlq.http import events as module
 from mlq.outcomes import failure, success
 from tests.hand import Hand
 from tests.http.asking import ask, port_of
+from tests.http.jobs import address
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_job_from_its_post_to_its_end(serve, mlq, hand, follow):
     hand.say(one, 3, b"\x00\xff")
     assert next(told) == ("chunk", about | {"data": {"base64": "AP8="}}, "1-3")
     hand.end(one, success("all"))
-    end = about | {"state": "succeeded", "short_result": "all", "result": f"/jobs/{job_id}/result"}
+    end = about | {"state": "succeeded", "short_result": "all", "result": f"{address(mlq, job_id)}/result"}
     assert next(told) == ("end", end, "end")
     assert list(told) == []
 

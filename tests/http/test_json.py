@@ -9,6 +9,7 @@ import pytest
 from mlq import ServerError, UnknownJob, WaitTimeout
 from mlq.http import jobs as job_routes
 from mlq.http.app import make_app
+from tests.http.jobs import address
 
 JSON = {"Accept": "application/json"}
 PROBLEM = "application/problem+json"
@@ -21,8 +22,8 @@ def test_a_post_is_202_with_where_to_look(mlq, client):
     given = client.post("/jobs", json={"msg": {"a": [1]}}, headers=JSON)
     job_id = given.json["id"]
     assert (given.status_code, given.content_type) == (202, "application/json")
-    assert (given.headers["Location"], given.headers["Retry-After"]) == (f"/jobs/{job_id}", "1")
-    base = f"/jobs/{job_id}"
+    assert (given.headers["Location"], given.headers["Retry-After"]) == (address(mlq, job_id), "1")
+    base = address(mlq, job_id)
     links = {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
     assert given.json == {"id": job_id, "state": "queued", "links": {"self": base} | links}
     assert mlq.get_job(job_id)["msg"] == {"a": [1]}
@@ -70,7 +71,7 @@ def test_a_result_that_is_not_there_in_time_is_an_ordinary_202(mlq, client):
     assert (given.status_code, given.json["state"], given.headers["Preference-Applied"]) == (202, "queued", "wait=0")
     plain = client.post("/jobs", json={"msg": 1}, headers={"Prefer": "wait=0"})
     assert (plain.status_code, plain.text) == (202, "2")
-    assert plain.headers["Location"] == "/jobs/2"
+    assert plain.headers["Location"] == address(mlq, "2")
 
 
 @pytest.mark.parametrize("wait", ["", "-1", "1.5", "abc", "²", "1e3", "nan", '"', "1 0", "9" * 400])
@@ -258,4 +259,4 @@ def test_a_listener_may_raise_what_waiting_raises(mlq, client, error):
     mlq.create_listener(wait_in_vain)
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=10"})
     assert (given.status_code, given.headers["MLQ-Job-State"]) == (409, "failed")
-    assert given.headers["Location"] == "/jobs/1"
+    assert given.headers["Location"] == address(mlq, "1")

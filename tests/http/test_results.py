@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.http.jobs import cancelled, ended, failed
+from tests.http.jobs import address, cancelled, ended, failed
 
 JSON = {"Accept": "application/json"}
 PROBLEM = "application/problem+json"
@@ -86,7 +86,7 @@ def test_a_result_that_is_not_there_yet_is_202(mlq, client):
     job_id = mlq.post(1)
     given = client.get(f"/jobs/{job_id}/result", headers=JSON)
     assert (given.status_code, given.headers["Retry-After"], given.headers["MLQ-Job-State"]) == (202, "1", "queued")
-    assert given.json == {"id": job_id, "state": "queued", "progress": None, "links": {"self": f"/jobs/{job_id}"}}
+    assert given.json == {"id": job_id, "state": "queued", "progress": None, "links": {"self": address(mlq, job_id)}}
 
 
 def test_a_result_that_is_gone_is_410(mlq, client, echo):

@@ -15,6 +15,7 @@ from mlq import MLQ, InputError, server
 from mlq.http.process import Plan, ServerProcess
 from mlq.http.routes import Role
 from tests.http.asking import Answer, ask, connect, port_of
+from tests.http.jobs import address as address_of
 from tests.http.tokens import GIVEN, bearer
 
 ROOT = Path(__file__).parents[2]
@@ -325,11 +326,11 @@ def test_an_address_that_is_taken_is_refused(serve):
 
 
 @pytest.mark.parametrize("asked", ["/mlq/jobs", "/jobs"])
-def test_below_a_prefix_links_show_it_whether_or_not_the_proxy_takes_it_off(serve, asked):
+def test_below_a_prefix_links_show_it_whether_or_not_the_proxy_takes_it_off(mlq, serve, asked):
     serving = serve(prefix="/mlq")
     given = ask(serving, asked, "POST", {"msg": 1}, {"Accept": "application/json"})
-    assert (given.status, given.headers["Location"]) == (202, "/mlq/jobs/1")
-    assert given.json["links"]["events"] == "/mlq/jobs/1/events"
+    assert (given.status, given.headers["Location"]) == (202, f"/mlq{address_of(mlq, '1')}")
+    assert given.json["links"]["events"] == f"/mlq{address_of(mlq, '1')}/events"
     page = ask(serving, f"{asked}?limit=1").json
     assert page["next"] is None or page["next"].startswith("/mlq/jobs?")
     assert ask(serving, "/mlq/openapi.json").json["servers"] == [{"url": "/mlq"}]

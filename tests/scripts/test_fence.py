@@ -1,0 +1,192 @@
+"""Ids after losses: the epoch that posts name, and answers about another job of the same id."""
+
+import pytest
+
+from mlq.errors import JobLost, UnknownJob
+from mlq.identity import JobId
+from mlq.job import announced
+from mlq.ops import deliveries as delivery_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
+
+FAR = 1_000_000  # ids that are left out at a loss, at least
+ELSEWHEN = "1000000000.000001"
+
+
+def post(world, epoch, caller="me"):
+    return world.run(job_ops.post(world.keys, caller, world.number(), "default", [b"0\n\x01"], epoch=epoch))
+
+
+def test_a_new_namespace_begins_with_1(world, keys):
+    epoch, changed = world.changes(post_ops.fence(keys, "run", 0))
+    assert changed == {"counter": "0", "epoch": epoch}
+    assert epoch.endswith(" run")
+    assert post(world, epoch).first == 1
+
+
+def test_a_known_epoch_changes_nothing(world, keys):
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    post(world, epoch)
+    for run in ("run", ""):
+        assert world.changes(post_ops.fence(keys, run, 1)) == (epoch, {})
+
+
+@pytest.mark.parametrize("loss", ["all", "the epoch", "the counter", "nothing, but the epoch is another"])
+def test_a_post_under_another_epoch_posts_nothing(world, keys, loss):
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    post(world, epoch)
+    gone = {"all": world.look(), "the epoch": ["epoch"], "the counter": ["counter"]}.get(loss, [])
+    world.raw.delete("nothing", *(keys.root + name for name in gone))
+    with world.unchanged():
+        assert post(world, epoch if gone else "other run") is None
+
+
+def test_the_first_answer_stands_though_the_epoch_changed_meanwhile(world, keys):
+    """The call was carried out; its reply was lost, and with it the connection."""
+    op = job_ops.post(keys, "me", 1, "default", [b"0\n\x01"], epoch=world.run(post_ops.fence(keys, "run", 0)))
+    posted = world.run(op)
+    world.run(post_ops.fence(keys, "another", 1))
+    assert world.changes(op) == (posted, {})
+
+
+def test_a_new_run_of_the_server_leaves_ids_out(world, keys):
+    """Its last writes may be lost."""
+    first = world.run(post_ops.fence(keys, "run", 0))
+    post(world, first)
+    epoch, changed = world.changes(post_ops.fence(keys, "another", 0))
+    assert changed == {"counter": str(1 + FAR), "epoch": epoch, "leaps": {"1": 1.0 + FAR}}
+    assert post(world, epoch).first == 2 + FAR
+    assert world.run(post_ops.fence(keys, "another", 0)) == epoch
+
+
+def test_whoever_meets_another_epoch_has_ids_left_out_that_others_may_have_seen(world, keys):
+    """Those may be idle, and not have met it yet; once is enough."""
+    before = world.run(post_ops.fence(keys, "run", 0))
+    world.post(5)
+    world.raw.delete(*(keys.root + name for name in world.look()))
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    world.post(3)
+    assert world.run(post_ops.fence(keys, "run", 1, before)) == epoch
+    assert post(world, epoch).first == 4 + FAR
+    with world.unchanged():
+        world.run(post_ops.fence(keys, "run", 2, before))
+
+
+@pytest.mark.parametrize("lost", ["all", "counter", "nothing"])
+def test_whoever_saw_higher_ids_has_them_left_out(world, keys, lost):
+    world.run(post_ops.fence(keys, "run", 0))
+    world.post(3)
+    if lost != "nothing":
+        world.raw.delete(*(keys.root + name for name in world.look() if lost in ("all", name)))
+    epoch = world.run(post_ops.fence(keys, "run", 500))
+    assert post(world, epoch).first == 501 + FAR
+
+
+def test_a_counter_alone_that_is_lost(world, keys):
+    """Nobody knows an id, but the namespace is not new."""
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    world.post(3)
+    world.raw.delete(keys.counter)
+    assert world.run(post_ops.fence(keys, "run", 0)) == epoch
+    assert post(world, epoch).first == 1 + FAR
+
+
+def test_clearing_counts_on_without_a_leap(world, keys):
+    world.run(post_ops.fence(keys, "run", 0))
+    world.post(3)
+    world.raw.delete(*(keys.root + name for name in world.look() if name != "counter"))
+    epoch = world.run(post_ops.fence(keys, "run", 3))
+    assert post(world, epoch).first == 4
+
+
+@pytest.mark.parametrize("left", ["post", "job", "stream"])
+@pytest.mark.parametrize("place", [1, 3])
+def test_nothing_is_overwritten(world, keys, left, place):
+    """Neither a record, nor a result, nor what a job said."""
+    key = getattr(keys, left) + str(place)
+    world.raw.hset(key, "result", "secret")
+    posted = world.run(job_ops.post(keys, "me", 1, "default", [b"0\n\x01"] * 3))
+    assert posted.first == 1 + FAR
+    assert world.raw.hgetall(key) == {b"result": b"secret"}
+    assert "leaps" not in world.look()  # lists must find what is there
+    world.raw.delete(key)
+
+
+def test_lists_pass_over_what_was_left_out(world, keys):
+    """Ten restarts, and all jobs are on one page."""
+    ids = [post(world, world.run(post_ops.fence(keys, f"run {turn}", 0))).first for turn in range(10)]
+    page, more = world.run(job_ops.listing(keys))
+    assert ([int(job.id) for job in page], more) == (ids[::-1], "0")
+    page, more = world.run(job_ops.listing(keys, str(ids[5]), 2))
+    assert [int(job.id) for job in page] == [ids[4], ids[3]]
+
+
+ASKS = {
+    "read": job_ops.read,
+    "info": job_ops.info,
+    "glance": job_ops.glance,
+    "outcome": job_ops.outcome,
+    "wait": lambda keys, job_id: job_ops.wait(keys, job_id, "me", 10),
+    "follow": lambda keys, job_id: job_ops.follow(keys, job_id, "", 10, ("", b""), (0, 0)),
+    "place": job_ops.place,
+    "cancel": job_ops.cancel,
+    "requeue": job_ops.requeue,
+    "delete": job_ops.delete,
+    "discard": job_ops.discard,
+    "redeliver": delivery_ops.redeliver,
+}
+
+
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
+def test_another_job_of_that_id_is_no_answer(world, keys, ask):
+    """Nor is anything done to it, but that a waiter, who sleeps on his inbox already, is woken."""
+    world.failed()
+    before = world.look()
+    with pytest.raises(JobLost, match="job 1 "):
+        world.run(ask(keys, JobId("1", ELSEWHEN)))
+    world.raw.delete(keys.inbox + "me")
+    assert world.look() == before
+
+
+@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
+def test_a_job_of_which_only_the_end_is_left_is_no_answer(world, keys, ask):
+    """Whose it was is not known any more."""
+    world.failed()
+    world.raw.delete(keys.post + "1")
+    with pytest.raises(UnknownJob):
+        world.run(ask(keys, JobId("1", ELSEWHEN)))
+
+
+@pytest.mark.parametrize("name", ["read", "info", "glance", "outcome", "wait", "follow"])
+def test_an_id_means_the_job_of_its_first_answer(world, keys, name):
+    world.running(queue="first")
+    job_id = JobId("1")
+    world.run(ASKS[name](keys, job_id))
+    assert job_id.stamp == world.look()["post:1"][1]
+    world.run(ASKS[name](keys, job_id))
+    world.raw.delete(*(keys.root + key for key in world.look()))
+    with pytest.raises(UnknownJob):
+        world.run(ASKS[name](keys, job_id))
+    world.running(queue="second")
+    with pytest.raises(JobLost):
+        world.run(ASKS[name](keys, job_id))
+
+
+def test_a_waiter_learns_whose_end_it_is(world, keys):
+    claimed = world.running()
+    world.run(job_ops.wait(keys, "1", "me", 10))
+    world.settle(claimed)
+    (told,) = world.raw.lrange(keys.inbox + "me", 0, -1)
+    job_id, fields = announced(told)
+    assert (job_id, job_id.stamp) == ("1", world.look()["post:1"][1])
+    assert fields == world.raw_job("1")
+
+
+def test_an_attempt_that_lost_its_job_waits_for_none(world, keys):
+    """Another job may have its id."""
+    claimed = world.running()
+    world.post()
+    world.run(job_ops.wait(keys, "2", "me", 10, f"{claimed.id}:stranger"))
+    assert "waits_for" not in world.raw_job("1")
+    world.run(job_ops.wait(keys, "2", "me", 10, claimed.lease))
+    assert world.raw_job("1")["waits_for"] == b"2"
