@@ -1,0 +1,179 @@
+"""Random posts, claims and returns over lanes and classes of workers that come and go, against a small model.
+
+The other machine (test_state_machine.py) has all that happens to jobs; this one has many lanes, and what workers serve.
+`MLQ_EXAMPLES` says how many sequences are tried.
+"""
+
+import itertools
+import math
+import os
+import uuid
+
+import hypothesis.strategies as st
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from mlq.keys import Keys
+from mlq.ops import data as data_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
+from mlq.ops.work import WorkerClass
+from mlq.options import functions_of, queue_of
+from mlq.shell.sync import Shell
+from mlq.shell.target import Target
+
+EXAMPLES = int(os.environ.get("MLQ_EXAMPLES", "100"))
+QUEUES, FUNCTIONS = ("a", "b"), ("f", "g")
+LANES = [f"{queue}{named}" for queue in QUEUES for named in ("", ":f", ":g", ":f,g")]
+# What a class serves: its queues, those of whose jobs that name no functions, and its functions.
+SERVED = [
+    (queues, plain, functions)
+    for queues in (("a",), ("b",), ("a", "b"))
+    for plain in ((), queues)
+    for functions in ((), ("f",), ("f", "g"))
+]
+PICK = st.integers(0, 1000)
+
+
+def serves(served, lane):
+    """Whether a class serves a lane: said in another way than in Lua."""
+    queues, plain, functions = served
+    needed = functions_of(lane)
+    return queue_of(lane) in (queues if needed else plain) and needed <= set(functions)
+
+
+def class_of(served):
+    queues, plain, functions = served
+    return WorkerClass.of(plain, queues, functions)
+
+
+class Machine(RuleBasedStateMachine):
+    """One namespace and its model."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.keys = Keys(f"lanes-{uuid.uuid4().hex}")
+        self.shell = Shell(Target(url, "arguments"))
+        self.raw = redis.Redis.from_url(url)
+        self.numbers = itertools.count(1)
+        self.waiting: dict[int, str] = {}  # job: lane
+        self.out = []  # attempts that run
+        self.gone: dict[int, str] = {}  # cancelled ones
+        self.registered = set()
+
+    def teardown(self):
+        if names := list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000)):
+            self.raw.delete(*names)
+        self.raw.close()
+        self.shell.close()
+
+    def run(self, op):
+        return self.shell.run(op)
+
+    def heads(self):
+        """The first job of each lane that has some."""
+        found: dict[str, int] = {}
+        for job_id, lane in sorted(self.waiting.items()):
+            found.setdefault(lane, job_id)
+        return found
+
+    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3))
+    def post(self, lane, count):
+        first = self.run(job_ops.post(self.keys, "poster", next(self.numbers), lane, [b"0\n\xc0"] * count))
+        self.waiting |= dict.fromkeys(range(first, first + count), lane)
+
+    @rule(served=st.sampled_from(SERVED), count=st.integers(1, 5))
+    def claim(self, served, count):
+        """The oldest of what it serves; who is not registered is told so."""
+        name = class_of(served).name
+        claimed = self.run(work_ops.claim(self.keys, name, next(self.numbers), name, 60, count))
+        if served not in self.registered:
+            assert claimed is None
+            return
+        due = [job_id for job_id, lane in sorted(self.waiting.items()) if serves(served, lane)]
+        assert [int(one.id) for one in claimed] == due[:count]
+        for one in claimed:
+            del self.waiting[int(one.id)]
+        self.out += claimed
+        assert not due[count:] or self.raw.llen(f"{self.keys.class_}{name}:wake") == 1  # the token is passed on
+
+    @rule(served=st.sampled_from(SERVED))
+    def register(self, served):
+        assert self.run(work_ops.register(self.keys, class_of(served), 60))
+        self.registered.add(served)
+
+    @precondition(lambda self: self.registered)
+    @rule(pick=PICK, by=st.sampled_from(SERVED))
+    def lapse(self, pick, by):
+        """A class of which no worker lives is dropped when one of another class says that it lives."""
+        served = sorted(self.registered)[pick % len(self.registered)]
+        if by != served:
+            self.raw.zadd(self.keys.classes, {class_of(served).name: 1})
+            self.registered.discard(served)
+            self.register(by)
+
+    @precondition(lambda self: self.out)
+    @rule(pick=PICK)
+    def hand_back(self, pick):
+        """The job is where it was."""
+        one = self.out.pop(pick % len(self.out))
+        assert self.run(work_ops.hand_back(self.keys, [(one, True)])) == [True]
+        self.waiting[int(one.id)] = one.record.split(b"\n")[0].decode()
+
+    @precondition(lambda self: self.waiting)
+    @rule(pick=PICK)
+    def cancel(self, pick):
+        job_id = sorted(self.waiting)[pick % len(self.waiting)]
+        self.run(job_ops.cancel(self.keys, str(job_id)))
+        self.gone[job_id] = self.waiting.pop(job_id)
+
+    @precondition(lambda self: self.gone)
+    @rule(pick=PICK)
+    def requeue(self, pick):
+        job_id = sorted(self.gone)[pick % len(self.gone)]
+        self.run(job_ops.requeue(self.keys, str(job_id)))
+        self.waiting[job_id] = self.gone.pop(job_id)
+
+    @rule()
+    def clear(self):
+        """Everything but what is served."""
+        _, names = self.run(data_ops.scan(self.keys, "0"))
+        if names:
+            self.run(data_ops.unlink(names))
+        self.waiting, self.out, self.gone = {}, [], {}
+        for served in sorted(self.registered):  # they notice by and by that what was there is gone
+            for _ in LANES:
+                self.claim(served, 5)
+
+    @invariant()
+    def each_index_is_exact(self):
+        """Nor is anything kept of lanes that are empty, or of classes that nobody registered."""
+        heads = self.heads()
+        assert {name.decode() for name in self.raw.smembers(self.keys.lanes)} == heads.keys()
+        for served in SERVED:
+            stem = self.keys.class_ + class_of(served).name
+            if served in self.registered:
+                ready = self.raw.zrange(f"{stem}:ready", 0, -1, withscores=True)
+                known = {lane: head for lane, head in heads.items() if serves(served, lane)}
+                assert {name.decode(): place for name, place in ready} == known | {"": math.inf}
+            else:
+                assert not self.raw.exists(*(f"{stem}:{what}" for what in ("ready", "serves", "wake", "cursor")))
+        if not self.registered:
+            assert not list(self.raw.scan_iter(f"{self.keys.serves}*".replace("-", "\\-"), count=1000))
+
+    @invariant()
+    def counts_agree(self):
+        now = self.run(job_ops.counts(self.keys))
+        assert (now.waiting, now.running) == (len(self.waiting), len(self.out))
+
+
+def test_lanes_and_classes_that_come_and_go(server_url):
+    """No job is forgotten, none is claimed by who can't run it, and the oldest goes first."""
+    run_state_machine_as_test(
+        lambda: Machine(server_url),
+        settings=settings(
+            max_examples=EXAMPLES, stateful_step_count=30, deadline=None, database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
