@@ -8,11 +8,12 @@ import msgspec
 from flask import Response, render_template_string
 from markupsafe import Markup
 
-from mlq.http.answers import as_json, link
+from mlq.http.answers import JSON, link
 from mlq.http.pages import read_page
 from mlq.http.routes import Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Problem
+from mlq.http.values import to_json
 from mlq.version import __version__
 
 _VARIABLE = re.compile(r"<(\w+)>")
@@ -26,10 +27,16 @@ _ABOUT = (
 def routes(described: list[Route], settings: Settings) -> list[Route]:
     """The routes of the document and of its page."""
     document = functools.cache(lambda: openapi(described, settings))
+
+    @functools.lru_cache(maxsize=4)  # they take 8 and 15 ms to make, and whoever has no token may ask, too
+    def made(kind: str, base: str) -> str:
+        """The document or its page, for whoever sees us below `base`."""
+        return _page(document(), base) if kind == "page" else to_json(document() | {"servers": [{"url": base or "/"}]})
+
     return [
-        Route("GET", "/openapi.json", lambda: as_json(_placed(document())), Role.NOBODY, "This document",
-              {200: "OpenAPI 3.1."}, group="Service"),
-        Route("GET", "/docs", lambda: _page(document()), Role.NOBODY, "This document for people",
+        Route("GET", "/openapi.json", lambda: Response(made("document", link("")), content_type=JSON), Role.NOBODY,
+              "This document", {200: "OpenAPI 3.1."}, group="Service"),
+        Route("GET", "/docs", lambda: _shown(made("page", link(""))), Role.NOBODY, "This document for people",
               {200: "A page that needs nothing from elsewhere."}, group="Service"),
     ]  # fmt: skip
 
@@ -117,11 +124,6 @@ def _schema_of(name: str) -> dict[str, Any]:
     return {"type": "string", "pattern": pattern} if name == "job_id" else {"type": "string"}
 
 
-def _placed(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the address below which the asker sees us."""
-    return document | {"servers": [{"url": link("") or "/"}]}
-
-
 def _marked(words: str) -> Markup:
     """`code` in a text as HTML has it."""
     return Markup("").join(  # the pieces are escaped
@@ -129,10 +131,11 @@ def _marked(words: str) -> Markup:
     )
 
 
-def _page(document: dict[str, Any]) -> Response:
-    answer = Response(
-        render_template_string(read_page("docs.html"), document=document, base=link(""), marked=_marked),
-        mimetype="text/html",
-    )
+def _page(document: dict[str, Any], base: str) -> str:
+    return render_template_string(read_page("docs.html"), document=document, base=base, marked=_marked)
+
+
+def _shown(page: str) -> Response:
+    answer = Response(page, mimetype="text/html")
     answer.headers["Content-Security-Policy"] = _POLICY
     return answer

@@ -123,6 +123,16 @@ def test_who_only_holds_connections_keeps_nobody_out(serve):
             assert is_closed(held[0]) or sent.startswith(HEAD % b"POST /nothing")
 
 
+def test_connections_leave_files_for_the_rest(serve, prepared):
+    prepared("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))")
+    serving = serve()
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            for _ in range(100):
+                opened(stack, serving)
+            assert ask(serving, "/jobs/count").text == "0"
+
+
 def test_who_takes_no_answers_keeps_nobody_out(serve):
     serving = serve(connections=4)
     with contextlib.ExitStack() as stack:
