@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 
-from mlq import capture
+from mlq import capture, execution
 from mlq.deliveries.sender import Sender
 from mlq.errors import ServerError, Undecodable
 from mlq.job import Claimed, Outcome, Record
@@ -73,6 +73,7 @@ class Worker:
             if self.stopped.is_set():
                 return
             capture.begin()
+            execution.remember_context()
             self._pool.start(self._resize, self._die)
             for duty in (self._sender, self._settler, self._renewer, self._claimer):
                 duty.start()
