@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import logging
+import sys
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -22,12 +24,33 @@ _threads = threading.local()
 
 Submit = Callable[[Callable[[], None]], None]
 
+_at_start = contextvars.Context()  # what every job's context begins as
+
+
+def remember_context() -> None:
+    """Let jobs begin with the context variables as they are here and now: when the listeners' module is imported."""
+    global _at_start  # noqa: PLW0603 - a process has one
+    _at_start = contextvars.copy_context()
+
+
+def own_context() -> contextvars.Context:
+    """The context of one job, which sees nothing of what another has set."""
+    made = _at_start.copy()
+    decimal: Any = sys.modules.get("decimal")
+    if decimal is not None:  # its context is the value of a context variable, and may be changed in place
+        made.run(lambda: decimal.setcontext(decimal.getcontext().copy()))
+    return made
+
 
 def execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
     """Run `listeners` on one job's message, one after the other; the last one's value is the result.
 
     Never raises: whatever goes wrong, SystemExit included, is the outcome.
     """
+    return own_context().run(_execute, line, claimed, record, listeners)
+
+
+def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
     listener = None
     try:
         message = codec.unpack(record.message)
@@ -46,7 +69,10 @@ def execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Liste
 async def execute_on_loop(
     line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...], submit: Submit
 ) -> Outcome:
-    """The same on the running event loop; listeners that are no coroutines run on threads, by `submit`."""
+    """The same on the running event loop; listeners that are no coroutines run on threads, by `submit`.
+
+    To be called in an `own_context`, which is its task's.
+    """
     listener = None
     try:
         message = codec.unpack(record.message)
@@ -120,22 +146,25 @@ async def _awaited(value: Any, context: JobContext) -> Any:
 
 async def _on_thread(listener: Listener, message: Any, context: JobContext, submit: Submit) -> Any:
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+    ended: asyncio.Future[None] = loop.create_future()
+    results: list[tuple[Any, BaseException | None]] = []
 
     def run() -> None:
-        result: tuple[Any, BaseException | None]
         try:
-            with speaking(context.voice):
-                result = _finished(_called(listener, message, context), context), None
+            results.append((_finished(_called(listener, message, context), context), None))
         except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
-            result = None, error
-        loop.call_soon_threadsafe(arrive, ended, result)
+            results.append((None, error))
+        loop.call_soon_threadsafe(arrive, ended, None)
 
-    submit(run)
-    value, error = await ended
-    if error is not None:
-        raise error
-    return value
+    submit(functools.partial(contextvars.copy_context().run, run))
+    await ended
+    value, error = results.pop()
+    try:
+        if error is not None:
+            raise error
+        return value
+    finally:
+        del error  # which holds this frame: the message would stay until the collector comes
 
 
 def _runner() -> asyncio.Runner:
@@ -143,6 +172,7 @@ def _runner() -> asyncio.Runner:
     runner: asyncio.Runner | None = getattr(_threads, "runner", None)
     if runner is None:
         runner = _threads.runner = asyncio.Runner()
+        contextvars.Context().run(runner.get_loop)  # it would keep the context of its first use, which is a job's
     return runner
 
 

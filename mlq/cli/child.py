@@ -5,7 +5,7 @@ import logging
 import socket
 from typing import Any
 
-from mlq import MLQError, capture
+from mlq import MLQError, capture, execution
 from mlq.cli.base import Settings
 from mlq.cli.load import queues_of
 from mlq.listeners import Listeners
@@ -42,6 +42,7 @@ def main() -> None:
         raise SystemExit(2) from None
     logs.settle()
     capture.begin()
+    execution.remember_context()
     try:
         wire.send("ready", [_told(queue) for queue in queues])
     except OSError:  # the worker is gone

@@ -8,9 +8,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 
-from mlq.execution import execute_on_loop, keep_turning
+from mlq.execution import execute_on_loop, keep_turning, own_context
 from mlq.outcomes import failure
 from mlq.pools.contract import Run
 from mlq.pools.gate import Gate
@@ -75,7 +76,7 @@ class AsyncioPool:
         with self._lock:
             wake, self._woken = not self._woken, True
         if wake:
-            self._loop.call_soon_threadsafe(self._begin)
+            self._loop.call_soon_threadsafe(self._begin, context=Context())  # not that of a job whose place is taken
 
     def _begin(self) -> None:
         with self._lock:
@@ -86,7 +87,7 @@ class AsyncioPool:
     def _start(self, run: Run | None) -> None:
         while run is not None:
             if run.begin():
-                task = self._tasks[run] = self._loop.create_task(self._perform(run))
+                task = self._tasks[run] = self._loop.create_task(self._perform(run), context=own_context())
                 task.add_done_callback(partial(self._through, run))
                 return
             run = self._gate.next(run)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlq import errors
 from mlq.context import lost
 from mlq.errors import InputError, MLQError, Undecodable
-from mlq.execution import end_of_thread, execute, execute_on_loop, keep_turning
+from mlq.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
 from mlq.job import Claimed, Outcome, Record
 from mlq.listeners import Listener, Listeners, Uploaded
 from mlq.outcomes import failure
@@ -122,6 +122,7 @@ class Child:
             if task is None:
                 return
             self.perform(*task)
+            del task  # and its message, while this thread waits
 
     def read_from_now_on(self) -> None:
         """Have a thread read the wire, if none does. Several may start; the first one reads, and the others end."""
@@ -273,7 +274,8 @@ class GreenChild(Child):
         if not any(listener.is_async for listener in listeners):
             return super()._run(run, record, listeners)
         ended = threading.Event()
-        task = self._loop.create_task(execute_on_loop(run, run.claimed, record, listeners, self._submit))
+        turns = execute_on_loop(run, run.claimed, record, listeners, self._submit)
+        task = self._loop.create_task(turns, context=own_context())
         task.add_done_callback(lambda _: ended.set())
         run.end = lambda: self._on_loop(task.cancel)
         self._on_loop(lambda: None)

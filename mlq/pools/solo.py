@@ -69,6 +69,7 @@ class SoloPool:
                     self._given_up = None
                     self._capacity(1)
             self._go_on(run)
+            del run  # and its message, while this thread waits
 
     def _begin(self, runs: Sequence[Run]) -> None:
         for run in runs:

@@ -43,6 +43,7 @@ class Threads:
     def _main(self) -> None:
         while (task := self._next()) is not None:
             task()
+            del task  # and the message that it holds, while this thread waits
             with self._lock:
                 self._ready += 1
         end_of_thread()

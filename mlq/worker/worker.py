@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 
-from mlq import capture
+from mlq import capture, execution
 from mlq.deliveries.sender import Sender
 from mlq.errors import ServerError, Undecodable
 from mlq.job import Claimed, Outcome, Record
@@ -76,6 +76,7 @@ class Worker:
                 return
             capture.begin()
             self._desk.listeners.watch(self._listeners_changed)
+            execution.remember_context()
             self._pool.start(self._resize, self._die)
             for duty in (self._sender, self._settler, self._renewer, self._claimer):
                 duty.start()
