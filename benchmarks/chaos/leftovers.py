@@ -8,9 +8,11 @@ from benchmarks.chaos.evidence import KEYS, Evidence
 if TYPE_CHECKING:
     import redis
 
-FOR_EVER = ("counter", "format", "lanes", "lanes-version", "metrics")  # once each
+FOR_EVER = ("counter", "epoch", "format", "leaps", "metrics")  # once each
 OF_JOBS = ("post", "job")
-LAPSING = ("reaping", "workers", "worker", "replay", "inbox", "wake", "waiters", "stream")  # only with a time to live
+LAPSING = ("reaping", "workers", "worker", "replay", "inbox", "waiters", "stream", "lost")  # only with a time to live
+# What workers registered: the next registration of another class removes what nobody registers any more.
+REGISTERED = ("classes", "class", "serves")
 # All else must be gone: leases, lane, scheduled, deliveries and delivery are empty when nothing is left to do.
 
 
@@ -20,6 +22,8 @@ def find(client: "redis.Redis", evidence: Evidence) -> Iterator[str]:
         kind, _, of = name.partition(":")
         if kind in OF_JOBS:
             fine = of in evidence.jobs
+        elif kind in REGISTERED:
+            fine = True
         elif kind in LAPSING:
             fine = client.ttl(KEYS.root + name) != -1  # -2: it has lapsed meanwhile
         else:

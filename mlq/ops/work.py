@@ -167,24 +167,28 @@ class Reaped(NamedTuple):
     deliveries_due: int
     retry_in: float | None  # seconds until the next retry is due
     apart: int = 0  # jobs that wait to run apart from others
+    stale: bool = False  # the ids belong to another epoch than the caller's
 
 
-def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
+def reap(
+    keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "", epoch: str = ""
+) -> Op[Reaped]:
     """Take back jobs whose lease ran out, and line up those whose retry is due; see reap.lua.
 
-    `losses` is how many leases a job may lose and run again.
+    `losses` is how many leases a job may lose and run again; `epoch` the one of the ids, if the caller knows it.
     """
 
     def parse(reply: list[int]) -> Reaped:
-        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3])
+        retry_in = None if reply[2] < 0 else reply[2] / 1e6
+        return Reaped(reply[0], reply[1], retry_in, reply[3], bool(reply[4]))
 
-    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost, _index(keys, served))
-    return call(script("reap"), names, (pause, grace, losses, most), parse)
+    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost, _index(keys, served), keys.epoch)
+    return call(script("reap"), names, (pause, grace, losses, most, epoch), parse)
 
 
-def look(keys: Keys, pause: float, grace: float, losses: int, served: str) -> Op[tuple[Reaped, bool]]:
+def look(keys: Keys, pause: float, grace: float, losses: int, served: str, epoch: str) -> Op[tuple[Reaped, bool]]:
     """As `reap`; with whether the worker's class `rests`, as of before."""
-    op = reap(keys, pause, grace, losses, served=served)
+    op = reap(keys, pause, grace, losses, served=served, epoch=epoch)
     return Op(op.command, lambda reply: (op.parse(reply), _rests(reply[-1])), op.script)
 
 

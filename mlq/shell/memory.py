@@ -29,14 +29,14 @@ Make = Callable[[str], Op[Posted | None]]
 class Memory:
     """What is known of one namespace on one server. Lasts as long as the process; safe with threads."""
 
-    __slots__ = ("_earlier", "_keys", "_last", "_recent", "epochs", "highest")
+    __slots__ = ("_earlier", "_keys", "_recent", "epochs", "highest", "last_epoch")
 
     def __init__(self, keys: Keys) -> None:
         """Nothing is known."""
         self._keys = keys
         self.epochs: dict[str, str] = {}  # by run of the server, which a connection knows
         self.highest = 0  # id that the server told; one that a user typed in says nothing
-        self._last = ""  # epoch, of any run
+        self.last_epoch = ""  # of any run
         self._recent: dict[str, str] = {}  # stamps of posts by id
         self._earlier: dict[str, str] = {}
 
@@ -64,10 +64,10 @@ class Memory:
 
     def fence(self, run: str) -> Op[str]:
         """Ask for the epoch, and have the counter raised beyond what was seen."""
-        op = fence(self._keys, run, self.highest, self._last)
+        op = fence(self._keys, run, self.highest, self.last_epoch)
 
         def parse(reply: bytes) -> str:
-            self.epochs[run] = self._last = epoch = op.parse(reply)
+            self.epochs[run] = self.last_epoch = epoch = op.parse(reply)
             return epoch
 
         return Op(op.command, parse, op.script)

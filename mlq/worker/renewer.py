@@ -13,7 +13,7 @@ from mlq.ops import Op
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service, log
-from mlq.shell.memory import memory_of
+from mlq.shell.memory import Memory, memory_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
 from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
@@ -149,7 +149,12 @@ class Renewer(Service):
 
     def _look_round(self) -> None:
         desk = self._desk
-        ops: list[Op[Any]] = [work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)]
+        self._guard_ids()
+        ops: list[Op[Any]] = [
+            work_ops.look(
+                desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name, self._memory.last_epoch
+            )
+        ]
         lives = self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK
         if lives:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
@@ -158,7 +163,6 @@ class Renewer(Service):
             ops.append(delivery)
         self._round += 1
         known = self._retry_at
-        self._guard_ids()
         registers = desk.registered and self._round % REGISTER_EVERY == 0
         if registers:
             ops.append(work_ops.register(desk.keys, desk.served, KNOWN))
@@ -178,15 +182,21 @@ class Renewer(Service):
             self.retry_in(reaped.retry_in)
         if reaped.taken:
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
+        if reaped.stale:
+            self._memory.epochs.clear()
         if reaped.apart:
             self._apart_due()
         if reaped.deliveries_due:
             self._deliveries_due()
 
+    @property
+    def _memory(self) -> Memory:
+        return memory_of(self._shell.target, self._desk.keys)
+
     def _guard_ids(self) -> None:
         """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
-        memory = memory_of(self._shell.target, self._desk.keys)
-        if memory.highest:
+        memory = self._memory
+        if memory.highest and self._shell.server_run not in memory.epochs:
             self._shell.run_here(memory.fence)
 
     def _about(self) -> dict[str, str | int | float]:

@@ -92,7 +92,7 @@ def test_an_interpreter_that_ends_by_itself_is_left_to_it(program):
 
 
 def test_a_main_program_that_stays_has_no_more_than_the_grace_period(program):
-    more = STAYS.replace("while", "mlq.shutdown(); mlq.create_listener(leaves, grace=0.5)\nwhile")
+    more = STAYS.replace("while", "mlq.shutdown(); mlq.create_listener(grace=0.5)\nwhile")
     assert program("nothing", more) == (0, "said, and stayed")
 
 

@@ -19,7 +19,7 @@ MANY = WorkerClass.of([f"q{i}" for i in range(10_000)], [], [])
 
 def post(world, lane, count=1):
     """Ids of new jobs of a lane."""
-    first = world.run(job_ops.post(world.keys, "poster", world.number(), lane, [b"0\nx"] * count))
+    first = world.run(job_ops.post(world.keys, "poster", world.number(), lane, [b"0\nx"] * count)).first
     return [str(first + i) for i in range(count)]
 
 

@@ -80,7 +80,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3))
     def post(self, lane, count):
-        first = self.run(job_ops.post(self.keys, "poster", next(self.numbers), lane, [b"0\n\xc0"] * count))
+        first = self.run(job_ops.post(self.keys, "poster", next(self.numbers), lane, [b"0\n\xc0"] * count)).first
         self.waiting |= dict.fromkeys(range(first, first + count), lane)
 
     @rule(served=st.sampled_from(SERVED), count=st.integers(1, 5))

@@ -118,7 +118,7 @@ def test_reap_counts_due_callbacks(world):
     """A worker that looks learns that a callback waits for a sender."""
     world.settle(world.running(callback="http://localhost/"))
     world.watched()
-    assert world.reap() == (0, 1, None, 0)
+    assert world.reap() == (0, 1, None, 0, False)
 
 
 def test_too_many_losses_make_a_dead_letter(world, keys, about):
@@ -245,7 +245,7 @@ def test_burying_a_job_with_long_options(world, keys):
     after = world.look()
     assert after["job:1"]["state"] == "failed"
     assert after["delivery:callback:1"]["url"] == "http://localhost/"
-    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None, 0)
+    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None, 0, False)
 
 
 # --- retries
