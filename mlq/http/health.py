@@ -1,6 +1,8 @@
 """The routes of whoever watches: alive, ready, metrics for Prometheus, and the number to scale on."""
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -31,7 +33,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
     return [
         Route("GET", "/healthz", lambda: said("ok"), Role.NOBODY, "Alive", {200: "This process answers."}, group,
               about="Asks nothing of the server: for a probe that restarts the process."),
-        Route("GET", "/readyz", partial(_ready, mlq), Role.NOBODY, "Ready",
+        Route("GET", "/readyz", partial(_ready, _Readiness(mlq)), Role.NOBODY, "Ready",
               {200: "The server answers, and a worker lives.", 503: "Not so; the body says why."}, group, reply=Ready),
         Route("GET", "/metrics", partial(_metrics, mlq), Role.READ, "Metrics for Prometheus",
               {200: "In Prometheus' text format, or as OpenMetrics for whoever asks for that."}, group),
@@ -41,12 +43,34 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
     ]  # fmt: skip
 
 
-def _ready(mlq: MLQ) -> Response:
-    try:
-        reason = None if mlq.workers() else "no worker lives: jobs are taken, but nobody runs them"
-    except ServerError as error:
-        log.warning("not ready: %s", error)
-        reason = "the server does not answer"  # its address is nothing for those who need no token
+class _Readiness:
+    """Asks the server once for all who ask at the same time: they need no token, and would each open a connection."""
+
+    def __init__(self, mlq: MLQ) -> None:
+        self._mlq = mlq
+        self._asking = threading.Lock()
+        self._asked = 0.0
+        self._reason: str | None = None
+
+    def reason(self) -> str | None:
+        """Why jobs would not be run, as of now or later."""
+        came = time.monotonic()
+        with self._asking:
+            if self._asked <= came:  # else somebody asked after we came
+                began = time.monotonic()
+                self._reason, self._asked = self._found(), began
+            return self._reason
+
+    def _found(self) -> str | None:
+        try:
+            return None if self._mlq.workers() else "no worker lives: jobs are taken, but nobody runs them"
+        except ServerError as error:
+            log.warning("not ready: %s", error)
+            return "the server does not answer"  # its address is nothing for those who need no token
+
+
+def _ready(readiness: _Readiness) -> Response:
+    reason = readiness.reason()
     status = 503 if reason else 200
     return as_json(Ready(reason is None, reason), status) if wants_json() else said(reason or "ready", status)
 

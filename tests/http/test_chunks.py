@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlq.http.chunks import FREE, LINE, RATIO, TRAILERS, Chunks
@@ -30,6 +30,7 @@ def split(body, cuts):
     return [body[a:b] for a, b in pairwise(ends)]
 
 
+@settings(deadline=None, database=None)
 @given(
     st.lists(st.tuples(st.binary(min_size=1, max_size=40), st.sampled_from([b"", b";a", b';a="b;c"', b";"]))),
     st.sampled_from([b"", b"A: b\r\n", b"A: b\r\nC:\r\n"]),

@@ -1,7 +1,7 @@
 """Forms with files: what is read, what is refused, and that no body takes long."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlq.http.forms import HEADERS, MOST, Part, read_form
@@ -15,6 +15,7 @@ def part(name, content, file=None):
 CONTENTS = st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"b", b"x", b"\xff"]), max_size=12).map(b"".join)
 
 
+@settings(deadline=None, database=None)
 @given(st.lists(st.tuples(st.sampled_from(["msg", "é", ""]), CONTENTS, st.booleans()), max_size=4))
 def test_parts_are_read_as_they_are(parts):
     parts = [one for one in parts if b"\r\n--b" not in b"\r\n" + one[1]]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 
 from mlq import MLQ, InputError, server
 from mlq.http.process import Plan, ServerProcess
@@ -395,6 +396,21 @@ def test_it_is_alive_while_redis_is_frozen_and_goes_on_afterwards(serve, own_ser
         os.kill(own_server.pid, signal.SIGCONT)
     with contextlib.closing(MLQ(namespace, url=own_server.url)) as queue:
         assert queue.job_count() == 21
+
+
+def test_who_asks_whether_it_is_ready_costs_one_connection_to_redis(serve, own_server):
+    serving = serve(own_server.url)
+    with contextlib.closing(redis.Redis.from_url(own_server.url)) as looking, ThreadPoolExecutor(30) as pool:
+        asked = [pool.submit(ask, serving, "/readyz") for _ in range(30)]
+        assert {given.result(20).text for given in asked} == {"no worker lives: jobs are taken, but nobody runs them"}
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            asked = [pool.submit(ask, serving, "/readyz") for _ in range(30)]
+            assert ask(serving, "/healthz").text == "ok"
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+        assert {given.result(20).status for given in asked} == {503}
+        assert len(looking.client_list()) <= 3  # one of ours, and what the process opened to begin with
 
 
 def test_it_is_503_while_redis_is_away_and_recovers(serve, prepared, own_server):
