@@ -57,6 +57,11 @@ log = logging.getLogger("mlq.http")
     metavar="S",
     help="Seconds that a client has to send its request.",
 )
+@click.option(
+    "--local-uploads",
+    is_flag=True,
+    help="Where there are no tokens, take uploads from every user of this machine, not from its own alone.",
+)
 @click.option("--access-log", is_flag=True, help="Log each request.")
 @click.option(
     "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
