@@ -61,6 +61,11 @@ log = logging.getLogger("mlq.http")
     "--connections", type=click.IntRange(min=1), default=4096, show_default=True, metavar="N",
     help="Connections at a time, event streams among them.",
 )  # fmt: skip
+@click.option(
+    "--local-uploads",
+    is_flag=True,
+    help="Where there are no tokens, take uploads from every user of this machine, not from its own alone.",
+)
 @click.option("--access-log", is_flag=True, help="Log each request.")
 @click.option(
     "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from mlq import MLQ
 from mlq.http import bodies, consumer, deliveries, documents, events, health, jobs, problems, results
 from mlq.http.guard import Guard
+from mlq.http.peer import OwnClient
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
 
@@ -19,6 +20,7 @@ def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     """The application for a queue. Touches no server: the first request that needs one does."""
     settings = settings or Settings()
     app = Flask("mlq.http", static_folder=None)
+    app.test_client_class = OwnClient
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False  # a redirect would name a host

@@ -15,9 +15,10 @@ from mlq import MLQ, InputError
 from mlq.http import trial
 from mlq.http.answers import as_json, said, wants_json
 from mlq.http.bodies import json_of
+from mlq.http.peer import is_own
 from mlq.http.problems import Refused
 from mlq.http.routes import Role, Route
-from mlq.http.settings import Settings
+from mlq.http.settings import LOCAL_UPLOADS, Settings
 from mlq.http.shapes import NewUpload, PickledFunction, Removed, Upload, Uploads
 from mlq.uploads import LIMIT, PYTHON, SECRET, configured, fingerprint
 
@@ -28,7 +29,7 @@ _FORM = f'the body must be what jsonpickle.encode(cloudpickle.dumps(function)) g
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes, over one queue."""
     refusals = {
-        400: "Not what jsonpickle makes of bytes.", 403: "Uploads need a secret on this server.", 413: "Too large.",
+        400: "Not what jsonpickle makes of bytes.", 403: "Not shown to be its user, or no secret.", 413: "Too large.",
         415: "Another content type.", 422: "The code is no function with a name, or can't be loaded.",
     }  # fmt: skip
     return [
@@ -76,6 +77,13 @@ def _moment(seconds: float) -> str:
 
 def _sent(settings: Settings) -> tuple[str, bytes]:
     """Name and code of the function in the body. Raises Refused."""
+    if not (settings.tokens or settings.local_uploads or (not settings.proxies and is_own(request.environ))):
+        raise Refused(
+            403,
+            "an upload is code that workers run, and it is not shown that you are their user: send it from a program "
+            "of that user on this machine (Linux, without a proxy), start the service with tokens, or with "
+            f"{LOCAL_UPLOADS}=1 to take uploads from everybody on this machine",
+        )
     try:
         secret = configured()
     except InputError as error:

@@ -79,9 +79,11 @@ def become(plan: Plan, listening: socket.socket) -> None:
 
 def main() -> None:
     """Serve as planned, until told to stop."""
+    from mlq.http.apart import be_unreadable
     from mlq.http.app import make_app
     from mlq.http.serving import Serving
 
+    be_unreadable()  # tokens and secrets are in the environment, and uploads are tried by processes of the same user
     plan = Plan.taken()
     logs.begin(plan.log_level.upper(), as_json=plan.log_format == "json")
     mlq = MLQ(plan.namespace, url=plan.url)

@@ -14,6 +14,7 @@ BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request; a message may not be larger
 REQUEST_TIMEOUT = 30.0  # seconds that a client has to send its request
 CONNECTIONS = 4096  # 100 MB where each has an event stream, and 16 kB each where it has half a request
 TOKENS = "MLQ_SERVE_TOKENS"  # the environment variable
+LOCAL_UPLOADS = "MLQ_SERVE_LOCAL_UPLOADS"  # of the option --local-uploads
 TOKEN_LEAST = 16  # characters
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ROLES = {"read": Role.READ, "post": Role.POST, "admin": Role.ADMIN}
@@ -39,6 +40,7 @@ class Settings:
     connections: int = CONNECTIONS  # at a time, event streams among them
     access_log: bool = False
     is_local: bool = True  # bound to loopback
+    local_uploads: bool = False  # whoever reaches it may upload where there are no tokens
 
 
 def settings_for(address: str, tokens: tuple[tuple[bytes, Role], ...], **others: Any) -> Settings:

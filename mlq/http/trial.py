@@ -1,8 +1,9 @@
 """Tries an upload in a throwaway process, so that no pickle is ever loaded in the server's own.
 
 The process has a folder of its own, none of the server's environment but what finds its modules, limits on memory and
-time (`tried.py`), and a group of processes that is killed as a whole. That keeps accidents out of the server. It is no
-jail: whoever may upload may run code on the workers anyway.
+time, no network and no look at other processes where the kernel allows that, and nothing that it starts outlives it
+(`apart.py`). That keeps accidents out of the server. It is no jail: it can read what this user can, and whoever may
+upload may run code on the workers anyway.
 """
 
 import contextlib
@@ -16,9 +17,12 @@ import threading
 from typing import IO, Any
 
 from mlq.http.problems import Refused
+from mlq.http.tried import LATE
 from mlq.pools.children import words_of
 
+PROGRAM = ("-P", "-m", "mlq.http.tried")  # without the folder that it stands in on its path
 TIME = 10.0  # seconds
+MARGIN = 5.0  # seconds after which it is killed from here: it starts, counts its time, and cleans up itself
 AT_ONCE = 2  # trials; more wait
 SAID = 64 * 1024  # bytes of an answer that are read
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # of the environment
@@ -43,17 +47,19 @@ def _run(given: IO[bytes], answer: IO[bytes]) -> str:
     """How the process ended, in words."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlq.http.tried"], stdin=given, stdout=answer, stderr=subprocess.DEVNULL,
-            cwd=folder, env=_environment(folder), start_new_session=True,
+            [sys.executable, *PROGRAM, str(TIME)],
+            stdin=given, stdout=answer, stderr=subprocess.DEVNULL, cwd=folder,
+            env=_environment(folder), start_new_session=True,
         )  # fmt: skip
         try:
-            return f"the process that loaded it {words_of(process.wait(TIME))}"
+            code = process.wait(TIME + MARGIN)
         except subprocess.TimeoutExpired:
-            return f"it took longer than {TIME:g} s to load"
+            code = LATE
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    return f"it took longer than {TIME:g} s to load" if code == LATE else f"the process that loaded it {words_of(code)}"
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -1,43 +1,61 @@
-"""The throwaway process in which an upload is tried: loads the code on its stdin, and says on its stdout what it is."""
+"""The throwaway processes in which an upload is tried: loads the code on stdin, and says on stdout what it is.
+
+Three of them, each the child of the one before: one that the server started and waits for; the first of the world apart
+(`apart.py`), which no process in it can end; and the one that loads the code. Where there is no such world, the first
+two are one.
+"""
 
 import contextlib
 import json
 import os
-import resource
+import signal
 import sys
-from pathlib import Path
 
 from mlq.errors import InputError
+from mlq.http import apart
 from mlq.pools.uploads import described
 from mlq.uploads import load
 
-# What it may take; soft and hard, so that nothing it starts has more.
-LIMITS = (
-    (resource.RLIMIT_CORE, 0),
-    (resource.RLIMIT_CPU, 20),  # seconds, of what it leaves behind, too
-    (resource.RLIMIT_FSIZE, 64 * 1024 * 1024),  # bytes of one file
-    (resource.RLIMIT_DATA, 2 * 1024**3),  # bytes of memory that is its own: numpy and torch load with less
-)
+LATE = 124  # the exit code where it took too long
 
 
 def main() -> None:
-    """Try it, and leave without a look at what it left behind."""
+    """Try it for so many seconds, and leave nothing behind that it started."""
+    seconds = float(sys.argv[1])
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
     code = sys.stdin.buffer.read()
     for number in (0, 1, 2):
         os.dup2(nowhere, number)  # what it prints is nobody's answer
-    _limit()
-    os.pwrite(answer, json.dumps(_tried(code)).encode(), 0)
-    os._exit(0)
+    apart.limit()
+    apart.die_with_parent()
+    has_world = apart.own_world()
+    if has_world:
+        first = os.fork()
+        if first:
+            code_of_first = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+            _end_as(128 - code_of_first if code_of_first > 128 else code_of_first)
+        apart.die_with_parent()
+    else:
+        apart.adopt()
+    child = os.fork()
+    if not child:
+        os.pwrite(answer, json.dumps(_tried(code)).encode(), 0)
+        os._exit(0)
+    ending = apart.ended(child, seconds)
+    if not has_world:  # else the kernel does so, when this process ends
+        apart.sweep()
+    if ending is None:
+        os.ftruncate(answer, 0)
+    _end_as(LATE if ending is None else ending)
 
 
-def _limit() -> None:
-    for kind, most in LIMITS:
-        hard = resource.getrlimit(kind)[1]
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (allowed, allowed))
-    with contextlib.suppress(OSError):  # where memory runs out all the same, this goes first
-        Path("/proc/self/oom_score_adj").write_text("1000")
+def _end_as(ending: int) -> None:
+    """End as that process did: by its signal, or, where no signal can end this one, with the code that shells use."""
+    if ending < 0:
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler
+            signal.signal(-ending, signal.SIG_DFL)
+        os.kill(os.getpid(), -ending)
+    os._exit(ending if ending >= 0 else 128 - ending)
 
 
 def _tried(code: bytes) -> dict[str, str]:

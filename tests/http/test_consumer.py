@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import pickle
 import time
 from pathlib import Path
@@ -182,43 +181,6 @@ def test_code_that_is_no_named_function_is_refused(client, mlq, case):
     assert why in answer.text
     assert mlq.uploads() == []
     assert client.get("/healthz").status_code in (200, 404)
-
-
-def test_code_that_hangs_is_given_up_with_what_it_started(client, monkeypatch, tmp_path):
-    monkeypatch.setattr(trial, "TIME", 1.5)
-    pid = tmp_path / "pid"
-    source = f"import os, time\nif os.fork() == 0:\n  open({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
-    begun = time.monotonic()
-    answer = client.post("/consumer", data=b64(pickle.dumps(Loads(exec, source))), content_type=JSON)
-    assert (answer.status_code, "longer than 1.5 s" in answer.text) == (422, True)
-    assert time.monotonic() - begun < 10
-    while runs(int(pid.read_text())):  # it was killed, and needs a moment to die of it
-        assert time.monotonic() - begun < 10
-        time.sleep(0.01)
-
-
-def runs(pid):
-    """Whether a process is there and no zombie."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().split()[2] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_a_process_that_is_left_behind_holds_nothing_up(client, tmp_path):
-    """Not even one in a session of its own, that keeps every file open."""
-    pid = tmp_path / "pid"
-    source = f"import os, time\nif os.fork() == 0:\n  os.setsid()\n  open({str(pid)!r}, 'w').write(str(os.getpid()))"
-    source += "\n  time.sleep(30)"
-    holds = made("def f(value): return holds")
-    holds.__globals__["holds"] = Loads(exec, source)
-    begun = time.monotonic()
-    assert client.post("/consumer", data=b64(cloudpickle.dumps(holds)), content_type=JSON).text == "True"
-    assert time.monotonic() - begun < 8
-    while not pid.exists() or not pid.read_text():
-        time.sleep(0.01)
-    os.kill(int(pid.read_text()), 9)
 
 
 def test_the_trial_sees_none_of_the_servers_secrets(client, monkeypatch, tmp_path):
