@@ -1,11 +1,27 @@
-"""Kinds of option values that click has not: lists of names, and sizes in bytes."""
+"""Kinds of options that click has not: lists of names, sizes in bytes, and ports that Kubernetes does not set."""
 
+import logging
 import re
 from typing import Any
 
 import click
 
+log = logging.getLogger("mlq.cli")
+
+_SERVICE = re.compile(r"(tcp|udp|sctp)://\S*")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+class Port(click.Option):
+    """A port. Its variable may hold what Kubernetes sets for a service of that name (`tcp://10.0.0.7:5001`)."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The variable's value, unless it is such an address."""
+        value = super().resolve_envvar_value(ctx)
+        if value is None or _SERVICE.fullmatch(value) is None:
+            return value
+        log.warning("%s_PORT=%s is the address of a service, not a port: ignored", ctx.auto_envvar_prefix, value)
+        return None
 
 
 class Names(click.ParamType[Any]):

@@ -5,7 +5,7 @@ import logging
 import click
 
 from mlq.cli.base import Settings, with_settings
-from mlq.cli.options import Names, Size
+from mlq.cli.options import Names, Port, Size
 
 log = logging.getLogger("mlq.http")
 
@@ -18,7 +18,7 @@ log = logging.getLogger("mlq.http")
     metavar="ADDRESS",
     help="Where to listen; 0.0.0.0 is every network of this machine, and needs tokens.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="PORT")
+@click.option("--port", cls=Port, type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="PORT")
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False),

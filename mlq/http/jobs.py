@@ -62,11 +62,11 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
               parameters=(Parameter("If-None-Match", "header", "The ETag of an earlier answer."),)),
         Route("GET", "/jobs/<job_id>/progress", partial(_progress, mlq), Role.READ, "The progress alone",
               {200: "In words, or the value last reported."} | one),
-        Route("DELETE", "/jobs/<job_id>", partial(_change, mlq, mlq.delete), Role.POST,
+        Route("DELETE", "/jobs/<job_id>", partial(_change, mlq, MLQ.delete), Role.POST,
               "Delete a job that does not run", {204: "It is gone.", 409: "It runs: cancel it first."} | one),
-        Route("POST", "/jobs/<job_id>/cancel", partial(_change, mlq, mlq.cancel), Role.POST, "Cancel a job",
+        Route("POST", "/jobs/<job_id>/cancel", partial(_change, mlq, MLQ.cancel), Role.POST, "Cancel a job",
               {202: "It is cancelled; where it runs, it is stopped.", 409: "It has ended otherwise."} | one, reply=Job),
-        Route("POST", "/jobs/<job_id>/requeue", partial(_change, mlq, mlq.requeue), Role.POST,
+        Route("POST", "/jobs/<job_id>/requeue", partial(_change, mlq, MLQ.requeue), Role.POST,
               "Give a failed or cancelled job another try", {202: "It waits again.", 409: "It is in another state."}
               | one, reply=Job),
     ]  # fmt: skip
@@ -199,9 +199,9 @@ def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
     return as_json(told, status)
 
 
-def _change(mlq: MLQ, change: Callable[[str], None], job_id: str) -> Response:
+def _change(mlq: MLQ, change: Callable[[MLQ, str], None], job_id: str) -> Response:
     wanted = checked(job_id)
-    change(wanted)
+    change(mlq, wanted)
     if request.method == "DELETE":
         return Response(status=204)
     return _job(mlq, wanted, 202) if wants_json() else said("ok", 202)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 import time
 
@@ -319,3 +320,38 @@ def test_a_wait_ends_when_the_job_does(run, worker):
     job_id = worker.post(1, functions=["patient"])
     threading.Timer(0.2, go.set).start()
     assert run("wait", job_id).stdout == "late\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "port"),
+    [("tcp://10.0.0.7:5001", 5001), ("udp://[fd00::7]:53", 5001), ("", 5001), ("8000", 8000)],
+)
+def test_kubernetes_variables_for_a_service_of_that_name(monkeypatch, caplog, value, port):
+    """A service named mlq-serve sets MLQ_SERVE_PORT in all pods: said, and ignored; a number is a port."""
+    monkeypatch.setenv("MLQ_SERVE_PORT", value)
+    context = program.commands["serve"].make_context("serve", [], auto_envvar_prefix="MLQ_SERVE")
+    assert context.params["port"] == port
+    told = [record.message for record in caplog.records]
+    assert told == (
+        [f"MLQ_SERVE_PORT={value} is the address of a service, not a port: ignored"] if "//" in value else []
+    )
+
+
+def test_a_port_that_is_none_is_refused(monkeypatch, run):
+    """As it always was."""
+    result = run("serve", env={"MLQ_SERVE_PORT": "http"})
+    assert result.exit_code == 2
+    assert "port" in result.output
+
+
+def test_no_other_option_takes_what_kubernetes_sets():
+    """A service named like a command sets <NAME>_PORT, _SERVICE_HOST, _SERVICE_PORT, _PORT_<number>_<protocol>..."""
+
+    def variables(command, prefix):
+        for option in command.params:
+            yield f"{prefix}_{option.name.upper()}", type(option).__name__
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from variables(inner, f"{prefix}_{name.upper().replace('-', '_')}")
+
+    found = [(name, kind) for name, kind in variables(program, "MLQ") if re.search("_PORT(_|$)|_SERVICE_", name)]
+    assert found == [("MLQ_SERVE_PORT", "Port")]

@@ -65,6 +65,13 @@ def test_the_application_is_made_without_a_server():
     assert made.test_client().get("/healthz").data == b"ok"
 
 
+@pytest.mark.parametrize("first", [None, object(), {}, "queue"])
+def test_making_the_application_touches_nothing_of_its_queue(first):
+    """Tests of older programs hand it something else."""
+    made = app.server(first, "127.0.0.1", 5001, start_serving=False)
+    assert made.test_client().get("/healthz").data == b"ok"
+
+
 def test_an_address_in_use_leaves_nothing_behind(server_url, namespace):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
