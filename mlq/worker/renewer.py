@@ -1,5 +1,6 @@
 """The duty that keeps time: renews leases, looks for those that ran out anywhere, and says that the worker lives."""
 
+import contextlib
 import os
 import platform
 import socket
@@ -130,7 +131,6 @@ class Renewer(Service):
             ops.append(delivery)
         self._round += 1
         known = self._retry_at
-        self._guard_ids()
         replies = self._shell.run_many(ops)
         reaped = replies[0]
         if lives and replies[1] != desk.uploads_version:
@@ -146,12 +146,14 @@ class Renewer(Service):
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
         if reaped.deliveries_due:
             self._deliveries_due()
+        self._guard_ids()
 
     def _guard_ids(self) -> None:
         """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
         memory = memory_of(self._shell.target, self._desk.keys)
         if memory.highest:
-            self._shell.run_here(memory.fence)
+            with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
+                self._shell.run_here(memory.fence)
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk
