@@ -5,7 +5,7 @@ can see another's. A name that ends in a colon is a stem: the scripts append a j
 name.
 
     counter         string   the last id given out; survives `clear`
-    epoch           string   `<random> <run of the server>`, new when data may be lost: posts name it
+    epoch           string   `<random> <run of server>`, new when data may be lost: posts name it
     leaps           zset     ids left out after a loss: the id before them by the last of them; survives `clear`
     post:<id>       string   what was posted; never changes (job.py describes the bytes)
     job:<id>        hash     what became of it; made by the first claim or cancellation

@@ -11,6 +11,7 @@
 --- include clock
 --- include wake
 --- include last_id
+--- include beyond
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local epoch, jobs, streams = KEYS[9], KEYS[10], KEYS[11]
@@ -34,27 +35,23 @@ if expected ~= '' and (known[2] ~= expected or not last) then
   return 'stale'
 end
 
-local function taken(first)
-  local names = {}
-  for id = first, first + count - 1 do
-    id = string.format('%d', id)
-    names[#names + 1], names[#names + 2], names[#names + 3] = posts .. id, jobs .. id, streams .. id
-  end
-  return redis.call('EXISTS', unpack(names)) > 0
+local first = (last or 0) + 1
+if last and string.sub(known[2] or '', 1, 1) == '!' then -- the ids that were given out before are not known
+  first = beyond(posts, jobs, streams, first, count)
 end
-
 local now = clock()
 local head = lane .. '\n' .. now .. '\n'
-local first = (last or 0) + 1
-local step = 1e6
-while taken(first) do -- 30 times at most
-  if step > 1e15 then return 'stale' end
-  first, step = first + step, step * 2
-end
 redis.call('SET', counter, string.format('%d', first + count - 1))
 for i = 1, count do
   local id = string.format('%d', first + i - 1)
-  redis.call('SET', posts .. id, head .. ARGV[5 + i])
+  if not redis.call('SET', posts .. id, head .. ARGV[5 + i], 'NX') then
+    for j = 1, i - 1 do
+      redis.call('DEL', posts .. string.format('%d', first + j - 1))
+      redis.call('ZREM', lane_key, string.format('%d', first + j - 1))
+    end
+    redis.call('DEL', counter) -- it lies: fence.lua is to mend it
+    return 'stale'
+  end
   redis.call('ZADD', lane_key, id, id)
 end
 if redis.call('SADD', lanes, lane) == 1 then -- it was empty: else workers know that it has work

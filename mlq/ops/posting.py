@@ -50,7 +50,9 @@ def fence(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
     was the right one before.
     """
     args = (secrets.token_urlsafe(9), run, highest, known)
-    return call(script("fence"), (keys.counter, keys.epoch, keys.leaps), args, bytes.decode)
+    return call(
+        script("fence"), (keys.counter, keys.epoch, keys.leaps, keys.lanes, keys.metrics, keys.dead), args, bytes.decode
+    )
 
 
 def post(

@@ -56,6 +56,8 @@ class AsyncShell:
     async def target(self) -> Target:
         """The server in use; chosen (in a thread: the embedded one may have to start) on first need."""
         self._go_home()
+        if self._target is not None:
+            return self._target
         async with self._choosing:
             if self._target is None:
                 self._target = await asyncio.to_thread(choose, self.named)

@@ -64,7 +64,8 @@ class Memory:
 
     def fence(self, run: str) -> Op[str]:
         """Ask for the epoch, and have the counter raised beyond what was seen."""
-        op = fence(self._keys, run, self.highest, self.last_epoch)
+        posted = map(int, [*self._recent, *self._earlier])  # a thread may have set `highest` back for another's post
+        op = fence(self._keys, run, max(self.highest, *posted, 0), self.last_epoch)
 
         def parse(reply: bytes) -> str:
             self.epochs[run] = self.last_epoch = epoch = op.parse(reply)
@@ -85,6 +86,8 @@ def memory_of(target: Target, keys: Keys) -> Memory:
 def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
     """Carry out the post that `make` gives for an epoch. Raises ServerError, or what the op's parser raises."""
     memory = memory_of(shell.target, keys)
+    if not memory.epochs:
+        shell.run_here(memory.fence)
     for _ in range(TRIES):
         posted = shell.run_here(lambda run: make(memory.epoch(run)))
         if posted is not None:
@@ -96,6 +99,8 @@ def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
     """The same on an event loop."""
     memory = memory_of(await shell.target(), keys)
+    if not memory.epochs:
+        await shell.run_here(memory.fence)
     for _ in range(TRIES):
         posted = await shell.run_here(lambda run: make(memory.epoch(run)))
         if posted is not None:

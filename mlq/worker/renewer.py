@@ -1,5 +1,6 @@
 """The duty that keeps time: renews leases, looks for those that ran out anywhere, and says that the worker lives."""
 
+import contextlib
 import os
 import platform
 import socket
@@ -149,7 +150,6 @@ class Renewer(Service):
 
     def _look_round(self) -> None:
         desk = self._desk
-        self._guard_ids()
         ops: list[Op[Any]] = [
             work_ops.look(
                 desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name, self._memory.last_epoch
@@ -188,6 +188,7 @@ class Renewer(Service):
             self._apart_due()
         if reaped.deliveries_due:
             self._deliveries_due()
+        self._guard_ids()
 
     @property
     def _memory(self) -> Memory:
@@ -197,7 +198,8 @@ class Renewer(Service):
         """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
         memory = self._memory
         if memory.highest and self._shell.server_run not in memory.epochs:
-            self._shell.run_here(memory.fence)
+            with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
+                self._shell.run_here(memory.fence)
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk

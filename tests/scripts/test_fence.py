@@ -87,7 +87,22 @@ def test_a_counter_alone_that_is_lost(world, keys):
     epoch = world.run(post_ops.fence(keys, "run", 0))
     world.post(3)
     world.raw.delete(keys.counter)
-    assert world.run(post_ops.fence(keys, "run", 0)) == epoch
+    assert post(world, epoch) is None
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    assert epoch.startswith("!")  # ids are looked at from now on
+    assert post(world, epoch).first == 1 + FAR
+
+
+@pytest.mark.parametrize("left", ["lanes", "metrics", "dead"])
+def test_a_counter_that_is_lost_with_its_epoch(world, keys, left):
+    """What else there is tells that the namespace is not new."""
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    world.failed()
+    world.raw.delete(*(keys.root + name for name in world.look() if name != left))
+    if left == "metrics":
+        world.raw.hset(keys.metrics, "queues", 1)
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    assert epoch.startswith("!")
     assert post(world, epoch).first == 1 + FAR
 
 
@@ -101,15 +116,30 @@ def test_clearing_counts_on_without_a_leap(world, keys):
 
 @pytest.mark.parametrize("left", ["post", "job", "stream"])
 @pytest.mark.parametrize("place", [1, 3])
-def test_nothing_is_overwritten(world, keys, left, place):
+def test_nothing_is_overwritten_once_the_counter_was_lost(world, keys, left, place):
     """Neither a record, nor a result, nor what a job said."""
-    key = getattr(keys, left) + str(place)
+    world.run(post_ops.fence(keys, "run", 0))
+    key = getattr(keys, left) + str(FAR + place)
+    world.raw.delete(keys.counter)
     world.raw.hset(key, "result", "secret")
-    posted = world.run(job_ops.post(keys, "me", 1, "default", [b"0\n\x01"] * 3))
-    assert posted.first == 1 + FAR
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    posted = world.run(job_ops.post(keys, "me", 1, "default", [b"0\n\x01"] * 3, epoch=epoch))
+    assert posted.first == 1 + 2 * FAR
     assert world.raw.hgetall(key) == {b"result": b"secret"}
     assert "leaps" not in world.look()  # lists must find what is there
     world.raw.delete(key)
+
+
+@pytest.mark.parametrize("place", [1, 3])
+def test_a_counter_that_lies_overwrites_nothing(world, keys, place):
+    """It counts as lost."""
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    world.raw.set(f"{keys.post}{place}", "secret")
+    op = job_ops.post(keys, "me", 1, "default", [b"0\n\x01"] * 3, epoch=epoch)
+    assert world.changes(op) == (None, {"counter": None})
+    epoch = world.run(post_ops.fence(keys, "run", 0))
+    assert post(world, epoch).first == 1 + FAR
+    assert world.raw.get(f"{keys.post}{place}") == b"secret"
 
 
 def test_lists_pass_over_what_was_left_out(world, keys):

@@ -1,0 +1,14 @@
+-- The first id from `first` on, in growing steps, after which `count` ids are free: of a record, a result, and of what a
+-- job said.
+local function beyond(posts, jobs, streams, first, count)
+  for step = 0, 30 do
+    local names = {}
+    for id = first, first + count - 1 do
+      id = string.format('%d', id)
+      names[#names + 1], names[#names + 2], names[#names + 3] = posts .. id, jobs .. id, streams .. id
+    end
+    if redis.call('EXISTS', unpack(names)) == 0 then break end
+    first = first + 1e6 * 2 ^ step
+  end
+  return first
+end
