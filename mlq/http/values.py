@@ -8,7 +8,8 @@ JSON has no form for some of what MessagePack carries. It becomes:
     timedelta                   seconds
     Decimal, UUID               their text
     NaN and the infinities      null, as in JavaScript
-    keys that are no text       their text
+    longdouble, complex         their text
+    keys that are no text       their text; where two become the same, there is no JSON
 """
 
 import base64
@@ -22,7 +23,7 @@ from mlq.errors import InputError, Undecodable
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python to follow."""
+    """The value as strict JSON. Raises Undecodable for one that is nested too deeply, or whose keys would collide."""
     try:
         return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
     except RecursionError:
@@ -47,7 +48,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        made = {_key(key): _plain(item) for key, item in value.items()}
+        if len(made) < len(value):
+            raise Undecodable("a map has keys that are the same in JSON, such as 1 and '1'; read it in Python")
+        return made
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, timedelta):
@@ -58,9 +62,16 @@ def _plain(value: Any) -> Any:
 
 
 def _from_numpy(value: Any) -> Any:
-    dates = value.dtype.kind in "mM"  # `tolist` makes bare numbers of those that count nanoseconds
-    made = (value.astype(str) if dates else value).tolist()
+    dtype = value.dtype
+    if dtype.names is not None and _has_dates(dtype):
+        return [_from_numpy(part) for part in (value if value.shape else (value[name] for name in dtype.names))]
+    made = (value.astype(str) if _has_dates(dtype) else value).tolist()
     return str(made) if type(made).__module__ == "numpy" else _plain(made)
+
+
+def _has_dates(dtype: Any) -> bool:
+    """Whether there are dates or spans in it: `tolist` makes bare numbers of those that count nanoseconds."""
+    return dtype.base.kind in "mM" or any(_has_dates(dtype.base[name]) for name in dtype.base.names or ())
 
 
 def _key(key: object) -> str:
