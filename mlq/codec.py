@@ -46,6 +46,8 @@ _DELTA = struct.Struct(">iII")
 _CODES = dict(zip("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split(), "?bhiqBHIQefd", strict=True))  # noqa: SIM905
 # The dtypes that are read, because numpy's own reader dies (SIGFPE) of "<M8[s/0]" and makes a trap of "<M8[0s]".
 _PLAIN_DTYPE = re.compile(r"[|<>][biufcSUV][0-9]{1,10}|[<>][mM]8(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")
+# Those that are written: a long double holds other bits on other machines, under the same name.
+_PORTABLE_DTYPE = re.compile(rf"(?!.(f1[26]|c24|c32)$)(?:{_PLAIN_DTYPE.pattern})")
 
 _UNPACKABLE = (TypeError, ValueError, OverflowError, BufferError, RecursionError)
 # What broken bytes make msgpack, numpy, ast, struct, decimal and datetime raise. Not `Exception`: a time limit that
@@ -202,15 +204,16 @@ def _descr(dtype: Any) -> str:
     if not dtype.hasobject and dtype.itemsize:
         npy = _numpy().lib.format
         descr = npy.dtype_to_descr(dtype)
-        if _is_plain(descr) and npy.descr_to_dtype(descr) == dtype:  # a bfloat16 would come back as two raw bytes
+        # a bfloat16 would come back as two raw bytes
+        if _is_plain(descr, _PORTABLE_DTYPE) and npy.descr_to_dtype(descr) == dtype:
             return repr(descr)
     raise TypeError(f"its dtype has no portable form; send .astype() of a plain one, or .tolist(): {dtype}")
 
 
-def _is_plain(descr: object) -> bool:
+def _is_plain(descr: object, kinds: re.Pattern[str] = _PLAIN_DTYPE) -> bool:
     if isinstance(descr, list):
-        return all(_is_plain(field[1]) for field in descr)
-    return isinstance(descr, str) and _PLAIN_DTYPE.fullmatch(descr) is not None
+        return all(_is_plain(field[1], kinds) for field in descr)
+    return isinstance(descr, str) and kinds.fullmatch(descr) is not None
 
 
 def _scalar_bytes(scalar: Any) -> bytes:

@@ -59,11 +59,21 @@ def check_url(name: str, url: object) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise InputError(f"{name} is not a URL ({error}): {url!r:.80}") from None
-    if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc:
+    if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc or not _is_name(host):
         raise InputError(f"{name} must be an http:// or https:// URL, not {url!r:.80}")
     if name == "webhook" and "@" in parts.netloc:  # of a callback it was always ignored
         raise InputError("webhook must not hold a user or a password: its signature is what proves who sends it")
     return url
+
+
+def _is_name(host: str) -> bool:
+    """Whether it can be looked up, as the same host everywhere: Python takes a sharp s for ss, browsers do not."""
+    try:
+        if not host.isascii() and host.encode("idna").decode("idna") != host.lower():
+            return False
+    except UnicodeError:
+        return False
+    return ":" in host or all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
 
 
 # At the end of a URL as it is kept: it came from somebody whom a token let in, who is no program of ours. It is a

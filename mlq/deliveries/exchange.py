@@ -5,13 +5,14 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from mlq.targets import TargetRefused, Targets, find
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
+_ASCII = "".join(map(chr, range(33, 127)))  # stays as it was posted; all else is sent as browsers do, as UTF-8
 TOLD = 300  # characters kept of what went wrong
 
 
@@ -85,7 +86,7 @@ def _connected(scheme: str, host: str, port: int, addresses: list[str], deadline
 def _answer(connection: "HTTPConnection", request: Request, parts: SplitResult, host: str, deadline: float) -> Answer:
     name = f"[{host}]" if ":" in host else host
     headers = {"Host": name if parts.port is None else f"{name}:{parts.port}"} | request.headers
-    path = f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}"
+    path = quote(f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}", safe=_ASCII)
     try:
         with _Cut(connection, max(0.001, deadline - time.monotonic())):
             connection.request(request.method, path, request.body, headers, preload_content=False)

@@ -8,7 +8,8 @@ JSON has no form for some of what MessagePack carries. It becomes:
     timedelta                   seconds
     Decimal, UUID               their text
     NaN and the infinities      null, as in JavaScript
-    keys that are no text       their text
+    longdouble, complex         their text
+    keys that are no text       their text; where two become the same, there is no JSON
 """
 
 import base64
@@ -27,7 +28,8 @@ TURN = 5_000  # parts after which other greenlets of the process have their turn
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python, or has too many parts.
+    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python, whose keys would
+    collide, or that has too many parts.
 
     A large value holds up no other greenlet: it is taken in parts.
     """
@@ -101,7 +103,10 @@ def _plain(value: Any, count: _Count) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item, count) for key, item in value.items()}
+        made = {_key(key): _plain(item, count) for key, item in value.items()}
+        if len(made) < len(value):
+            raise Undecodable("a map has keys that are the same in JSON, such as 1 and '1'; read it in Python")
+        return made
     if isinstance(value, (list, tuple)):
         return [_plain(item, count) for item in value]
     if isinstance(value, timedelta):
@@ -117,9 +122,17 @@ def _from_numpy(value: Any, count: _Count) -> Any:
         length *= axis
         parts += length
     count.check(parts)
-    dates = value.dtype.kind in "mM"  # `tolist` makes bare numbers of those that count nanoseconds
-    made = (value.astype(str) if dates else value).tolist()
+    dtype = value.dtype
+    if dtype.names is not None and _has_dates(dtype):
+        rows = value if value.shape else (value[name] for name in dtype.names)
+        return [_from_numpy(part, count) for part in rows]
+    made = (value.astype(str) if _has_dates(dtype) else value).tolist()
     return str(made) if type(made).__module__ == "numpy" else _plain(made, count)
+
+
+def _has_dates(dtype: Any) -> bool:
+    """Whether there are dates or spans in it: `tolist` makes bare numbers of those that count nanoseconds."""
+    return dtype.base.kind in "mM" or any(_has_dates(dtype.base[name]) for name in dtype.base.names or ())
 
 
 def _key(key: object) -> str:

@@ -67,9 +67,11 @@ def _shown(query: str, *, all_of_it: bool) -> str:
 
 def from_arguments(url: str | None, host: str | None, port: int | str | None, db: int | str) -> Target | None:
     """The target that the caller named, or None. A URL may also be given as the host."""
-    if host is not None and "://" in str(host):
+    if url is None and host is not None and "://" in str(host):
         url, host = str(host), None
     if url is not None:
+        if host is not None or port is not None or db not in (0, "0"):
+            raise InputError("a URL names host, port and database itself (redis://host:6379/3): leave the others out")
         if url.partition("://")[0] not in ("redis", "rediss", "unix"):
             shown = without_secrets(url)
             raise InputError(f"the server's URL must begin with redis://, rediss:// or unix://, not {shown!r:.60}")

@@ -61,7 +61,6 @@ def test_arrays_come_back_writable_and_are_npy_files(array):
         np.array(["NaT", "2024-02-29"], "M8[25us]"),
         np.zeros(2, np.dtype([("a", "i1"), ("b", "f8", (2,))], align=True)),
         np.zeros(2, [("имя", "U3"), (("a title", "t"), [("x", "?")])]),
-        np.zeros(3, np.longdouble),
     ],
     ids=lambda array: f"{array.dtype}-{array.shape}",
 )
@@ -170,6 +169,9 @@ OVERLAPPING = np.dtype({"names": ["a", "b"], "formats": ["i4", "i4"], "offsets":
         (Tensor(), "Tensor): send its .numpy()"),
         ([np.array([None])], "msg[0] (numpy.ndarray): its dtype has no portable form; send .astype()"),
         (np.zeros(1, [("a", "O")]), "no portable form"),
+        (np.zeros(3, np.longdouble), "no portable form"),
+        (np.clongdouble(1), "no portable form"),
+        (np.zeros(1, [("a", [("b", np.longdouble, (2,))])]), "no portable form"),
         (np.zeros(1, [("a", "O")])[0], "no portable form"),
         (np.ma.masked_array([1, 2], [True, False]), "the mask would be lost; send .filled()"),
         (np.zeros(1, [(f"field{number:05}", "i4") for number in range(4000)]), "takes more than 65536 bytes"),

@@ -83,7 +83,16 @@ def test_no_functions(names):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost", "https://a.b:8080/p?q=1#f", "http://[::1]:5000/x", "HTTP://A/", None]
+    "url",
+    [
+        "http://localhost",
+        "https://a.b:8080/p?q=1#f",
+        "http://[::1]:5000/x",
+        "HTTP://A/",
+        None,
+        "http://bücher.example./ä?ö=ü#ß",
+        "http://a./",
+    ],
 )
 def test_callbacks(url):
     """http and https, with a host."""
@@ -101,6 +110,12 @@ def test_callbacks(url):
         "http://a b/",
         "http://a\n/",
         "http://[::1",
+        "http://a..b/",
+        "http://.a/",
+        f"http://{'a' * 64}.b/",
+        "http://faß.example/",  # one host here, another one in a browser
+        "http://a\u3002b/",
+        f"http://{'ü' * 60}.b/",
         "http://a:99999/",
         "http://a:x/",
         "javascript:x",

@@ -32,8 +32,8 @@ def nothing_anywhere(monkeypatch):
         ((None, None, 1234, 0), "redis://localhost:1234/0"),
         ((None, None, None, 3), "redis://localhost:6379/3"),
         ((None, "::1", None, 0), "redis://[::1]:6379/0"),
-        ((None, "redis://other:1/3", 5, 7), "redis://other:1/3"),
-        (("rediss://u:p@host", "ignored", None, 0), "rediss://u:p@host"),
+        ((None, "redis://other:1/3", None, 0), "redis://other:1/3"),
+        (("rediss://u:p@host", None, None, "0"), "rediss://u:p@host"),
         (("unix:///a/socket", None, None, 0), "unix:///a/socket"),
     ],
 )
@@ -52,6 +52,12 @@ def test_not_named():
     [
         ("http://host", None, None, 0),
         ("host", None, None, 0),
+        ("redis://other", "host", None, 0),
+        ("redis://other", "redis://other", None, 0),
+        ("redis://other", None, 6379, 0),
+        ("redis://other", None, None, 3),
+        (None, "redis://other", 6379, 0),
+        (None, "redis://other", None, 3),
         (None, "host", "x", 0),
         (None, "host", 0, -1),
         (None, "host", 70_000, 0),

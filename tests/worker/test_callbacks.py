@@ -70,6 +70,19 @@ def test_an_answer_that_is_not_2xx_is_tried_again(mlq: MLQ, receiver: Receiver) 
     assert len(receiver.got) == 3
 
 
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [("/döne/✓", {}), ("?näme=Zoë", {"näme": "Zoë"}), ("?a=%C3%A9 b".replace(" ", "%20"), {"a": "é b"})],
+)
+def test_a_url_in_any_language_is_sent(mlq: MLQ, receiver: Receiver, end: str, told: dict[str, str]) -> None:
+    """As browsers send it: UTF-8, percent-encoded, and what is encoded already stays as it is."""
+    mlq.create_listener(lambda message: None)
+    job = mlq.submit(1, callback=receiver.url + end)
+    assert receiver.wait(1) == [told | {"success": "1", "job_id": job.id}]
+    assert _outcome(mlq, job.id) == "sent"
+    assert mlq.get_job(job.id)["callback"] == receiver.url + end
+
+
 def test_three_tries_and_no_more(mlq: MLQ, receiver: Receiver, raw: Any, namespace: str) -> None:
     """Within 30 s; what went wrong is kept with the job."""
     receiver.answers = [500, 404, 503, 500]
