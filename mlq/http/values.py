@@ -28,10 +28,10 @@ TURN = 5_000  # parts after which other greenlets of the process have their turn
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """The value as strict JSON. Raises Undecodable for one that is nested too deeply for Python, whose keys would
-    collide, or that has too many parts.
+    """The value as strict JSON. A large one holds up no other greenlet: it is taken in parts.
 
-    A large value holds up no other greenlet: it is taken in parts.
+    Raises Undecodable for one that is nested too deeply for Python, whose keys would collide, or that has too many
+    parts.
     """
     with _Count() as count:
         try:

@@ -25,7 +25,7 @@ class Surroundings:
     """What a process is like before its first job. Belongs to the main thread, which alone sets signal handlers."""
 
     def __init__(self) -> None:
-        """As it is now."""
+        """As it is now: with the listeners loaded, and after `capture` put its streams in place."""
         keep_standard_open()  # a module may have closed one
         self._folder = _folder()
         self._mask = os.umask(0o077)

@@ -23,6 +23,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -68,6 +69,7 @@ class _Keeper:
         self._main_ended = threading.Event()
         self._leaving = False
         self._explained = False
+        self._wakes: socket.socket | None = None
 
     def keep(self, kept: Stoppable, grace: float, *, stays: bool = False) -> None:
         """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds.
@@ -92,6 +94,7 @@ class _Keeper:
         self._main_ended.set()
         if serve is not None:
             self._catch_signals()
+            self._hear_signals()
             self._leave_when_stopped(0, None)  # a listener that was given up may hold the main thread
             serve()
         self._hold(None)
@@ -117,8 +120,33 @@ class _Keeper:
                 if signal.getsignal(number) is default:  # a program's own handler stays
                     signal.signal(number, self._on_signal)
 
+    def _hear_signals(self) -> None:
+        """Have a thread hear of signals, too: Python's handlers wait while the main thread is in C code, for hours."""
+        heard, self._wakes = socket.socketpair()
+        self._wakes.setblocking(False)  # noqa: FBT003 - its own way
+        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+        start_thread(self._hear, heard)
+
+    def _hear(self, heard: socket.socket) -> None:
+        while number := heard.recv(1):
+            if signal.getsignal(number[0]) == self._on_signal:
+                self._act_on(number[0])
+
+    def _is_heard(self) -> bool:
+        """Whether that thread hears of signals, and nobody else: an event loop may want to."""
+        if self._wakes is None:
+            return False
+        before = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+        if before == self._wakes.fileno():
+            return True
+        signal.set_wakeup_fd(before)
+        return False
+
     def _forget(self) -> None:
         """In a forked child: the workers, which are threads, are the parent's."""
+        if self._is_heard():
+            signal.set_wakeup_fd(-1)
+        self._wakes = None
         self._kept = []
         self._lock = threading.Lock()
         self._main_ended = threading.Event()
@@ -149,6 +177,10 @@ class _Keeper:
                 self._stop_all()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if not self._is_heard():
+            self._act_on(number)
+
+    def _act_on(self, number: int) -> None:
         """Have everything stop, and the main program leave what it does; `_hold` waits for the end.
 
         Nothing is waited for or logged here: the main thread may hold a lock that stopping needs.

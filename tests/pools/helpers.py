@@ -34,3 +34,13 @@ def shares_memory(_: object) -> None:
     say("segment", segment.name)
     while True:
         time.sleep(60)
+
+
+@mlq.listener
+def forks_one(_: object) -> int:
+    """Waits for the end of a forked process; its exit code."""
+    forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+    forked.start()
+    say("forked", forked.pid)
+    forked.join()
+    return forked.exitcode

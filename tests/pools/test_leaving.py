@@ -101,3 +101,23 @@ def test_ctrl_c_may_be_caught(program):
     more = STAYS.replace('print(", and stayed", end="")', "mlq.post('later'); os.kill(os.getpid(), signal.SIGKILL)")
     code, _ = program("nothing", more, signal.SIGINT)
     assert code == -signal.SIGKILL
+
+
+def test_a_stop_ends_a_main_thread_that_is_in_c_code(begin, mlq, tell):
+    """Python calls no handler meanwhile."""
+    worker = begin("solo", "--grace", "0.5")
+    job = mlq.submit(None, functions=["computes"])
+    tell.heard("begun")
+    worker.signal(signal.SIGTERM)
+    worker.logs("hands jobs back: 1")
+    assert worker.wait(30) == 0
+    assert job.state() == "queued"
+
+
+def test_a_signal_for_a_forked_process_is_not_for_its_parent(begin, mlq, tell):
+    worker = begin("solo")
+    job = mlq.submit(None, functions=["forks_one"])
+    os.kill(int(tell.heard("forked")), signal.SIGINT)
+    assert job.result(10) != 0
+    assert mlq.submit(1, functions=["echo"]).result(10) == 1
+    assert worker.running()

@@ -1,5 +1,6 @@
 """Listeners that leave their process changed, and one that tells what it is like."""
 
+import hashlib
 import locale
 import os
 import signal
@@ -9,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from side_channel import mlq
+from side_channel import mlq, say
 
 from mlq.context import JobContext
 
@@ -67,3 +68,10 @@ def moves_and_waits(_: Any, context: JobContext) -> list[str]:
     before = os.path.realpath(".")
     other = context.block_until_result(context.post(None, functions=["tells_its_surroundings"]), 20)
     return [before, other["folder"], os.path.realpath(".")]
+
+
+@mlq.listener
+def computes(_: Any) -> bytes:
+    """For very long, in C code that lets other threads run."""
+    say("begun")
+    return hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)

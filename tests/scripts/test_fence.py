@@ -101,6 +101,8 @@ def test_a_counter_that_is_lost_with_its_epoch(world, keys, left):
     world.raw.delete(*(keys.root + name for name in world.look() if name != left))
     if left == "metrics":
         world.raw.hset(keys.metrics, "queues", 1)
+    if left == "lanes":
+        world.raw.sadd(keys.lanes, "default")
     epoch = world.run(post_ops.fence(keys, "run", 0))
     assert epoch.startswith("!")
     assert post(world, epoch).first == 1 + FAR
@@ -189,7 +191,7 @@ def test_a_job_of_which_only_the_end_is_left_is_no_answer(world, keys, ask):
 
 @pytest.mark.parametrize("name", ["read", "info", "glance", "outcome", "wait", "follow"])
 def test_an_id_means_the_job_of_its_first_answer(world, keys, name):
-    world.running(queue="first")
+    world.running()
     job_id = JobId("1")
     world.run(ASKS[name](keys, job_id))
     assert job_id.stamp == world.look()["post:1"][1]
@@ -197,7 +199,7 @@ def test_an_id_means_the_job_of_its_first_answer(world, keys, name):
     world.raw.delete(*(keys.root + key for key in world.look()))
     with pytest.raises(UnknownJob):
         world.run(ASKS[name](keys, job_id))
-    world.running(queue="second")
+    world.running()
     with pytest.raises(JobLost):
         world.run(ASKS[name](keys, job_id))
 

@@ -70,7 +70,7 @@ def test_reap_puts_back_at_the_old_place(world, keys, about):
     world.watched()
     world.token(taken=True)
     reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
-    assert reaped == (1, 0, None, 0)
+    assert reaped == (1, 0, None, 0, False)
     assert changed == {
         "job:1": queued_again(about, "lost", OFF) | {"losses": "1"},
         "leases": None,
@@ -535,7 +535,7 @@ def test_there_is_no_turn_where_nothing_waits(world, keys):
 def test_what_waited_an_hour_to_run_apart_runs_beside_others(world, keys):
     """No worker could see to it, and it must not wait for ever."""
     one = apart(world, keys)
-    assert world.reap() == (0, 0, pytest.approx(1e11), 1)
+    assert world.reap() == (0, 0, pytest.approx(1e11), 1, False)
     world.raw.zincrby(keys.scheduled, -3601, one.id)
     world.reap()
     assert [again.id for again in world.claim(9)] == [one.id]

@@ -3,12 +3,13 @@
 -- before the first write.
 local function meant(post, job, asked)
   local head = redis.pcall('GETRANGE', post, 0, 1099)
-  local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n([^\n]*)\n') or ''
+  local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n(%d+%.%d+)\n') or ''
   if asked == '' or stamp == asked then
     return stamp, nil
   elseif stamp ~= '' then
     return stamp, 'other'
   end
-  -- a job whose message was missing is a dead letter that says no more than that
-  return stamp, redis.pcall('HGET', job, 'error_type') ~= 'mlq.errors.Undecodable' and 'gone' or nil
+  -- a damaged record does not tell; a job whose message was missing is a dead letter that says no more than that
+  local there = redis.call('EXISTS', post) == 1 or redis.pcall('HGET', job, 'error_type') == 'mlq.errors.Undecodable'
+  return stamp, not there and 'gone' or nil
 end
