@@ -41,7 +41,7 @@ end
 for _, id in ipairs(ready) do
   local lane = lane_of(posts, id)
   redis.call('ZREM', scheduled, id)
-  if lane and redis.call('HGET', jobs .. id, 'state') == 'scheduled' then
+  if lane and redis.pcall('HGET', jobs .. id, 'state') == 'scheduled' then
     redis.call('HSET', jobs .. id, 'state', 'queued')
     line_up(lane_stem, lanes, serves, classes, lane, id)
   end

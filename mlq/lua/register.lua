@@ -21,11 +21,14 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT',
 end
 
 local served, news = {}, not redis.call('ZSCORE', ready, '')
+local goes_on = not news and redis.call('EXISTS', class .. ':cursor') == 1
 for i = 4, #ARGV do
   served[ARGV[i]] = true
-  news = redis.call('SADD', serves .. ARGV[i], ARGV[1]) == 1 or news
-  redis.call('SADD', class .. ':serves', ARGV[i])
-  redis.call('EXPIRE', serves .. ARGV[i], seconds)
+  if not goes_on then
+    news = redis.call('SADD', serves .. ARGV[i], ARGV[1]) == 1 or news
+    redis.call('SADD', class .. ':serves', ARGV[i])
+    redis.call('EXPIRE', serves .. ARGV[i], seconds)
+  end
 end
 if news then
   redis.call('UNLINK', ready, class .. ':cursor')

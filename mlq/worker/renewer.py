@@ -155,6 +155,9 @@ class Renewer(Service):
                 desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name, self._memory.last_epoch
             )
         ]
+        asks = desk.accepts_uploads and not desk.idle()  # else it listens to its inbox
+        if asks:
+            ops.append(upload_ops.version(desk.keys))
         lives = self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK
         if lives:
             ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
@@ -171,7 +174,7 @@ class Renewer(Service):
             desk.registered = False  # something of it was lost
             desk.nudge()
         self._wake_if_missed(rests=rests)
-        if lives and others[0] != desk.uploads_version:
+        if any(version != desk.uploads_version for version in others[: asks + lives]):
             desk.uploads_due.set()
         if delivery is not None:
             desk.tally.delivered()

@@ -1,7 +1,7 @@
 """The duty that keeps a worker's uploaded listeners as Redis has them; it loads none whose signature is wrong.
 
-It looks when it is told to: by a word in the worker's inbox, by the answer to a sign of life, or because lanes changed,
-which is what an upload looks like to a worker that is busy claiming.
+It looks when it is told to: by a word in the worker's inbox, by the answer to a sign of life, or, while the worker is
+busy, by the renewer, which asks for the version then.
 """
 
 import queue
