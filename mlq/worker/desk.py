@@ -70,6 +70,7 @@ class Desk:
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs, ever
+        self.swollen = False  # by a large message or result, which has been let go
         self.accepts_uploads = accepts_uploads
         self.uploads_version = ""  # as of the last look at them
         self.uploads_due = threading.Event()  # they may have changed

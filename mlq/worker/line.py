@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from mlq.context import lost
 from mlq.errors import LeaseLost, NoServer, WaitTimeout
+from mlq.job import Claimed
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
@@ -24,7 +25,11 @@ class RedisLine:
         """Asks nothing yet."""
         self._desk = desk
         self._attempt = attempt
-        self._claimed = attempt.claimed
+
+    @property
+    def _claimed(self) -> Claimed:
+        """Not kept here: when it ends, an attempt lets its message go."""
+        return self._attempt.claimed
 
     def holds(self) -> bool:
         """Whether the attempt still holds its job, as far as is known here."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mlq import memory
 from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
@@ -66,6 +67,10 @@ class Renewer(Service):
         except ServerError as error:
             self._trouble.tell(error)
             pause = 0.25
+        if self._desk.swollen:
+            self._desk.swollen = False
+            self._desk.shell.close()  # an idle connection's buffer is as large as the last message that came over it
+            memory.give_back()
         self._rest(started + pause)
 
     def _rest(self, until: float) -> None:

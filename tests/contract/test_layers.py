@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 # Bottom first. A name is a module or a package of `mlq`; within a package, modules may import one another, but not in a
 # circle. Two names of one layer don't know each other.
 LAYERS = [
-    ["errors", "states", "service", "version", "capture", "turn"],
+    ["errors", "states", "service", "version", "capture", "turn", "memory"],
     ["codec", "options", "logs", "signing", "targets"],
     ["keys", "policy"],
     ["job"],
