@@ -25,7 +25,7 @@ from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.requests import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
-from mlq.shell.memory import memory_of, post_aio
+from mlq.shell.known import known_of, post_aio
 from mlq.shell.target import from_arguments
 from mlq.states import State
 from mlq.uploads import check_name, overview, pickled, seal
@@ -153,7 +153,7 @@ class AsyncMLQ:
     async def _named(self, job_id: object) -> JobId:
         """The id that a user gave, with what this process knows of its job. Raises InputError."""
         wanted = check_id(job_id)
-        return wanted if wanted.stamp else memory_of(await self._shell.target(), self._keys).meant(wanted)
+        return wanted if wanted.stamp else known_of(await self._shell.target(), self._keys).meant(wanted)
 
     async def get_job(self, job_id: str) -> dict[str, Any]:
         """All that is known of a job. Raises UnknownJob."""

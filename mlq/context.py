@@ -23,6 +23,9 @@ ROOM = 0.005  # seconds between looks whether there is room for more partial res
 ENTRY = 200  # bytes that an entry of a stream costs beside its data, near enough
 
 
+HELPERS = ("update_progress", "store_data", "fetch_data", "post", "block_until_result", "wait", "emit")
+
+
 class Line(Protocol):
     """What an attempt's listeners may ask of their worker. Those that write raise LeaseLost once the job is lost."""
 
@@ -101,16 +104,19 @@ class JobContext(dict[str, Any]):
         self._claimed = claimed
         self.voice = voice
         self._loop_thread: int | None = None
-        super().__init__(
-            full_message=_full_message(claimed, record, message),
-            update_progress=self.update_progress,
-            store_data=self.store_data,
-            fetch_data=self.fetch_data,
-            post=self.post,
-            block_until_result=self.block_until_result,
-            wait=self.wait,
-            emit=self.emit,
-        )
+        super().__init__(full_message=_full_message(claimed, record, message))
+        self.update((name, getattr(self, name)) for name in HELPERS)
+
+    def end(self) -> None:
+        """The attempt is through: refer to itself no more, lest its message stay until the collector comes."""
+        for name in HELPERS:
+            self.pop(name, None)
+
+    def __missing__(self, name: str) -> Any:
+        """A helper of an attempt that is through, which says so."""
+        if name in HELPERS:
+            return getattr(self, name)
+        raise KeyError(name)
 
     def __getattr__(self, name: str) -> Any:
         """An entry as an attribute."""

@@ -51,7 +51,7 @@ def execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Liste
 
 
 def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
-    listener = None
+    listener = context = None
     try:
         message = codec.unpack(record.message)
         voice = Voice(line, claimed.id)
@@ -64,6 +64,9 @@ def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[List
         return success(value, calls_back="callback" in record.options)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
+    finally:
+        if context is not None:
+            context.end()
 
 
 async def execute_on_loop(
@@ -73,7 +76,7 @@ async def execute_on_loop(
 
     To be called in an `own_context`, which is its task's.
     """
-    listener = None
+    listener = context = None
     try:
         message = codec.unpack(record.message)
         voice = Voice(line, claimed.id)
@@ -90,6 +93,9 @@ async def execute_on_loop(
         return success(value, calls_back="callback" in record.options)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
+    finally:
+        if context is not None:
+            context.end()
 
 
 def keep_turning(loop: asyncio.AbstractEventLoop) -> None:

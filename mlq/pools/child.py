@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from mlq import errors
+from mlq import errors, memory
 from mlq.context import lost
 from mlq.errors import InputError, MLQError, Undecodable
 from mlq.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
@@ -167,6 +167,10 @@ class Child:
         weight = resident() if self._weigh else 0
         self._tell("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint, outcome.again,
                    weight)  # fmt: skip
+        large = max(len(record), outcome.size) > memory.LARGE
+        del record, outcome
+        if large:
+            memory.give_back()
         if alone and in_main:
             self._surroundings.put_back()  # while the worker settles; what it sends next waits for this thread
 

@@ -158,8 +158,8 @@ class Shell:
 
     def close(self) -> None:
         """Close the idle connections; the next call makes new ones."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        while (connection := self._take_idle()) is not None:
+            connection.disconnect()
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
         sent = self._send(connection, [op.command])

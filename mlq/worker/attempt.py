@@ -90,6 +90,7 @@ class Attempt:
     def __init__(self, claimed: Claimed, watcher: "Watcher", make_line: "Callable[[Attempt], Line]") -> None:
         """`watcher` is told of its turns; its listeners get the line only when they run."""
         self.claimed = claimed
+        self.size = len(claimed.record)  # bytes
         self.record = _UNREAD
         self.listeners: tuple[Listener, ...] = ()
         self.policy = Policy()
@@ -147,7 +148,7 @@ class Attempt:
             if self.stage not in (Stage.CLAIMED, Stage.BEGUN):
                 return None
             before, self.stage = self.stage, stage
-            if len(self.claimed.record) > LARGE:
+            if self.size > LARGE:
                 self.claimed, self.record = self.claimed._replace(record=b""), self.record._replace(message=b"")
         for wake in tuple(self.wakes):
             wake()

@@ -18,7 +18,7 @@ from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
 from mlq.options import DEFAULT_QUEUE, queue_of
 from mlq.policy import LOSSES, Policy
-from mlq.shell.memory import memory_of
+from mlq.shell.known import known_of
 from mlq.shell.sync import Shell
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.inbox import Inbox
@@ -73,6 +73,7 @@ class Desk:
         self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs, ever
+        self.swollen = False  # by a large message or result, which has been let go
         self.accepts_uploads = accepts_uploads
         self.uploads_version = ""  # as of the last look at them
         self.uploads_due = threading.Event()  # they may have changed
@@ -121,7 +122,7 @@ class Desk:
     def hold(self, attempts: list[Attempt]) -> None:
         """Remember what was claimed, and that these ids are taken, whatever becomes of the server's data."""
         if attempts:
-            memory_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
+            known_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
         with self._lock:
             self.claimed += len(attempts)
             self._held.update((attempt.claimed.lease, attempt) for attempt in attempts)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mlq.context import lost
 from mlq.errors import LeaseLost, ServerError, Unsupported, ValueRefused, WaitTimeout
+from mlq.job import Claimed
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
@@ -16,7 +17,7 @@ from mlq.ops.posting import Posted
 from mlq.options import check_id
 from mlq.requests import LISTEN
 from mlq.service import Complaint
-from mlq.shell.memory import memory_of, post
+from mlq.shell.known import known_of, post
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 
@@ -30,8 +31,12 @@ class RedisLine:
         """Asks nothing yet."""
         self._desk = desk
         self._attempt = attempt
-        self._claimed = attempt.claimed
         self._trouble = Complaint(f"what the listener of job {attempt.claimed.id} asks for can't be done yet")
+
+    @property
+    def _claimed(self) -> Claimed:
+        """Not kept here: when it ends, an attempt lets its message go."""
+        return self._attempt.claimed
 
     def holds(self) -> bool:
         """Whether the attempt still holds its job, as far as is known here."""
@@ -72,7 +77,7 @@ class RedisLine:
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """The fields of another job, named by its id or reference, when it has ended."""
-        job_id = memory_of(self._desk.shell.target, self._desk.keys).meant(check_id(job_id))
+        job_id = known_of(self._desk.shell.target, self._desk.keys).meant(check_id(job_id))
         give_up = None if timeout is None else time.monotonic() + timeout
         fields = self._run(self._wait_op(job_id, ""))
         if fields is None and timeout != 0:

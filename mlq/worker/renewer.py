@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mlq import memory
 from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service, log
-from mlq.shell.memory import Memory, memory_of
+from mlq.shell.known import Known, known_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
 from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
@@ -79,6 +80,10 @@ class Renewer(Service):
             self._trouble.tell(error)
             self._halfway = False
             pause = 0.25
+        if self._desk.swollen:
+            self._desk.swollen = False
+            self._desk.shell.close()  # an idle connection's buffer is as large as the last message that came over it
+            memory.give_back()
         if self._rest(started + pause):
             self._halfway = False
 
@@ -152,7 +157,7 @@ class Renewer(Service):
         desk = self._desk
         ops: list[Op[Any]] = [
             work_ops.look(
-                desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name, self._memory.last_epoch
+                desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name, self._known.last_epoch
             )
         ]
         asks = desk.accepts_uploads and not desk.idle()  # else it listens to its inbox
@@ -186,7 +191,7 @@ class Renewer(Service):
         if reaped.taken:
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
         if reaped.stale:
-            self._memory.epochs.clear()
+            self._known.epochs.clear()
         if reaped.apart:
             self._apart_due()
         if reaped.deliveries_due:
@@ -194,15 +199,15 @@ class Renewer(Service):
         self._guard_ids()
 
     @property
-    def _memory(self) -> Memory:
-        return memory_of(self._shell.target, self._desk.keys)
+    def _known(self) -> Known:
+        return known_of(self._shell.target, self._desk.keys)
 
     def _guard_ids(self) -> None:
         """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
-        memory = self._memory
-        if memory.highest and self._shell.server_run not in memory.epochs:
+        known = self._known
+        if known.highest and self._shell.server_run not in known.epochs:
             with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
-                self._shell.run_here(memory.fence)
+                self._shell.run_here(known.fence)
 
     def _about(self) -> dict[str, str | int | float]:
         desk = self._desk

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 # Bottom first. A name is a module or a package of `mlq`; within a package, modules may import one another, but not in a
 # circle. Two names of one layer don't know each other.
 LAYERS = [
-    ["errors", "identity", "states", "version", "capture", "descriptors", "launch", "terminal", "turn"],
+    ["errors", "identity", "states", "version", "capture", "descriptors", "launch", "memory", "terminal", "turn"],
     ["codec", "options", "logs", "service", "signing", "targets"],
     ["keys", "policy", "raised"],
     ["job"],

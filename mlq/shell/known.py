@@ -26,7 +26,7 @@ TRIES = 20  # of one post; each but the last finds that the epoch has changed si
 Make = Callable[[str], Op[Posted | None]]
 
 
-class Memory:
+class Known:
     """What is known of one namespace on one server. Lasts as long as the process; safe with threads."""
 
     __slots__ = ("_earlier", "_keys", "_recent", "epochs", "highest", "last_epoch")
@@ -74,38 +74,38 @@ class Memory:
         return Op(op.command, parse, op.script)
 
 
-_memories: dict[tuple[str, str], Memory] = {}
+_all: dict[tuple[str, str], Known] = {}
 
 
-def memory_of(target: Target, keys: Keys) -> Memory:
-    """The process's memory of a namespace on a server, for all clients and workers."""
+def known_of(target: Target, keys: Keys) -> Known:
+    """What the process knows of a namespace on a server, for all clients and workers."""
     name = (target.url, keys.namespace)
-    return _memories.get(name) or _memories.setdefault(name, Memory(keys))
+    return _all.get(name) or _all.setdefault(name, Known(keys))
 
 
 def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
     """Carry out the post that `make` gives for an epoch. Raises ServerError, or what the op's parser raises."""
-    memory = memory_of(shell.target, keys)
-    if not memory.epochs:
-        shell.run_here(memory.fence)
+    known = known_of(shell.target, keys)
+    if not known.epochs:
+        shell.run_here(known.fence)
     for _ in range(TRIES):
-        posted = shell.run_here(lambda run: make(memory.epoch(run)))
+        posted = shell.run_here(lambda run: make(known.epoch(run)))
         if posted is not None:
-            return memory.posted(posted)
-        shell.run_here(memory.fence)
+            return known.posted(posted)
+        shell.run_here(known.fence)
     raise _restless(shell.target)
 
 
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
     """The same on an event loop."""
-    memory = memory_of(await shell.target(), keys)
-    if not memory.epochs:
-        await shell.run_here(memory.fence)
+    known = known_of(await shell.target(), keys)
+    if not known.epochs:
+        await shell.run_here(known.fence)
     for _ in range(TRIES):
-        posted = await shell.run_here(lambda run: make(memory.epoch(run)))
+        posted = await shell.run_here(lambda run: make(known.epoch(run)))
         if posted is not None:
-            return memory.posted(posted)
-        await shell.run_here(memory.fence)
+            return known.posted(posted)
+        await shell.run_here(known.fence)
     raise _restless(await shell.target())
 
 
