@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlq import JobFailed
 from mlq.job import progress_of
 
 
@@ -77,6 +78,6 @@ def test_a_shared_loop_is_not_held_up(workers):
     shared = workers("asyncio")
     job = shared.mlq.submit(1, functions=["echo"])
     job.result(20)
-    with pytest.raises(ValueError, match="await context"):
+    with pytest.raises(JobFailed, match=r"InputError: .*await context"):
         shared.mlq.submit(job.id, functions=["blocks_its_loop"]).result(20)
     assert workers("thread").mlq.submit(1, functions=["echo"]).result(20) == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, JobCancelled, WaitTimeout
+from mlq import MLQ, JobCancelled, JobFailed, WaitTimeout
 
 
 def test_one_worker_with_one_slot_never_deadlocks(mlq: MLQ) -> None:
@@ -112,5 +112,5 @@ def test_a_free_slot_works_while_another_listener_waits(mlq: MLQ) -> None:
     time.sleep(0.1)
     assert mlq.submit(0.0, functions=["works"]).result(20) == 0.0
     mlq.cancel(never)
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobFailed, match=r"JobCancelled: job \d+ was cancelled"):
         mlq.wait(blocked, 5)
