@@ -163,18 +163,18 @@ def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tup
     return call(script("overrun"), (*lapse_keys(keys), keys.metrics), (limit, retries, cursor), parse)
 
 
-def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[str]:
-    """Say that a worker lives for `seconds` more, and what it is; gives the version of the uploads."""
+def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[tuple[str, str]]:
+    """Say that a worker lives for `seconds` more, and what it is; gives the version of the uploads, and the epoch."""
 
-    def parse(reply: list[bytes]) -> str:
+    def parse(reply: list[bytes]) -> tuple[str, str]:
         if reply[0] == b"format":
             raise Unsupported(
                 f"namespace {keys.namespace!r} is kept in layout {reply[1].decode()}, this MLQ reads {FORMAT}"
             )
-        return reply[1].decode("utf-8", "replace")
+        return reply[1].decode("utf-8", "replace"), reply[2].decode("utf-8", "replace")
 
     flat = [part for pair in about.items() for part in pair]
-    names = (keys.workers, keys.worker + worker, keys.format, keys.uploads_version)
+    names = (keys.workers, keys.worker + worker, keys.format, keys.uploads_version, keys.epoch)
     return call(script("alive"), names, (worker, seconds, FORMAT, *flat), parse)
 
 

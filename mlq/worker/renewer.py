@@ -133,8 +133,8 @@ class Renewer(Service):
         known = self._retry_at
         replies = self._shell.run_many(ops)
         reaped = replies[0]
-        if lives and replies[1] != desk.uploads_version:
-            desk.uploads_due.set()
+        if lives:
+            self._compare(*replies[1])
         if delivery is not None:
             desk.tally.delivered()
         with self._changed:
@@ -146,12 +146,13 @@ class Renewer(Service):
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
         if reaped.deliveries_due:
             self._deliveries_due()
-        self._guard_ids()
 
-    def _guard_ids(self) -> None:
-        """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
+    def _compare(self, uploads_version: str, epoch: str) -> None:
+        """See whether uploads changed, or the server lost its data: it must give out no id again that was seen here."""
+        if uploads_version != self._desk.uploads_version:
+            self._desk.uploads_due.set()
         memory = memory_of(self._shell.target, self._desk.keys)
-        if memory.highest:
+        if memory.highest and epoch not in (*memory.epochs.values(),):
             with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
                 self._shell.run_here(memory.fence)
 
