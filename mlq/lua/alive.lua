@@ -1,10 +1,10 @@
 -- A worker says that it lives, and what it is.
 -- Guarantee: it counts as alive for `alive` seconds, unless it says so again. Drops the workers that have not.
--- KEYS  workers zset · worker hash · format string · uploads-version string
+-- KEYS  workers zset · worker hash · format string · uploads-version string · epoch string
 -- ARGV  name · alive in seconds · version of the layout · field · value · ...
--- RETURNS  {'ok', version of the uploads} · {'format', version} when the namespace is kept in another layout
+-- RETURNS  {'ok', version of the uploads, epoch of the ids or ''} · {'format', version} when the namespace is kept in another layout
 --- include clock
-local workers, worker, format, uploads_version = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local workers, worker, format, uploads_version, epoch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local kept = redis.call('GET', format)
 if kept and kept ~= ARGV[3] then
   return {'format', kept}
@@ -18,4 +18,5 @@ redis.call('EXPIRE', worker, 60)
 redis.call('ZADD', workers, now + tonumber(ARGV[2]), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
 redis.call('EXPIRE', workers, 60)
-return {'ok', redis.call('GET', uploads_version) or ''}
+local now_there = redis.call('MGET', uploads_version, epoch)
+return {'ok', now_there[1] or '', now_there[2] or ''}

@@ -3,11 +3,9 @@
 -- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
 -- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
 -- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash · lost stem · index of the caller's class zset
---       · epoch string
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
---       · epoch that the caller knows, or ''
 -- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1,
---          how many wait to run apart, 1 if the epoch is another one, size of the index before}
+--          how many wait to run apart, size of the index before}
 --- include clock
 --- include wake
 --- include history
@@ -18,11 +16,10 @@
 --- include loss
 --- include company
 --- include count
-local reaping, metrics, lost, index, epoch = KEYS[15], KEYS[16], KEYS[17], KEYS[18], KEYS[19]
+local reaping, metrics, lost, index = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 local size = redis.call('ZCARD', index)
-local stale = ARGV[5] ~= '' and redis.call('GET', epoch) ~= ARGV[5] and 1 or 0
 local last = redis.call('HMGET', reaping, 'at', 'hold')
 local due = redis.call('ZCOUNT', deliveries .. 'callback', '-inf', now)
   + redis.call('ZCOUNT', deliveries .. 'webhook', '-inf', now)
@@ -50,7 +47,7 @@ local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
 local next_due = first and math.max(0, math.floor((first - now) * 1e6)) or -1
 local apart = redis.call('ZCOUNT', scheduled, 1e11, '+inf')
 if now + 0 < hold then
-  return {0, due, next_due, apart, stale, size}
+  return {0, due, next_due, apart, size}
 end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
@@ -70,4 +67,4 @@ for _, lease in ipairs(lapsed) do
   count_end(metrics, lane, 'lost')
 end
 note(taken, suspects, lost)
-return {#lapsed, due, next_due, apart, stale, size}
+return {#lapsed, due, next_due, apart, size}

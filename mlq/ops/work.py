@@ -167,28 +167,24 @@ class Reaped(NamedTuple):
     deliveries_due: int
     retry_in: float | None  # seconds until the next retry is due
     apart: int = 0  # jobs that wait to run apart from others
-    stale: bool = False  # the ids belong to another epoch than the caller's
 
 
-def reap(
-    keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "", epoch: str = ""
-) -> Op[Reaped]:
+def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
     """Take back jobs whose lease ran out, and line up those whose retry is due; see reap.lua.
 
-    `losses` is how many leases a job may lose and run again; `epoch` the one of the ids, if the caller knows it.
+    `losses` is how many leases a job may lose and run again.
     """
 
     def parse(reply: list[int]) -> Reaped:
-        retry_in = None if reply[2] < 0 else reply[2] / 1e6
-        return Reaped(reply[0], reply[1], retry_in, reply[3], bool(reply[4]))
+        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3])
 
-    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost, _index(keys, served), keys.epoch)
-    return call(script("reap"), names, (pause, grace, losses, most, epoch), parse)
+    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost, _index(keys, served))
+    return call(script("reap"), names, (pause, grace, losses, most), parse)
 
 
-def look(keys: Keys, pause: float, grace: float, losses: int, served: str, epoch: str) -> Op[tuple[Reaped, bool]]:
+def look(keys: Keys, pause: float, grace: float, losses: int, served: str) -> Op[tuple[Reaped, bool]]:
     """As `reap`; with whether the worker's class `rests`, as of before."""
-    op = reap(keys, pause, grace, losses, served=served, epoch=epoch)
+    op = reap(keys, pause, grace, losses, served=served)
     return Op(op.command, lambda reply: (op.parse(reply), _rests(reply[-1])), op.script)
 
 
@@ -230,18 +226,18 @@ def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tup
     return call(script("overrun"), (*lapse_keys(keys), keys.metrics), (limit, retries, cursor), parse)
 
 
-def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[str]:
-    """Say that a worker lives for `seconds` more, and what it is; gives the version of the uploads."""
+def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[tuple[str, str]]:
+    """Say that a worker lives for `seconds` more, and what it is; gives the version of the uploads, and the epoch."""
 
-    def parse(reply: list[bytes]) -> str:
+    def parse(reply: list[bytes]) -> tuple[str, str]:
         if reply[0] == b"format":
             raise Unsupported(
                 f"namespace {keys.namespace!r} is kept in layout {text(reply[1])!r:.80}, this MLQ reads {FORMAT!r}"
             )
-        return reply[1].decode("utf-8", "replace")
+        return reply[1].decode("utf-8", "replace"), reply[2].decode("utf-8", "replace")
 
     flat = [part for pair in about.items() for part in pair]
-    names = (keys.workers, keys.worker + worker, keys.format, keys.uploads_version)
+    names = (keys.workers, keys.worker + worker, keys.format, keys.uploads_version, keys.epoch)
     return call(script("alive"), names, (worker, seconds, FORMAT, *flat), parse)
 
 

@@ -57,7 +57,6 @@ class Shell:
         self._watch = watch
         self._target: Target | None = None
         self.callers = Callers()
-        self.server_run = ""  # of the server that the latest connection leads to
         self._reset()
 
     def _reset(self) -> None:
@@ -281,7 +280,7 @@ class Shell:
         """Ask which run of the server it is, and the first time, whether it can do what we need."""
         asked = meeting.questions(first=not self._answered)
         connection.send_packed_command(trouble.packed(asked))
-        connection.server_run = self.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)
+        connection.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)
         self._answered = True
 
     def _revive(self) -> None:

@@ -15,7 +15,7 @@ from mlq.ops import Op
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.service import Complaint, Service, log
-from mlq.shell.known import Known, known_of
+from mlq.shell.known import known_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
 from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
@@ -155,11 +155,7 @@ class Renewer(Service):
 
     def _look_round(self) -> None:
         desk = self._desk
-        ops: list[Op[Any]] = [
-            work_ops.look(
-                desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name, self._known.last_epoch
-            )
-        ]
+        ops: list[Op[Any]] = [work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)]
         asks = desk.accepts_uploads and not desk.idle()  # else it listens to its inbox
         if asks:
             ops.append(upload_ops.version(desk.keys))
@@ -179,8 +175,10 @@ class Renewer(Service):
             desk.registered = False  # something of it was lost
             desk.nudge()
         self._wake_if_missed(rests=rests)
-        if any(version != desk.uploads_version for version in others[: asks + lives]):
+        if asks and others[0] != desk.uploads_version:
             desk.uploads_due.set()
+        if lives:
+            self._compare(*others[asks])
         if delivery is not None:
             desk.tally.delivered()
         with self._changed:
@@ -190,22 +188,17 @@ class Renewer(Service):
             self.retry_in(reaped.retry_in)
         if reaped.taken:
             log.info("jobs of lapsed leases taken back: %d", reaped.taken)
-        if reaped.stale:
-            self._known.epochs.clear()
         if reaped.apart:
             self._apart_due()
         if reaped.deliveries_due:
             self._deliveries_due()
-        self._guard_ids()
 
-    @property
-    def _known(self) -> Known:
-        return known_of(self._shell.target, self._desk.keys)
-
-    def _guard_ids(self) -> None:
-        """Have the server give out no id again that this process saw, if it lost its data or was started anew."""
-        known = self._known
-        if known.highest and self._shell.server_run not in known.epochs:
+    def _compare(self, uploads_version: str, epoch: str) -> None:
+        """See whether uploads changed, or the server lost its data: it must give out no id again that was seen here."""
+        if uploads_version != self._desk.uploads_version:
+            self._desk.uploads_due.set()
+        known = known_of(self._shell.target, self._desk.keys)
+        if known.highest and epoch not in known.epochs.values():
             with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
                 self._shell.run_here(known.fence)
 

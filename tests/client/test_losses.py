@@ -5,16 +5,11 @@ A program of its own stands for those who know nothing of what was lost.
 
 import asyncio
 import contextlib
-import logging
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,17 +18,10 @@ import redis
 from mlq import MLQ, AsyncMLQ, UnknownJob, aio, client, server
 from mlq.errors import JobLost
 from mlq.server.scratch import Scratch
-from mlq.shell import meeting
+from tests.client.losses import Proxy, run, stranger
 
-ROOT = Path(__file__).parents[2]
 FAR = 1_000_000
 NEVER = 1000  # seconds between questions: whoever hears in a test was told, and did not ask by chance
-STRANGER = """
-import sys
-from mlq import MLQ
-with MLQ(sys.argv[2], url=sys.argv[1]) as mlq:
-    print(*mlq.post_many(["stranger"] * int(sys.argv[3])))
-"""
 OTHER = """
 import sys
 from mlq import MLQ
@@ -44,19 +32,6 @@ with MLQ(sys.argv[2], url=sys.argv[1]) as mlq:
         except Exception as error:
             print(type(error).__name__)
 """
-
-
-def run(program: str, *arguments: str) -> list[str]:
-    """What a program of its own says."""
-    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True,
-                          timeout=60, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def stranger(url: str, namespace: str, count: int = 1) -> list[str]:
-    """The ids of posts of a program that saw no earlier one."""
-    return run(STRANGER, url, namespace, str(count))
 
 
 @pytest.fixture
@@ -266,48 +241,6 @@ def test_a_restart_with_all_data_goes_on(scratch: Scratch) -> None:
         assert mlq.post("later") == str(FAR + 3)
 
 
-class Proxy:
-    """A TCP proxy whose target changes, as that of a name or an address that a failover moves."""
-
-    def __init__(self, target: str) -> None:
-        self.target = target
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def switch(self, target: str) -> None:
-        """Lead new connections elsewhere, and cut those that are there."""
-        self.target = target
-        self.cut()
-
-    def cut(self) -> None:
-        for each in self._open:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._listening.close()
-        self.cut()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near = self._listening.accept()[0]
-                far = socket.create_connection(("127.0.0.1", int(self.target.rpartition(":")[2])))
-                self._open += [near, far]
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for each in (source, sink):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.mark.parametrize("first", ["who saw the ids", "a stranger"])
 def test_a_failover_that_loses_the_last_writes_gives_no_id_twice(scratch: Scratch, first: str) -> None:
     """Whoever posts first afterwards. What was not lost stays known; what was lost is answered as gone."""
@@ -332,59 +265,3 @@ def test_a_failover_that_loses_the_last_writes_gives_no_id_twice(scratch: Scratc
             for handle in lost:
                 with pytest.raises(UnknownJob, match="the server lost it"):
                     handle.state()
-
-
-# --- warnings
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-
-
-@pytest.fixture
-def unwarned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meeting, "_warned", set())
-
-
-@pytest.mark.usefixtures("unwarned")
-def test_a_server_that_evicts_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    policy = ("--maxmemory-policy", "allkeys-lru")
-    with server.scratch(appendfsync=None, extra=policy) as scratch, caplog.at_level(logging.WARNING, "mlq"):
-        for _ in range(2):
-            with MLQ("evicts", url=scratch.url) as mlq:
-                assert mlq.job_count() == 0
-        asyncio.run(_count(scratch.url))
-        assert len(warnings(caplog)) == 1
-        assert "allkeys-lru" in warnings(caplog)[0]
-        assert "noeviction" in warnings(caplog)[0]
-
-
-async def _count(url: str) -> None:
-    async with AsyncMLQ("evicts", url=url) as mlq:
-        assert await mlq.job_count() == 0
-
-
-@pytest.mark.usefixtures("unwarned")
-def test_a_server_that_does_not_tell_its_run_is_warned_of_once(
-    scratch: Scratch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Handles are as safe as ever; ids after a loss that empties it, too."""
-    with redis.Redis.from_url(scratch.url) as raw:
-        raw.execute_command("ACL", "SETUSER", "default", "-info")
-    with caplog.at_level(logging.WARNING, "mlq"), MLQ("secretive", url=scratch.url) as mlq:
-        mine = mlq.submit("mine")
-        assert mine.id == "1"
-        flush(scratch)
-        assert stranger(scratch.url, "secretive") == ["1"]
-        with pytest.raises(JobLost):
-            mine.result()
-        assert int(mlq.post("later")) > FAR
-    (told,) = warnings(caplog)
-    assert "Allow INFO" in told
-
-
-@pytest.mark.usefixtures("unwarned")
-def test_an_ordinary_server_is_not_warned_of(scratch: Scratch, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "mlq"), MLQ("plain", url=scratch.url) as mlq:
-        mlq.post("mine")
-    assert warnings(caplog) == []

@@ -61,6 +61,6 @@ def test_a_worker_that_does_not_listen_is_told_a_hundred_times_at_most(world, ke
 
 
 def test_a_sign_of_life_is_answered_with_the_version(world, keys, workers):
-    assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == ""
+    assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == ("", "")
     world.run(upload_ops.put(keys, "f", b"head", b"code"))
-    assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == world.run(upload_ops.version(keys))
+    assert world.run(work_ops.alive(keys, "eager", 10.0, {}))[0] == world.run(upload_ops.version(keys))
