@@ -4,6 +4,7 @@
 -- ARGV  worker · seconds for which it wants the turn, or 0 to give it back
 -- RETURNS  {1 if the turn is the worker's, else 0, id, lane, times that it was lost with others, id, ...}
 --- include clock
+--- include whole
 --- include wake
 --- include line_up
 local scheduled, posts, jobs, turn = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -13,7 +14,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, 1e11, '+inf', 'LIMIT'
   local lane = lane_of(posts, id)
   if lane then
     reply[#reply + 1], reply[#reply + 2] = id, lane
-    reply[#reply + 1] = tonumber(redis.call('HGET', jobs .. id, 'shared') or 0) or 0
+    reply[#reply + 1] = whole(redis.call('HGET', jobs .. id, 'shared'))
   else
     redis.call('ZREM', scheduled, id) -- its record is gone
   end

@@ -5,6 +5,7 @@
 -- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce

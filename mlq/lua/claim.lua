@@ -8,6 +8,7 @@
 -- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'unknown'} when nobody registered the class, or not to the end;
 --       an attempt after the first is a text that tells the errors before it, too: 'attempt errors'
 --- include clock
+--- include whole
 --- include wake
 --- include broken
 --- include again

@@ -5,6 +5,7 @@
 --       · stamp of the job that is meant, or ''
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce

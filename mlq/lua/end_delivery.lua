@@ -5,13 +5,14 @@
 --       · seconds until the next try, or '' for none
 -- RETURNS  'ok' or 'gone'
 --- include clock
+--- include whole
 local deliveries, delivery, job, metrics = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local kind, id, note = ARGV[1], ARGV[2], ARGV[6]
 local known = redis.call('HMGET', delivery, 'queued', 'tries', 'failed')
 if known[1] ~= ARGV[3] or known[2] ~= ARGV[4] then
   return 'gone'
 end
-local try = (tonumber(known[3]) or 0) + 1
+local try = whole(known[3]) + 1
 local now, due = clock(), ''
 redis.call('ZREM', deliveries, id) -- first, since a full server allows it, and all that follows it
 if ARGV[7] == '' then

@@ -4,6 +4,7 @@
 -- ARGV  per job: id · token · 1 if its listener had begun, else 0
 -- RETURNS  per job 'ok' or 'lost'
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce

@@ -5,6 +5,7 @@
 -- ARGV  limit in seconds · times that a job may and still run again · cursor ('0' to begin)
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce
@@ -20,15 +21,16 @@ local reply = {page[1]}
 for i = 1, #page[2], 2 do
   local lease = page[2][i]
   local id = string.match(lease, '^[^:]*')
-  local run = redis.call('HMGET', jobs .. id, 'started', 'overruns', 'attempts')
+  local run = redis.pcall('HMGET', jobs .. id, 'started', 'overruns', 'attempts')
+  local started = tonumber(run[1] or '') -- nil where the key is of another type, too
   local lane = lane_of(posts, id)
-  if run[1] and lane and now - run[1] > limit then
-    local overruns = tonumber(run[2] or '0') + 1
+  if started and lane and now - started > limit then
+    local overruns = whole(run[2]) + 1
     redis.call('HSET', jobs .. id, 'overruns', overruns)
     tell_worker(id, lease)
     if overruns > allowed then
       bury(now, id, lease, 'timeout', 'builtins.TimeoutError',
-        'ran longer than ' .. ARGV[1] .. ' s, ' .. overruns .. ' times, the last one in attempt ' .. run[3])
+        'ran longer than ' .. ARGV[1] .. ' s, ' .. overruns .. ' times, the last one in attempt ' .. whole(run[3]))
     else
       give_back(now, id, lease, lane, 'timeout', 'ran longer than ' .. ARGV[1] .. ' s')
     end

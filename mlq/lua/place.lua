@@ -3,6 +3,7 @@
 -- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
 -- RETURNS  {'gone'} · {'other'} · {'ok', jobs before it or false when it does not wait, lane}
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce

@@ -7,6 +7,7 @@
 -- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1,
 --          how many wait to run apart, size of the index before}
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce

@@ -5,6 +5,7 @@
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'damaged'} for a dead letter without a readable message
 --          · {'state', the state that forbids it}
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce

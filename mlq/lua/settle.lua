@@ -9,6 +9,7 @@
 --       fields and values that follow · field · value · ...
 -- RETURNS  per outcome 'ok' or 'lost'
 --- include clock
+--- include whole
 --- include wake
 --- include history
 --- include announce
@@ -45,7 +46,7 @@ local function retry(id, i, count)
     told[ARGV[f]] = ARGV[f + 1]
   end
   remember(jobs, id, now, told.reason or '', told.error_type or '', told.error or '', told.traceback or '')
-  redis.call('HINCRBY', jobs .. id, 'errors', 1)
+  redis.call('HSET', jobs .. id, 'errors', whole(redis.call('HGET', jobs .. id, 'errors')) + 1)
   redis.call('ZREM', leases, id .. ':' .. ARGV[i + 1])
   redis.call('HSET', jobs .. id, 'state', 'scheduled', 'reason', told.reason or 'error', 'settled', ARGV[i + 1])
   redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')

@@ -1,6 +1,6 @@
 -- An attempt's number as a text that tells the errors of earlier attempts, too.
 local function with_errors(jobs, id, attempt)
-  return attempt .. ' ' .. (tonumber(redis.call('HGET', jobs .. id, 'errors') or 0) or 0)
+  return attempt .. ' ' .. whole(redis.call('HGET', jobs .. id, 'errors'))
 end
 
 -- The reply to a claim that was sent again: those of the jobs that it got, in `last`, which it still holds.
@@ -9,7 +9,7 @@ local function claimed_again(jobs, posts, last, token)
   for id in string.gmatch(last, ' ([^ ]+)') do
     local held = redis.call('HMGET', jobs .. id, 'token', 'attempts')
     if held[1] == token then
-      reply[#reply + 1], reply[#reply + 2] = id, with_errors(jobs, id, held[2])
+      reply[#reply + 1], reply[#reply + 2] = id, with_errors(jobs, id, whole(held[2]))
       reply[#reply + 1] = redis.call('GET', posts .. id)
     end
   end

@@ -14,7 +14,7 @@ local function suspects_of(lapsed, leases, jobs, lost)
   local found = {}
   for _, lease in ipairs(lapsed) do
     local worker = worker_of(lease)
-    found[worker] = found[worker] or tonumber(redis.call('GET', lost .. worker) or '0')
+    found[worker] = found[worker] or whole(redis.call('GET', lost .. worker))
   end
   if #lapsed > 0 then
     for _, lease in ipairs(redis.call('ZRANGE', leases, 0, 9999)) do

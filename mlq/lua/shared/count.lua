@@ -2,8 +2,9 @@
 -- nobody fills the server with names. Counting stops nothing: what stands under the key and is no hash of ours stays so.
 local function count(metrics, queue, what, by)
   if queue ~= '(other)' and redis.pcall('HEXISTS', metrics, queue .. ':') == 0 then
-    if tonumber(redis.call('HGET', metrics, 'queues') or '0') < 200 then
-      redis.call('HINCRBY', metrics, 'queues', 1)
+    local queues = whole(redis.call('HGET', metrics, 'queues'))
+    if queues < 200 then
+      redis.call('HSET', metrics, 'queues', queues + 1)
       redis.call('HSET', metrics, queue .. ':', 1)
     else
       queue = '(other)'

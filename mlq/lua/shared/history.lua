@@ -2,7 +2,7 @@
 -- job. Texts are cut, so that a job that is retried for ever does not grow.
 local function remember(jobs, id, now, reason, kind, text, trace)
   local run = redis.call('HMGET', jobs .. id, 'attempts', 'worker', 'started')
-  local number = tonumber(run[1] or '0') or 0
+  local number = whole(run[1])
   local kept = {run[2] or '', run[3] or '', now, reason, kind, string.sub(text, 1, 2000), string.sub(trace, -8000)}
   redis.call('HSET', jobs .. id, 'past:' .. number, cmsgpack.pack(kept))
   if number > 20 then

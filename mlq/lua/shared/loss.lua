@@ -18,7 +18,7 @@ end
 -- With none allowed, every loss counts: somebody wants one run at most.
 local function lose(now, id, lease, lane, reason, allowed, what, beside)
   local run = redis.call('HMGET', jobs .. id, 'waits_for', 'shared')
-  local shared = tonumber(run[2] or 0) or 0
+  local shared = whole(run[2])
   if beside > 0 and allowed > 0 and run[1] then
     return give_back(now, id, lease, lane, reason, what .. ' while it waited for another job')
   elseif beside > 0 and allowed > 0 and shared < 20 then
@@ -26,7 +26,8 @@ local function lose(now, id, lease, lane, reason, allowed, what, beside)
     redis.call('HSET', jobs .. id, 'shared', shared)
     what = what .. ', together with ' .. beside .. ' other ' .. (beside == 1 and 'job' or 'jobs')
   else
-    local losses = redis.call('HINCRBY', jobs .. id, 'losses', 1)
+    local losses = whole(redis.call('HGET', jobs .. id, 'losses')) + 1
+    redis.call('HSET', jobs .. id, 'losses', losses)
     if losses > allowed then
       return bury(now, id, lease, reason, 'mlq.errors.LeaseLost', what .. ' in ' .. losses .. ' attempts, the last one on ' ..
         (redis.call('HGET', jobs .. id, 'worker') or 'an unknown worker'))

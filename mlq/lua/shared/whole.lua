@@ -1,0 +1,5 @@
+-- A count as it is stored; 0 for anything else, since whoever can write to Redis may have put it there.
+local function whole(stored)
+  local number = tonumber(stored or '')
+  return number and number >= 0 and number < 1e15 and math.floor(number) or 0
+end
