@@ -138,7 +138,9 @@ class Adversary:
         trouble = self._troubles.begin(step.action)
 
         def heal() -> None:
-            self._refusals.end()
+            if not (self._refusals.end() or self._down):  # others took the one place that there was for a client
+                self._server.restart()
+                self._troubles.note("restart")
             self._troubles.over(trouble)
 
         self._later(step.seconds, heal)

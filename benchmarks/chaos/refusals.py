@@ -32,21 +32,24 @@ class Refusals:
         }
 
     def begin(self, way: str) -> bool:
-        """Whether the server could be brought to it; it may be away."""
+        """Whether the server could be brought to it, all or in part; it may be away."""
         try:
             self._begins[way]()
-        except redis.RedisError:
+        except redis.ConnectionError:
             return False
         return True
 
-    def end(self) -> None:
-        """Undo all of it; a server that is away comes back without it."""
+    def end(self) -> bool:
+        """Undo all of it; whether that was possible. A server that is started anew comes back without it."""
         with contextlib.suppress(OSError):
             self._snapshot.rmdir()
-        with contextlib.suppress(redis.RedisError):
-            self._allow("+evalsha")
+        try:
             for name, value in NO_TROUBLE.items():
                 self._set(name, value)
+            self._allow("+evalsha")
+        except redis.RedisError:
+            return False
+        return True
 
     def close(self) -> None:
         """End the connection."""

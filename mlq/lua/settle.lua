@@ -1,6 +1,5 @@
 -- Records the outcomes of attempts.
--- Guarantee: each outcome once, and only while its lease stands; one sent again is answered 'ok'. The result is stored
--- before anybody is told, and callback and webhook are queued in the same step.
+-- Guarantee: each once, and only while its lease stands; one sent again is answered 'ok'. Stored before anybody is told.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  losses that a job may have and still run again · then per outcome: id · token · what became of it ('succeeded',
 --       'failed', 'retry', 'lost') · seconds: until the retry, or the time to live ('' for none); of one that is lost how

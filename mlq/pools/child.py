@@ -104,6 +104,7 @@ class Child:
         self._main_is_busy = False
         self._reader: threading.Thread | None = None
         self._reading = threading.Lock()
+        self._pid = os.getpid()
         self._turn = Turn()  # to read from now on
         self._surroundings = Surroundings()
         self._on: dict[str, Callable[..., None]] = {
@@ -190,20 +191,24 @@ class Child:
     def _read(self) -> None:
         self._reader = threading.current_thread()
         try:
-            while True:
-                self._read_once()
+            while self._read_once():
+                pass
         except BaseException:  # noqa: BLE001 - no memory, no thread: a child that is deaf would hold its jobs for ever
             traceback.print_exc()
             os._exit(1)
 
-    def _read_once(self) -> None:
+    def _read_once(self) -> bool:
+        """Do what the worker says next. False in a process that a listener forked: it has the reading greenlet, too."""
         with self._reading:
             try:
                 frames = list(self.wire.receive())
             except (EOFError, OSError):
+                if os.getpid() != self._pid:
+                    return False
                 orphaned()
         for word, *rest in frames:
             self._on[word](*rest)
+        return True
 
     def _on_run(self, number: int, job_id: str, attempt: int, worker: str, started: float, record: bytes) -> None:
         run = self._runs[number] = ChildRun(self, number, Claimed(job_id, attempt, "", worker, started, b""))

@@ -1,6 +1,8 @@
 """What tests of the HTTP service share: its application without a socket, and real server processes."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,12 +40,13 @@ def serve(mlq: MLQ, server_url: str) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def prepared(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def prepared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Has server processes run a line before they serve."""
 
     def prepare(line: str) -> None:
-        program = process.PROGRAM.replace("from mlq.http.process", f"{line}; from mlq.http.process")
-        monkeypatch.setattr(process, "PROGRAM", program)
+        (tmp_path / "prepared_service.py").write_text(f"{line}\nfrom {process.PROGRAM} import main\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+        monkeypatch.setattr(process, "PROGRAM", "prepared_service")
 
     return prepare
 

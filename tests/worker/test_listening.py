@@ -101,15 +101,15 @@ def test_the_context_is_a_mapping_with_attributes(mlq: MLQ) -> None:
     seen: list[Any] = []
 
     def look(message: Any, *args: Any) -> None:
-        seen.append(args[0])
+        seen.extend((args[0], set(args[0])))
         assert args[0]["update_progress"] == args[0].update_progress
         args[0].update_progress(30)
 
     mlq.create_listener(look)
     job = mlq.submit({"a": 1}, functions=["look"])
     job.result(5)
-    context = seen[0]
-    assert set(context) == {
+    context, names = seen
+    assert names == {
         "full_message", "update_progress", "store_data", "fetch_data", "post", "block_until_result", "wait", "emit",
     }  # fmt: skip
     full = context.full_message
