@@ -123,7 +123,8 @@ class Adversary:
         if self._down:
             return
         trouble, self._down = self._troubles.begin("restart"), True
-        (self._server.kill if step.flavour < 0.5 else self._server.stop)()
+        in_order = step.flavour >= 0.5 and self._refusals.end()  # one with too many clients hears no word to stop
+        (self._server.stop if in_order else self._server.kill)()
         self._later(step.seconds, lambda: self._up(trouble))
 
     def _up(self, trouble: Trouble) -> None:

@@ -37,7 +37,7 @@ KINDS = {
     "long": Kind(0.008, 2.0, 6.0),
     "longer than a lease": Kind(0.006, 6.5, 8.0),
     "busy": Kind(0.02, 0.01, 0.15),
-    "has a helper": Kind(0.01, 0.1, 2.0),
+    "has a helper": Kind(0.03, 0.5, 3.0),
     "raises": Kind(0.04, 0.0, 0.1, End.RAISED),
     "crashes once": Kind(0.0, 0.0, 0.1),
     "crashes always": Kind(0.0, 0.0, 0.1, End.LOST),
