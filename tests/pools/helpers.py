@@ -36,9 +36,15 @@ def shares_memory(_: object) -> None:
         time.sleep(60)
 
 
+slow_forks = False
+os.register_at_fork(after_in_child=lambda: slow_forks and time.sleep(0.3))  # before what MLQ does there
+
+
 @mlq.listener
 def forks_one(_: object) -> int:
-    """Waits for the end of a forked process; its exit code."""
+    """Waits for the end of a forked process, which takes long to come about; its exit code."""
+    global slow_forks  # noqa: PLW0603 - the hook is called without arguments
+    slow_forks = True
     forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
     forked.start()
     say("forked", forked.pid)
