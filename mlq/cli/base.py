@@ -23,6 +23,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout, logs, terminal
+from mlq import server as embedded
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
 LEVELS = ("debug", "info", "warning", "error")
@@ -42,10 +43,15 @@ class Settings:
     log_format: str | None = None
 
     def queue(self, *, tells: bool = True) -> MLQ:
-        """The queue that the command is about. Where nobody named its server, `tells` whoever looks which one it is."""
+        """The queue that the command is about.
+
+        `tells` whoever looks which server it is, if nobody named one and it is not the embedded one that runs: it may
+        be somebody else's, or a new one without the jobs that are looked for.
+        """
         mlq = MLQ("mlq_default" if self.namespace is None else self.namespace, url=self.url)
         named = mlq.url is not None or os.environ.get("MLQ_URL")
-        if tells and not named and terminal.is_watched() and not log.isEnabledFor(logging.INFO):  # else it is logged
+        looks = terminal.is_watched() and not log.isEnabledFor(logging.INFO)  # else it is logged
+        if tells and looks and not named and embedded.running() is None:
             complain(f"using the server at {mlq.server}")
         return mlq
 

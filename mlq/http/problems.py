@@ -47,7 +47,7 @@ def checked(job_id: str) -> JobId:
     """An id or a reference that could be a job's; others are unknown without asking."""
     found = parse_reference(job_id)
     if found is None:
-        raise Refused(404, f"no job {job_id}: an id is a number")
+        raise Refused(404, f"no job {job_id}: ids look like 57, or like 57@1795888888.123456")
     return found
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, AsyncMLQ, ServerError
+from mlq import MLQ, AsyncMLQ, ServerError, terminal
+from mlq.cli.base import Settings
 from mlq.keys import Keys
 from mlq.ops.data import fetch
 from mlq.server import ensure_running, peer, running, status, stop
@@ -180,3 +181,23 @@ def test_the_embedded_server_that_runs_comes_before_another(
     assert late.post(2) == "2"
     stop()
     assert MLQ(namespace).server == "redis://localhost:6379 (from localhost:6379)"
+
+
+def test_commands_on_a_terminal_tell_which_server_they_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless it is the embedded one that runs, as it does day after day."""
+    monkeypatch.setenv("MLQ_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLQ_URL")
+    monkeypatch.setattr(terminal, "is_watched", lambda: True)
+    monkeypatch.setattr(target, "_answers_locally", lambda: False)
+    try:
+        Settings().queue()
+        assert capsys.readouterr().err == f"mlq: using the server at {running()} (from embedded)\n"
+        Settings().queue()
+        assert capsys.readouterr().err == ""
+    finally:
+        stop()
+    monkeypatch.setattr(target, "_answers_locally", lambda: True)
+    Settings().queue()
+    assert "redis://localhost:6379" in capsys.readouterr().err
