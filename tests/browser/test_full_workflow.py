@@ -20,6 +20,7 @@ import mlq as mlq_package
 from tests.programs import EXAMPLES, MLQ, START_LIMIT, cleared, free_port, running, until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.skipif(os.environ.get("MLQ_NO_BROWSER") == "1", reason="MLQ_NO_BROWSER=1"),
 ]

@@ -14,6 +14,8 @@ from benchmarks.chaos.features import POOLS
 from benchmarks.chaos.mix import value
 from benchmarks.chaos.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 of_each_pool = pytest.mark.parametrize("pool", POOLS)
 
 

@@ -6,6 +6,8 @@ from benchmarks.chaos import harness, report, verify
 from benchmarks.chaos.adversary import DECK, schedule
 from benchmarks.chaos.mix import EVERY_KIND, Mix
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 38.0  # of chaos; the deck is dealt out once
 JOBS_PER_SECOND = 60.0
 SEEDS = [2]

@@ -13,6 +13,8 @@ import pytest
 
 from mlq import MLQ
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "mlq.cli")
 CONTROLLERS = ((sys.executable, str(ROOT / "controller" / "app.py")), (sys.executable, "-m", "controller.app"))

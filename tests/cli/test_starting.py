@@ -14,6 +14,8 @@ import pytest
 from mlq import launch
 from tests.programs import MLQ, ROOT, free_port, until
 
+pytestmark = pytest.mark.slow
+
 POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 CLOSED = ('exec "$@" >&- 2>&-', 'exec "$@" <&- >&- 2>&-')
 SHADOWS = ("queue", "types", "redis", "click", "inspect", "random", "logging", "msgpack", "numpy", "flask", "gevent",

@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.test_terminal import EVIL, steers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def job_ids(mlq):

@@ -10,6 +10,8 @@ from mlq.http.app import make_app
 from mlq.http.settings import Settings
 from mlq.states import State
 
+pytestmark = pytest.mark.slow
+
 BYTES = (b"", b"\xff\xfe", b"nan", b"-1e999", b"a\nb\nc", b"9" * 40)
 OTHER_TYPES = ("string", "list", "set", "hash", "zset")
 

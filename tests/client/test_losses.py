@@ -20,6 +20,8 @@ from mlq.errors import JobLost
 from mlq.server.scratch import Scratch
 from tests.client.losses import Proxy, run, stranger
 
+pytestmark = pytest.mark.slow
+
 FAR = 1_000_000
 NEVER = 1000  # seconds between questions: whoever hears in a test was told, and did not ask by chance
 OTHER = """

@@ -11,7 +11,7 @@ import pytest
 
 from tests.programs import EXAMPLES, ROOT, WORK_LIMIT, cleared, environment, running
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def test_quickstart_posts_and_works(server_url: str) -> None:

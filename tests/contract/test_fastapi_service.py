@@ -10,7 +10,7 @@ import mlq as mlq_package
 from examples.fastapi_service.service import app
 from tests.programs import EXAMPLES, MLQ, cleared, running, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 

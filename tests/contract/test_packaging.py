@@ -18,6 +18,8 @@ from packaging.utils import canonicalize_name
 
 import mlq
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 SHIPPED = ("mlq/**/*.py", "mlq/**/*.lua", "mlq/**/*.html", "mlq/py.typed", "controller/**/*.py")

@@ -17,6 +17,8 @@ import pytest
 
 from tests.http.asking import ask, port_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 OWNER = """

@@ -8,6 +8,8 @@ import pytest
 from tests.http.asking import Answer, connect
 from tests.http.test_serving import raw
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET /healthz HTTP/1.%d\r\nHost: localhost\r\n%b\r\n"
 CLOSE = b"Connection: close\r\n"
 

@@ -18,6 +18,8 @@ from mlq.http.routes import Role
 from mlq.http.settings import Settings
 from mlq.queue import MLQ
 
+pytestmark = pytest.mark.slow
+
 FEW = hypothesis.settings(
     max_examples=20, derandomize=True, deadline=None, database=None, phases=[hypothesis.Phase.generate],
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -19,6 +19,8 @@ from tests.http.asking import Answer, ask, connect, port_of
 from tests.http.jobs import address as address_of
 from tests.http.tokens import GIVEN, bearer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 OWNER = """

@@ -12,6 +12,8 @@ from mlq.http.settings import Settings
 from tests.http.asking import Answer, ask, connect, port_of
 from tests.http.tokens import GIVEN
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"%b HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD % b"POST /jobs" + b"Transfer-Encoding: chunked\r\n"
 TOKEN = b"X-API-Key: " + b"p" * 16 + b"\r\n"

@@ -20,7 +20,10 @@ from tests.http.test_consumer import Loads, made
 NO_WORLD = ("-P", "-c", "from mlq.http import apart, tried; apart.own_world = lambda: False; tried.main()")
 ME = "int(os.readlink('/proc/self'))"  # the number that this machine knows it by; in its own world it has another
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is only the process group")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is only the process group"),
+]
 
 
 def _can_have_a_world():

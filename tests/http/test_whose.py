@@ -16,6 +16,8 @@ from mlq.http.peer import is_own
 from mlq.http.settings import Settings
 from tests.http.test_consumer import DOUBLE, JSON, encoded
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose the other end is")
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")

@@ -7,6 +7,8 @@ import pytest
 
 from mlq import JobFailed
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 import os
 from mlq import MLQ

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FRESH = ["nobody", "set by the module", "12"]
 KINDS = ("swaps", "swaps_async", "swaps_and_yields", "swaps_and_yields_async", "swaps_and_waits")
 

@@ -6,6 +6,8 @@ import pytest
 
 from mlq import JobFailed
 
+pytestmark = pytest.mark.slow
+
 THREE = dict.fromkeys(("process", "thread", "gevent", "solo"), "waits_for_three_in_threads")
 THREE["asyncio"] = "waits_for_three_on_the_loop"
 

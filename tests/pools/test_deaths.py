@@ -8,6 +8,8 @@ import pytest
 
 from mlq import JobFailed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("function", "message", "words"),

@@ -6,6 +6,8 @@ import pytest
 
 from mlq import JobCancelled, JobFailed
 
+pytestmark = pytest.mark.slow
+
 SLOW = 1.0  # seconds that a record may take
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["emits_amid_finalisers", "yields_amid_finalisers"])
 def test_finalisers_that_speak(shared, name):

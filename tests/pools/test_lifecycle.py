@@ -14,6 +14,8 @@ from mlq import MLQ, server
 from mlq.version import __version__
 from tests.pools.conftest import COMMAND, LISTENERS, ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def test_sigterm_lets_the_running_job_end(pool, begin, mlq, tell):
     worker = begin(pool, "--concurrency", "1")

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MODULE = """
 import logging, os
 from mlq import MLQ

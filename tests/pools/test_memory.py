@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SIZE = 40_000_000  # bytes
 SPARE = SIZE  # bytes that a process may keep: less than one copy
 

@@ -13,6 +13,8 @@ from mlq import State
 from mlq.cli import watch
 from tests.pools.conftest import COMMAND, LISTENERS, ROOT
 
+pytestmark = pytest.mark.slow
+
 MODULE = """
 import os
 from mlq import MLQ

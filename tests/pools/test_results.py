@@ -6,6 +6,8 @@ import pytest
 
 from mlq import JobFailed
 
+pytestmark = pytest.mark.slow
+
 
 def test_results(shared):
     for name in ("echo", "echo_async"):

@@ -7,6 +7,8 @@ import pytest
 
 from mlq import JobFailed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("pool", ["process", "solo"])
 @pytest.mark.parametrize("how", ["return", "fail"])

@@ -5,6 +5,8 @@ import pytest
 from mlq import JobFailed
 from mlq.job import progress_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["counts", "counts_async"])
 def test_a_generator_streams(shared, name):

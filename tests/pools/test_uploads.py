@@ -8,6 +8,8 @@ import pytest
 
 from mlq import uploads
 
+pytestmark = pytest.mark.slow
+
 
 def made(source, name="f"):
     """A function that travels by value, as those of a main program do."""

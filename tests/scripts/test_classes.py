@@ -13,6 +13,8 @@ from mlq.ops.jobs import LANES
 from mlq.ops.work import WorkerClass
 from mlq.options import lane_of
 
+pytestmark = pytest.mark.slow
+
 PLAIN = WorkerClass.of(["default"], ["default"], ["f"])
 MANY = WorkerClass.of([f"q{i}" for i in range(10_000)], [], [])
 

@@ -9,6 +9,8 @@ from mlq.ops import stats as stats_ops
 from mlq.ops import work as work_ops
 from mlq.states import State
 
+pytestmark = pytest.mark.slow
+
 BYTES = (b"", b"\xff\xfe", b"nan", b"-1e999", b"a\nb\nc", b"9" * 40)
 
 

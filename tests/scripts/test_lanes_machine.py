@@ -10,6 +10,7 @@ import os
 import uuid
 
 import hypothesis.strategies as st
+import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -22,6 +23,8 @@ from mlq.ops.work import WorkerClass
 from mlq.options import functions_of, queue_of
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = int(os.environ.get("MLQ_EXAMPLES", "100"))
 QUEUES, FUNCTIONS = ("a", "b"), ("f", "g")

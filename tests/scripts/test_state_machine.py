@@ -30,6 +30,8 @@ from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 from mlq.states import FINISHED, Event, State, after
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("MLQ_EXAMPLES", "100"))
 STEPS = 40
 LANES = ("default", "default:f")

@@ -14,6 +14,8 @@ from mlq.turn import Turn
 from mlq.worker.attempt import Attempt, Speech
 from mlq.worker.outbox import LIMIT, Ended, Outbox, Said
 
+pytestmark = pytest.mark.slow
+
 # The handler raises amid what the main thread does, thousands of times a second.
 INTERRUPTED = """
 import signal

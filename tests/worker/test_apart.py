@@ -11,6 +11,8 @@ import pytest
 from mlq import MLQ, codec
 from mlq.worker import apart, renewer
 
+pytestmark = pytest.mark.slow
+
 SOON = 20.0
 
 

@@ -12,6 +12,8 @@ import pytest
 from mlq import MLQ
 from tests.worker.receiver import Got, Receiver
 
+pytestmark = pytest.mark.slow
+
 
 def query_of(got: Got) -> dict[str, str]:
     """What a callback says."""

@@ -12,6 +12,8 @@ import pytest
 
 from mlq import MLQ
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = str(Path(__file__).with_name("crowd.py"))
 SOON = 90.0  # seconds until a test gives up
 FREE, OWN = 3, 3  # losses with others until a job runs apart, and losses alone that end it

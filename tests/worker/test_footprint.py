@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from mlq import MLQ, WaitTimeout, server
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_worker_takes_three_connections_at_most_and_rests_when_idle(start: Callable[..., Any]) -> None:

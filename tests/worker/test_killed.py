@@ -9,6 +9,8 @@ import pytest
 
 from mlq import MLQ, JobFailed
 
+pytestmark = pytest.mark.slow
+
 AT_ANY_STEP = [
     "claim's reply is lost",
     "after the claim",

@@ -5,7 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from mlq import MLQ
+
+pytestmark = pytest.mark.slow
 
 LEASE = 6.0
 

@@ -13,6 +13,8 @@ import pytest
 
 from mlq import MLQ
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import inspect, multiprocessing, os, threading, time

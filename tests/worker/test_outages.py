@@ -15,6 +15,8 @@ import redis
 from mlq import MLQ, server
 from mlq.errors import ServerError
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_worker_starts_before_its_server(start: Callable[..., Any]) -> None:
     """It keeps trying, and works within 2 s of the server's start."""

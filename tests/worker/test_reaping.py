@@ -8,6 +8,8 @@ import pytest
 
 from mlq import MLQ, InputError, JobFailed
 
+pytestmark = pytest.mark.slow
+
 
 def test_overrun_attempts_are_ended_requeued_and_buried(mlq: MLQ) -> None:
     """The job runs again as often as was allowed, then is a dead letter with the reason; its slot is replaced."""

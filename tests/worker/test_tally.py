@@ -5,8 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from mlq import MLQ, JobFailed
 from mlq.ops.stats import OUTCOMES, QueueStats
+
+pytestmark = pytest.mark.slow
 
 SOON = 6.0  # seconds; workers tell every 3 s
 

@@ -17,6 +17,8 @@ from mlq import MLQ, server
 from mlq.shell import trouble
 from mlq.worker import kept
 
+pytestmark = pytest.mark.slow
+
 TRIES = 60  # more than a worker once made before it gave an outcome up
 SOON = 20.0
 

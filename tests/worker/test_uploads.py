@@ -12,6 +12,8 @@ from mlq import MLQ, uploads
 from mlq.keys import Keys
 from mlq.ops import uploads as upload_ops
 
+pytestmark = pytest.mark.slow
+
 SOON = 1.0  # seconds in which every worker has to know
 
 

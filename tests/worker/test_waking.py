@@ -10,6 +10,8 @@ import pytest
 from mlq import MLQ
 from tests.programs import until
 
+pytestmark = pytest.mark.slow
+
 FOR_LONG = 60.0  # seconds of one wait on the server: of what is found sooner, workers heard by other means
 
 

@@ -19,6 +19,8 @@ from mlq import MLQ, InputError, WrongState, verify_webhook
 from mlq.deliveries import webhook
 from tests.worker.receiver import Got, Receiver
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = "whsec_" + "A" * 32, "whsec_" + "B" * 32
 Answer = tuple[int, dict[str, str]]
 
