@@ -25,6 +25,7 @@ import click
 from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout, logs, terminal
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
+WATCHER = "MLQ_WATCHER"  # in a worker's environment: a descriptor that ends when the watcher does
 LEVELS = ("debug", "info", "warning", "error")
 
 log = logging.getLogger("mlq.server")
