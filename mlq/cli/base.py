@@ -26,6 +26,7 @@ from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout, logs, termi
 from mlq import server as embedded
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
+WATCHER = "MLQ_WATCHER"  # in a worker's environment: a descriptor that ends when the watcher does
 LEVELS = ("debug", "info", "warning", "error")
 
 log = logging.getLogger("mlq.server")

@@ -1,6 +1,7 @@
 """Runs a worker from the command line: puts the pool that was asked for together with the queue and its listeners."""
 
 import logging
+import os
 import resource
 import signal
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlq import MLQ, InputError, MLQError, launch
-from mlq.cli.base import Settings, complain
+from mlq.cli.base import WATCHER, Settings, complain
 from mlq.cli.load import queues_of
 from mlq.listeners import Listener, Listeners
 from mlq.policy import Policy
@@ -36,6 +37,9 @@ FILES_OF_A_CHILD, OTHER_FILES = 2, 64  # descriptors that the worker has open
 def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """Work until told to stop. Raises InputError."""
     sys.setswitchinterval(SWITCH)
+    if (watcher := os.environ.pop(WATCHER, None)) is not None:
+        os.set_inheritable(int(watcher), False)  # noqa: FBT003 - its own way
+        threading.Thread(target=_end_with, args=(int(watcher),), daemon=True).start()
     try:
         if options["pool"] in ("process", "gevent"):
             _work_in_children(settings, target, options)
@@ -44,6 +48,12 @@ def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
     except (SystemExit, KeyboardInterrupt):  # a signal while the workers begin: what they run has its grace period
         way_out.stay()
         raise
+
+
+def _end_with(watcher: int) -> None:
+    """Stop in order when the watcher is gone, which would have said so itself, had it not been killed."""
+    os.read(watcher, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _slots(options: dict[str, Any]) -> int:

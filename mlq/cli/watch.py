@@ -8,6 +8,7 @@ from pathlib import Path
 import watchfiles
 
 from mlq import InputError, launch
+from mlq.cli.base import WATCHER
 
 LOOK = 0.1  # seconds between looks whether another signal came, while a worker ends
 OPTION, VARIABLE = "--watch", "MLQ_WORKER_WATCH"  # what made this process the watcher, and must not make a second one
@@ -35,13 +36,14 @@ def watch(folder: Path, arguments: list[str]) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup and a script's & mean
             signal.signal(number, stop)
     changes = watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter(), stop_event=stop, raise_interrupt=False)
-    worker = _started(arguments)
+    alive, _ = os.pipe()  # the other end is closed when this process is gone
+    worker = _started(arguments, alive)
     try:
         for _ in changes:
             _ended(worker, stop)
             if stop.is_set():
                 break
-            worker = _started(arguments)
+            worker = _started(arguments, alive)
     except OSError as error:
         raise InputError(f"can't watch {folder}: {error}") from None
     finally:
@@ -49,12 +51,15 @@ def watch(folder: Path, arguments: list[str]) -> int:
     return code
 
 
-def _started(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """A worker in a process group of its own: a terminal's Ctrl-C would be its second signal, after ours."""
+def _started(arguments: list[str], alive: int) -> subprocess.Popen[bytes]:
+    """A worker in a process group of its own: a terminal's Ctrl-C would be its second signal, after ours.
+
+    `alive`: an end of a pipe that ends with this process, and so the worker, even where this one is killed.
+    """
     command = [*launch.command("mlq.cli"), *(argument for argument in arguments if argument != OPTION)]
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE} | {WATCHER: str(alive)}
     # another group than the terminal's may not read from it, and would be stopped for that
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0)
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0, pass_fds=(alive,))
 
 
 def _ended(worker: subprocess.Popen[bytes], stop: _Stop) -> int:

@@ -28,6 +28,7 @@ from typing import Any
 
 from msgpack import Packer, Unpacker  # type: ignore[import-untyped]
 
+from mlq import memory
 from mlq.turn import Turn
 
 PORTION = 256 * 1024  # bytes of one read; what grew beyond that for a large frame is given back
@@ -94,6 +95,8 @@ class Wire:
         waiting = self._fed - self._unpacker.tell()
         if waiting > PORTION:
             self._grown = True
+            if waiting > memory.LARGE:
+                memory.expect_large()
         elif self._grown and not waiting:
             self._unpacker, self._fed, self._grown = _unpacker(), 0, False
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mlq import memory
 from mlq.errors import ServerError
 from mlq.keys import Keys
 from mlq.listeners import Listener, Listeners
@@ -115,6 +116,12 @@ class Desk:
             pass
         self.registered = True
 
+    def swells(self, size: int) -> None:
+        """A value of so many bytes goes through this process. What it took is given back soon after, if it is large."""
+        if size > memory.LARGE:
+            memory.expect_large()
+            self.swollen = True
+
     def idle(self) -> bool:
         """Whether slots are free for which the last claim found no jobs: only a wake-up can bring some."""
         return self.drained and bool(self.slots.free() and self.listeners.names())
@@ -123,6 +130,9 @@ class Desk:
         """Remember what was claimed, and that these ids are taken, whatever becomes of the server's data."""
         if attempts:
             known_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
+            self.swells(max(attempt.size for attempt in attempts))
+            if self.swollen:  # the claimer may sleep next on the connection that it came over, whose buffer is as large
+                self.shell.close()
         with self._lock:
             self.claimed += len(attempts)
             self._held.update((attempt.claimed.lease, attempt) for attempt in attempts)

@@ -50,6 +50,7 @@ class RedisLine:
     def say(self, kind: str, data: bytes) -> None:
         """Add to the job's stream, soon and in order."""
         self._check()
+        self._desk.swells(len(data))
         self._desk.outbox.say(self._attempt, kind, data)
 
     def full(self) -> bool:
@@ -58,14 +59,18 @@ class RedisLine:
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
         """Keep a value for other jobs."""
+        self._desk.swells(len(packed))
         self._run(data_ops.store(self._desk.keys, key, packed, expiry))
 
     def fetch(self, key: str) -> bytes | None:
         """What `store` kept."""
-        return self._run(data_ops.fetch(self._desk.keys, key))
+        packed = self._run(data_ops.fetch(self._desk.keys, key))
+        self._desk.swells(len(packed or b""))
+        return packed
 
     def post(self, lane: str, body: bytes) -> str:
         """Post another job; its id."""
+        self._desk.swells(len(body))
         shell, keys, lease = self._desk.shell, self._desk.keys, self._claimed.lease
         with shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
@@ -90,6 +95,7 @@ class RedisLine:
                     self._run(work_ops.waits_no_more(self._desk.keys, self._claimed))
         if fields is None:
             raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
+        self._desk.swells(sum(map(len, fields.values())))
         return fields
 
     def _check(self) -> None:

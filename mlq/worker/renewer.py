@@ -52,6 +52,7 @@ class Renewer(Service):
         self._trouble = Complaint("can't renew leases")
         self._round = 0
         self._halfway = False  # between two rounds
+        self._was_swollen = False
         self._changed = threading.Condition()
         self._hurried = False
         self._retry_at: float | None = None  # when the next retry is due, by the monotonic clock
@@ -80,8 +81,9 @@ class Renewer(Service):
             self._trouble.tell(error)
             self._halfway = False
             pause = 0.25
-        if self._desk.swollen:
-            self._desk.swollen = False
+        was_swollen, self._was_swollen = self._was_swollen, self._desk.swollen
+        self._desk.swollen = False
+        if was_swollen:  # and is now recorded, most likely
             self._desk.shell.close()  # an idle connection's buffer is as large as the last message that came over it
             memory.give_back()
         if self._rest(started + pause):

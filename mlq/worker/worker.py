@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 
-from mlq import capture, execution, memory
+from mlq import capture, execution
 from mlq.deliveries.sender import Sender
 from mlq.errors import ServerError, Undecodable
 from mlq.job import Claimed, Outcome, Record
@@ -244,7 +244,7 @@ class Worker:
         """An attempt is through, or died with its process."""
         if attempt.end(Stage.ENDED) is not None:
             attempt.took = time.monotonic() - attempt.since
-            self._desk.swollen |= max(attempt.size, outcome.size) > memory.LARGE
+            self._desk.swells(max(attempt.size, outcome.size))
             if not lost:
                 outcome = in_time(outcome, attempt.took, attempt.policy.timeout)
             ended = Ended(attempt, outcome, lost)

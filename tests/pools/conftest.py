@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -67,18 +68,19 @@ class Worker:
 
     def children(self) -> list[int]:
         """The processes that it started, but for the shell that ends what they leave behind."""
-        found = []
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-                found += [int(pid) for pid in (task / "children").read_text().split()]
-        return [pid for pid in found if not command_line(pid).startswith(b"/bin/sh\0")]
+        return children_of(self.pid)
 
     def end(self) -> None:
-        """Kill it; its children die with it. Those of theirs that hold its stderr are nobody's concern."""
+        """Kill it, and what it started. Those of theirs that hold its stderr are nobody's concern."""
+        started = self.children() if self.running() else []
         self._process.kill()
         self._process.wait()
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._reader.join(5)
-        self._process.stderr.close()
+        if not self._reader.is_alive():  # else it holds the lock that closing waits for
+            self._process.stderr.close()
 
 
 class Tell:
@@ -105,6 +107,15 @@ class Tell:
     def number(self, name: str) -> int:
         """A counter."""
         return int(self._client.get(self._stem + name) or 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that one started, but for shells, such as the one that ends what listeners leave behind."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return [child for child in found if not command_line(child).startswith(b"/bin/sh\0")]
 
 
 def command_line(pid: int) -> bytes:

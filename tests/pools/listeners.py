@@ -63,6 +63,13 @@ def sized(size: int) -> bytes:
 
 
 @mlq.listener
+def sized_parts(size: int) -> Iterator[bytes]:
+    for _ in range(3):
+        yield b"x" * size
+    return size
+
+
+@mlq.listener
 def measures(value: bytes) -> int:
     return len(value)
 

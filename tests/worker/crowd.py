@@ -16,12 +16,13 @@ import redis
 from mlq import MLQ
 from mlq.pools.aio import AsyncioPool
 from mlq.pools.thread import ThreadPool
-from mlq.worker import apart, claimer, renewer, settler
+from mlq.worker import apart, claimer, renewer
 from mlq.worker import exit as way_out
 
 URL, NAMESPACE, POOL, SLOTS = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 STEM = f"{{{NAMESPACE}}}:data:"
-for module in (apart, claimer, renewer, settler):
+for module in (apart, claimer, renewer):
+    assert hasattr(module, "LEASE")  # else this would change nothing, and nobody would know
     module.LEASE = 1.5  # type: ignore[attr-defined]
 renewer.RENEW, renewer.PAUSE, renewer.GRACE = 0.3, 1.0, 0.5
 apart.PATIENCE = 0.5
