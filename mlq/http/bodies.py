@@ -18,6 +18,7 @@ from mlq.http.values import from_json
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
 HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes more, until the request is answered
+KEEP = "mlq.keep"  # in the environment: whether there is room for an answer of so many bytes, until it is sent
 FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
