@@ -109,7 +109,7 @@ class Followed(NamedTuple):
     attempt: int  # 0 before the first
     progress: bytes  # packed, or empty
     said: list[Said]
-    ended: dict[str, bytes] | None  # the fields of a finished job, once everything it said was read
+    ended: dict[str, bytes] | None  # of a finished job, once all it said was read; no large result
 
     def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
         """What to say is known, and to go on after, in the next question."""
