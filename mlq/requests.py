@@ -113,7 +113,7 @@ def data_key(key: object) -> str:
     """The key to store data under; made up where none is given."""
     if key is None:
         return secrets.token_urlsafe(16)
-    if not isinstance(key, str) or not printable(key) or len(key) > 1000:
+    if not isinstance(key, str) or not printable(key, 1000):
         raise InputError(f"key must be a text of 1 to 1000 printable characters, not {key!r:.80}")
     return key
 

@@ -112,9 +112,12 @@ class Targets:
         return host in self._names
 
 
-def is_set() -> bool:
-    """Whether the environment says where callbacks and webhooks may go."""
-    return bool(os.environ.get(SETTING, "").strip())
+def trusts_strangers() -> bool:
+    """Whether the environment says that strangers' URLs may lead where ours may.
+
+    Only `local` does. Of a narrower setting that the HTTP service alone has, workers know nothing, and would allow all.
+    """
+    return os.environ.get(SETTING, "").strip().lower() == LOCAL
 
 
 def _is_public(address: Address) -> bool:

@@ -10,7 +10,7 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from mlq import InputError
-from mlq.http.forms import read_form
+from mlq.http.forms import Part, read_form
 from mlq.http.problems import Refused
 from mlq.http.shapes import NewJob
 from mlq.http.values import from_json
@@ -18,12 +18,15 @@ from mlq.http.values import from_json
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
 HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes more, until the request is answered
+KEEP = "mlq.keep"  # in the environment: whether there is room for an answer of so many bytes, until it is sent
 FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
 MOST_PARTS = 500_000  # commas, colons and opening brackets of one: 0.1 s to decode, where half of them are of keys
 PART = 100  # bytes of memory for each, at most
+OPTION = 65_536  # bytes of a field of a form
 LIGHT = 4096  # bytes of a JSON text that is not weighed
+TOLD = 500  # characters of either end of what msgspec says: it names a field that nobody knows whole, be it 16 MB
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
@@ -80,9 +83,11 @@ def _shaped(value: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        found = _PLACE.match(str(error))
+        told = str(error)
+        told = told if len(told) <= 2 * TOLD else f"{told[:TOLD]}...{told[-TOLD:]}"
+        found = _PLACE.match(told)
         where = (found["where"] if found else "") or ""
-        why = found["why"] if found else str(error)
+        why = found["why"] if found else told
         raise Refused(422, f"the body is not as it should be: {why}{where and f' (at {where})'}",
                       [{"detail": why, "pointer": _pointer(where)}]) from None  # fmt: skip
     except UnicodeEncodeError:  # msgspec looks at UTF-8
@@ -118,7 +123,7 @@ def new_job() -> NewJob:
 def _from_form() -> NewJob:
     try:
         parts = read_form(request.get_data(), request.mimetype_params.get("boundary", ""))
-        fields = MultiDict((part.name, part.content.decode()) for part in parts if not part.is_file)
+        fields = MultiDict((part.name, _field(part)) for part in parts if not part.is_file)
     except ValueError as error:  # also of a field that is not UTF-8
         raise Refused(400, f"the body is not a form: {error}") from None
     files = {part.name: part.content for part in parts if part.is_file}
@@ -129,6 +134,14 @@ def _from_form() -> NewJob:
     if "msg" not in fields:
         raise Refused(422, "the form must hold the message as the file, or the JSON, `msg`")
     return _job(json_of(fields["msg"]), fields)
+
+
+def _field(part: Part) -> str:
+    """Its text. Raises ValueError for bytes that are none; refused: more than an option is, for which others wait."""
+    most = JSON_LIMIT if part.name == "msg" else OPTION
+    if len(part.content) > most:
+        raise Refused(413, f"a field of the form other than a file may have {most:,} bytes: {part.name:.80} has more")
+    return part.content.decode()
 
 
 def _job(message: Any, options: Any) -> NewJob:

@@ -1,4 +1,4 @@
-"""What the bodies of all requests under way may take together, so that many large ones do not exhaust the memory."""
+"""What all bodies under way may take together, of requests and of answers, so that many do not exhaust the memory."""
 
 from typing import Self
 

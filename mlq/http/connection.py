@@ -13,7 +13,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import gevent  # type: ignore[import-untyped]
 
-from mlq.http.bodies import FULL, HOLD, TAKE
+from mlq.http.bodies import FULL, HOLD, KEEP, TAKE
 from mlq.http.budget import Budget, Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
@@ -59,7 +59,8 @@ class House(Protocol):
 
     app: WSGIApplication
     limits: Limits
-    budget: Budget
+    budget: Budget  # of the bodies of requests
+    answers: Budget
 
     def begin(self, connection: "Connection") -> None:
         """A request is under way."""
@@ -72,6 +73,9 @@ class House(Protocol):
 
     def sending(self, connection: "Connection", *, waits: bool) -> None:
         """It waits for its client to take an answer, or not any more."""
+
+    def frees_answer(self) -> bool:
+        """Whether an answer was given up that its client does not take."""
 
 
 class Connection:
@@ -119,8 +123,9 @@ class Connection:
     def _answer(self, head: Head) -> bool:
         """Whether the connection may be kept."""
         began = time.monotonic()
-        with Share(self._house.budget) as share:
+        with Share(self._house.budget) as share, Share(self._house.answers) as answer:
             environ = self._environ(head, share)
+            environ[KEEP] = partial(self._keep, answer)
             exchange = Exchange(self._send, head, partial(self._started, environ))
             try:
                 exchange.run(self._house.app, environ)
@@ -149,6 +154,14 @@ class Connection:
         self._sock.settimeout(SILENT)
         self._sock.sendall(data)
         self._house.sending(self, waits=False)
+
+    def _keep(self, answer: Share, size: int) -> bool:
+        """Whether there is room for an answer of that size, or it is alone; clients that take nothing lose theirs."""
+        wanted = min(size, self._house.answers.total)
+        while not answer.hold(wanted):
+            if not self._house.frees_answer():
+                return False
+        return True
 
     def _environ(self, head: Head, share: Share) -> WSGIEnvironment:
         environ: WSGIEnvironment = self._base | head.fields

@@ -94,7 +94,7 @@ class _Teller:
         for said in news.said:
             told: dict[str, Any] = {**about, "attempt": said.attempt}
             if said.kind == "chunk":
-                told["data"] = codec.unpack(said.data)
+                told |= _unpacked("data", said.data)
             else:
                 told["text"] = said.data.decode("utf-8", "replace")
             yield _event("chunk" if said.kind == "chunk" else "log", told, f"{said.attempt}-{said.number}")
@@ -111,8 +111,16 @@ class _Teller:
         }
         packed = fields.get("short", fields.get("result"))
         if packed is not None and len(packed) <= SMALL:
-            told["short_result"] = codec.unpack(packed)
+            told |= _unpacked("short_result", packed)
         return told | {"result": self._result}
+
+
+def _unpacked(name: str, packed: bytes) -> dict[str, Any]:
+    """A value by its name. Where it can't be read, the stream says so, else its asker comes back for ever."""
+    try:
+        return {name: codec.unpack(packed)}
+    except Undecodable as error:
+        return {"undecodable": str(error)}
 
 
 def _event(name: str, data: dict[str, Any], event_id: str = "") -> str:

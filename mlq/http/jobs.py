@@ -33,7 +33,7 @@ _SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts",
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes, over one queue."""
-    waiting, trusts = _Waiting(mlq), not settings.tokens or targets.is_set()
+    waiting, trusts = _Waiting(mlq), not settings.tokens or targets.trusts_strangers()
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
         Route("POST", "/jobs", partial(_post, mlq, waiting, trusts), Role.POST, "Post a job",

@@ -1,6 +1,7 @@
 """The routes of results: the value itself with its media type, in parts and only when it changed, if that is asked."""
 
 import re
+import threading
 from functools import partial
 from typing import Any
 
@@ -9,12 +10,16 @@ from flask import Response, request
 from mlq import MLQ, State
 from mlq.http import answers
 from mlq.http.answers import as_json, link, said, wants_json
+from mlq.http.bodies import AGAIN, FULL, KEEP
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.identity import reference_of
 
 POLL = "1"  # seconds after which to look again
+LARGE = 262_144  # bytes of a value from which on it counts
+READERS = 8  # values that are read at a time: each may be 64 MiB, some times over until it is an answer
+_reading = threading.BoundedSemaphore(READERS)
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers
 _RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
 
@@ -86,12 +91,7 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
     if request.method != "POST" and tag in request.if_none_match:
         answer = Response(status=304)
     else:
-        job = mlq.get_job(job_id)
-        content = job["error"] if job["state"] == State.FAILED else job[which]
-        if wants_json() and not isinstance(content, bytes):
-            answer = as_json(content)
-        else:
-            answer = answers.value(content, extension, f"job-{job_id}")
+        answer = _read(mlq, job_id, which, extension)
     answer.set_etag(tag)
     answer.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still stands: a job may be requeued
     answer.headers["Vary"] = "Accept"
@@ -101,6 +101,24 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
         environ = {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
     answer.make_conditional(environ, accept_ranges=True, complete_length=len(body))
     return answer
+
+
+def _read(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
+    """The value. Refused where others, which are not taken yet, leave no room for it."""
+    with _reading:
+        job = mlq.get_job(job_id)
+        content = job["error"] if job["state"] == State.FAILED else job[which]
+        if wants_json() and not isinstance(content, bytes):
+            answer = as_json(content)
+        else:
+            answer = answers.value(content, extension, f"job-{job_id}")
+        size = len(answer.get_data())
+        if size > LARGE:
+            mlq.close()  # an idle connection's buffer is as large as the last value that came over it
+            keep = request.environ.get(KEEP)
+            if keep is not None and not keep(size):
+                raise Refused(503, FULL, headers={"Retry-After": AGAIN})
+        return answer
 
 
 def _is_part(length: int) -> bool:

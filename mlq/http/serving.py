@@ -23,6 +23,7 @@ log = logging.getLogger("mlq.http")
 GRACE = 10.0  # seconds that requests under way get when the process is told to stop
 FLUSH = 0.5  # seconds for what is left then
 FILES = 65_536  # descriptors, where the system allows so many: a connection takes one, and one to the server at times
+SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which others may have the room that it takes
 OWN = 64  # of them that the process needs otherwise
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -39,10 +40,11 @@ class Serving:
         self.app = app
         self.limits = limits
         self.budget = Budget(SHARE * limits.body_limit)
+        self.answers = Budget(SHARE * limits.body_limit)
         self._most = min(limits.connections, _descriptors() // 2)
         self._open: dict[Connection, Any] = {}  # to its greenlet
         self._idle: dict[Connection, None] = {}  # those without a request, by the time that they wait
-        self._sending: dict[Connection, None] = {}  # those whose clients take their answers, or don't
+        self._sending: dict[Connection, float] = {}  # those whose clients take their answers, or don't; since when
         self._under_way: set[Connection] = set()
         self._streams: set[Connection] = set()
         self._told = gevent.event.Event()
@@ -103,6 +105,15 @@ class Serving:
         self._forget(connection)
         return True
 
+    def frees_answer(self) -> bool:
+        """Whether an answer was given up that its client does not take, so that there may be room for another one."""
+        connection, since = next(iter(self._sending.items()), (None, 0.0))
+        if connection is None or time.monotonic() - since < SLOW:
+            return False
+        self._open[connection].kill()
+        self._forget(connection)
+        return True
+
     def _forget(self, connection: Connection) -> None:
         self._open.pop(connection, None)
         self._idle.pop(connection, None)
@@ -132,7 +143,7 @@ class Serving:
     def sending(self, connection: Connection, *, waits: bool) -> None:
         """It waits for its client to take an answer, or not any more."""
         if waits and connection in self._open:
-            self._sending[connection] = None
+            self._sending[connection] = time.monotonic()
         else:
             self._sending.pop(connection, None)
 

@@ -4,7 +4,7 @@
 -- ARGV  inbox's name, or '' · seconds until the asker will ask again · entry to go on after · most entries
 --       · state and · progress that the asker knows, as told the last time · stamp of the job that is meant, or ''
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes}, ...},
---          {field, value, ...} of an end}
+--          {field, value, ...} of an end, of the results only the short one, up to 8,192 bytes}
 --- include meant
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
@@ -25,4 +25,15 @@ if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress 
   redis.call('EXPIRE', waiters, seconds * 2 + 10)
   redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- claims tell followers from now on
 end
-return {'ok', stamp, state, now[2] or '0', progress, entries, ended and #entries < most and redis.call('HGETALL', job) or {}}
+local fields = {}
+if ended and #entries < most then
+  local has_short = redis.call('HEXISTS', job, 'short') == 1
+  for _, field in ipairs(redis.call('HKEYS', job)) do
+    -- 40 who followed a job with 60 MB had the server copy them for 10 s; whoever wants it asks for the result
+    local is_result = field == 'short' or field == 'result'
+    if not is_result or (redis.call('HSTRLEN', job, field) <= 8192 and (field == 'short' or not has_short)) then
+      fields[#fields + 1], fields[#fields + 2] = field, redis.call('HGET', job, field)
+    end
+  end
+end
+return {'ok', stamp, state, now[2] or '0', progress, entries, fields}

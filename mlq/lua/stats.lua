@@ -18,8 +18,9 @@ end
 local page = redis.call('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
 local waiting = {}
 for _, lane in ipairs(page[2]) do
-  local first = redis.call('ZRANGE', lane_stem .. lane, 0, 0)[1]
-  waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
+  local first = redis.pcall('ZRANGE', lane_stem .. lane, 0, 0)[1]  -- nothing where the key is no lane of ours
+  local number = redis.pcall('ZCARD', lane_stem .. lane)
+  waiting[#waiting + 1], waiting[#waiting + 2] = lane, type(number) == 'number' and number or 0
   waiting[#waiting + 1] = first and string.match(head_of(first), '^[^\n]*\n([^\n]*)\n') or ''
 end
 

@@ -109,7 +109,7 @@ class Followed(NamedTuple):
     attempt: int  # 0 before the first
     progress: bytes  # packed, or empty
     said: list[Said]
-    ended: dict[str, bytes] | None  # the fields of a finished job, once everything it said was read
+    ended: dict[str, bytes] | None  # of a finished job, once all it said was read; no large result
 
     def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
         """What to say is known, and to go on after, in the next question."""
@@ -219,8 +219,9 @@ def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
 
     def parse(reply: list[Any]) -> Counts:
         cursor, running, dead, scheduled, *rows = reply
-        lanes = {rows[i].decode("utf-8", "replace"): rows[i + 1] for i in range(0, len(rows), 2)}
-        return Counts(running, dead, scheduled, begun.lanes | lanes if begun else lanes, cursor.decode())
+        lanes = begun.lanes if begun else {}  # itself: copies of 100,000 lanes in 200 calls take a second
+        lanes.update((rows[i].decode("utf-8", "replace"), rows[i + 1]) for i in range(0, len(rows), 2))
+        return Counts(running, dead, scheduled, lanes, cursor.decode())
 
     names = (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled)
     return call(script("counts"), names, (begun.cursor if begun else "0", LANES), parse)

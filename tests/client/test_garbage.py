@@ -151,6 +151,14 @@ def test_lists_hold_the_others(full, raw, kept):
             kept.put_back()
 
 
+def test_a_damaged_lane_does_not_hide_the_numbers_of_all(full, raw, namespace):
+    mlq, _ = full
+    mlq.post("waits", queue="other")
+    of_type(raw, f"{{{namespace}}}:lane:default:nobody", "hash")
+    assert mlq.counts().lanes == {"default:nobody": 0, "other": 1}
+    assert mlq.stats().queues["other"].waiting == mlq.stats().waiting == 1
+
+
 def test_a_dead_letter_of_garbage_can_be_discarded(full, raw, kept):
     """However it is damaged; `discard_all` takes it along."""
     mlq, ids = full

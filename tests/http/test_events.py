@@ -99,6 +99,22 @@ def test_a_failure_tells_why(serve, mlq, hand, follow):
     assert told == {"state": "failed", "reason": "error", "error_type": "builtins.ValueError", "error": "too small"}
 
 
+def test_what_nobody_can_read_does_not_end_the_stream(serve, mlq, hand, follow, keys):
+    """Its asker came back every two seconds, to the same traceback in the service's log."""
+    job_id = mlq.post(1)
+    one = hand.claim()
+    hand.say(one, 1, "a part")
+    hand.end(one, success(2))
+    (entry,) = (name for name, _ in mlq._redis.xrange(keys.stream + job_id))
+    mlq._redis.delete(keys.stream + job_id)
+    mlq._redis.xadd(keys.stream + job_id, {"chunk": b"\xc1"}, entry)
+    mlq._redis.expire(keys.stream + job_id, 60)
+    mlq._redis.hset(keys.job + job_id, mapping={"short": b"\xc1", "result": b"\xc1"})
+    chunk, end = follow(serve(), job_id)
+    assert (chunk.name, end.name, end.id) == ("chunk", "end", "end")
+    assert all("not a packed value" in told.data["undecodable"] for told in (chunk, end))
+
+
 def test_a_cancelled_job_ends(serve, mlq, follow):
     job_id = mlq.post(1)
     told = iter(follow(serve(), job_id))

@@ -208,6 +208,14 @@ def test_a_refusal_has_the_shape_of_a_problem(client):
     }
 
 
+@pytest.mark.parametrize("body", [{"msg": 1, "x" * 1_000_000: 1}, {"msg": 1, "functions": ["x" * 1_000_000]}])
+def test_a_refusal_does_not_repeat_what_is_long(client, body):
+    """Others waited for a second, while its reason of 16 MB was looked through."""
+    given = client.post("/jobs", json=body, headers=JSON)
+    assert given.status_code in (400, 422)
+    assert len(given.data) < 5000
+
+
 @pytest.mark.parametrize("body", [r'{"msg": 1, "\ud800": 1}', r'"\ud800"', r'{"msg": 1, "retries": "\ud800"}'])
 def test_a_text_that_is_none_is_422(mlq, client, body):
     given = client.post("/jobs", data=body, content_type="application/json", headers=JSON)

@@ -217,3 +217,33 @@ def test_json_is_bounded_more_narrowly_than_bytes(mlq, client, text):
     assert (given.status_code, mlq.last_id()) == (413, 0)
     assert client.post("/jobs", data=text, content_type="image/png").status_code == 200
     assert Settings().body_limit > len(text)
+
+
+# --- answers that nobody takes
+
+
+@pytest.fixture
+def large(mlq):
+    """The path of a result of 20 MB: more than the sockets of a client and a server hold."""
+
+    def large(msg):
+        return b"x" * 20_000_000
+
+    mlq.create_listener(large)
+    job = mlq.submit(1)
+    job.result(20)
+    return f"/jobs/{job.id}/result"
+
+
+@pytest.mark.parametrize(("slow", "status"), [("1e9", 503), ("0", 200)])
+def test_answers_that_nobody_takes_have_a_bound_together(serve, prepared, large, slow, status):
+    """Each took 60 MB, and 60 MB more in a connection to Redis, as long as its client liked."""
+    prepared(f"import mlq.http.serving; mlq.http.serving.SLOW = {slow}")
+    serving = serve(body_limit=10_000_000)  # two answers fit
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            assert opened(stack, serving, HEAD % f"GET {large}".encode() + b"\r\n").recv(1)  # it has begun
+        given = ask(serving, large)
+        assert given.status == status
+        assert len(given.body) == 20_000_000 or given.headers["Retry-After"] == "5"
+    assert ask(serving, "/healthz").text == "ok"

@@ -75,6 +75,18 @@ def test_programs_of_ours_may_call_this_machine(mlq, receiver):
     assert tries(mlq, job_id, 1) == {"callback": None}
 
 
+@pytest.mark.parametrize("setting", ["public", "hooks.test"])
+def test_a_narrower_setting_at_the_service_alone_does_not_open_this_machine(mlq, receiver, monkeypatch, setting):
+    monkeypatch.setenv(SETTING, setting)
+    client = make_app(mlq, Settings(tokens=GIVEN)).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = bearer(Role.POST)["Authorization"]
+    job_id = posted(client, msg=1, callback=receiver.url).json["id"]
+    monkeypatch.delenv(SETTING)  # workers are other processes
+    mlq.create_listener(lambda msg: msg)
+    assert "refused" in tries(mlq, job_id, 1)["callback"]
+    assert receiver.got == []
+
+
 @pytest.mark.parametrize("where", ["service", "worker"])
 def test_whoever_sets_it_decides(mlq, receiver, monkeypatch, where):
     """At the workers, which send, it always does; at the service it takes the mark away."""

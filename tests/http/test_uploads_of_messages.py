@@ -53,6 +53,15 @@ def test_a_large_file_keeps_its_bytes(mlq, client):
     assert mlq.get_job(given.json["id"])["msg"] == content
 
 
+@pytest.mark.parametrize("name", ["functions", "ttl", "queue", "unknown"])
+def test_a_field_of_a_form_is_no_file(mlq, client, name):
+    """Others waited for a second while the 60 MB of one were looked at."""
+    given = form(client, msg="1", **{name: "1" * 70_000})
+    assert given.status_code == 413
+    assert name in given.json["detail"]
+    assert mlq.last_id() == 0
+
+
 @pytest.mark.parametrize(("text", "msg"), [("[1, 2]", [1, 2]), ('"a"', "a"), ("null", None), ('{"a": 1}', {"a": 1})])
 def test_a_field_of_a_form_is_json(mlq, client, text, msg):
     assert mlq.get_job(form(client, msg=text).json["id"])["msg"] == msg

@@ -8,6 +8,8 @@ from mlq.job import ANY_JOB
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import ENTRIES, Said
+from mlq.ops.work import Ending
+from mlq.outcomes import success
 from mlq.states import State
 
 ONE, TWO, LOG = codec.pack(1), codec.pack(2), b"half way"
@@ -84,6 +86,24 @@ def test_tell_a_key_that_is_no_stream(world, keys):
     with pytest.raises(Exception, match="WRONGTYPE") as caught:
         world.tell(one, *ENTRIES_OF_ONE)
     assert caught.type.__module__ == "mlq.errors"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (success((b"s" * 10, b"r" * 9000)), {"short"}),
+        (success((b"s" * 9000, b"r" * 10)), set()),
+        (success(b"r" * 9000), set()),
+        (success(b"r" * 10), {"result"}),
+    ],
+)
+def test_an_end_brings_no_large_result(world, keys, outcome, told):
+    """Many who followed a job with 60 MB kept the server busy for 10 s, and took its memory."""
+    one = world.running()
+    assert world.run(work_ops.settle(keys, [Ending(one, outcome, {})], 2)) == [True]
+    ended = world.run(follow(keys)).ended
+    assert ended["state"] == b"succeeded"
+    assert ended.keys() & {"short", "result"} == told
 
 
 def test_followers_are_told(world, keys):

@@ -75,7 +75,9 @@ def test_functions(given, kept):
     assert check_functions(given) == kept
 
 
-@pytest.mark.parametrize("names", ["name", b"bytes", 5, [], [""], ["a,b"], ["a\n"], [None], [["a"]], [1], ["\ud800"]])
+@pytest.mark.parametrize(
+    "names", ["name", b"bytes", 5, [], [""], ["a,b"], ["a\n"], [None], [["a"]], [1], ["\ud800"], ["x" * 1001]]
+)
 def test_no_functions(names):
     """A single name is not a list of letters; the comma parts names in a lane."""
     with pytest.raises(InputError, match="functions"):
