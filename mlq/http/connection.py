@@ -213,14 +213,6 @@ class Connection:
                     exchange.status[:3] or "000", exchange.sent or "-", took)  # fmt: skip
 
 
-_TITLES = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-}
-
-
 def _shown(target: str) -> str:
     """An address without what a terminal would obey."""
     return quote(target.encode("latin-1"), safe=_SAID)

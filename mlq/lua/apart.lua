@@ -14,7 +14,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, 1e11, '+inf', 'LIMIT'
   local lane = lane_of(posts, id)
   if lane then
     reply[#reply + 1], reply[#reply + 2] = id, lane
-    reply[#reply + 1] = whole(redis.call('HGET', jobs .. id, 'shared'))
+    reply[#reply + 1] = whole(redis.pcall('HGET', jobs .. id, 'shared'))
   else
     redis.call('ZREM', scheduled, id) -- its record is gone
   end

@@ -30,7 +30,7 @@ if ready[1] == '' then return {'ok', '0'} end
 
 local now, size, ids, records = clock(), 0, {}, {}
 local touched, left = merge(ready, lane_stem, count, function(id)
-  local record = redis.pcall('GET', posts .. id)
+  local record = is_id(id) and redis.pcall('GET', posts .. id)
   record = type(record) == 'string' and record -- a key of another type is as good as none
   local length = record and #record or 0
   if #ids > 0 and size + length > 2e6 then return false end -- a large message travels alone, and has 1 s more for each

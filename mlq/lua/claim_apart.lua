@@ -11,7 +11,7 @@
 --- include announce
 local scheduled, posts, jobs, leases, waiters, inboxes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id, token, worker, lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-if redis.call('HGET', jobs .. id, 'token') == token then
+if redis.pcall('HGET', jobs .. id, 'token') == token then
   return claimed_again(jobs, posts, '0 ' .. id, token)
 end
 local now = clock()

@@ -6,7 +6,9 @@ local lanes, lane_stem, leases, dead, scheduled = KEYS[1], KEYS[2], KEYS[3], KEY
 local page = redis.call('SSCAN', lanes, ARGV[1], 'COUNT', ARGV[2])
 local reply = {page[1], redis.call('ZCARD', leases), redis.call('ZCARD', dead), redis.call('ZCARD', scheduled)}
 for _, lane in ipairs(page[2]) do
-  local number = redis.pcall('ZCARD', lane_stem .. lane)  -- an error where the key is no lane of ours
-  reply[#reply + 1], reply[#reply + 2] = lane, type(number) == 'number' and number or 0
+  local waiting = redis.pcall('ZCARD', lane_stem .. lane)
+  if type(waiting) == 'number' then -- a key of another type is no lane
+    reply[#reply + 1], reply[#reply + 2] = lane, waiting
+  end
 end
 return reply

@@ -11,7 +11,8 @@ local counter, epoch, leaps, lanes, metrics, dead = KEYS[1], KEYS[2], KEYS[3], K
 local run, highest = ARGV[2], tonumber(ARGV[3])
 
 local known = redis.call('MGET', epoch, counter)
-local current, last = known[1], last_id(known[2])
+local last = last_id(known[2])
+local current = known[1] and string.match(known[1], '^[!-~]+ [!-~]*$') -- what is none was lost
 local new_run = current and run ~= '' and string.match(current, ' (.*)$') ~= run
 local lost_alone = not last and (current or redis.call('EXISTS', lanes, metrics, dead) > 0)
 local above = math.max(last or 0, highest)

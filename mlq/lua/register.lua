@@ -53,11 +53,11 @@ end
 
 local page = redis.call('SSCAN', lanes, redis.call('GET', class .. ':cursor') or '0', 'COUNT', ARGV[3])
 for _, lane in ipairs(page[2]) do
-  local first = is_served(lane) and redis.call('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')
+  local first = is_served(lane) and redis.pcall('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')
   if first and first[2] then
     redis.call('ZADD', ready, first[2], lane)
   elseif first then
-    redis.call('SREM', lanes, lane) -- it was removed by force
+    redis.call('SREM', lanes, lane) -- it was removed by force, or is of another type
   end
 end
 if page[1] ~= '0' then

@@ -6,22 +6,20 @@
 -- RETURNS  {next cursor ('0' at the end), {lane, waiting, when its first job was posted or '', ...}} · at the end also
 --          {now, running, scheduled, dead, callbacks, webhooks}, {queue, how many of the jobs looked at run for it, ...}, {slots, busy, queues of a worker, ...}, {field, count, ...}}
 --- include clock
+--- include careful
 local lanes, lane_stem, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, deliveries, workers, worker_stem, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local now = clock()
 
-local function head_of(id)
-  local head = redis.pcall('GETRANGE', posts .. id, 0, 1099)
-  return type(head) == 'string' and head or ''
-end
-
 local page = redis.call('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
 local waiting = {}
 for _, lane in ipairs(page[2]) do
-  local first = redis.pcall('ZRANGE', lane_stem .. lane, 0, 0)[1]  -- nothing where the key is no lane of ours
-  local number = redis.pcall('ZCARD', lane_stem .. lane)
-  waiting[#waiting + 1], waiting[#waiting + 2] = lane, type(number) == 'number' and number or 0
-  waiting[#waiting + 1] = first and string.match(head_of(first), '^[^\n]*\n([^\n]*)\n') or ''
+  local first = redis.pcall('ZRANGE', lane_stem .. lane, 0, 0)
+  if not first.err then -- a key of another type is no lane
+    local head = first[1] and read_head(posts .. first[1], 1099) or ''
+    waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
+    waiting[#waiting + 1] = string.match(head, '^[^\n]*\n([^\n]*)\n') or ''
+  end
 end
 
 if page[1] ~= '0' then
@@ -30,7 +28,7 @@ end
 
 local running, found = {}, {}
 for _, lease in ipairs(redis.call('ZRANGE', leases, 0, ARGV[1] - 1)) do
-  local queue = string.match(head_of(string.match(lease, '^[^:]*')), '^[^\n:]+') or '(other)'
+  local queue = string.match(read_head(posts .. string.match(lease, '^[^:]*'), 1099), '^[^\n:]+') or '(other)'
   found[queue] = (found[queue] or 0) + 1
 end
 for queue, number in pairs(found) do
@@ -39,7 +37,7 @@ end
 
 local living = {}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
-  local about = redis.call('HMGET', worker_stem .. name, 'slots', 'busy', 'queues')
+  local about = read_fields(worker_stem .. name, 'slots', 'busy', 'queues')
   living[#living + 1], living[#living + 2] = about[1] or '0', about[2] or '0'
   living[#living + 1] = about[3] or ''
 end

@@ -76,7 +76,7 @@ class AsyncShell:
             return op, await self._exchange(connection, op)
 
         op, reply = await self._with_connection(exchange)
-        return op.parse(reply)
+        return op.result(reply)
 
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
         """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""

@@ -50,8 +50,8 @@ def _permitted(reply: Any) -> None:
 
 
 def _field(info: Any, name: str) -> str:
-    found = re.search(rb"^%b:(\S+)" % name.encode(), info, re.MULTILINE) if isinstance(info, bytes) else None
-    return found[1].decode("utf-8", "replace") if found else ""
+    found = re.search(rb"^%b:([!-~]+)" % name.encode(), info, re.MULTILINE) if isinstance(info, bytes) else None
+    return found[1].decode() if found else ""
 
 
 def _warn(what: str, target: Target | None, words: str, *args: object) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mlq import memory
@@ -22,7 +23,7 @@ from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
 
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one sign of life lasts
-REGISTER_EVERY = 20  # rounds
+REGISTER_EVERY = 30.0  # seconds; not rounds, which begin anew with each change of slots or listeners
 STUCK = 16.0  # seconds without a turn of the claimer (it takes 10) after which the worker counts as unable to claim
 ANSWER = 1.5  # seconds for one reply
 CHUNK = 1000  # leases of one renewal
@@ -51,6 +52,7 @@ class Renewer(Service):
         self._apart_due = apart_due
         self._trouble = Complaint("can't renew leases")
         self._round = 0
+        self._register_at = time.monotonic() + REGISTER_EVERY
         self._halfway = False  # between two rounds
         self._was_swollen = False
         self._changed = threading.Condition()
@@ -148,43 +150,38 @@ class Renewer(Service):
         desk = self._desk
         if desk.idle():
             self._wake_if_missed(rests=self._shell.run(work_ops.rests(desk.keys, desk.served.name)))
-        elif desk.accepts_uploads and self._shell.run(upload_ops.version(desk.keys)) != desk.uploads_version:
-            desk.uploads_due.set()
+        elif desk.accepts_uploads:
+            self._compare_uploads(self._shell.run(upload_ops.version(desk.keys)))
 
     def _wake_if_missed(self, *, rests: bool) -> None:
         if not rests and self._desk.idle():
             self._desk.nudge()
 
     def _look_round(self) -> None:
-        desk = self._desk
-        ops: list[Op[Any]] = [work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)]
-        asks = desk.accepts_uploads and not desk.idle()  # else it listens to its inbox
-        if asks:
-            ops.append(upload_ops.version(desk.keys))
-        lives = self._round % ALIVE_EVERY == 0 and time.monotonic() - self._claimer_turned() < STUCK
-        if lives:
-            ops.append(work_ops.alive(desk.keys, desk.name, ALIVE, self._about()))
-        delivery = desk.tally.delivery(desk.keys, desk.name) if self._round % ALIVE_EVERY == 0 else None
-        if delivery is not None:
-            ops.append(delivery)
+        """Look for leases that ran out; in the same round trip, say and ask what else is due."""
+        desk, now = self._desk, time.monotonic()
+        look = work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)
+        asked: list[tuple[Op[Any], Callable[[Any], None]]] = [(look, partial(self._looked, self._retry_at))]
+        if desk.accepts_uploads and not desk.idle():  # else it listens to its inbox
+            asked.append((upload_ops.version(desk.keys), self._compare_uploads))
+        if self._round % ALIVE_EVERY == 0:
+            if now - self._claimer_turned() < STUCK:
+                asked.append((work_ops.alive(desk.keys, desk.name, ALIVE, self._about()), self._compare))
+            if (delivery := desk.tally.delivery(desk.keys, desk.name)) is not None:
+                asked.append((delivery, lambda _: desk.tally.delivered()))
+        if desk.registered and now >= self._register_at:
+            asked.append((work_ops.register(desk.keys, desk.served, KNOWN), self._registered))
         self._round += 1
-        known = self._retry_at
-        registers = desk.registered and self._round % REGISTER_EVERY == 0
-        if registers:
-            ops.append(work_ops.register(desk.keys, desk.served, KNOWN))
-        (reaped, rests), *others = self._shell.run_many(ops)
-        if registers and not others[-1]:
-            desk.registered = False  # something of it was lost
-            desk.nudge()
+        replies = self._shell.run_many([op for op, _ in asked])
+        for (_, heed), reply in zip(asked, replies, strict=True):
+            heed(reply)
+
+    def _looked(self, retry_at: float | None, found: tuple[work_ops.Reaped, bool]) -> None:
+        """What the look for leases found; `retry_at` is when, before it, the next retry was due."""
+        reaped, rests = found
         self._wake_if_missed(rests=rests)
-        if asks and others[0] != desk.uploads_version:
-            desk.uploads_due.set()
-        if lives:
-            self._compare(*others[asks])
-        if delivery is not None:
-            desk.tally.delivered()
         with self._changed:
-            if self._retry_at == known:  # else the settler has scheduled one meanwhile
+            if self._retry_at == retry_at:  # else the settler has scheduled one meanwhile
                 self._retry_at = None
         if reaped.retry_in is not None:
             self.retry_in(reaped.retry_in)
@@ -195,10 +192,21 @@ class Renewer(Service):
         if reaped.deliveries_due:
             self._deliveries_due()
 
-    def _compare(self, uploads_version: str, epoch: str) -> None:
-        """See whether uploads changed, or the server lost its data: it must give out no id again that was seen here."""
-        if uploads_version != self._desk.uploads_version:
+    def _registered(self, whole: bool) -> None:  # noqa: FBT001 - a reply
+        """The server knows this worker's class for longer; where something of it was lost, the claimer mends that."""
+        self._register_at = time.monotonic() + REGISTER_EVERY
+        if not whole:
+            self._desk.registered = False
+            self._desk.nudge()
+
+    def _compare_uploads(self, version: str) -> None:
+        if version != self._desk.uploads_version:
             self._desk.uploads_due.set()
+
+    def _compare(self, told: tuple[str, str]) -> None:
+        """See whether uploads changed, or the server lost its data: it must give out no id again that was seen here."""
+        uploads_version, epoch = told
+        self._compare_uploads(uploads_version)
         known = known_of(self._shell.target, self._desk.keys)
         if known.highest and epoch not in known.epochs.values():
             with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent

@@ -120,14 +120,15 @@ class Settler(Service):
 
     def _settle(self, batch: list[Ended]) -> None:
         """Settle what can be settled now; the rest is kept, and holds up nobody."""
-        now = [ended for ended in batch if not self._kept.has(ended.attempt)]
+        now: list[Ended] = []
+        later: list[Ended] = []
+        for ended in batch:
+            (later if self._kept.has(ended.attempt) else now).append(ended)
         try:
             if now:
                 self._settled(now)
         except ServerError:
             later = batch
-        else:
-            later = [ended for ended in batch if ended not in now]
         for ended in later:
             self._kept.keep(ended)
 

@@ -49,6 +49,16 @@ def test_the_first_answer_stands_though_the_epoch_changed_meanwhile(world, keys)
     assert world.changes(op) == (posted, {})
 
 
+@pytest.mark.parametrize("garbage", [b"\xff\xfe run", b"", b"x", b"a\nb run", b"a b c"])
+def test_an_epoch_that_nobody_wrote_is_a_lost_one(world, keys, garbage):
+    """Else nobody could ever post again."""
+    post(world, world.run(post_ops.fence(keys, "run", 0)))
+    world.raw.set(keys.epoch, garbage)
+    epoch = world.run(post_ops.fence(keys, "run", 1))
+    assert epoch.endswith(" run")
+    assert post(world, epoch).first == 2
+
+
 def test_a_new_run_of_the_server_leaves_ids_out(world, keys):
     """Its last writes may be lost."""
     first = world.run(post_ops.fence(keys, "run", 0))

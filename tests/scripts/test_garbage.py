@@ -5,7 +5,9 @@ import time
 import pytest
 
 from mlq.ops import deliveries as delivery_ops
+from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.states import State
 
@@ -101,3 +103,40 @@ def test_recovery_goes_on(world, raw, keys, scene):
                 if one.id in healthy:
                     assert world.settle(one, State.SUCCEEDED), what
             put_back(raw, keys, kept)
+
+
+def test_a_lane_of_another_type_stops_nobody(world, raw, keys):
+    """Workers that serve it register and claim what else there is; counts leave it out."""
+    (good,) = world.post()
+    raw.sadd(keys.lanes, "gpu", "default:f")
+    raw.set(keys.lane + "gpu", "text")
+    raw.rpush(keys.lane + "default:f", "text")
+    assert world.run(job_ops.counts(keys)).lanes == {"default": 1}
+    assert world.run(stats_ops.stats(keys)).waiting == 1
+    assert [one.id for one in world.claim(9)] == [good]
+    assert raw.smembers(keys.lanes) == set()
+
+
+def test_a_job_of_another_type_does_not_hold_up_those_that_wait_to_run_apart(world, raw, keys):
+    """Neither the look for them nor the claim of one."""
+    jobs = [world.running(), world.running()]
+    for one in jobs:
+        raw.hset(keys.job + one.id, "losses", 1)
+        assert world.die(one)
+    damaged, healthy = (one.id for one in jobs)
+    of_another_type(raw, keys.job + damaged)
+    assert [job_id for job_id, *_ in world.run(work_ops.apart(keys, "w", 0)).jobs] == [damaged, healthy]
+    for number, job_id in enumerate((damaged, healthy), 1):
+        (claimed,) = world.run(work_ops.claim_apart(keys, "w", number, job_id, 60))
+        assert world.settle(claimed, State.SUCCEEDED)
+
+
+def test_a_worker_of_another_type_hides_no_other(world, raw, keys):
+    """Nor does it keep an upload from being told."""
+    world.run(work_ops.alive(keys, "w", 60, {"slots": 2, "queues": "default", "uploads": "accepted"}))
+    world.run(work_ops.alive(keys, "damaged", 60, {"slots": 1}))
+    of_another_type(raw, keys.worker + "damaged")
+    assert world.run(stats_ops.stats(keys)).slots == 2
+    world.run(upload_ops.put(keys, "f", b"head", b"code"))
+    assert raw.lrange(keys.inbox + "w", 0, -1) == [b"uploads"]
+    raw.delete(keys.worker + "damaged")

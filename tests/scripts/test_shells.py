@@ -9,8 +9,9 @@ import pytest
 import redis
 
 from mlq import server
-from mlq.errors import NoServer, UnknownJob
+from mlq.errors import NoServer, Undecodable, UnknownJob
 from mlq.keys import Keys
+from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.shell.aio import AsyncShell
@@ -46,6 +47,29 @@ def run_many(kind, url, ops):
             await shell.close()
 
     return asyncio.run(main())
+
+
+def run_here(kind, url, op):
+    """The op, made for the run of the server, through a shell of its own."""
+    target = Target(url, "arguments")
+    if kind == "sync":
+        with contextlib.closing(Shell(target)) as shell:
+            return shell.run_here(lambda _: op)
+
+    async def main():
+        shell = AsyncShell(target)
+        try:
+            return await shell.run_here(lambda _: op)
+        finally:
+            await shell.close()
+
+    return asyncio.run(main())
+
+
+def test_a_reply_that_makes_no_sense_names_what_it_is_about(kind, server_url):
+    """Also where the op was made for one run of the server."""
+    with pytest.raises(Undecodable, match="job 7"):
+        run_here(kind, server_url, Op(("ECHO", "x"), int, about="job 7"))
 
 
 def test_unix_socket(kind, scratch, on_server):

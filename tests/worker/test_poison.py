@@ -68,6 +68,22 @@ def test_a_garbage_id_in_a_lane_stops_nothing(mlq: MLQ, raw: Any, namespace: str
     mlq.clear()
 
 
+@pytest.mark.parametrize("member", ["garbage", "-1", "1e3", "7 8", "9" * 30, b"\xff\xfe", "0x1", "\u0663"])
+def test_a_garbage_id_with_a_message_stops_nothing(mlq: MLQ, raw: Any, namespace: str, member: Any) -> None:
+    """It is a dead letter, too; ids go on where they were, even after the server began anew."""
+    (job_id,) = mlq.post_many([1])
+    name = member if isinstance(member, bytes) else member.encode()
+    raw.set(f"{{{namespace}}}:post:".encode() + name, GOOD)
+    raw.zadd(f"{{{namespace}}}:lane:default", {member: 0})
+    mlq.create_listener(lambda message: message)
+    assert mlq.submit(2).result(5) == 2
+    assert len(mlq.dead_letters()) == 1
+    raw.delete(f"{{{namespace}}}:epoch")
+    assert int(mlq.post(3)) < int(job_id) + 10_000_000
+    assert mlq.discard_all() == 1
+    mlq.clear()
+
+
 def test_garbage_for_the_number_of_errors_stops_nothing(mlq: MLQ, raw: Any, namespace: str) -> None:
     """It counts as none."""
     spoilt = mlq.submit(1)

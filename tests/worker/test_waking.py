@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlq import MLQ
+from mlq.worker import renewer
 from tests.programs import until
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,23 @@ def test_a_worker_of_which_the_server_forgot_everything_goes_on(
     idle()
     raw.delete(*raw.scan_iter(f"{{{namespace}}}:*".replace("-", "\\-"), count=1000))
     assert mlq.submit(["echo", 1]).result(10) == 1
+
+
+def test_a_class_stays_known_while_slots_come_and_go(
+    mlq: MLQ, raw: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change has the worker say at once what it is; the time until it registers again goes on."""
+    monkeypatch.setattr(renewer, "REGISTER_EVERY", 0.3)
+    mlq.create_listener(lambda message: message)
+    assert mlq.submit(1).result(10) == 1
+    (index,) = raw.scan_iter(f"{{{namespace}}}:class:*:ready".replace("-", "\\-"), count=1000)
+
+    def has_registered_again() -> bool:
+        mlq._worker._renewer.hurry()
+        return bool(raw.ttl(index) > 0)
+
+    raw.persist(index)
+    until(has_registered_again)
 
 
 def test_queues_that_are_used_once_hold_nobody_up(mlq: MLQ, raw: Any, server_url: str) -> None:

@@ -1,4 +1,5 @@
--- Makes a dead letter of an entry whose message is missing or of another type, so that it does not stop the queue.
+-- Makes a dead letter of an entry that is no id, or whose message is missing or of another type, so that it does not stop
+-- the queue.
 local function bury_broken(posts, jobs, dead, id, now)
   redis.call('DEL', posts .. id, jobs .. id)
   redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', 'error',

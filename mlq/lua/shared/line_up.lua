@@ -1,7 +1,7 @@
--- The lane of job `id`, from the head of its record; nil where there is none (an id that is not a number has no place,
--- and a key of another type is no record).
+-- The lane of job `id`, from the head of its record; nil where there is none (what is no id has no place, and a key of
+-- another type is no record).
 local function lane_of(posts, id)
-  local head = tonumber(id) and redis.pcall('GETRANGE', posts .. id, 0, 1023)
+  local head = is_id(id) and redis.pcall('GETRANGE', posts .. id, 0, 1023)
   return type(head) == 'string' and string.match(head, '^([^\n]+)\n') or nil
 end
 

@@ -5,7 +5,7 @@ local function tell_of_uploads(uploads_version, workers, worker_stem, inboxes)
   redis.call('SET', uploads_version, now)
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
     local inbox = inboxes .. name
-    if redis.call('HGET', worker_stem .. name, 'uploads') == 'accepted' and redis.call('LLEN', inbox) < 100 then
+    if redis.pcall('HGET', worker_stem .. name, 'uploads') == 'accepted' and redis.call('LLEN', inbox) < 100 then
       redis.call('RPUSH', inbox, 'uploads')
       redis.call('EXPIRE', inbox, 60)
     end

@@ -3,3 +3,8 @@ local function whole(stored)
   local number = tonumber(stored or '')
   return number and number >= 0 and number < 1e15 and math.floor(number) or 0
 end
+
+-- Whether that is an id as the counter gives them out.
+local function is_id(id)
+  return #id < 16 and string.find(id, '^%d+$') ~= nil
+end
