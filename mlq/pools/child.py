@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlq import errors, memory
 from mlq.context import lost
-from mlq.errors import InputError, MLQError, Undecodable
+from mlq.errors import InputError, LeaseLost, MLQError, Undecodable
 from mlq.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
 from mlq.job import Claimed, Outcome, Record
 from mlq.listeners import Listener, Listeners, Uploaded
@@ -131,7 +131,9 @@ class Child:
             threading.Thread(target=self._turn.run, args=(self._read,), name="mlq-wire", daemon=True).start()
 
     def ask(self, number: int, name: str, *arguments: Any) -> Any:
-        """Have the worker call a method of the run's line. Raises what that raises."""
+        """Have the worker call a method of the run's line. Raises what that raises, LeaseLost where the run is over."""
+        if number not in self._runs:  # it may be a finaliser on the main thread, amid the reading of the answer
+            raise LeaseLost("this attempt is through, and may ask nothing more")
         if threading.current_thread() is self._reader:
             raise InputError(f"{name} is called by a finaliser on the thread that would read the answer")
         self.read_from_now_on()

@@ -295,6 +295,32 @@ time.sleep(20)
     assert "MemoryError" in done.stderr
 
 
+def test_a_finaliser_of_a_run_that_is_over_does_not_hang_its_child():
+    """On the main thread, amid the reading of what the worker sends: nobody could read an answer."""
+    code = """
+import socket
+from mlq.errors import LeaseLost
+from mlq.job import Claimed
+from mlq.listeners import Listeners
+from mlq.pools.child import Child, ChildRun
+from mlq.pools.frames import Wire
+class Interrupted(Wire):
+    def receive(self):
+        try:
+            over.fetch("key")
+        except LeaseLost as error:
+            print(error)
+        return super().receive()
+ours, theirs = socket.socketpair()
+child = Child(Interrupted(theirs), Listeners(), weigh=False)
+over = ChildRun(child, 1, Claimed("1", 1, "", "w", 0.0, b""))
+Wire(ours).send("stop")
+child.serve()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout == "this attempt is through, and may ask nothing more\n", done.stderr
+
+
 def test_closed_slots_let_no_new_jobs_come():
     """Whatever is free, or becomes so; one may be taken all the same by who closed them."""
     slots = Slots()
