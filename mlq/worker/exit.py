@@ -32,6 +32,7 @@ from functools import partial
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+from mlq.worker.forking import Forking
 from mlq.worker.leaving import leave_now, leave_soon, start_thread
 
 KILLED = 1  # exit codes as in the command line's documentation
@@ -83,7 +84,7 @@ class _Keeper:
             known, self._known = self._known, True
             hooked, self._hooked = self._hooked, self._hooked or not stays
         if not known:
-            forking = _Forking()
+            forking = Forking(number for number, _ in _SIGNALS)
             os.register_at_fork(before=forking.begins, after_in_parent=forking.ends)
             os.register_at_fork(after_in_child=self._forget)
             os.register_at_fork(after_in_child=forking.ends)
@@ -212,25 +213,6 @@ class _Keeper:
 _keeper = _Keeper()
 keep = _keeper.keep
 stay = _keeper.stay
-
-
-class _Forking:
-    """Keeps signals from a process that is just being forked until it has forgotten what is its parent's.
-
-    The two share the descriptor through which Python tells that a signal came: until `_forget`, a signal for the new
-    process would be heard in the old one.
-    """
-
-    def __init__(self) -> None:
-        self._masks = threading.local()  # of each thread that forks
-
-    def begins(self) -> None:
-        """Before the fork."""
-        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, [number for number, _ in _SIGNALS])
-
-    def ends(self) -> None:
-        """After it, in either process."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
 
 
 def _is_interactive() -> bool:
