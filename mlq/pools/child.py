@@ -134,8 +134,8 @@ class Child:
         """Have the worker call a method of the run's line. Raises what that raises, LeaseLost where the run is over."""
         if number not in self._runs:  # it may be a finaliser on the main thread, amid the reading of the answer
             raise LeaseLost("this attempt is through, and may ask nothing more")
-        if threading.current_thread() is self._reader:
-            raise InputError(f"{name} is called by a finaliser on the thread that would read the answer")
+        if not self._can_wait():
+            raise InputError(f"{name} is called by a finaliser where nobody could read the answer")
         self.read_from_now_on()
         call = next(self._calls)
         answer = self._answers[call] = queue.SimpleQueue()
@@ -144,6 +144,10 @@ class Child:
         if kind:
             raise _error(kind, value)
         return value
+
+    def _can_wait(self) -> bool:
+        """Whether an answer can come while this thread waits for it: not on the one that reads it."""
+        return threading.current_thread() is not self._reader
 
     def _answer(self, answer: "queue.SimpleQueue[tuple[str, Any]]") -> tuple[str, Any]:
         while True:
@@ -262,9 +266,15 @@ class GreenChild(Child):
         self.read_from_now_on()
         self._tasks.get()
 
+    def _can_wait(self) -> bool:
+        """Neither where the wire is read, nor in gevent's hub, which runs finalisers, too."""
+        import gevent  # type: ignore[import-untyped]
+
+        return super()._can_wait() and gevent.getcurrent() is not gevent.get_hub()
+
     def begin(self, run: ChildRun, record: bytes) -> None:
         """Run it in a greenlet."""
-        import gevent  # type: ignore[import-untyped]
+        import gevent
 
         greenlet = gevent.spawn(self.perform, run, record)
         greenlet.link(lambda _: self._never_began(run))

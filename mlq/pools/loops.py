@@ -6,6 +6,7 @@ when it is switched back to.
 """
 
 import asyncio
+import gc
 import sys
 import weakref
 from typing import Any, NamedTuple
@@ -28,10 +29,18 @@ def separate() -> None:
 
     def switched(event: str, greenlets: tuple[Any, Any]) -> None:
         origin, target = greenlets
-        if (loop := asyncio._get_running_loop()) is not None:  # noqa: SLF001 - for whoever extends asyncio, as all of these
-            away[origin] = _taken(loop)
-        if away and (running := away.pop(target, None)) is not None:
-            _put_back(running)
+        loop = asyncio._get_running_loop()  # noqa: SLF001 - for whoever extends asyncio, as all of these
+        if loop is not None or away:
+            collects = gc.isenabled()
+            gc.disable()  # a finaliser that waits would do so amid the switch, perhaps that to gevent's hub
+            try:
+                if loop is not None:
+                    away[origin] = _taken(loop)
+                if (running := away.pop(target, None)) is not None:
+                    _put_back(running)
+            finally:
+                if collects:
+                    gc.enable()
         if before is not None:
             before(event, greenlets)
 
