@@ -18,7 +18,7 @@ def test_finalisers_that_speak(shared, name):
 
 @pytest.mark.parametrize("kind", ["process", "thread", "asyncio", "solo"])
 def test_finalisers_that_call_the_server(kind, workers):
-    """Amid a call of the same thread, for which there is one place. Not under gevent: they may run amid its own code."""
+    """Amid a call of the same thread, for which there is one place. Not under gevent: they may run amid its code."""
     shared = workers(kind)
     assert shared.mlq.submit(50, functions=["posts_amid_finalisers"]).result(40) == 50
     assert shared.mlq.submit(7, functions=["echo"]).result(10) == 7
