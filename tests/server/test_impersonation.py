@@ -1,6 +1,7 @@
 """Nobody else's process is taken for the embedded server, wherever it listens."""
 
 import asyncio
+import logging
 import os
 import shutil
 import socket
@@ -184,9 +185,13 @@ def test_the_embedded_server_that_runs_comes_before_another(
 
 
 def test_commands_on_a_terminal_tell_which_server_they_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Unless it is the embedded one that runs, as it does day after day."""
+    caplog.set_level(logging.WARNING, logger="mlq.server")  # at INFO the log tells it instead
     monkeypatch.setenv("MLQ_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MLQ_URL")
     monkeypatch.setattr(terminal, "is_watched", lambda: True)
