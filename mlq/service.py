@@ -35,7 +35,7 @@ class Complaint:
     def over(self) -> None:
         """It is not (any more)."""
         if self._since is not None:
-            log.info("no longer so after %.1f s: %s", time.monotonic() - self._since, self._what)
+            log.info("%s: over after %.1f s", self._what, time.monotonic() - self._since)
             self._since = None
 
 

@@ -1,8 +1,6 @@
 """What an attempt says on its way to the settler: in order, counted, and whoever interrupts whom."""
 
 import gc
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -13,28 +11,15 @@ from mlq.states import State
 from mlq.turn import Turn
 from mlq.worker.attempt import Attempt, Speech
 from mlq.worker.outbox import LIMIT, Ended, Outbox, Said
+from tests.unit import interrupted
 
 pytestmark = pytest.mark.slow
 
-# The handler raises amid what the main thread does, thousands of times a second.
 INTERRUPTED = """
-import signal
 from mlq.turn import Turn
 
-class Interrupted(Exception):
-    pass
-
-armed = False
-
-def interrupt(*_):
-    global armed
-    if armed:
-        armed = False
-        raise Interrupted
-
 turn, interrupted = Turn(), 0
-signal.signal(signal.SIGALRM, interrupt)
-signal.setitimer(signal.ITIMER_REAL, 0.00005, 0.00005)
+every(0.00005)
 while interrupted < 20_000:
     try:
         armed = True
@@ -43,7 +28,7 @@ while interrupted < 20_000:
     except Interrupted:
         interrupted += 1
         assert turn.run(list), interrupted
-signal.setitimer(signal.ITIMER_REAL, 0)
+every(0)
 print(turn.run(list))
 """
 
@@ -84,8 +69,7 @@ def test_a_turn_is_for_one():
 
 
 def test_no_handler_that_raises_keeps_a_turn():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "True\n", done.stderr[-2000:]
+    assert interrupted.run(INTERRUPTED) == "True\n"
 
 
 def test_entries_are_numbered_in_the_order_in_which_they_were_said():

@@ -2,31 +2,18 @@
 
 import gc
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from mlq.pools.frames import PORTION, Wire
+from tests.unit import interrupted
 
 SOON = 20.0  # seconds until a test gives up
 
-# The handler raises amid what the main thread sends, thousands of times a second.
 INTERRUPTED = """
-import signal, socket, threading
+import socket, threading
 from mlq.pools.frames import Wire
-
-class Interrupted(Exception):
-    pass
-
-armed = False
-
-def interrupt(*_):
-    global armed
-    if armed:
-        armed = False
-        raise Interrupted
 
 ours, theirs = socket.socketpair()
 wire, other = Wire(ours), Wire(theirs)
@@ -38,8 +25,7 @@ def listen():
 
 listener = threading.Thread(target=listen)
 listener.start()
-signal.signal(signal.SIGALRM, interrupt)
-signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+every(0.0001)
 interrupted = number = 0
 while interrupted < 1000:
     number += 1
@@ -50,7 +36,7 @@ while interrupted < 1000:
         armed = False
     except Interrupted:
         interrupted += 1
-signal.setitimer(signal.ITIMER_REAL, 0)
+every(0)
 wire.send("end")
 listener.join()
 numbers = [number for _, number, _ in heard[:-1]]
@@ -80,8 +66,7 @@ def heard(wire, count):
 
 
 def test_handlers_that_raise_tear_no_frame():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout, done.returncode) == ("whole True\n", 0), done.stderr[-2000:]
+    assert interrupted.run(INTERRUPTED) == "whole True\n"
 
 
 def test_a_finaliser_amid_a_frame_sends_its_own_after_it(ends):
