@@ -15,6 +15,6 @@ def main() -> None:
         if "mlq.cli.run" in sys.modules:  # listeners were loaded, and may have left what goes on for ever
             from mlq.worker.leaving import leave_soon
 
-            code = end.code if isinstance(end.code, int) else 0
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
             leave_soon(lambda: code)
         raise

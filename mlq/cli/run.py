@@ -125,6 +125,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         pool.close()
         there = ", ".join(repr(namespace) for namespace, *_ in found)
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
+    # before the worker starts, which stops on a SIGHUP that nobody else handles
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     namespace, url, told = found[0]
     listeners = Listeners(
         Listener(name, None, takes, is_async, queue, Policy(*policy)) for name, takes, is_async, queue, *policy in told
@@ -134,7 +136,6 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     except InputError:
         pool.close()
         raise
-    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     _stay([made], None, options)
 
 

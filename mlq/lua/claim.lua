@@ -7,8 +7,6 @@
 -- ARGV  number of the call · class · token · worker · lease in seconds · count
 -- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'unknown'} when nobody registered the class, or not to the end;
 --       an attempt after the first is a text that tells the errors before it, too: 'attempt errors'
---- include clock
---- include whole
 --- include wake
 --- include broken
 --- include again

@@ -4,8 +4,6 @@
 -- KEYS  scheduled zset · posts stem · jobs stem · leases zset · waiters stem · inboxes stem
 -- ARGV  id · token · worker · lease in seconds
 -- RETURNS  {'ok', now, id, attempt, record}, the attempt as in claim.lua · {'ok', now} when it waits no more
---- include clock
---- include whole
 --- include broken
 --- include again
 --- include announce

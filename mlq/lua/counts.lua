@@ -1,4 +1,5 @@
--- How many jobs wait in each lane, over several calls where there are very many, wait for their retry, run, and are dead.
+-- How many jobs wait in each lane (over several calls where there are very many), how many wait for their retry, how many
+-- run, and how many are dead letters.
 -- KEYS  lanes set · lane stem · leases zset · dead zset · scheduled zset
 -- ARGV  cursor ('0' to begin) · lanes of one call
 -- RETURNS  {next cursor ('0' at the end), running, dead, scheduled, lane, waiting, lane, waiting, ...}

@@ -4,13 +4,6 @@
 -- ARGV  id · the state that it must be in, or '' for any but running; what is listed as a dead letter counts as failed
 --       · stamp of the job that is meant, or ''
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
---- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
 --- include lapse
 --- include meant
 local id = ARGV[1]

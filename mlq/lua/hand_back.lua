@@ -4,12 +4,6 @@
 -- ARGV  per job: id · token · 1 if its listener had begun, else 0
 -- RETURNS  per job 'ok' or 'lost'
 --- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
 --- include lapse
 --- include count
 local metrics = KEYS[15]

@@ -21,7 +21,7 @@ for _ = 1, 2000 do
     break
   end
   local name = string.format('%d', id)
-  local head = read_head(posts .. name, 1100)
+  local head = read_head(posts .. name)
   if head ~= '' then
     local job = read_fields(jobs .. name, 'state', 'attempts', 'worker', 'started', 'finished')
     local state = job[1] or 'queued'

@@ -5,12 +5,6 @@
 -- ARGV  limit in seconds · times that a job may and still run again · cursor ('0' to begin)
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
 --- include lapse
 --- include count
 local metrics = KEYS[15]

@@ -2,13 +2,6 @@
 -- KEYS  those of shared/lapse.lua
 -- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
 -- RETURNS  {'gone'} · {'other'} · {'ok', jobs before it or false when it does not wait, lane}
---- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
 --- include lapse
 --- include meant
 local _, word = meant(posts .. ARGV[1], jobs .. ARGV[1], ARGV[2])

@@ -9,7 +9,7 @@
 -- RETURNS  'id stamp' of the first · 'lost' when the posting attempt no longer holds its lease · 'other' when the key was
 --       for another post · 'stale' when the epoch is another one
 --- include clock
---- include wake
+--- include line_up
 --- include last_id
 --- include beyond
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -22,9 +22,7 @@ local known = redis.call('MGET', replay, epoch, counter)
 if known[1] then
   local before, first, other = string.match(known[1], '^(%d+) (%d+) ?(.*)$')
   if (tonumber(before) or 0) >= tonumber(number) then
-    local head = redis.pcall('GETRANGE', posts .. first, 0, 1099)
-    local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n([^\n]*)') or ''
-    return other == print and first .. ' ' .. stamp or 'other'
+    return other == print and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other'
   end
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
@@ -52,7 +50,7 @@ for i = 1, count do
     redis.call('DEL', counter) -- it lies: fence.lua is to mend it
     return 'stale'
   end
-  redis.call('ZADD', lane_key, id, id)
+  add_to_lane(lane_key, id)
 end
 if redis.call('SADD', lanes, lane) == 1 then -- it was empty: else workers know that it has work
   first_came(serves, classes, lane, first)

@@ -4,12 +4,6 @@
 -- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it} · {'none'} when the job has no webhook
 --- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
 --- include lapse
 --- include meant
 local id = ARGV[1]

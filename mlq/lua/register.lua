@@ -3,15 +3,16 @@
 -- index names every lane with work that it serves. Several workers may take steps of one class at once. What was lost of
 -- a class is made again, and classes that nobody registers any more are dropped.
 -- KEYS  lanes set · lane stem · serves stem · class stem · classes zset
--- ARGV  class · seconds that it stays known · lanes of one step · then every name of what it serves
+-- ARGV  class · seconds that its index is kept; half of that, and whoever registers drops a class · lanes of one step · then every name of what it serves
 -- RETURNS  1 after the last step, else 0
 --- include clock
 local lanes, lane_stem, serves, class_stem, classes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local class, now = class_stem .. ARGV[1], clock()
 local ready, seconds = class .. ':ready', tonumber(ARGV[2])
+local half = math.ceil(seconds / 2) -- what leads to an index lapses before it: else a post would make it anew, for ever
 
-redis.call('ZADD', classes, now + seconds, ARGV[1])
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT', 0, 10)) do
+redis.call('ZADD', classes, now + half, ARGV[1])
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT', 0, 100)) do
   local stem = class_stem .. name
   for _, what in ipairs(redis.call('SMEMBERS', stem .. ':serves')) do
     redis.call('SREM', serves .. what, name)
@@ -27,7 +28,7 @@ for i = 4, #ARGV do
   if not goes_on then
     news = redis.call('SADD', serves .. ARGV[i], ARGV[1]) == 1 or news
     redis.call('SADD', class .. ':serves', ARGV[i])
-    redis.call('EXPIRE', serves .. ARGV[i], seconds)
+    redis.call('EXPIRE', serves .. ARGV[i], half)
   end
 end
 if news then

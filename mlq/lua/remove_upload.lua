@@ -3,7 +3,6 @@
 -- KEYS  uploads hash · code string · uploads-version string · workers zset · worker stem · inboxes stem
 -- ARGV  name
 -- RETURNS  {'ok'} · {'gone'} when there was none
---- include clock
 --- include tell_of_uploads
 local uploads, code, uploads_version = KEYS[1], KEYS[2], KEYS[3]
 local workers, worker_stem, inboxes = KEYS[4], KEYS[5], KEYS[6]

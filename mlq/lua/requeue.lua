@@ -4,13 +4,6 @@
 -- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'damaged'} for a dead letter without a readable message
 --          · {'state', the state that forbids it}
---- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
 --- include lapse
 --- include meant
 local id = ARGV[1]
@@ -18,11 +11,14 @@ local _, word = meant(posts .. id, jobs .. id, ARGV[2])
 if word then
   return {word}
 end
-local lane = lane_of(posts, id)
+local lane, is_dead = lane_of(posts, id), redis.call('ZSCORE', dead, id)
 if not lane then
-  return {redis.call('ZSCORE', dead, id) and 'damaged' or 'gone'}
+  return {is_dead and 'damaged' or 'gone'}
 end
-local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
+if is_dead then
+  clear_way(id)
+end
+local state = redis.call('HGET', jobs .. id, 'state') or (is_dead and 'failed') or 'queued'
 if state ~= 'failed' and state ~= 'cancelled' then
   return {'state', state}
 end

@@ -8,13 +8,6 @@
 --       fields and values that follow · field · value · ...
 -- RETURNS  per outcome 'ok' or 'lost'
 --- include clock
---- include whole
---- include wake
---- include history
---- include announce
---- include finish
---- include line_up
---- include lapse
 --- include loss
 local now, allowed, reply = clock(), tonumber(ARGV[1]), {}
 

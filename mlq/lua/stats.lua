@@ -16,9 +16,8 @@ local waiting = {}
 for _, lane in ipairs(page[2]) do
   local first = redis.pcall('ZRANGE', lane_stem .. lane, 0, 0)
   if not first.err then -- a key of another type is no lane
-    local head = first[1] and read_head(posts .. first[1], 1099) or ''
     waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
-    waiting[#waiting + 1] = string.match(head, '^[^\n]*\n([^\n]*)\n') or ''
+    waiting[#waiting + 1] = first[1] and stamp_in(read_head(posts .. first[1])) or ''
   end
 end
 
@@ -28,7 +27,7 @@ end
 
 local running, found = {}, {}
 for _, lease in ipairs(redis.call('ZRANGE', leases, 0, ARGV[1] - 1)) do
-  local queue = string.match(read_head(posts .. string.match(lease, '^[^:]*'), 1099), '^[^\n:]+') or '(other)'
+  local queue = string.match(read_head(posts .. string.match(lease, '^[^:]*')), '^[^\n:]+') or '(other)'
   found[queue] = (found[queue] or 0) + 1
 end
 for queue, number in pairs(found) do

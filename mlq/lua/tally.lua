@@ -3,7 +3,6 @@
 -- KEYS  replay string · metrics hash
 -- ARGV  number of the delivery · then per entry: queue · what · by how much
 -- RETURNS  'ok'
---- include whole
 --- include count
 local replay, metrics = KEYS[1], KEYS[2]
 if tonumber(redis.call('GET', replay) or '0') >= tonumber(ARGV[1]) then

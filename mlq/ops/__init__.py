@@ -1,8 +1,7 @@
 """Every operation on Redis as a value: built by pure functions here, carried out by `mlq.shell`.
 
 An `Op` is one command and what to make of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent
-as EVALSHA; they answer with a word first (`post`, the most frequent, with a number, which costs less), and the op's
-parser turns that into a value or a named error.
+as EVALSHA; they answer with a word first, and the op's parser turns that into a value or a named error.
 
 Whoever can write to Redis may have put anything there. A parser is therefore strict, and what it raises for a reply
 that it can't make sense of becomes `Undecodable` in one place, `Op.result`.

@@ -1,7 +1,7 @@
 """Loads the scripts of `mlq/lua/` and addresses them by the hash of their content.
 
 By content and not by name, so that two versions of MLQ can work on one server during a rolling upgrade. A line
-`--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`; included files include nothing.
+`--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`, once in a script: each file names what it needs itself.
 """
 
 import hashlib
@@ -25,6 +25,17 @@ class Script(NamedTuple):
 @cache
 def script(name: str) -> Script:
     """The script `mlq/lua/<name>.lua`."""
-    source = (_FOLDER / f"{name}.lua").read_text("utf-8")
-    source = _INCLUDE.sub(lambda found: (_FOLDER / "shared" / f"{found[1]}.lua").read_text("utf-8"), source)
+    source = _whole(_FOLDER / f"{name}.lua", set())
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _whole(path: Path, included: set[str]) -> str:
+    """The text of a file with all that it includes, but for what was `included` before."""
+
+    def include(found: re.Match[str]) -> str:
+        if found[1] in included:
+            return ""
+        included.add(found[1])
+        return _whole(_FOLDER / "shared" / f"{found[1]}.lua", included)
+
+    return _INCLUDE.sub(include, path.read_text("utf-8"))

@@ -41,8 +41,7 @@ def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, cou
     def parse(reply: list[Any]) -> list[Claimed] | None:
         if reply[0] == b"unknown":
             return None
-        started = float(reply[1])
-        return [_claimed(reply[i], reply[i + 1], token, worker, started, reply[i + 2]) for i in range(2, len(reply), 3)]
+        return _claimed(reply, token, worker)
 
     names = (
         keys.lanes,
@@ -74,9 +73,14 @@ def _rests(size: int) -> bool:
     return size == 1  # its empty name alone
 
 
-def _claimed(job_id: bytes, attempt: Any, token: str, worker: str, started: float, record: bytes) -> Claimed:
-    number, errors = (attempt, 0) if isinstance(attempt, int) else map(int, attempt.split())
-    return Claimed(job_id.decode("utf-8", "replace"), number, token, worker, started, record, errors)
+def _claimed(reply: list[Any], token: str, worker: str) -> list[Claimed]:
+    """The attempts of a reply: a word, the time, and three parts of each."""
+    started, claimed = float(reply[1]), []
+    for i in range(2, len(reply), 3):
+        number, errors = (reply[i + 1], 0) if isinstance(reply[i + 1], int) else map(int, reply[i + 1].split())
+        job_id = reply[i].decode("utf-8", "replace")
+        claimed.append(Claimed(job_id, number, token, worker, started, reply[i + 2], errors))
+    return claimed
 
 
 class Ending(NamedTuple):
@@ -210,8 +214,7 @@ def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: floa
     token = f"{worker}.{number}"
 
     def parse(reply: list[Any]) -> list[Claimed]:
-        started = float(reply[1])
-        return [_claimed(reply[i], reply[i + 1], token, worker, started, reply[i + 2]) for i in range(2, len(reply), 3)]
+        return _claimed(reply, token, worker)
 
     names = (keys.scheduled, keys.post, keys.job, keys.leases, keys.waiters, keys.inbox)
     return call(script("claim_apart"), names, (job_id, token, worker, seconds), parse)

@@ -34,7 +34,7 @@ LEASE = 6.0  # seconds
 RENEW = 1.5  # seconds between renewals: three refused ones, or two never answered, still leave time
 PAUSE = 3.0  # seconds without a look after which leases may have run out for want of a server, not of workers
 GRACE = 2.0  # seconds that leases get then; a worker reconnects within 1 s
-KNOWN = 100  # seconds that the server knows a class of workers of which none says any more what it serves
+KNOWN = 100  # seconds that the server keeps the index of a class whose workers are gone; see register.lua
 LANES_KEPT = 1000  # lanes of which a worker remembers who runs their jobs
 CALLS = 1  # at a time: with the connection that waits for jobs and the renewer's own, a worker has three
 

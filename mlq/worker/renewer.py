@@ -23,7 +23,7 @@ from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
 
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one sign of life lasts
-REGISTER_EVERY = 30.0  # seconds; not rounds, which begin anew with each change of slots or listeners
+REGISTER_EVERY = 30.0  # seconds, below half of KNOWN; not rounds, which begin anew when slots or listeners change
 STUCK = 16.0  # seconds without a turn of the claimer (it takes 10) after which the worker counts as unable to claim
 ANSWER = 1.5  # seconds for one reply
 CHUNK = 1000  # leases of one renewal

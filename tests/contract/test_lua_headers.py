@@ -2,7 +2,7 @@
 
 The rules: a script takes each fixed key into a named local, once, in a statement `local ... = KEYS[1], KEYS[2], ...`
 at its beginning; keys of a variable tail ("then every ...") are indexed. Arguments may be used where they are needed,
-but only those that the header counts. What several scripts share is included, one level deep.
+but only those that the header counts. What several scripts share is included; each file names what it needs.
 """
 
 import re
@@ -19,12 +19,16 @@ from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
+from mlq.ops.scripts import script
 from mlq.ops.work import Ending, WorkerClass
 from mlq.states import State
 
 LUA = Path(__file__).parents[2] / "mlq" / "lua"
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
 SHARED = sorted(path.stem for path in (LUA / "shared").glob("*.lua"))
+SHARED_FUNCTIONS = re.findall(
+    r"^local function (\w+)", "\n".join(script(f"shared/{name}").source for name in SHARED), re.MULTILINE
+)
 MOST_LINES = 80
 LABELS = ("Guarantee:", "KEYS ", "ARGV ", "RETURNS ")
 WRITES = re.compile(
@@ -76,9 +80,7 @@ OPS = {
 
 def code(name: str) -> str:
     """A script without its comments, with what it includes."""
-    text = (LUA / f"{name}.lua").read_text("utf-8")
-    included = [code(f"shared/{other}") for other in re.findall(r"^--- include (\w+)$", text, re.MULTILINE)]
-    return "\n".join([*included, *(re.sub(r"--.*", "", line) for line in text.splitlines())])
+    return re.sub(r"--.*", "", script(name).source)
 
 
 def header(name: str) -> dict[str, str]:
@@ -130,10 +132,18 @@ def test_header_is_complete(name):
 
 @pytest.mark.parametrize("name", SHARED)
 def test_shared_part_says_what_it_does(name):
-    """A comment first, and it includes nothing itself."""
-    text = (LUA / "shared" / f"{name}.lua").read_text("utf-8")
-    assert text.startswith("-- ")
-    assert "--- include" not in text
+    """In a comment, first."""
+    assert (LUA / "shared" / f"{name}.lua").read_text("utf-8").startswith("-- ")
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, *(f"shared/{name}" for name in SHARED)])
+def test_includes_are_whole(name):
+    """Each shared function that is called was defined before, and once."""
+    text = code(name)
+    for function in SHARED_FUNCTIONS:
+        first = re.search(rf"\b{function}\(", text)
+        assert text.count(f"local function {function}(") == (first is not None or f" {function}(" in text)
+        assert first is None or text[: first.start()].endswith("local function ")
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, *(f"shared/{name}" for name in SHARED)])

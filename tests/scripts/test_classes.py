@@ -234,6 +234,20 @@ def test_a_class_that_nobody_registers_lapses(world, keys):
     assert claim(world, PLAIN) == ["1"]
 
 
+def test_a_class_that_lapses_leaves_nothing_that_a_post_would_grow(world, keys):
+    """Though another one goes on serving the same queue; time passes for real, in two seconds."""
+    lapsing, living = WorkerClass.of(["default"], [], []), WorkerClass.of(["default", "slow"], [], [])
+    assert world.run(work_ops.register(keys, lapsing, 2))
+    give_up = time.monotonic() + 20
+    while world.raw.exists(keys.classes) and world.raw.zscore(keys.classes, lapsing.name):
+        assert time.monotonic() < give_up
+        assert world.run(work_ops.register(keys, living, 2))
+        time.sleep(0.1)  # as a worker that registers time and again
+    post(world, "default")
+    assert world.raw.smembers(f"{keys.serves}default") == {living.name.encode()}
+    assert not world.raw.exists(*(f"{keys.class_}{lapsing.name}:{what}" for what in ("ready", "serves", "wake")))
+
+
 def test_registering_again_costs_little_and_changes_nothing(world, keys, many_lanes):
     """That is how a worker says that its class lives."""
     world.serving(MANY)

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from mlq.identity import JobId
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops
@@ -140,3 +141,40 @@ def test_a_worker_of_another_type_hides_no_other(world, raw, keys):
     world.run(upload_ops.put(keys, "f", b"head", b"code"))
     assert raw.lrange(keys.inbox + "w", 0, -1) == [b"uploads"]
     raw.delete(keys.worker + "damaged")
+
+
+def test_a_lane_of_another_type_takes_jobs_again(world, raw, keys):
+    """Those that are posted, and those that come back: none is lost."""
+    back, again = world.running(), world.failed()
+    raw.set(keys.lane + "default", "text")
+    (posted,) = world.post()
+    raw.set(keys.lane + "default", "text")
+    assert world.run(work_ops.hand_back(keys, [(back, False)])) == [True]
+    world.run(job_ops.requeue(keys, JobId(again.id)))
+    assert world.settle(world.claim()[0])
+    raw.set(keys.lane + "default", "text")
+    world.run(job_ops.cancel(keys, JobId(again.id)))
+    raw.delete(keys.lane + "default")
+    assert world.raw_job(again.id)["state"] == b"cancelled"
+    assert raw.exists(keys.post + posted)
+
+
+def test_a_dead_letter_of_another_type_is_requeued(world, raw, keys):
+    """It does not stop those behind it."""
+    dead = world.failed()
+    of_another_type(raw, keys.job + dead.id)
+    world.run(job_ops.requeue(keys, JobId(dead.id)))
+    (claimed,) = world.claim()
+    assert claimed.id == dead.id
+    assert world.settle(claimed)
+
+
+def test_lapsed_leases_are_taken_though_the_note_of_their_worker_is_of_another_type(world, raw, keys):
+    """It counts as one that is not there."""
+    lapsed = [world.running(), world.running()]
+    for one in lapsed:
+        world.lapse(one)
+    raw.rpush(keys.lost + "worker", "text")
+    world.watched()
+    assert world.reap().taken == 2
+    assert {one.id for one in world.claim(5)} == {one.id for one in lapsed}

@@ -1,4 +1,6 @@
 -- An attempt's number as a text that tells the errors of earlier attempts, too.
+--- include whole
+--- include clock
 local function with_errors(jobs, id, attempt)
   return attempt .. ' ' .. whole(redis.call('HGET', jobs .. id, 'errors'))
 end

@@ -1,6 +1,7 @@
 -- Tells everybody who waits for job `id` that it ended. Inboxes lapse after a minute: a waiter that lives asks again
 -- sooner than that. A small outcome travels along, which spares the waiter a round trip to fetch it, and with it the
 -- job's stamp, as `posted`: a waiter may mean another job of that id.
+--- include careful
 local function announce(jobs, posts, waiters, inboxes, id)
   local key = waiters .. id
   local names = redis.call('SMEMBERS', key)
@@ -10,9 +11,8 @@ local function announce(jobs, posts, waiters, inboxes, id)
   local told = id
   if redis.call('HSTRLEN', jobs .. id, 'result') + redis.call('HSTRLEN', jobs .. id, 'short') < 8192 then
     local fields = redis.call('HGETALL', jobs .. id)
-    local head = redis.pcall('GETRANGE', posts .. id, 0, 1099)
     fields[#fields + 1] = 'posted'
-    fields[#fields + 1] = type(head) == 'string' and string.match(head, '^[^\n]*\n([^\n]*)\n') or ''
+    fields[#fields + 1] = stamp_in(read_head(posts .. id))
     local packed = cmsgpack.pack(fields)
     if #fields > 2 and #packed < 16384 then -- of a deleted job there is nothing, of one that failed often very much
       told = id .. ' ' .. packed

@@ -1,6 +1,7 @@
 -- With how many others an attempt was lost. A lease names its worker: `<id>:<worker>.<number of the claim>`. All that a
 -- dead worker held runs out within seconds, but not always in one look: what is yet to run out is among the leases, and
 -- what was taken a moment ago was written down. An attempt that only waited for another job is not the cause, nor counted.
+--- include whole
 local function worker_of(lease)
   return string.match(lease, '^[^:]*:(.*)%.[^.]*$') or ''
 end
@@ -14,7 +15,7 @@ local function suspects_of(lapsed, leases, jobs, lost)
   local found = {}
   for _, lease in ipairs(lapsed) do
     local worker = worker_of(lease)
-    found[worker] = found[worker] or whole(redis.call('GET', lost .. worker))
+    found[worker] = found[worker] or whole(redis.pcall('GET', lost .. worker))
   end
   if #lapsed > 0 then
     for _, lease in ipairs(redis.call('ZRANGE', leases, 0, 9999)) do
@@ -31,8 +32,7 @@ end
 local function note(taken, suspects, lost)
   for worker, number in pairs(taken) do
     if suspects[worker] > 1 then
-      redis.call('INCRBY', lost .. worker, number)
-      redis.call('EXPIRE', lost .. worker, 10)
+      redis.call('SET', lost .. worker, whole(redis.pcall('GET', lost .. worker)) + number, 'EX', 10)
     end
   end
 end

@@ -1,5 +1,6 @@
 -- Adds to what is counted of a queue. A namespace keeps 200 queues apart, and counts those that come later as one, so that
 -- nobody fills the server with names. Counting stops nothing: what stands under the key and is no hash of ours stays so.
+--- include whole
 local function count(metrics, queue, what, by)
   if queue ~= '(other)' and redis.pcall('HEXISTS', metrics, queue .. ':') == 0 then
     local queues = whole(redis.call('HGET', metrics, 'queues'))

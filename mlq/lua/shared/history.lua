@@ -1,5 +1,6 @@
 -- Keeps what became of the attempt that ends now, when the job goes on after it: the last 20 of them, in fields of the
 -- job. Texts are cut, so that a job that is retried for ever does not grow.
+--- include whole
 local function remember(jobs, id, now, reason, kind, text, trace)
   local run = redis.call('HMGET', jobs .. id, 'attempts', 'worker', 'started')
   local number = whole(run[1])

@@ -2,6 +2,10 @@
 -- loss.lua decides between the two for one that was lost. Needs history, line_up, wake, announce and finish, and these keys:
 -- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · serves stem · class stem · dead zset
 --       · waiters stem · inboxes stem · deliveries stem · delivery stem · scheduled zset · streams stem
+--- include line_up
+--- include history
+--- include announce
+--- include finish
 local leases, jobs, posts, lane_stem, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local classes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local scheduled, streams = KEYS[13], KEYS[14]

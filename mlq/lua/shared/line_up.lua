@@ -1,14 +1,25 @@
 -- The lane of job `id`, from the head of its record; nil where there is none (what is no id has no place, and a key of
 -- another type is no record).
+--- include careful
+--- include whole
+--- include wake
 local function lane_of(posts, id)
-  local head = is_id(id) and redis.pcall('GETRANGE', posts .. id, 0, 1023)
-  return type(head) == 'string' and string.match(head, '^([^\n]+)\n') or nil
+  return is_id(id) and string.match(read_head(posts .. id), '^([^\n]+)\n') or nil
+end
+
+-- Adds job `id` to a lane. What stands under the lane's name and is of another type goes: it would refuse every job of the
+-- lane, for ever. Write something before: a server that refuses now must not refuse this alone.
+local function add_to_lane(lane_key, id)
+  if type(redis.pcall('ZADD', lane_key, id, id)) ~= 'number' then
+    redis.call('DEL', lane_key)
+    redis.call('ZADD', lane_key, id, id)
+  end
 end
 
 -- Puts job `id` (back) into its lane at its own place: ids rise, so a job that was posted earlier comes first.
 local function line_up(lane_stem, lanes, serves, classes, lane, id)
-  redis.call('ZADD', lane_stem .. lane, id, id)
   redis.call('SADD', lanes, lane)
+  add_to_lane(lane_stem .. lane, id)
   if redis.call('ZRANK', lane_stem .. lane, id) == 0 then
     first_came(serves, classes, lane, id)
   end
@@ -16,7 +27,7 @@ end
 
 -- Takes job `id` out of its lane, if it waits there.
 local function leave_line(lane_stem, lanes, serves, classes, lane, id)
-  if redis.call('ZREM', lane_stem .. lane, id) == 1 then
+  if redis.pcall('ZREM', lane_stem .. lane, id) == 1 then
     first_left(lanes, serves, classes, lane, redis.call('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')[2])
   end
 end

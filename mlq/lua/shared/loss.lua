@@ -1,4 +1,5 @@
 -- What becomes of a job whose attempt was lost with its worker or child. Needs all that lapse.lua does, and that.
+--- include lapse
 
 -- Has a job run as the only attempt in its process, as soon as a worker can see to that (claim_apart.lua). Until then it
 -- is among the scheduled ones, at 1e11 and the time since when it waits: a time that never comes.

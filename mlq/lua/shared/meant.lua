@@ -1,9 +1,9 @@
 -- Whether the job that has the id now is the one that an asker means: the one that was posted at `asked`, or whichever it
 -- is where that is ''. Gives when it was posted, and, where it is another one, what to answer: 'other' or 'gone'. Read it
 -- before the first write.
+--- include careful
 local function meant(post, job, asked)
-  local head = redis.pcall('GETRANGE', post, 0, 1099)
-  local stamp = type(head) == 'string' and string.match(head, '^[^\n]*\n(%d+%.%d+)\n') or ''
+  local stamp = stamp_in(read_head(post))
   if asked == '' or stamp == asked then
     return stamp, nil
   elseif stamp ~= '' then

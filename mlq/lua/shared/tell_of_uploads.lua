@@ -1,5 +1,6 @@
 -- Lets the workers that accept uploads know that these changed. One that does not listen is told 100 times at most; those
 -- that are busy look for the version by themselves.
+--- include clock
 local function tell_of_uploads(uploads_version, workers, worker_stem, inboxes)
   local now = clock()
   redis.call('SET', uploads_version, now)
