@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if __package__ in {None, ""}:  # run as a script: Python's path begins with this folder, not with the project's
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mlq import MLQ, MLQError, ServerError, logs, terminal
-from mlq.descriptors import keep_standard_open
-from mlq.http.values import read_message
+from mlq import MLQ, MLQError, ServerError
+from mlq.core.json_values import read_message
+from mlq.system import logs, terminal
+from mlq.system.descriptors import keep_standard_open
 from mlq.worker import exit as way_out
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """MLQ, a job queue for machine-learning work: post from anywhere, work anywhere, on Redis or Valkey."""
 
-from mlq import logs
-from mlq.aio import AsyncMLQ
-from mlq.context import JobContext
+from mlq.client.aio import AsyncMLQ
+from mlq.client.handle import AsyncJobHandle, JobHandle
+from mlq.core.states import State
+from mlq.deliveries.signing import verify_webhook
 from mlq.errors import (
     InputError,
     JobCancelled,
@@ -26,10 +27,9 @@ from mlq.errors import (
     WaitTimeout,
     WrongState,
 )
-from mlq.handle import AsyncJobHandle, JobHandle
 from mlq.queue import MLQ
-from mlq.signing import verify_webhook
-from mlq.states import State
+from mlq.running.context import JobContext
+from mlq.system import logs
 from mlq.version import __version__
 
 __all__ = [

@@ -9,12 +9,12 @@ from contextlib import suppress
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from mlq.client import Client
+from mlq.client.blocking import Client
+from mlq.client.handle import JobHandle
+from mlq.core.options import check_seconds
+from mlq.core.policy import Policy
 from mlq.errors import InputError
-from mlq.handle import JobHandle
-from mlq.listeners import Listener, Listeners
-from mlq.options import check_seconds
-from mlq.policy import Policy
+from mlq.running.listeners import Listener, Listeners
 
 if TYPE_CHECKING:
     from mlq.pools.contract import Loader, Pool
@@ -146,8 +146,8 @@ class MLQ(Client):
         return self._started_in == os.getpid() and not self._worker.stopping.is_set()
 
     def _start(self, concurrency: int, grace: float) -> None:
+        from mlq.pools.loading import Here
         from mlq.pools.thread import ThreadPool
-        from mlq.pools.uploads import Here
         from mlq.worker import exit as way_out  # a program that only posts loads none of the worker
 
         if any((one.namespace, one.url) == (self.namespace, self.url) and one._works() for one in tuple(_started)):  # noqa: SLF001
@@ -195,8 +195,8 @@ class MLQ(Client):
         Such a job is requeued, `max_retries` times at most; then it is a dead letter. A second call
         replaces the first one's limits. Recovery from dead workers needs no reaper.
         """
-        from mlq.reaper import Reaper
         from mlq.worker import exit as way_out
+        from mlq.worker.overruns import Reaper
 
         interval, timeout = check_seconds("call_how_often", call_how_often), check_seconds("job_timeout", job_timeout)
         if (

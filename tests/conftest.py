@@ -18,7 +18,7 @@ import redis
 
 import mlq as mlq_package
 from mlq import server
-from mlq.keys import Keys
+from mlq.core.keys import Keys
 from mlq.server import process
 from mlq.shell import target
 from mlq.shell.sync import Shell

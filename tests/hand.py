@@ -2,11 +2,11 @@
 
 import time
 
-from mlq import codec
+from mlq.core import codec
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending, WorkerClass
-from mlq.outcomes import failure
+from mlq.running.outcomes import failure
 
 
 class Hand:

@@ -10,7 +10,7 @@ from benchmarks.chaos.mix import NAMESPACE, Mix
 from benchmarks.chaos.receiver import Call
 from benchmarks.chaos.trouble import Troubles
 from mlq import MLQ
-from mlq.keys import Keys
+from mlq.core.keys import Keys
 
 if TYPE_CHECKING:
     import redis

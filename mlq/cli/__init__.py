@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """The console script; ends the process with the codes that `base.py` lists."""
     from mlq.cli.program import program
-    from mlq.descriptors import keep_standard_open
+    from mlq.system.descriptors import keep_standard_open
 
     keep_standard_open()  # before there is a socket
     try:

@@ -22,8 +22,9 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
-from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout, logs, terminal
+from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
 from mlq import server as embedded
+from mlq.system import logs, terminal
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
 WATCHER = "MLQ_WATCHER"  # in a worker's environment: a descriptor that ends when the watcher does

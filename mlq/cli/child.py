@@ -5,14 +5,16 @@ import logging
 import socket
 from typing import Any
 
-from mlq import MLQError, capture, execution
+from mlq import MLQError
 from mlq.cli.base import Settings
 from mlq.cli.load import queues_of
-from mlq.listeners import Listeners
 from mlq.pools.child import Child, GreenChild
 from mlq.pools.frames import Wire
 from mlq.pools.tether import settle_in
 from mlq.queue import MLQ
+from mlq.running import execution
+from mlq.running.listeners import Listeners
+from mlq.system import capture
 from mlq.worker.leaving import leave_soon
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import click
 
-from mlq import MLQ, terminal
+from mlq import MLQ
 from mlq.cli import show
 from mlq.cli.base import Settings, complain, with_settings
 from mlq.cli.jobs import each, json_option
+from mlq.system import terminal
 
 ids_argument = click.argument("job_ids", metavar="[ID...]", nargs=-1)
 all_option = click.option("--all", "every", is_flag=True, help="All dead letters of this moment.")

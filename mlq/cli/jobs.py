@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from mlq import MLQ, JobError, State, WaitTimeout, terminal
+from mlq import MLQ, JobError, State, WaitTimeout
 from mlq.cli import show
 from mlq.cli.base import OTHER, Settings, complain, with_settings
+from mlq.core.json_values import read_message
 from mlq.errors import RemoteTraceback
-from mlq.http.values import read_message
+from mlq.system import terminal
 
 PATIENCE = 3.0  # seconds of waiting after which it is told that no worker can run the job
 STATES = tuple(state.value for state in State if state is not State.GONE)

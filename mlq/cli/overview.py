@@ -5,11 +5,11 @@ import time
 import click
 
 from mlq import server as embedded
-from mlq import terminal
 from mlq.cli import show
 from mlq.cli.base import SERVER, Settings, complain, with_settings
 from mlq.cli.jobs import json_option
-from mlq.job import number, or_none
+from mlq.core.job import number, or_none
+from mlq.system import terminal
 
 
 @click.command

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mlq import MLQ, InputError, MLQError, launch
+from mlq import MLQ, InputError, MLQError
 from mlq.cli.base import WATCHER, Settings, complain
 from mlq.cli.load import queues_of
-from mlq.listeners import Listener, Listeners
-from mlq.policy import Policy
+from mlq.core.policy import Policy
 from mlq.pools.contract import Loader, Pool
-from mlq.pools.uploads import Here
+from mlq.pools.loading import Here
 from mlq.queue import MOST
+from mlq.running.listeners import Listener, Listeners
+from mlq.system import launch
 from mlq.worker import exit as way_out
 from mlq.worker.desk import Settings as WorkerSettings
 from mlq.worker.worker import Worker
@@ -105,7 +106,7 @@ def _pool(kind: str, slots: int) -> Pool:
 
 def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """The listeners run in children; this process loads none of them."""
-    from mlq.pools.children import Limits
+    from mlq.pools.child_process import Limits
     from mlq.pools.process import ProcessPool
 
     settings.start_logging()

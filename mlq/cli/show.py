@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mlq import terminal
-from mlq.http.values import to_json
-from mlq.requests import can_serve
+from mlq.client.arguments import can_serve
+from mlq.core.json_values import to_json
+from mlq.system import terminal
 
 CUT = 300  # characters of one value in a description; --json shows all
 MISSING = "-"

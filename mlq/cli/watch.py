@@ -7,8 +7,9 @@ from pathlib import Path
 
 import watchfiles
 
-from mlq import InputError, launch
+from mlq import InputError
 from mlq.cli.base import WATCHER
+from mlq.system import launch
 
 LOOK = 0.1  # seconds between looks whether another signal came, while a worker ends
 OPTION, VARIABLE = "--watch", "MLQ_WORKER_WATCH"  # what made this process the watcher, and must not make a second one

@@ -11,7 +11,7 @@ import click
 from mlq import InputError, ServerError
 from mlq.cli.base import Settings, complain, with_settings_alone
 from mlq.cli.options import Names, Size
-from mlq.policy import LOSSES
+from mlq.core.policy import LOSSES
 from mlq.queue import GRACE
 
 POOLS = ("process", "thread", "asyncio", "gevent", "solo")

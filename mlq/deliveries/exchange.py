@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
-from mlq.targets import TargetRefused, Targets, find
+from mlq.deliveries.allowed import TargetRefused, Targets, find
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection

@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mlq.core.keys import Keys
+from mlq.core.options import STRANGERS
 from mlq.deliveries import callback, webhook
+from mlq.deliveries.allowed import Targets
 from mlq.deliveries.exchange import Answer, Request, exchange
+from mlq.deliveries.signing import SECRETS, read_secrets
 from mlq.errors import ServerError
-from mlq.keys import Keys
 from mlq.ops import Op
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops.deliveries import Delivery
-from mlq.options import STRANGERS
-from mlq.pools.threads import Threads
-from mlq.service import Complaint, Service
+from mlq.running.spare_threads import Threads
 from mlq.shell.sync import Shell
-from mlq.signing import SECRETS, read_secrets
-from mlq.targets import Targets
+from mlq.system.service import Complaint, Service
 
 log = logging.getLogger("mlq.delivery")
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.job import head_of
+from mlq.core.options import functions_of, queue_of
 from mlq.deliveries.exchange import Answer, Request
+from mlq.deliveries.signing import sign
 from mlq.errors import Undecodable
-from mlq.job import head_of
 from mlq.ops.deliveries import Delivery
-from mlq.options import functions_of, queue_of
-from mlq.signing import sign
 from mlq.version import __version__
 
 TRY_TIMEOUT = 15.0  # seconds

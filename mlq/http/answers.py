@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
-from mlq.http.values import as_text, is_array, to_json
+from mlq.core.json_values import as_text, is_array, to_json
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -34,7 +34,7 @@ def said(text: str, status: int = 200) -> Response:
 
 
 def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A struct, or a value as `values.py` puts it in JSON."""
+    """A struct, or a value as `json_values.py` puts it in JSON."""
     body = _encode(value) if isinstance(value, msgspec.Struct) else to_json(value).encode()
     return Response(body, status, headers, content_type=JSON)
 

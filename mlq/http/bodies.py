@@ -10,10 +10,10 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from mlq import InputError
+from mlq.core.json_values import from_json
 from mlq.http.forms import Part, read_form
 from mlq.http.problems import Refused
 from mlq.http.shapes import NewJob
-from mlq.http.values import from_json
 
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with

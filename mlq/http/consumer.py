@@ -20,7 +20,8 @@ from mlq.http.problems import Refused
 from mlq.http.routes import Role, Route
 from mlq.http.settings import LOCAL_UPLOADS, Settings
 from mlq.http.shapes import NewUpload, PickledFunction, Removed, Upload, Uploads
-from mlq.uploads import LIMIT, PYTHON, SECRET, configured, fingerprint
+from mlq.uploads.sealed import LIMIT, PYTHON, fingerprint
+from mlq.uploads.secret import VARIABLE, configured
 
 BODY_LIMIT = LIMIT * 4 // 3 + 1024  # bytes; base64 makes 4 of 3
 _FORM = f'the body must be what jsonpickle.encode(cloudpickle.dumps(function)) gives: {{"{B64}": "..."}}, nothing else'
@@ -91,8 +92,8 @@ def _sent(settings: Settings) -> tuple[str, bytes]:
     if secret is None and not settings.is_local:
         raise Refused(
             403,
-            f"uploads are code that workers run, and not only this machine can reach this server: set {SECRET} to the "
-            "same text of 16 characters or more for the server and its workers, or bind the server to 127.0.0.1",
+            f"uploads are code that workers run, and not only this machine can reach this server: set {VARIABLE} to "
+            "the same text of 16 characters or more for the server and its workers, or bind the server to 127.0.0.1",
         )
     if not request.is_json:  # a form on a foreign web page can't send this type
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")

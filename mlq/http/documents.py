@@ -8,12 +8,12 @@ import msgspec
 from flask import Response, render_template_string
 from markupsafe import Markup
 
+from mlq.core.json_values import to_json
 from mlq.http.answers import JSON, link
 from mlq.http.pages import read_page
 from mlq.http.routes import Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Problem
-from mlq.http.values import to_json
 from mlq.version import __version__
 
 _VARIABLE = re.compile(r"<(\w+)>")

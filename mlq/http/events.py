@@ -18,13 +18,14 @@ from typing import Any
 
 from flask import Response, request
 
-from mlq import MLQ, ServerError, State, Undecodable, UnknownJob, codec
+from mlq import MLQ, ServerError, State, Undecodable, UnknownJob
+from mlq.core import codec
+from mlq.core.job import is_finished, progress_of, text
+from mlq.core.json_values import to_json
 from mlq.http.answers import link
 from mlq.http.problems import checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
-from mlq.http.values import to_json
-from mlq.job import is_finished, progress_of, text
 from mlq.ops.jobs import Followed
 
 BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 30 to 60; a gone client is noticed, too

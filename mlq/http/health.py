@@ -13,12 +13,12 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from mlq import MLQ, ServerError
+from mlq.core.options import check_queue
 from mlq.http.answers import as_json, said, wants_json
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Ready, Scale
 from mlq.ops.stats import BOUNDS, OTHER, Histogram, QueueStats, Stats
-from mlq.options import check_queue
 
 log = logging.getLogger("mlq.http")
 

@@ -9,7 +9,11 @@ import msgspec
 from flask import Response, request
 from werkzeug.http import parse_dict_header
 
-from mlq import MLQ, ServerError, State, UnknownJob, targets
+from mlq import MLQ, ServerError, State, UnknownJob
+from mlq.core.identity import reference_of
+from mlq.core.job import is_finished
+from mlq.core.options import check_url, functions_of, of_strangers, queue_of
+from mlq.deliveries import allowed
 from mlq.http import bodies
 from mlq.http.answers import as_json, link, said, wants_json
 from mlq.http.problems import Refused, checked
@@ -17,10 +21,7 @@ from mlq.http.results import POLL, result_of
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
-from mlq.identity import reference_of
-from mlq.job import is_finished
 from mlq.ops.jobs import Listed
-from mlq.options import check_url, functions_of, of_strangers, queue_of
 
 LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
@@ -33,7 +34,7 @@ _SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts",
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes, over one queue."""
-    waiting, trusts = _Waiting(mlq), not settings.tokens or targets.trusts_strangers()
+    waiting, trusts = _Waiting(mlq), not settings.tokens or allowed.trusts_strangers()
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
         Route("POST", "/jobs", partial(_post, mlq, waiting, trusts), Role.POST, "Post a job",

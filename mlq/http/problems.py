@@ -17,9 +17,9 @@ from mlq import (
     ValueRefused,
     WrongState,
 )
+from mlq.core.identity import JobId, parse_reference
 from mlq.errors import KeyReused
 from mlq.http.answers import problem
-from mlq.identity import JobId, parse_reference
 
 # The first that fits. What is not listed is a defect, and answered with 500.
 STATUS: tuple[tuple[type[MLQError], int], ...] = (

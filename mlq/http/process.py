@@ -19,9 +19,10 @@ from typing import Any
 
 import msgspec
 
-from mlq import MLQ, InputError, launch, logs
-from mlq.descriptors import keep_standard_open
+from mlq import MLQ, InputError
 from mlq.http.settings import Settings
+from mlq.system import launch, logs
+from mlq.system.descriptors import keep_standard_open
 
 log = logging.getLogger("mlq.http")
 

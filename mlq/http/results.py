@@ -8,13 +8,13 @@ from typing import Any
 from flask import Response, request
 
 from mlq import MLQ, State
+from mlq.core.identity import reference_of
 from mlq.http import answers
 from mlq.http.answers import as_json, link, said, wants_json
 from mlq.http.bodies import AGAIN, FULL, KEEP
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
-from mlq.identity import reference_of
 
 POLL = "1"  # seconds after which to look again
 LARGE = 262_144  # bytes of a value from which on it counts

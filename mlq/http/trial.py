@@ -17,10 +17,10 @@ import threading
 from typing import IO, Any
 
 from mlq.http.problems import Refused
-from mlq.http.tried import LATE
-from mlq.pools.children import words_of
+from mlq.http.trial_program import LATE
+from mlq.pools.child_process import words_of
 
-PROGRAM = ("-P", "-m", "mlq.http.tried")  # without the folder that it stands in on its path
+PROGRAM = ("-P", "-m", "mlq.http.trial_program")  # without the folder that it stands in on its path
 TIME = 10.0  # seconds
 MARGIN = 5.0  # seconds after which it is killed from here: it starts, counts its time, and cleans up itself
 AT_ONCE = 2  # trials; more wait

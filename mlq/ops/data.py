@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlq.keys import Keys
+from mlq.core.keys import Keys
 from mlq.ops import Op, nothing
 
 

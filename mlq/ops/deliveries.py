@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from mlq.core.identity import stamp_of
+from mlq.core.job import fields_of, or_none
+from mlq.core.keys import Keys
 from mlq.errors import WrongState
-from mlq.identity import stamp_of
-from mlq.job import fields_of, or_none
-from mlq.keys import Keys
 from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import lapse_keys
 from mlq.ops.meant import check_meant

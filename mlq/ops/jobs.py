@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from mlq.core.identity import bind, stamp_of
+from mlq.core.job import describe, fields_of, head_of, number, or_none, stamp_in, text
+from mlq.core.keys import Keys
+from mlq.core.states import State
 from mlq.errors import Undecodable, WaitCircle, WrongState
-from mlq.identity import bind, stamp_of
-from mlq.job import describe, fields_of, head_of, number, or_none, stamp_in, text
-from mlq.keys import Keys
 from mlq.ops import Op, call
 from mlq.ops.meant import check_meant, check_stamp, unknown
 from mlq.ops.posting import post, post_once  # noqa: F401 - ops on jobs, too, in a file of their own
 from mlq.ops.scripts import script
-from mlq.states import State
 
 LANES = 500  # lanes that one call looks at: 1 ms of the server's time
 ENTRIES = 500  # entries of a job's stream that one call reads

@@ -1,8 +1,8 @@
 """Whether the job that answered is the one that was asked for; what to raise where it is not."""
 
+from mlq.core.identity import bind, stamp_of
+from mlq.core.keys import Keys
 from mlq.errors import JobLost, UnknownJob
-from mlq.identity import bind, stamp_of
-from mlq.keys import Keys
 
 
 def unknown(keys: Keys, job_id: str) -> UnknownJob:

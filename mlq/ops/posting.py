@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mlq.core.identity import JobId
+from mlq.core.keys import Keys
 from mlq.errors import KeyReused, LeaseLost
-from mlq.identity import JobId
-from mlq.keys import Keys
 from mlq.ops import Argument, Op, call
 from mlq.ops.scripts import script
 

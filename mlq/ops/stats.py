@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mlq.job import number, or_none
-from mlq.keys import Keys
+from mlq.core.job import number, or_none
+from mlq.core.keys import Keys
+from mlq.core.options import queue_of
+from mlq.core.states import REASONS
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.jobs import LANES
 from mlq.ops.scripts import script
-from mlq.options import queue_of
-from mlq.states import REASONS
 
 OUTCOMES = ("succeeded", *REASONS)
 KINDS = ("callback", "webhook")  # of deliveries

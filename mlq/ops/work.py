@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from mlq.core.job import Claimed, Outcome, fields_of, text
+from mlq.core.keys import FORMAT, Keys
 from mlq.errors import Unsupported
-from mlq.job import Claimed, Outcome, fields_of, text
-from mlq.keys import FORMAT, Keys
 from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import LANES, lapse_keys
 from mlq.ops.scripts import script

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 
-from mlq.execution import execute_on_loop, keep_turning, own_context
-from mlq.outcomes import failure
 from mlq.pools.contract import Run
 from mlq.pools.gate import Gate
-from mlq.pools.threads import Threads
+from mlq.running.execution import execute_on_loop, keep_turning, own_context
+from mlq.running.outcomes import failure
+from mlq.running.spare_threads import Threads
 
 log = logging.getLogger("mlq.worker")
 

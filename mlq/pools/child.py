@@ -15,19 +15,20 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from mlq import errors, memory
-from mlq.context import lost
+from mlq import errors
+from mlq.core.job import Claimed, Outcome, Record
 from mlq.errors import InputError, LeaseLost, MLQError, Undecodable
-from mlq.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
-from mlq.job import Claimed, Outcome, Record
-from mlq.listeners import Listener, Listeners, Uploaded
-from mlq.outcomes import failure
 from mlq.pools.frames import Wire
+from mlq.pools.loading import loaded
 from mlq.pools.loops import separate
 from mlq.pools.surroundings import Surroundings
 from mlq.pools.tether import orphaned
-from mlq.pools.uploads import loaded
-from mlq.turn import Turn
+from mlq.running.context import lost
+from mlq.running.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
+from mlq.running.listeners import Listener, Listeners, Uploaded
+from mlq.running.outcomes import failure
+from mlq.system import memory
+from mlq.system.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

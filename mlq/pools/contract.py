@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mlq.context import Line
-from mlq.execution import execute
-from mlq.job import Claimed, Outcome, Record
-from mlq.listeners import Listener
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.running.context import Line
+from mlq.running.execution import execute
+from mlq.running.listeners import Listener
 
 
 class Run(Protocol):

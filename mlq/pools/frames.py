@@ -28,8 +28,8 @@ from typing import Any
 
 from msgpack import Packer, Unpacker  # type: ignore[import-untyped]
 
-from mlq import memory
-from mlq.turn import Turn
+from mlq.system import memory
+from mlq.system.turn import Turn
 
 PORTION = 256 * 1024  # bytes of one read; what grew beyond that for a large frame is given back
 FRAME_LIMIT = 1024 * 1024 * 1024  # bytes; what a listener may return is bounded far below

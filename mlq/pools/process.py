@@ -18,15 +18,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mlq.core.job import Outcome
+from mlq.core.states import State
 from mlq.errors import InputError, MLQError
-from mlq.job import Outcome
-from mlq.pools.children import STOP_AFTER, Child, Kernel, Limits, words_of
+from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, words_of
 from mlq.pools.contract import Run, Told
 from mlq.pools.groups import Groups
+from mlq.pools.loading import Lessons, listener_of
 from mlq.pools.orphans import Orphans
-from mlq.pools.threads import Threads
-from mlq.pools.uploads import Lessons, listener_of
-from mlq.states import State
+from mlq.running.spare_threads import Threads
 
 log = logging.getLogger("mlq.worker")
 

@@ -8,7 +8,7 @@ from functools import partial
 from mlq.pools.contract import Run, perform
 from mlq.pools.gate import Gate
 from mlq.pools.surroundings import Surroundings
-from mlq.pools.threads import Threads
+from mlq.running.spare_threads import Threads
 
 
 class SoloPool:

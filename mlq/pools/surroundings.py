@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-from mlq.descriptors import keep_standard_open
+from mlq.system.descriptors import keep_standard_open
 
 _SIGNALS = tuple(int(number) for number in signal.valid_signals())
 _NAMES = ((sys, "stdout"), (sys, "stderr"), (sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook"))

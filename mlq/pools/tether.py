@@ -7,8 +7,8 @@ import sys
 from functools import partial
 from typing import NoReturn
 
-from mlq import capture
 from mlq.pools.frames import Wire
+from mlq.system import capture
 
 _PDEATHSIG = 1  # prctl(2)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

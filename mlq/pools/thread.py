@@ -6,7 +6,7 @@ from functools import partial
 
 from mlq.pools.contract import Run, perform
 from mlq.pools.gate import Gate
-from mlq.pools.threads import Threads
+from mlq.running.spare_threads import Threads
 
 log = logging.getLogger("mlq.worker")
 

@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mlq.descriptors import keep_standard_open
 from mlq.errors import ServerError
 from mlq.server import peer
 from mlq.server.binary import find_binary
 from mlq.server.home import Home
+from mlq.system.descriptors import keep_standard_open
 
 # All in seconds.
 LISTEN_LIMIT = 10.0  # from the start to the first accepted connection; 0.05 is usual

@@ -18,9 +18,9 @@ from redis import exceptions as redis_errors
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from mlq.core.identity import JobId, same
+from mlq.core.job import ANY_JOB, announced
 from mlq.errors import MLQError, ServerError
-from mlq.identity import JobId, same
-from mlq.job import ANY_JOB, announced
 from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
 from mlq.shell import meeting, trouble

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 
+from mlq.core.job import ANY_JOB, announced
 from mlq.errors import ServerError
-from mlq.job import ANY_JOB, announced
 from mlq.shell.callers import Caller
 from mlq.shell.sync import Shell
 

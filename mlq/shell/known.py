@@ -8,9 +8,9 @@ and the post is sent again.
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from mlq.core.identity import JobId, bind
+from mlq.core.keys import Keys
 from mlq.errors import ServerError
-from mlq.identity import JobId, bind
-from mlq.keys import Keys
 from mlq.ops import Op
 from mlq.ops.posting import Posted, fence
 from mlq.shell.target import Target

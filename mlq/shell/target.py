@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from mlq.descriptors import keep_standard_open
 from mlq.errors import InputError
+from mlq.system.descriptors import keep_standard_open
 
 log = logging.getLogger("mlq.server")
 

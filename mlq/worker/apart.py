@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from mlq.core.job import Claimed
 from mlq.errors import ServerError
-from mlq.job import Claimed
 from mlq.ops import work as work_ops
-from mlq.service import Complaint, Service
+from mlq.system.service import Complaint, Service
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import LEASE, Desk
 

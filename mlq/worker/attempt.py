@@ -7,15 +7,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from mlq.job import Claimed, Outcome, Record
-from mlq.listeners import Listener
-from mlq.outcomes import death
-from mlq.policy import Policy
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.policy import Policy
+from mlq.running.listeners import Listener
+from mlq.running.outcomes import death
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlq.context import Line
+    from mlq.running.context import Line
 
 Entry = tuple[int, str, bytes]
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
+from mlq.core.job import Claimed
 from mlq.errors import MLQError, ServerError
-from mlq.job import Claimed
 from mlq.ops import Op
 from mlq.ops import work as work_ops
-from mlq.service import Complaint, Service
+from mlq.system.service import Complaint, Service
 from mlq.worker.desk import LEASE, Desk
 
 LISTEN = 10.0  # seconds of one wait on the server: for so long a host that froze may take wake-ups along

@@ -10,17 +10,17 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mlq import memory
+from mlq.core.keys import Keys
+from mlq.core.options import DEFAULT_QUEUE, queue_of
+from mlq.core.policy import LOSSES, Policy
 from mlq.errors import ServerError
-from mlq.keys import Keys
-from mlq.listeners import Listener, Listeners
 from mlq.ops import data as data_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
-from mlq.options import DEFAULT_QUEUE, queue_of
-from mlq.policy import LOSSES, Policy
+from mlq.running.listeners import Listener, Listeners
 from mlq.shell.known import known_of
 from mlq.shell.sync import Shell
+from mlq.system import memory
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.inbox import Inbox
 from mlq.worker.outbox import Outbox

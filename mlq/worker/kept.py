@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 
 from mlq.errors import NoServer, ServerError, ValueRefused
 from mlq.ops import work as work_ops
-from mlq.outcomes import failure
-from mlq.service import Complaint, Service, log
+from mlq.running.outcomes import failure
 from mlq.shell.sync import Shell
 from mlq.shell.target import ANSWER_TIMEOUT
 from mlq.shell.trouble import PIECE
+from mlq.system.service import Complaint, Service, log
 from mlq.worker.attempt import Attempt, Entry
 from mlq.worker.desk import Desk
 from mlq.worker.outbox import Ended, Said, cost

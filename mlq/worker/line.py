@@ -5,19 +5,19 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from mlq.context import lost
+from mlq.client.arguments import LISTEN
+from mlq.core.job import Claimed
+from mlq.core.options import check_id
 from mlq.errors import LeaseLost, ServerError, Unsupported, ValueRefused, WaitTimeout
-from mlq.job import Claimed
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import work as work_ops
 from mlq.ops.posting import Posted
-from mlq.options import check_id
-from mlq.requests import LISTEN
-from mlq.service import Complaint
+from mlq.running.context import lost
 from mlq.shell.known import known_of, post
+from mlq.system.service import Complaint
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 

@@ -4,9 +4,9 @@ import queue
 from collections import deque
 from typing import NamedTuple
 
-from mlq.context import ENTRY
-from mlq.job import Outcome
-from mlq.turn import Turn
+from mlq.core.job import Outcome
+from mlq.running.context import ENTRY
+from mlq.system.turn import Turn
 from mlq.worker.attempt import Attempt
 
 LIMIT = 8 * 1024 * 1024  # bytes of entries on their way; above that, who emits more waits

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from mlq import memory
 from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.service import Complaint, Service, log
 from mlq.shell.known import known_of
 from mlq.shell.sync import Shell
+from mlq.system import memory
+from mlq.system.service import Complaint, Service, log
 from mlq.version import __version__
 from mlq.worker.desk import GRACE, KNOWN, LEASE, PAUSE, RENEW, Desk
 

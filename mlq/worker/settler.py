@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mlq.core.policy import pause_before_retry
+from mlq.core.states import State
 from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending
-from mlq.policy import pause_before_retry
-from mlq.service import Service, log
 from mlq.shell.sync import Shell
-from mlq.states import State
+from mlq.system.service import Service, log
 from mlq.worker.attempt import Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
 from mlq.worker.desk import Desk
@@ -22,7 +22,7 @@ from mlq.worker.kept import Kept, tell
 from mlq.worker.outbox import Ended, Said
 
 if TYPE_CHECKING:
-    from mlq.job import Claimed
+    from mlq.core.job import Claimed
 
 BATCH = 100  # outcomes of one settle while jobs are short
 FEW = 8  # and while they are not: of a hundred that end together, the first would wait 5 ms for its successor

@@ -8,10 +8,10 @@ import threading
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from mlq.keys import Keys
+from mlq.core.keys import Keys
+from mlq.core.options import queue_of
 from mlq.ops import Op
 from mlq.ops.stats import BOUNDS, OTHER, OUTCOMES, WHAT, Row, tally
-from mlq.options import queue_of
 from mlq.worker.outbox import Ended
 
 _OUTCOME: dict[str | bytes, int] = {outcome: WHAT.index(f"attempts:{outcome}") for outcome in OUTCOMES}

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from mlq.service import Service
+from mlq.system.service import Service
 
 IDLE = 60.0  # seconds of one rest with nothing to wait for
 FEW = 1000  # appointments below which those that nobody wants any more may stay

@@ -5,17 +5,18 @@ import logging
 import threading
 import time
 
-from mlq import capture, execution
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.keys import Keys
 from mlq.deliveries.sender import Sender
 from mlq.errors import ServerError, Undecodable
-from mlq.job import Claimed, Outcome, Record
-from mlq.keys import Keys
-from mlq.listeners import Listeners
 from mlq.ops import work as work_ops
-from mlq.outcomes import failure, in_time, timeout
 from mlq.pools.contract import Loader, Pool
+from mlq.running import execution
+from mlq.running.listeners import Listeners
+from mlq.running.outcomes import failure, in_time, timeout
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+from mlq.system import capture
 from mlq.worker.apart import Apart
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import Claimer
@@ -25,7 +26,7 @@ from mlq.worker.outbox import Ended
 from mlq.worker.renewer import Renewer
 from mlq.worker.settler import Settler
 from mlq.worker.timers import Timers
-from mlq.worker.uploads import Uploads
+from mlq.worker.upload_watch import Uploads
 
 log = logging.getLogger("mlq.worker")
 

@@ -300,7 +300,7 @@ def test_ctrl_c_is_exit_code_130(run, mlq, monkeypatch):
     def interrupted(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mlq.client.Client.wait", interrupted)
+    monkeypatch.setattr("mlq.client.blocking.Client.wait", interrupted)
     result = run("wait", "1")
     assert (result.exit_code, result.output.strip()) == (130, "")
 

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mlq import launch
+from mlq.system import launch
 from tests.programs import MLQ, ROOT, free_port, until
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mlq import MLQ, AsyncMLQ, InputError, State, UnknownJob
+from mlq.core.job import ANY_JOB
 from mlq.errors import KeyReused
-from mlq.job import ANY_JOB
-from mlq.outcomes import success
+from mlq.running.outcomes import success
 from mlq.shell import inbox as inbox_module
 from tests.hand import Hand
 

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from mlq import MLQError
+from mlq.core.states import State
 from mlq.http.app import make_app
 from mlq.http.settings import Settings
-from mlq.states import State
 
 pytestmark = pytest.mark.slow
 

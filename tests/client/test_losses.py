@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import redis
 
-from mlq import MLQ, AsyncMLQ, UnknownJob, aio, client, server
+from mlq import MLQ, AsyncMLQ, UnknownJob, server
+from mlq.client import aio, blocking
 from mlq.errors import JobLost
 from mlq.server.scratch import Scratch
 from tests.client.losses import Proxy, run, stranger
@@ -151,7 +152,7 @@ def test_who_waits_hears_of_an_emptied_server_when_he_asks_again(
     mlq: MLQ, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can tell him: who waits was forgotten with the rest."""
-    monkeypatch.setattr(client, "LISTEN", 1)
+    monkeypatch.setattr(blocking, "LISTEN", 1)
     handle = mlq.submit("mine")
     with ThreadPoolExecutor(2) as pool:
         told = [pool.submit(handle.result), pool.submit(drain, handle)]
@@ -165,7 +166,7 @@ def test_who_waits_hears_of_an_emptied_server_when_he_asks_again(
 def test_who_waits_hears_at_once_of_a_server_that_comes_back_empty(
     mlq: MLQ, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "LISTEN", NEVER)
+    monkeypatch.setattr(blocking, "LISTEN", NEVER)
     handle = mlq.submit("mine")
     with ThreadPoolExecutor(2) as pool:
         told = [pool.submit(handle.result), pool.submit(drain, handle)]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, AsyncMLQ, JobCancelled, UnknownJob, codec
-from mlq.keys import Keys
+from mlq import MLQ, AsyncMLQ, JobCancelled, UnknownJob
+from mlq.core import codec
+from mlq.core.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending, WorkerClass
-from mlq.outcomes import failure, success
+from mlq.running.outcomes import failure, success
 from mlq.shell.sync import Shell
 
 

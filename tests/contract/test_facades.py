@@ -4,10 +4,10 @@ import inspect
 
 import pytest
 
-from mlq.aio import AsyncMLQ
-from mlq.client import Client
-from mlq.handle import AsyncJobHandle, JobHandle
-from mlq.stream import AsyncStream, Stream
+from mlq.client.aio import AsyncMLQ
+from mlq.client.blocking import Client
+from mlq.client.handle import AsyncJobHandle, JobHandle
+from mlq.client.stream import AsyncStream, Stream
 
 TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle), (Stream, AsyncStream)]
 # Choosing a server may start one, which takes time: a property can't be awaited.

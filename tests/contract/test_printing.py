@@ -1,4 +1,4 @@
-"""All that is printed goes through `mlq/terminal.py`, which escapes what would steer a terminal."""
+"""All that is printed goes through `mlq/system/terminal.py`, which escapes what would steer a terminal."""
 
 import ast
 from pathlib import Path

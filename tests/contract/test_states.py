@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlq.job import progress_of, progress_words
-from mlq.states import FINISHED, MEANING, TRANSITIONS, Event, State, after, as_markdown
+from mlq.core.job import progress_of, progress_words
+from mlq.core.states import FINISHED, MEANING, TRANSITIONS, Event, State, after, as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 

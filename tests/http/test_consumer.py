@@ -11,18 +11,18 @@ import cloudpickle
 import jsonpickle
 import pytest
 
-from mlq import uploads
 from mlq.http import trial
 from mlq.http.app import make_app
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
+from mlq.uploads import sealed, secret
 
 JSON = "application/json"
 
 
 @pytest.fixture(autouse=True)
 def no_secret(monkeypatch, tmp_path):
-    monkeypatch.delenv(uploads.SECRET, raising=False)
+    monkeypatch.delenv(secret.VARIABLE, raising=False)
     monkeypatch.setenv("MLQ_HOME", str(tmp_path / "home"))
 
 
@@ -69,7 +69,7 @@ def test_json_of_json_is_taken_too(client, mlq):
 def test_json_is_answered_where_it_is_asked_for(client):
     headers, code = {"Accept": JSON}, cloudpickle.dumps(DOUBLE)
     added = client.post("/consumer", data=encoded(DOUBLE), content_type=JSON, headers=headers).json
-    assert added == {"name": "f", "python": uploads.PYTHON, "fingerprint": uploads.fingerprint(code), "size": len(code)}
+    assert added == {"name": "f", "python": sealed.PYTHON, "fingerprint": sealed.fingerprint(code), "size": len(code)}
     (listed,) = client.get("/consumer", headers=headers).json["uploads"]
     assert abs(listed.pop("uploaded") - time.time()) < 60
     assert listed == added
@@ -125,9 +125,9 @@ def test_another_content_type_is_refused(client, kind):
 
 
 def test_a_large_one_is_refused_unread(client, mlq):
-    size = uploads.LIMIT + 3 * 1024
+    size = sealed.LIMIT + 3 * 1024
     assert client.post("/consumer", data=b64(bytes(size)), content_type=JSON).status_code == 413
-    assert client.post("/consumer", data=b64(bytes(uploads.LIMIT + 1)), content_type=JSON).status_code in (413, 422)
+    assert client.post("/consumer", data=b64(bytes(sealed.LIMIT + 1)), content_type=JSON).status_code in (413, 422)
     assert mlq.uploads() == []
 
 
@@ -184,7 +184,7 @@ def test_code_that_is_no_named_function_is_refused(client, mlq, case):
 
 
 def test_the_trial_sees_none_of_the_servers_secrets(client, monkeypatch, tmp_path):
-    monkeypatch.setenv(uploads.SECRET, "a secret of the deployment")
+    monkeypatch.setenv(secret.VARIABLE, "a secret of the deployment")
     monkeypatch.setenv("MLQ_SERVE_TOKENS", "admin 0123456789abcdef")
     seen = tmp_path / "seen"
     source = f"import os; open({str(seen)!r}, 'w').write(repr(dict(os.environ)) + os.getcwd())"
@@ -200,10 +200,10 @@ def test_without_a_secret_only_this_machine_may_upload(mlq, monkeypatch, tmp_pat
     for method in (client.post, client.delete):
         answer = method("/consumer", **ask)
         assert answer.status_code == 403
-        assert uploads.SECRET in answer.text
-    monkeypatch.setenv(uploads.SECRET, "too short")
+        assert secret.VARIABLE in answer.text
+    monkeypatch.setenv(secret.VARIABLE, "too short")
     assert client.post("/consumer", **ask).status_code == 403
-    monkeypatch.setenv(uploads.SECRET, "a secret of 16 characters or more")
+    monkeypatch.setenv(secret.VARIABLE, "a secret of 16 characters or more")
     assert client.post("/consumer", **ask).status_code == 200
     assert not (tmp_path / "home").exists()
 

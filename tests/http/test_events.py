@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlq.http import events as module
-from mlq.outcomes import failure, success
+from mlq.running.outcomes import failure, success
 from tests.hand import Hand
 from tests.http.asking import ask, port_of
 from tests.http.jobs import address

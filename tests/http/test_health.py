@@ -6,9 +6,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from mlq import MLQ
+from mlq.core.keys import Keys
 from mlq.http import health, problems
 from mlq.http.settings import Settings
-from mlq.keys import Keys
 from mlq.ops import stats as stats_ops
 from mlq.ops import work as work_ops
 from mlq.ops.stats import KINDS, OTHER, OUTCOMES, TRIES, WHAT

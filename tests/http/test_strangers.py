@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from mlq.deliveries.allowed import SETTING
 from mlq.http.app import make_app
 from mlq.http.settings import Settings
-from mlq.targets import SETTING
 from tests.http.tokens import GIVEN, Role, bearer
 from tests.worker.receiver import Receiver
 

@@ -10,10 +10,10 @@ import sys
 import pytest
 from werkzeug.test import Client
 
-from mlq import uploads
 from mlq.http.app import make_app
 from mlq.http.peer import is_own
 from mlq.http.settings import Settings
+from mlq.uploads import secret
 from tests.http.test_consumer import DOUBLE, JSON, encoded
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody
 
 @pytest.fixture(autouse=True)
 def no_secret(monkeypatch, tmp_path):
-    monkeypatch.delenv(uploads.SECRET, raising=False)
+    monkeypatch.delenv(secret.VARIABLE, raising=False)
     monkeypatch.setenv("MLQ_HOME", str(tmp_path / "home"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from side_channel import hear, mlq, say
 
-from mlq.context import JobContext
+from mlq.running.context import JobContext
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="nobody")
 region: contextvars.ContextVar[str] = contextvars.ContextVar("region", default="unset")

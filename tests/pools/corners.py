@@ -10,7 +10,7 @@ from typing import Any
 
 from side_channel import mlq, say
 
-from mlq.context import JobContext
+from mlq.running.context import JobContext
 
 kept: list[JobContext] = []
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from side_channel import NAMESPACE, hear, mlq, say, side
 
-from mlq.context import JobContext
+from mlq.running.context import JobContext
 
 leaked: list[bytes] = []
 

@@ -11,7 +11,7 @@ from typing import Any
 from side_channel import mlq
 
 from mlq import LeaseLost
-from mlq.context import JobContext
+from mlq.running.context import JobContext
 
 OFTEN = 200  # allocations between two runs of the collector
 

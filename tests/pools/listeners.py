@@ -17,7 +17,7 @@ import leftovers  # noqa: F401 - more listeners
 import untidy  # noqa: F401 - more listeners
 from side_channel import NAMESPACE, hear, mlq, say, side
 
-from mlq.context import JobContext
+from mlq.running.context import JobContext
 
 
 @mlq.listener

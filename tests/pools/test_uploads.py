@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mlq import uploads
+from mlq.uploads import sealed
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +131,6 @@ def test_what_can_t_be_loaded_in_a_child_is_logged(begin, mlq, shell, keys):
     shell_code = b"cno_such_module\nf\n."
     from mlq.ops import uploads as upload_ops
 
-    shell.run(upload_ops.put(keys, "f", uploads.seal(mlq.namespace, "f", shell_code), shell_code))
+    shell.run(upload_ops.put(keys, "f", sealed.seal(mlq.namespace, "f", shell_code), shell_code))
     worker.logs("it can't be loaded: ModuleNotFoundError")
     assert mlq.submit(5, functions=["echo"]).result(20) == 5

@@ -12,7 +12,7 @@ from typing import Any
 
 from side_channel import mlq, say
 
-from mlq.context import JobContext
+from mlq.running.context import JobContext
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGUSR1, signal.SIGCHLD)
 

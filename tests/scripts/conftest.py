@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 import redis
 
-from mlq import codec
-from mlq.job import Claimed, Outcome, Record, pack_body
-from mlq.keys import Keys
+from mlq.core import codec
+from mlq.core.job import Claimed, Outcome, Record, pack_body
+from mlq.core.keys import Keys
+from mlq.core.options import lane_of
+from mlq.core.states import State
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Followed
 from mlq.ops.work import Ending, WorkerClass
-from mlq.options import lane_of
-from mlq.outcomes import death
+from mlq.running.outcomes import death
 from mlq.shell.aio import AsyncShell
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
-from mlq.states import State
 
 Run = Callable[[Op[Any]], Any]
 LOSSES = 2  # attempts that a job may lose and still run again

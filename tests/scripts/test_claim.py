@@ -2,12 +2,12 @@
 
 import time
 
-from mlq import codec
-from mlq.job import Record
+from mlq.core import codec
+from mlq.core.job import Record
+from mlq.core.states import State
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
-from mlq.states import State
 
 
 def test_claim_one(world, keys, about):

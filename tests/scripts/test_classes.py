@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from mlq.core.options import lane_of
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops
@@ -12,7 +13,6 @@ from mlq.ops import work as work_ops
 from mlq.ops.jobs import LANES
 from mlq.ops.scripts import script
 from mlq.ops.work import WorkerClass
-from mlq.options import lane_of
 
 pytestmark = pytest.mark.slow
 

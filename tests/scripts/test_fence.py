@@ -2,9 +2,9 @@
 
 import pytest
 
+from mlq.core.identity import JobId
+from mlq.core.job import announced
 from mlq.errors import JobLost, UnknownJob
-from mlq.identity import JobId
-from mlq.job import announced
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from mlq.identity import JobId
+from mlq.core.identity import JobId
+from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.states import State
 
 pytestmark = pytest.mark.slow
 

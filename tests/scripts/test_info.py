@@ -2,11 +2,11 @@
 
 import pytest
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.states import State
 from mlq.errors import UnknownJob
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops
-from mlq.states import State
 
 PAYLOADS = {"msg", "result", "short_result"}
 

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from mlq.job import Outcome, announced
+from mlq.core.job import Outcome, announced
+from mlq.core.states import State
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.outcomes import death
-from mlq.states import State
+from mlq.running.outcomes import death
 
 OFF = "its worker died or was cut off"
 

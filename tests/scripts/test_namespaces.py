@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from mlq import codec
-from mlq.keys import Keys
+from mlq.core import codec
+from mlq.core.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from mlq import codec, server
+from mlq import server
+from mlq.core import codec
+from mlq.core.job import Outcome, Record
+from mlq.core.keys import Keys
+from mlq.core.states import State
 from mlq.errors import OutOfMemory
-from mlq.job import Outcome, Record
-from mlq.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
@@ -18,7 +20,6 @@ from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
 from mlq.ops.work import Ending, WorkerClass
-from mlq.states import State
 
 
 @pytest.fixture(scope="module")

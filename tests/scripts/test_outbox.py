@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.job import Outcome
+from mlq.core.states import State
 from mlq.deliveries import webhook
 from mlq.errors import UnknownJob, WrongState
-from mlq.job import Outcome
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending
-from mlq.states import State
 
 URL = "http://localhost/done"
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.job import Outcome, Record, announced
+from mlq.core.states import State
 from mlq.errors import Undecodable, UnknownJob, WrongState
-from mlq.job import Outcome, Record, announced
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending
-from mlq.states import State
 
 
 def in_state(world, state):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.job import ANY_JOB
+from mlq.core.states import State
 from mlq.errors import UnknownJob
-from mlq.job import ANY_JOB
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import ENTRIES, Said
 from mlq.ops.work import Ending
-from mlq.outcomes import success
-from mlq.states import State
+from mlq.running.outcomes import success
 
 ONE, TWO, LOG = codec.pack(1), codec.pack(2), b"half way"
 ENTRIES_OF_ONE = [(1, "chunk", ONE), (2, "log", LOG), (3, "chunk", TWO)]

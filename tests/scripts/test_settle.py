@@ -2,13 +2,13 @@
 
 import pytest
 
-from mlq import codec
-from mlq.job import Outcome, Record, announced
+from mlq.core import codec
+from mlq.core.job import Outcome, Record, announced
+from mlq.core.states import State
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending
-from mlq.outcomes import death
-from mlq.states import State
+from mlq.running.outcomes import death
 
 RESULT = {"result": codec.pack(4), "short": codec.pack("four")}
 ERROR = {"reason": "error", "error": "boom", "error_type": "builtins.ValueError"}

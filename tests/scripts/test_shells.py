@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from mlq import server
+from mlq.core.keys import Keys
 from mlq.errors import NoServer, Undecodable, UnknownJob
-from mlq.keys import Keys
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops

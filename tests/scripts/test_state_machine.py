@@ -18,17 +18,17 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.job import Outcome, Record, announced, pack_body
+from mlq.core.keys import Keys
+from mlq.core.states import FINISHED, Event, State, after
 from mlq.errors import LeaseLost, UnknownJob, WrongState
-from mlq.job import Outcome, Record, announced, pack_body
-from mlq.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import Ending, WorkerClass
-from mlq.outcomes import death
+from mlq.running.outcomes import death
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
-from mlq.states import FINISHED, Event, State, after
 
 pytestmark = pytest.mark.slow
 

@@ -1,15 +1,15 @@
-"""The table of `mlq.states`, cell by cell: an event does what the table says, and is refused in every other state."""
+"""The table of states, cell by cell: an event does what the table says, and is refused in every other state."""
 
 import contextlib
 import time
 
 import pytest
 
+from mlq.core.job import Claimed
+from mlq.core.states import TRANSITIONS, Event, State, after
 from mlq.errors import JobError
-from mlq.job import Claimed
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.states import TRANSITIONS, Event, State, after
 
 LOSSES, RETRIES = 2, 1  # allowed in the acts below
 HELD = "w.1"

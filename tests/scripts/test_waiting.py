@@ -2,11 +2,11 @@
 
 import pytest
 
+from mlq.core.job import announced
+from mlq.core.states import State
 from mlq.errors import UnknownJob, WaitCircle
-from mlq.job import announced
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
-from mlq.states import State
 
 
 def test_wait_for_a_job_that_has_not_ended(world, keys):

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from mlq.core.keys import FORMAT
 from mlq.errors import Unsupported
-from mlq.keys import FORMAT
 from mlq.ops import data as data_ops
 from mlq.ops import work as work_ops
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, AsyncMLQ, ServerError, terminal
+from mlq import MLQ, AsyncMLQ, ServerError
 from mlq.cli.base import Settings
-from mlq.keys import Keys
+from mlq.core.keys import Keys
 from mlq.ops.data import fetch
 from mlq.server import ensure_running, peer, running, status, stop
 from mlq.server.home import Home
@@ -24,6 +24,7 @@ from mlq.shell import target
 from mlq.shell.aio import AsyncShell
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+from mlq.system import terminal
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from mlq import capture
+from mlq.system import capture
 
 
 class Kept:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from mlq.codec import pack, unpack
+from mlq.core.codec import pack, unpack
 from mlq.errors import Unserializable
 from tests.unit.codec_values import ARRAYS, VALUES
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlq.codec import _PLAIN_DTYPE, pack, unpack
+from mlq.core.codec import _PLAIN_DTYPE, pack, unpack
 from mlq.errors import Undecodable
 from tests.unit.codec_values import VALUES
 
@@ -110,7 +110,9 @@ def output(program):
 
 
 def test_importing_and_packing_leave_numpy_alone():
-    assert output("import sys; from mlq.codec import pack; pack([1.5]); print('numpy' in sys.modules)") == "False\n"
+    assert (
+        output("import sys; from mlq.core.codec import pack; pack([1.5]); print('numpy' in sys.modules)") == "False\n"
+    )
 
 
 def test_without_numpy_arrays_say_what_to_install_and_scalars_are_numbers():
@@ -118,7 +120,7 @@ def test_without_numpy_arrays_say_what_to_install_and_scalars_are_numbers():
     program = f"""
 import sys
 sys.modules["numpy"] = None
-from mlq.codec import pack, unpack
+from mlq.core.codec import pack, unpack
 print(unpack({pack(scalars)!r}))
 for data in {[pack(np.zeros(2)), pack(np.complex64(1))]!r}:
     try:

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from mlq.job import Claimed
+from mlq.core.job import Claimed
 from mlq.pools.aio import AsyncioPool
 from mlq.pools.thread import ThreadPool
-from mlq.pools.threads import Threads
-from mlq.service import Service
+from mlq.running.spare_threads import Threads
+from mlq.system.service import Service
 from mlq.worker.attempt import Attempt, Stage, Watcher
 from mlq.worker.slots import Slots
 
@@ -282,7 +282,7 @@ def test_a_child_that_can_not_read_on_ends():
     """A deaf one would hold its jobs for ever; its worker has them run again."""
     code = """
 import time
-from mlq.listeners import Listeners
+from mlq.running.listeners import Listeners
 from mlq.pools.child import Child
 class Wire:
     def receive(self):
@@ -300,8 +300,8 @@ def test_a_finaliser_of_a_run_that_is_over_does_not_hang_its_child():
     code = """
 import socket
 from mlq.errors import LeaseLost
-from mlq.job import Claimed
-from mlq.listeners import Listeners
+from mlq.core.job import Claimed
+from mlq.running.listeners import Listeners
 from mlq.pools.child import Child, ChildRun
 from mlq.pools.frames import Wire
 class Interrupted(Wire):

@@ -11,15 +11,16 @@ import threading
 import numpy as np
 import pytest
 
-from mlq import capture, codec
-from mlq.context import LOG_LIMIT, JobContext
+from mlq.core import codec
+from mlq.core.job import Claimed, Record
+from mlq.core.raised import ARGS_LIMIT
+from mlq.core.states import State
 from mlq.errors import LeaseLost, TooLarge
-from mlq.execution import end_of_thread, execute, execute_on_loop
-from mlq.job import Claimed, Record
-from mlq.listeners import Listener
-from mlq.outcomes import SAID_LIMIT, TEXT_LIMIT, death, in_time, said, timeout
-from mlq.raised import ARGS_LIMIT
-from mlq.states import State
+from mlq.running.context import LOG_LIMIT, JobContext
+from mlq.running.execution import end_of_thread, execute, execute_on_loop
+from mlq.running.listeners import Listener
+from mlq.running.outcomes import SAID_LIMIT, TEXT_LIMIT, death, in_time, said, timeout
+from mlq.system import capture
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +172,7 @@ def test_result_that_cannot_be_packed():
 
 def test_result_that_is_too_large(monkeypatch):
     """A failure, too."""
-    monkeypatch.setattr("mlq.outcomes.check_size.__defaults__", (10,))
+    monkeypatch.setattr("mlq.running.outcomes.check_size.__defaults__", (10,))
     assert error(run(lambda message: "x" * 100))[0] == "mlq.errors.TooLarge"
 
 
@@ -504,7 +505,7 @@ def test_listener_learns_that_it_is_cancelled():
 
 def test_partial_results_are_bounded(monkeypatch):
     """In total."""
-    monkeypatch.setattr("mlq.context.MESSAGE_LIMIT", 10_000)
+    monkeypatch.setattr("mlq.running.context.MESSAGE_LIMIT", 10_000)
 
     def listener(message, context):
         for _ in range(20):

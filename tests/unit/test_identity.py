@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
+from mlq.core.identity import JobId, bind, parse_reference, reference_of, same, stamp_of
+from mlq.core.options import check_id
 from mlq.errors import InputError
-from mlq.identity import JobId, bind, parse_reference, reference_of, same, stamp_of
-from mlq.options import check_id
 
 STAMP = "1795888888.123456"
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlq import codec
+from mlq.core import codec
+from mlq.core.job import Record, announced, attempts_of, describe, is_finished, pack_body, progress_of, progress_words
+from mlq.core.policy import Policy
+from mlq.core.states import State
 from mlq.errors import Undecodable
-from mlq.job import Record, announced, attempts_of, describe, is_finished, pack_body, progress_of, progress_words
-from mlq.policy import Policy
-from mlq.states import State
 
 OPTIONS = st.fixed_dictionaries(
     {},

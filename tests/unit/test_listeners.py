@@ -6,9 +6,9 @@ import operator
 
 import pytest
 
+from mlq.core.policy import Policy
 from mlq.errors import InputError
-from mlq.listeners import Listener, Listeners, check_retry_on
-from mlq.policy import Policy
+from mlq.running.listeners import Listener, Listeners, check_retry_on
 
 
 def first(message):

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlq.errors import InputError, TooLarge
-from mlq.keys import Keys
-from mlq.options import (
+from mlq.core.keys import Keys
+from mlq.core.options import (
     LANE_LIMIT,
     check_count,
     check_functions,
@@ -20,6 +19,7 @@ from mlq.options import (
     lane_of,
     queue_of,
 )
+from mlq.errors import InputError, TooLarge
 
 CHECKS = [
     check_namespace,

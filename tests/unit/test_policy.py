@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlq.core.policy import BACKOFF, LONGEST, Policy, pause_before_retry
 from mlq.errors import InputError
-from mlq.policy import BACKOFF, LONGEST, Policy, pause_before_retry
 
 CHANCE = st.floats(0, 1)
 SECONDS = st.one_of(st.none(), st.floats(0, 1e9))

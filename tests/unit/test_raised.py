@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlq import raised
+from mlq.core import raised
+from mlq.core.raised import ARGS_LIMIT, put_together, taken_apart, words_of
 from mlq.errors import InputError, WaitTimeout
-from mlq.raised import ARGS_LIMIT, put_together, taken_apart, words_of
 
 
 class WordsItself(Exception):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mlq import InputError, Unverified, verify_webhook
-from mlq.signing import read_secrets, sign
+from mlq.deliveries.signing import read_secrets, sign
 
 OLD = "whsec_" + base64.b64encode(b"o" * 24).decode()
 NEW = "whsec_" + base64.b64encode(b"n" * 64).decode()

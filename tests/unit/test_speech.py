@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from mlq.job import Claimed, Outcome
+from mlq.core.job import Claimed, Outcome
+from mlq.core.states import State
 from mlq.shell.room import Room
-from mlq.states import State
-from mlq.turn import Turn
+from mlq.system.turn import Turn
 from mlq.worker.attempt import Attempt, Speech
 from mlq.worker.outbox import LIMIT, Ended, Outbox, Said
 from tests.unit import interrupted
@@ -16,7 +16,7 @@ from tests.unit import interrupted
 pytestmark = pytest.mark.slow
 
 INTERRUPTED = """
-from mlq.turn import Turn
+from mlq.system.turn import Turn
 
 turn, interrupted = Turn(), 0
 every(0.00005)

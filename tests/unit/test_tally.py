@@ -2,11 +2,11 @@
 
 import pytest
 
-from mlq.job import Claimed, Outcome, Record
-from mlq.keys import Keys
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.keys import Keys
+from mlq.core.states import State
 from mlq.ops.stats import BOUNDS, OTHER
-from mlq.outcomes import death, failure, success, timeout
-from mlq.states import State
+from mlq.running.outcomes import death, failure, success, timeout
 from mlq.worker.attempt import Attempt, Watcher
 from mlq.worker.outbox import Ended
 from mlq.worker.tally import Tally

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from mlq import logs, terminal
+from mlq.system import logs, terminal
 
 STEERING = [
     *map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u061c", "\u200e", "\u200f", "\u2028", "\u2029",

@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from mlq import InputError, TooLarge, Undecodable, codec, uploads
-from mlq.listeners import Listener, Listeners, Uploaded
-from mlq.pools.uploads import DEATHS, LOAD_TIME, Lessons, loaded
+from mlq import InputError, TooLarge, Undecodable
+from mlq.core import codec
+from mlq.pools.loading import DEATHS, LOAD_TIME, Lessons, loaded
+from mlq.running.listeners import Listener, Listeners, Uploaded
+from mlq.uploads import functions, sealed, secret
 
 SECRET = "0123456789abcdef"  # noqa: S105 - for tests
 
@@ -18,7 +20,7 @@ SECRET = "0123456789abcdef"  # noqa: S105 - for tests
 def home(tmp_path, monkeypatch):
     """No secret is configured, and the user's own file is not there yet."""
     monkeypatch.setenv("MLQ_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv(uploads.SECRET, raising=False)
+    monkeypatch.delenv(secret.VARIABLE, raising=False)
     return tmp_path / "home"
 
 
@@ -26,67 +28,67 @@ def double(value):
     return value * 2
 
 
-def sealed(namespace="n", name="f", code=b"code", **options):
-    return b"1.5 " + uploads.seal(namespace, name, code, **options)
+def head_of(namespace="n", name="f", code=b"code", **options):
+    return b"1.5 " + sealed.seal(namespace, name, code, **options)
 
 
 # --- signatures
 
 
 def test_what_was_sealed_is_accepted():
-    head = uploads.check("n", "f", sealed(), b"code")
-    assert (head.uploaded, head.python, head.size) == (1.5, uploads.PYTHON, 4)
-    assert head.fingerprint == uploads.fingerprint(b"code")
+    head = sealed.check("n", "f", head_of(), b"code")
+    assert (head.uploaded, head.python, head.size) == (1.5, sealed.PYTHON, 4)
+    assert head.fingerprint == sealed.fingerprint(b"code")
 
 
 @pytest.mark.parametrize(("namespace", "name", "code"), [("o", "f", b"code"), ("n", "g", b"code"), ("n", "f", b"core")])
 def test_a_signature_holds_for_one_namespace_name_and_code(namespace, name, code):
     with pytest.raises(Undecodable, match="signature is wrong"):
-        uploads.check(namespace, name, sealed(), code)
+        sealed.check(namespace, name, head_of(), code)
 
 
 def test_the_version_of_python_is_signed_and_checked():
     with pytest.raises(InputError, match=r"made for Python 3\.1, "):
-        uploads.check("n", "f", sealed(python="3.1"), b"code")
-    head = codec.unpack(uploads.seal("n", "f", b"code", "3.1")) | {"python": uploads.PYTHON}
+        sealed.check("n", "f", head_of(python="3.1"), b"code")
+    head = codec.unpack(sealed.seal("n", "f", b"code", "3.1")) | {"python": sealed.PYTHON}
     with pytest.raises(Undecodable, match="signature is wrong"):
-        uploads.check("n", "f", b"1.5 " + codec.pack(head), b"code")
+        sealed.check("n", "f", b"1.5 " + codec.pack(head), b"code")
 
 
 def test_another_secret_is_another_signature(monkeypatch):
-    raw = sealed()
-    monkeypatch.setenv(uploads.SECRET, SECRET)
+    raw = head_of()
+    monkeypatch.setenv(secret.VARIABLE, SECRET)
     with pytest.raises(Undecodable, match="signature is wrong"):
-        uploads.check("n", "f", raw, b"code")
+        sealed.check("n", "f", raw, b"code")
 
 
 @pytest.mark.parametrize("raw", [b"", b"1.5 ", b"x " + codec.pack({}), b"1.5 " + codec.pack([1]), b"1.5 \xc1", b"1.5 "
     + codec.pack({"python": 1, "fingerprint": 2, "size": 3, "signature": 4})])  # fmt: skip
 def test_heads_that_mlq_did_not_write_are_refused_and_not_listed(raw):
     with pytest.raises(Undecodable):
-        uploads.read_head(raw)
-    assert uploads.overview({"junk": raw}) == []
+        sealed.read_head(raw)
+    assert sealed.overview({"junk": raw}) == []
 
 
 def test_too_much_code_is_refused():
     with pytest.raises(TooLarge):
-        uploads.seal("n", "f", bytes(uploads.LIMIT + 1))
+        sealed.seal("n", "f", bytes(sealed.LIMIT + 1))
 
 
 # --- the secret
 
 
 def test_without_a_secret_nothing_is_accepted(home):
-    raw = sealed()
-    (home / uploads.FILE).unlink()
+    raw = head_of()
+    (home / secret.FILE).unlink()
     with pytest.raises(InputError, match="no secret"):
-        uploads.check("n", "f", raw, b"code")
-    assert not (home / uploads.FILE).exists()  # only who signs makes one
+        sealed.check("n", "f", raw, b"code")
+    assert not (home / secret.FILE).exists()  # only who signs makes one
 
 
 def test_the_users_own_secret_is_made_once_and_for_nobody_else(home):
     def seal():
-        made.append(sealed())
+        made.append(head_of())
 
     made, threads = [], [threading.Thread(target=seal) for _ in range(8)]
     for thread in threads:
@@ -94,33 +96,33 @@ def test_the_users_own_secret_is_made_once_and_for_nobody_else(home):
     for thread in threads:
         thread.join()
     assert len(set(made)) == 1
-    assert [path.name for path in home.iterdir()] == [uploads.FILE]
-    assert (home / uploads.FILE).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in home.iterdir()] == [secret.FILE]
+    assert (home / secret.FILE).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("change", [lambda path: path.chmod(0o640), lambda path: path.write_text("short")])
 def test_a_secret_that_others_can_read_or_guess_is_refused(home, change):
-    raw = sealed()
-    change(home / uploads.FILE)
-    for use in (sealed, functools.partial(uploads.check, "n", "f", raw, b"code")):
+    raw = head_of()
+    change(home / secret.FILE)
+    for use in (head_of, functools.partial(sealed.check, "n", "f", raw, b"code")):
         with pytest.raises(InputError, match="can't use the secret"):
             use()
 
 
 def test_a_link_is_no_secret(home, tmp_path):
-    sealed()
-    (home / uploads.FILE).rename(tmp_path / "elsewhere")
-    (home / uploads.FILE).symlink_to(tmp_path / "elsewhere")
+    head_of()
+    (home / secret.FILE).rename(tmp_path / "elsewhere")
+    (home / secret.FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="can't use the secret"):
-        sealed()
+        head_of()
 
 
 def test_a_short_configured_secret_is_refused(monkeypatch, home):
-    monkeypatch.setenv(uploads.SECRET, SECRET[1:])
+    monkeypatch.setenv(secret.VARIABLE, SECRET[1:])
     with pytest.raises(InputError, match="16 characters"):
-        sealed()
-    monkeypatch.setenv(uploads.SECRET, SECRET)
-    assert uploads.check("n", "f", sealed(), b"code")
+        head_of()
+    monkeypatch.setenv(secret.VARIABLE, SECRET)
+    assert sealed.check("n", "f", head_of(), b"code")
     assert not home.exists()
 
 
@@ -137,7 +139,7 @@ class Callable:
 )
 def test_only_functions_with_a_name_can_be_uploaded(given):
     with pytest.raises(InputError):
-        uploads.pickled(given)
+        functions.pickled(given)
 
 
 @pytest.mark.parametrize("name", ["a,b", "", "line\nbreak", "x" * 1000])
@@ -147,7 +149,7 @@ def test_a_name_is_one_that_jobs_can_ask_for(name):
 
     function.__name__ = name
     with pytest.raises(InputError):
-        uploads.pickled(function)
+        functions.pickled(function)
 
 
 def test_what_can_t_be_pickled_is_refused():
@@ -157,7 +159,7 @@ def test_what_can_t_be_pickled_is_refused():
         return lock, value
 
     with pytest.raises(InputError, match="holds can't be uploaded: TypeError"):
-        uploads.pickled(holds)
+        functions.pickled(holds)
 
 
 async def waits(value):
@@ -166,7 +168,7 @@ async def waits(value):
 
 def test_functions_come_back_as_listeners():
     for function in (double, waits):
-        name, code = uploads.pickled(function)
+        name, code = functions.pickled(function)
         listener = loaded(name, code)
         assert (listener.name, listener.is_async) == (function.__name__, function is waits)
     with pytest.raises(InputError, match="named 'waits'"):

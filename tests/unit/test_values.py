@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlq.core.json_values import to_json
 from mlq.errors import Undecodable
-from mlq.http.values import to_json
 
 DATES = [("t", "M8[ns]"), ("d", "m8[s]"), ("inner", [("x", "f4"), ("y", "M8[D]", (2,))])]
 

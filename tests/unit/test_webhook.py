@@ -6,11 +6,12 @@ from email.utils import format_datetime
 
 import pytest
 
-from mlq import codec, verify_webhook
+from mlq import verify_webhook
+from mlq.core import codec
 from mlq.deliveries import callback, webhook
 from mlq.deliveries.exchange import Answer
+from mlq.deliveries.signing import read_secrets
 from mlq.ops.deliveries import Delivery
-from mlq.signing import read_secrets
 
 SECRET = "whsec_" + "A" * 32
 ENTRY = {

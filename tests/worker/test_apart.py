@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, codec
+from mlq import MLQ
+from mlq.core import codec
 from mlq.worker import apart, renewer
 
 pytestmark = pytest.mark.slow

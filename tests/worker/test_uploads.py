@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from mlq import MLQ, uploads
-from mlq.keys import Keys
+from mlq import MLQ
+from mlq.core.keys import Keys
 from mlq.ops import uploads as upload_ops
+from mlq.uploads import sealed, secret
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +44,7 @@ def put(mlq, shell, keys):
     """Stores code under a name, signed or with another head, as somebody with a way to Redis may."""
 
     def store(name, code, head=None):
-        shell.run(upload_ops.put(keys, name, head or uploads.seal(mlq.namespace, name, code), code))
+        shell.run(upload_ops.put(keys, name, head or sealed.seal(mlq.namespace, name, code), code))
 
     return store
 
@@ -148,9 +149,9 @@ def test_clear_removes_uploads_and_workers_notice(mlq):
 def test_forged_code_is_never_loaded_and_said_once(mlq, put, logged, caplog, tmp_path):
     trap = tmp_path / "trap"
     code = pickle.dumps(Loads(trap))
-    honest = uploads.seal(mlq.namespace, "f", b"other code")
+    honest = sealed.seal(mlq.namespace, "f", b"other code")
     mlq.create_listener(made("def g(value): return value", "g"))
-    for name, head in (("f", honest), ("h", uploads.seal("other", "h", code)), ("i", b"junk"), ("bad\nname", honest)):
+    for name, head in (("f", honest), ("h", sealed.seal("other", "h", code)), ("i", b"junk"), ("bad\nname", honest)):
         put(name, code, head)
     logged("'bad\\nname' is not run")
     mlq.upload(made("def j(value): return value", "j"))
@@ -175,15 +176,15 @@ def test_a_forgery_over_an_upload_takes_that_away(mlq, put, logged):
     mlq.create_listener()
     mlq.upload(made("def f(value): return value"))
     logged("'f' is run from now on")
-    put("f", b"other code", uploads.seal("other", "f", b"other code"))
+    put("f", b"other code", sealed.seal("other", "f", b"other code"))
     logged("signature is wrong")
     until(lambda: "f" not in mlq.listeners.names())
 
 
 def test_another_secret_is_no_secret(mlq, logged, monkeypatch):
-    monkeypatch.setenv(uploads.SECRET, "the secret of another deployment")
+    monkeypatch.setenv(secret.VARIABLE, "the secret of another deployment")
     mlq.upload(made("def f(value): return value"))
-    monkeypatch.setenv(uploads.SECRET, "the secret of this deployment")
+    monkeypatch.setenv(secret.VARIABLE, "the secret of this deployment")
     mlq.create_listener()
     logged("signed with another MLQ_UPLOAD_SECRET")
     assert mlq.listeners.names() == ()
@@ -193,8 +194,8 @@ def test_code_of_another_python_is_refused_in_words(mlq, put, logged, tmp_path):
     trap = tmp_path / "trap"
     code = pickle.dumps(Loads(trap))
     mlq.create_listener()
-    put("f", code, uploads.seal(mlq.namespace, "f", code, "3.1"))
-    logged(f"it was made for Python 3.1, whose code this one ({uploads.PYTHON}) can't run")
+    put("f", code, sealed.seal(mlq.namespace, "f", code, "3.1"))
+    logged(f"it was made for Python 3.1, whose code this one ({sealed.PYTHON}) can't run")
     assert not trap.exists()
 
 

@@ -1,0 +1,1 @@
+"""Clients: what posts jobs and waits for them, blocking and for asyncio."""

@@ -1,0 +1,376 @@
+"""The asyncio twin of `client.py`: the same operations, awaited. A test compares the two."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
+from mlq.client.handle import AsyncJobHandle
+from mlq.core import codec
+from mlq.core.identity import JobId
+from mlq.core.job import progress_of, progress_words
+from mlq.core.keys import Keys
+from mlq.core.options import check_count, check_id, check_key, check_seconds, check_size
+from mlq.core.states import State
+from mlq.errors import WaitTimeout
+from mlq.ops import data as data_ops
+from mlq.ops import deliveries as delivery_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
+from mlq.ops import work as work_ops
+from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
+from mlq.ops.posting import Posted
+from mlq.ops.stats import Stats
+from mlq.shell.known import known_of, post_aio
+from mlq.shell.target import from_arguments
+from mlq.uploads.functions import check_name, pickled
+from mlq.uploads.sealed import overview, seal
+
+
+class AsyncMLQ:
+    """A namespace on a server, for the tasks of one event loop. Making one connects to nothing."""
+
+    def __init__(
+        self,
+        namespace: str = "mlq_default",
+        redis_host: str | None = None,
+        redis_port: int | None = None,
+        redis_db: int = 0,
+        *,
+        url: str | None = None,
+    ) -> None:
+        """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
+        self._keys = Keys(namespace)
+        from mlq.shell.aio import AsyncInbox, AsyncShell  # redis-py takes 100 ms to import: `import mlq` does not wait
+
+        self._shell = AsyncShell(from_arguments(url, redis_host, redis_port, redis_db))
+        self._inbox = AsyncInbox(self._shell, self._keys.inbox)
+
+    async def __aenter__(self) -> Self:
+        """Itself; nothing is contacted yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the connections."""
+        await self.close()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's name."""
+        return self._keys.namespace
+
+    @property
+    def url(self) -> str | None:
+        """The server's URL as this object was told; None where it looks for one when it is needed."""
+        return None if self._shell.named is None else self._shell.named.url
+
+    async def server(self) -> str:
+        """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
+        return str(await self._shell.target())
+
+    async def post(
+        self,
+        msg: Any,
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
+        retries: int | None = None,
+        backoff: float | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Post one job; its id. The options are those of the sync twin."""
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        return str(await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+
+    async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
+        """Post one job."""
+        keys = self._keys
+        if idempotency_key is not None:
+            key = check_key(idempotency_key)
+            once = await post_aio(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch))
+            return once.id
+        return (await self._post(lane, (body,))).id
+
+    async def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
+        keys = self._keys
+        with self._shell.callers.borrow() as caller:
+            name, number = caller.name, caller.number
+            make = lambda epoch: post_ops.post(keys, name, number, lane, bodies, "", epoch)  # noqa: E731
+            return await post_aio(self._shell, keys, make)
+
+    async def post_many(
+        self,
+        msgs: Iterable[Any],
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
+        retries: int | None = None,
+        backoff: float | None = None,
+        webhook: str | None = None,
+    ) -> list[str]:
+        """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        ids: list[str] = []
+        for bodies in chunks([wanted.body(msg) for msg in msgs]):
+            ids += map(str, (await self._post(wanted.lane, bodies)).ids())
+        return ids
+
+    async def submit(
+        self,
+        msg: Any,
+        callback: str | None = None,
+        functions: Iterable[str] | None = None,
+        *,
+        queue: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
+        retries: int | None = None,
+        backoff: float | None = None,
+        webhook: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncJobHandle:
+        """Post one job; a handle on it."""
+        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        return AsyncJobHandle(self, await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+
+    def job(self, job_id: str) -> AsyncJobHandle:
+        """A handle on a job that anybody posted. Asks nothing of the server."""
+        return AsyncJobHandle(self, job_id)
+
+    async def _named(self, job_id: object) -> JobId:
+        """The id that a user gave, with what this process knows of its job. Raises InputError."""
+        wanted = check_id(job_id)
+        return wanted if wanted.stamp else known_of(await self._shell.target(), self._keys).meant(wanted)
+
+    async def get_job(self, job_id: str) -> dict[str, Any]:
+        """All that is known of a job. Raises UnknownJob."""
+        return await self._shell.run(job_ops.read(self._keys, await self._named(job_id)))
+
+    async def get_info(self, job_id: str) -> dict[str, Any]:
+        """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
+        return await self._shell.run(job_ops.info(self._keys, await self._named(job_id)))
+
+    async def get_progress(self, job_id: str) -> str:
+        """The progress in words, or the value last reported as text. Raises UnknownJob."""
+        return progress_words(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
+
+    async def get_job_progress(self, job_id: str) -> Any:
+        """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
+        return progress_of(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
+
+    async def get_state(self, job_id: str) -> State:
+        """The state, without moving the payloads. Raises UnknownJob."""
+        return (await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))[0]
+
+    async def get_result(self, job_id: str) -> Any:
+        """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
+        fields = await self._shell.run(job_ops.outcome(self._keys, await self._named(job_id)))
+        return None if fields is None else value_of(job_id, fields, original=False)
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
+        """The result, when it is there. `timeout` in seconds. Raises as the sync twin does."""
+        return value_of(str(job_id), await self._ended(await self._named(job_id), timeout), original=True)
+
+    async def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:  # noqa: ASYNC109
+        give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
+        with self._inbox.listen(job_id) as heard:
+            while True:
+                heard.clear()  # before asking: the job may have ended, been requeued, and wait again
+                fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN))
+                if fields is not None:
+                    return fields
+                left = LISTEN if give_up is None else give_up - time.monotonic()
+                if left <= 0:
+                    raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
+                try:
+                    await asyncio.wait_for(heard.wait(), min(left, LISTEN))
+                except TimeoutError:
+                    continue
+                found: dict[str, bytes] | None = heard.fields
+                if found is not None:
+                    return found
+
+    async def follow(
+        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None
+    ) -> AsyncIterator[Followed]:
+        """What a job says (partial results, logs, progress) and how it ends, live, over reconnects."""
+        wanted, known = await self._named(job_id), ("", b"")
+        asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
+        with self._inbox.listen(wanted) as heard:
+            while True:
+                heard.clear()  # before asking: what happens from now on is to be heard
+                op = job_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after)
+                news = await self._shell.run(op)
+                told = bool(news.said or news.ended or known != (news.state, news.progress))
+                if told:
+                    yield news
+                if news.ended:
+                    return
+                known, after = news.following(after)
+                if not told:
+                    try:
+                        await asyncio.wait_for(heard.wait(), every or LISTEN)
+                    except TimeoutError:
+                        if every:
+                            yield news
+
+    async def get_logs(self, job_id: str) -> str:
+        """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
+        wanted, words, after = await self._named(job_id), b"", (0, 0)
+        while True:
+            op = job_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
+            news = await self._shell.run(op)
+            words += b"".join(said.data for said in news.said if said.kind == "log")
+            if not news.said:
+                return words.decode("utf-8", "replace")
+            after = news.following(after)[1]
+
+    async def job_count(self) -> int:
+        """Jobs that wait or run."""
+        now = await self.counts()
+        return now.waiting + now.scheduled + now.running
+
+    async def counts(self) -> Counts:
+        """Jobs that wait, by lane, that run, and dead letters."""
+        now = await self._shell.run(job_ops.counts(self._keys))
+        while now.cursor != "0":
+            now = await self._shell.run(job_ops.counts(self._keys, now))
+        return now
+
+    async def stats(self) -> Stats:
+        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots."""
+        found = await self._shell.run(stats_ops.stats(self._keys))
+        while isinstance(found, stats_ops.Begun):
+            found = await self._shell.run(stats_ops.stats(self._keys, found))
+        return found
+
+    async def unserved(self) -> dict[str, int]:
+        """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
+        return unserved(await self.counts(), await self.workers())
+
+    async def jobs(self, state: State | None = None) -> AsyncIterator[Listed]:
+        """All jobs of the namespace, newest first; asks for them page by page."""
+        below = ""
+        while below != "0":
+            page, below = await self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            for listed in page:
+                yield listed
+
+    async def list_jobs(
+        self, state: State | None = None, before: str = "", limit: int = PAGE
+    ) -> tuple[list[Listed], str | None]:
+        """Up to `limit` jobs posted before the job `before`, newest first, and where to go on; None at the end."""
+        below = "" if before == "" else check_id(before)
+        op = job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state)
+        page, below = await self._shell.run(op)
+        return page, None if below == "0" else below
+
+    async def last_id(self) -> int:
+        """The last id that was given out, 0 before the first: above it no job ever was."""
+        return await self._shell.run(job_ops.last_id(self._keys))
+
+    async def position(self, job_id: str) -> int | None:
+        """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
+        return (await self._shell.run(job_ops.place(self._keys, await self._named(job_id)))).ahead
+
+    async def cancel(self, job_id: str) -> None:
+        """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob."""
+        await self._shell.run(job_ops.cancel(self._keys, await self._named(job_id)))
+
+    async def redeliver(self, job_id: str) -> None:
+        """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
+        await self._shell.run(delivery_ops.redeliver(self._keys, await self._named(job_id)))
+
+    async def delete(self, job_id: str) -> None:
+        """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
+        await self._shell.run(job_ops.delete(self._keys, await self._named(job_id)))
+
+    async def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
+        """The dead letters by place, oldest first, both ends included."""
+        return await self._shell.run(job_ops.dead(self._keys, first, last))
+
+    async def requeue(self, job_id: str) -> None:
+        """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
+        await self._shell.run(job_ops.requeue(self._keys, await self._named(job_id)))
+
+    async def requeue_all(self) -> int:
+        """Give every dead letter of this moment another try; how many were changed."""
+        return await self._each_dead_letter(job_ops.requeue)
+
+    async def discard(self, job_id: str) -> None:
+        """Remove a dead letter for good. Raises WrongState, UnknownJob."""
+        await self._shell.run(job_ops.discard(self._keys, await self._named(job_id)))
+
+    async def discard_all(self) -> int:
+        """Remove every dead letter of this moment for good; how many were changed."""
+        return await self._each_dead_letter(job_ops.discard)
+
+    async def _each_dead_letter(self, change: Any) -> int:
+        ids = await self._shell.run(job_ops.dead_ids(self._keys))
+        changed = 0
+        for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
+            changed += sum(
+                await self._shell.run_many([job_ops.try_change(change(self._keys, job_id)) for job_id in page])
+            )
+        return changed
+
+    async def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
+        """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
+        name = data_key(key)
+        packed = check_size("the data", codec.pack(data))
+        await self._shell.run(data_ops.store(self._keys, name, packed, check_seconds("expiry", expiry)))
+        return name
+
+    async def fetch_data(self, key: str) -> Any:
+        """What `store_data` kept; None when there is nothing (any more)."""
+        packed = await self._shell.run(data_ops.fetch(self._keys, data_key(key)))
+        return None if packed is None else codec.unpack(packed)
+
+    async def upload(self, function: Callable[..., Any]) -> str:
+        """Have every worker that accepts uploads run a function; its name. As the sync twin."""
+        return await self.upload_pickled(*pickled(function))
+
+    async def upload_pickled(self, name: str, code: bytes) -> str:
+        """`upload` of what cloudpickle made of the function `name` on this version of Python."""
+        head = seal(self.namespace, check_name(name), code)
+        await self._shell.run(upload_ops.put(self._keys, name, head, code))
+        return name
+
+    async def remove_upload(self, name: str) -> bool:
+        """Have no worker run an uploaded function any more; whether it was there."""
+        return await self._shell.run(upload_ops.remove(self._keys, check_name(name)))
+
+    async def uploads(self) -> list[dict[str, Any]]:
+        """The uploaded functions by name: `name`, `uploaded` (seconds since 1970), `python`, `fingerprint`, `size`."""
+        return overview(await self._shell.run(upload_ops.heads(self._keys)))
+
+    async def workers(self) -> list[dict[str, str]]:
+        """The workers that live, and what each says of itself."""
+        return await self._shell.run(work_ops.workers(self._keys))
+
+    async def clear(self) -> int:
+        """Remove everything of this namespace but the counter of ids; how many keys went."""
+        removed, cursor = 0, ""
+        while cursor != "0":
+            cursor, names = await self._shell.run(data_ops.scan(self._keys, cursor or "0"))
+            removed += await self._shell.run(data_ops.unlink(names)) if names else 0
+        return removed
+
+    async def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        await self._inbox.close()
+        await self._shell.close()

@@ -1,0 +1,138 @@
+"""What both clients share: how arguments become ops, and what an outcome means to the caller. Pure."""
+
+import functools
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mlq.core import codec
+from mlq.core.job import pack_body, text
+from mlq.core.options import (
+    DEFAULT_QUEUE,
+    check_functions,
+    check_queue,
+    check_seconds,
+    check_size,
+    check_url,
+    functions_of,
+    lane_of,
+    printable,
+    queue_of,
+)
+from mlq.core.policy import Policy
+from mlq.core.raised import put_together
+from mlq.core.states import State
+from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
+from mlq.ops.jobs import Counts
+
+CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
+CHUNK_BYTES = 4 * 1024 * 1024  # and bytes; a single larger message goes alone
+LISTEN = 10  # seconds of one wait on the server; a lost wake-up costs no more than that
+PAGE = 100  # jobs or dead letters of one call
+
+
+class Draft(NamedTuple):
+    """Checked arguments of a post."""
+
+    lane: str
+    options: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls, callback: object, functions: object, queue: object, ttl: object, timeout: object, retries: object,
+        backoff: object, webhook: object,
+    ) -> "Draft":  # fmt: skip
+        """Raises InputError."""
+        names = check_functions(functions)
+        policy = Policy.of(timeout, retries, backoff)
+        urls = {"callback": check_url("callback", callback), "webhook": check_url("webhook", webhook)}
+        kept = urls | {"functions": names, "ttl": check_seconds("ttl", ttl)}
+        options = {name: value for name, value in (kept | policy._asdict()).items() if value is not None}
+        return cls(lane_of(check_queue(queue), names), options)
+
+    def body(self, message: object) -> bytes:
+        """The record's bytes for one message. Raises Unserializable or TooLarge."""
+        return pack_body(check_size("the message", codec.pack(message)), self.options)
+
+
+PLAIN = Draft(DEFAULT_QUEUE, {})
+
+
+def draft(
+    callback: object, functions: object, queue: object = None, ttl: object = None, timeout: object = None,
+    retries: object = None, backoff: object = None, webhook: object = None,
+) -> Draft:  # fmt: skip
+    """The draft for these arguments; most posts have none, and the others mostly those of an earlier one."""
+    if callback is functions is queue is ttl is timeout is retries is backoff is webhook is None:
+        return PLAIN
+    names = tuple(functions) if isinstance(functions, list) else functions
+    try:
+        return _known_draft(callback, names, queue, ttl, timeout, retries, backoff, webhook)
+    except TypeError:  # something that can't be remembered: no text or number, so probably wrong, too
+        return Draft.of(callback, names, queue, ttl, timeout, retries, backoff, webhook)
+
+
+_known_draft = functools.lru_cache(maxsize=256, typed=True)(Draft.of)  # spares 10 us
+
+
+def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Bodies in portions that one call carries."""
+    portion: list[bytes] = []
+    size = 0
+    for body in bodies:
+        if portion and (len(portion) >= CHUNK_JOBS or size + len(body) > CHUNK_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(body)
+        size += len(body)
+    if portion:
+        yield portion
+
+
+def unserved(now: Counts, workers: Iterable[dict[str, str]]) -> dict[str, int]:
+    """The lanes whose waiting jobs no living worker can serve, and how many jobs wait there."""
+    living = list(workers)
+    return {
+        lane: waiting
+        for lane, waiting in now.lanes.items()
+        if waiting and not any(can_serve(worker, lane) for worker in living)
+    }
+
+
+def can_serve(worker: dict[str, str], lane: str) -> bool:
+    """Whether a worker, by what it says of itself, serves a lane's queue and has all the functions that it names."""
+    names = frozenset(filter(None, worker.get("functions", "").split(",")))
+    queues = worker.get("queues", DEFAULT_QUEUE).split(",")
+    wanted = functions_of(lane)
+    if not wanted:  # all listeners may belong to other queues; a worker of an older version does not tell
+        queues = worker.get("open", ",".join(queues)).split(",")
+    return queue_of(lane) in queues and bool(names) and wanted <= names
+
+
+def data_key(key: object) -> str:
+    """The key to store data under; made up where none is given."""
+    if key is None:
+        return secrets.token_urlsafe(16)
+    if not isinstance(key, str) or not printable(key, 1000):
+        raise InputError(f"key must be a text of 1 to 1000 printable characters, not {key!r:.80}")
+    return key
+
+
+def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
+    """A finished job's result. Raises JobFailed (or, with `original`, the listener's own exception) or JobCancelled."""
+    state = text(fields.get("state"))
+    if state == State.SUCCEEDED:
+        packed = fields.get("result")
+        return None if packed is None else codec.unpack(packed)
+    if state == State.CANCELLED:
+        raise JobCancelled(f"job {job_id} was cancelled")
+    message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
+    remote = text(fields.get("traceback")) or ""
+    reason = text(fields.get("reason")) or ""
+    error: Exception | None = put_together(fields, kind, message) if original and reason == "error" else None
+    if error is None:
+        told = f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}"
+        error = JobFailed(told, kind, remote, reason)
+    if remote:
+        error.__cause__ = RemoteTraceback(remote)
+    raise error

@@ -1,0 +1,109 @@
+"""Handles on one job: what `submit` gives, and `job(id)` makes in any process."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlq.client.stream import AsyncStream, Stream
+from mlq.core.job import is_finished
+from mlq.core.options import check_id
+from mlq.core.states import State
+
+if TYPE_CHECKING:
+    from mlq.client.aio import AsyncMLQ
+    from mlq.client.blocking import Client
+
+
+class JobHandle:
+    """One job, seen from a program."""
+
+    def __init__(self, client: "Client", job_id: str) -> None:
+        """`job_id` is not checked to exist."""
+        self._client = client
+        self._job = check_id(job_id)
+        self.id = str(self._job)
+
+    def __repr__(self) -> str:
+        """Names the job."""
+        return f"<JobHandle {self.id} in {self._client.namespace!r}>"
+
+    @property
+    def reference(self) -> str:
+        """The id with what tells its job from any other job of that id: `job` of another program takes it.
+
+        Of a handle that was made from an id alone, from its first answer on.
+        """
+        return self._job.reference
+
+    def state(self) -> State:
+        """The job's state. Raises UnknownJob."""
+        return self._client.get_state(self._job)
+
+    def ready(self) -> bool:
+        """Whether the job has ended, well or badly. Raises UnknownJob."""
+        return is_finished(self.state())
+
+    def progress(self) -> Any:
+        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
+        return self._client.get_job_progress(self._job)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
+        return self._client.wait(self._job, timeout)
+
+    def stream(self) -> Stream:
+        """Iterate over it to get the partial results, from the first one on, live."""
+        return Stream(self._client, self._job)
+
+    def logs(self) -> str:
+        """What the job printed and logged."""
+        return self._client.get_logs(self._job)
+
+    def cancel(self) -> None:
+        """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
+        self._client.cancel(self._job)
+
+
+class AsyncJobHandle:
+    """One job, seen from an asyncio program."""
+
+    def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
+        """`job_id` is not checked to exist."""
+        self._client = client
+        self._job = check_id(job_id)
+        self.id = str(self._job)
+
+    def __repr__(self) -> str:
+        """Names the job."""
+        return f"<AsyncJobHandle {self.id} in {self._client.namespace!r}>"
+
+    @property
+    def reference(self) -> str:
+        """The id with what tells its job from any other job of that id, as in the sync twin."""
+        return self._job.reference
+
+    async def state(self) -> State:
+        """The job's state. Raises UnknownJob."""
+        return await self._client.get_state(self._job)
+
+    async def ready(self) -> bool:
+        """Whether the job has ended, well or badly. Raises UnknownJob."""
+        return is_finished(await self.state())
+
+    async def progress(self) -> Any:
+        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
+        return await self._client.get_job_progress(self._job)
+
+    async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the same signature as the sync twin's
+        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
+        return await self._client.wait(self._job, timeout)
+
+    def stream(self) -> AsyncStream:
+        """Iterate over it with `async for` to get the partial results, from the first one on, live."""
+        return AsyncStream(self._client, self._job)
+
+    async def logs(self) -> str:
+        """What the job printed and logged."""
+        return await self._client.get_logs(self._job)
+
+    async def cancel(self) -> None:
+        """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
+        await self._client.cancel(self._job)

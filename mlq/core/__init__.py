@@ -1,0 +1,1 @@
+"""Names, states, bytes and decisions: values and pure functions that all other parts use."""

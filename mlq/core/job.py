@@ -1,0 +1,276 @@
+r"""What travels between client, Redis and worker, as frozen values and the bytes they become.
+
+The record of a job (`post:<id>`) is written once and never changed:
+
+    <lane> \n <posted at, seconds> \n <length of options> \n <options, MessagePack map> <message, MessagePack>
+
+The head is text so that a script reads the lane from the first bytes, whatever the message's size. The client makes all
+but the first two lines (Redis knows the time). The message stays packed until a listener or a reader asks for it.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from mlq.core import codec
+from mlq.core.identity import JobId
+from mlq.core.options import check_functions, check_seconds, check_url, queue_of, shown_url
+from mlq.core.policy import Policy
+from mlq.core.states import FINISHED, State
+from mlq.errors import InputError, Undecodable
+
+T = TypeVar("T")
+
+OPTIONS_KEPT = 1000  # bytes of options that are remembered once they were read
+
+
+def pack_body(message: bytes, options: dict[str, Any]) -> bytes:
+    """The client's part of a record."""
+    packed = codec.pack(options) if options else b""
+    return b"%d\n%b%b" % (len(packed), packed, message)
+
+
+class Options(NamedTuple):
+    """What a job was posted with, beside its message."""
+
+    given: dict[str, Any]  # never changed: records that say the same share it
+    policy: Policy
+
+
+NO_OPTIONS = Options({}, Policy())
+
+
+def _options(packed: bytes) -> Options:
+    """Options as the client writes them; whoever writes to Redis by hand may have put anything there."""
+    given: Any = codec.unpack(packed)
+    try:
+        check_functions(given.get("functions"))
+        check_url("callback", given.get("callback"))
+        check_url("webhook", given.get("webhook"))
+        check_seconds("ttl", given.get("ttl"))
+        return Options(given, Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff")))
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+_known_options = functools.lru_cache(maxsize=256)(_options)  # most jobs are posted alike: this spares 10 us each
+
+
+class Record(NamedTuple):
+    """What was posted."""
+
+    lane: str
+    posted: float  # seconds since the epoch, by Redis' clock
+    options: dict[str, Any]
+    message: bytes  # packed
+    policy: Policy = Policy()
+
+    @classmethod
+    def parse(cls, record: bytes) -> "Record":
+        """Raises Undecodable where `record` is not what the client and `post.lua` write."""
+        try:
+            lane, posted, size, rest = record.split(b"\n", 3)
+            cut = int(size)
+            read = _known_options if cut < OPTIONS_KEPT else _options
+            options = read(rest[:cut]) if cut else NO_OPTIONS
+            return cls(lane.decode(), number(posted) or 0.0, options.given, rest[cut:], options.policy)
+        except (ValueError, AttributeError) as error:
+            raise Undecodable(f"not a job's record: {record[:60]!r} ({error})") from None
+
+
+def head_of(record: bytes) -> tuple[str, float]:
+    """Lane and time of posting from a record's first bytes; blank and 0 where they are not what `post.lua` writes."""
+    lane, _, rest = record.partition(b"\n")
+    try:
+        return lane.decode(), number(rest.partition(b"\n")[0]) or 0.0
+    except ValueError:
+        return "", 0.0
+
+
+def stamp_in(record: bytes) -> str:
+    """When a job was posted, as its record's head says it to the microsecond; blank where it does not."""
+    return record[:1100].partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace")
+
+
+class Claimed(NamedTuple):
+    """An attempt that this worker holds; `token` is what proves it."""
+
+    id: str
+    attempt: int  # 1 for the first run
+    token: str
+    worker: str
+    started: float  # seconds since the epoch, by Redis' clock
+    record: bytes
+    errors: int = 0  # attempts before this one that ended in an error or a timeout
+
+    @property
+    def lease(self) -> str:
+        """The member of `leases` that stands for this attempt."""
+        return f"{self.id}:{self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt ended in: a value or an error, as the fields to store on the job."""
+
+    state: State
+    fields: dict[str, bytes | str] = field(default_factory=dict)
+    said: str | None = None  # the short result as a callback says it; None where it does not fit
+    hint: str = ""  # one line for the log
+    again: bool = False  # a failure after which the job may be retried, if its policy says so
+
+    @property
+    def size(self) -> int:
+        """Bytes that settling it sends, near enough to bound a batch."""
+        return 200 + sum(len(value) for value in self.fields.values())
+
+
+def text(value: bytes | None) -> str | None:
+    """A stored text; what is not UTF-8 in it is replaced."""
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def number(value: bytes | str | None) -> float | None:
+    """A stored time. Raises ValueError for what is not a finite number."""
+    if value is None:
+        return None
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"not a time: {value!r:.40}")
+    return found
+
+
+def or_none(read: Callable[[Any], T | None], value: Any) -> T | None:
+    """`read(value)`, or None where that raises ValueError: for rows of a list, which one damaged row must not stop."""
+    try:
+        return read(value)
+    except ValueError:
+        return None
+
+
+def fields_of(flat: list[bytes]) -> dict[str, bytes]:
+    """HGETALL's flat reply as a mapping."""
+    return {flat[i].decode("utf-8", "replace"): flat[i + 1] for i in range(0, len(flat), 2)}
+
+
+def progress_of(state: str, raw: bytes | None) -> Any:
+    """None while the job waits, 100 when it succeeded, -1 when it failed, else what was last reported."""
+    fixed = {State.QUEUED: None, State.SCHEDULED: None, State.SUCCEEDED: 100, State.FAILED: -1, State.CANCELLED: None}
+    return fixed[State(state)] if state in fixed else codec.unpack(raw) if raw else 0
+
+
+def progress_words(state: str, raw: bytes | None) -> str:
+    """The progress as `get_progress` words it."""
+    words = {State.QUEUED: "[queued; not started]", State.SCHEDULED: "[queued; not started]",
+             State.SUCCEEDED: "[completed]", State.FAILED: "[failed]", State.CANCELLED: "[cancelled]"}  # fmt: skip
+    if state in words:
+        return words[State(state)]
+    value = codec.unpack(raw) if raw else 0
+    return "[started]" if type(value) is int and value == 0 else str(value)
+
+
+def _decoded(packed: bytes | None) -> Any:
+    return None if packed is None else codec.unpack(packed)
+
+
+def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
+    """The mapping that `get_job` gives: what was posted and what became of it.
+
+    Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason, callback_outcome
+    ("sent", or why the last try failed), timeout, attempts: what became of each run, webhook, and deliveries: the tries
+    to tell others of the end. Of runs and of tries the last 20 at most.
+    """
+    posted = Record.parse(record)
+    state = State(text(now.get("state")) or State.QUEUED)
+    failed = state == State.FAILED
+    functions = posted.options.get("functions")
+    return {
+        "id": job_id,
+        "timestamp": posted.posted,
+        "worker": text(now.get("worker")),
+        "processing_started": number(now.get("started")),
+        "processing_finished": number(now.get("finished")),
+        "progress": progress_of(state, now.get("progress")),
+        "short_result": _decoded(
+            now.get("short", now.get("result"))
+        ),  # kept apart only where a listener told them apart
+        "result": text(now.get("error")) if failed else _decoded(now.get("result")),
+        "callback": shown_url(posted.options.get("callback")),
+        "retries": max(0, int(now.get("attempts", b"0")) - 1),
+        "functions": functions and list(functions),
+        "msg": codec.unpack(posted.message),
+        "state": str(state),
+        "queue": queue_of(posted.lane),
+        "error": text(now.get("error")),
+        "error_type": text(now.get("error_type")),
+        "traceback": text(now.get("traceback")),
+        "reason": text(now.get("reason")),
+        "callback_outcome": text(now.get("callback_outcome")),
+        "timeout": posted.options.get("timeout"),
+        "attempts": attempts_of(now),
+        "webhook": shown_url(posted.options.get("webhook")),
+        "deliveries": deliveries_of(now),
+    }
+
+
+_TOLD = ("worker", "started", "finished", "reason", "error_type", "error", "traceback")
+
+
+def attempts_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
+    """Every run that is known of: its number, worker, times, and where it went wrong reason, error and traceback."""
+    past = sorted((int(name[5:]), value) for name, value in now.items() if name.startswith("past:"))
+    runs = [{"attempt": number, **_past(packed)} for number, packed in past]
+    if "started" in now:
+        current: dict[str, Any] = {name: text(now.get(name)) for name in _TOLD}
+        current |= {"started": number(now.get("started")), "finished": number(now.get("finished"))}
+        if text(now.get("state")) not in (State.FAILED, State.CANCELLED):
+            current["reason"] = None  # that of the run before
+        runs.append({"attempt": int(now.get("attempts", b"0"))} | current)
+    return runs
+
+
+def _past(packed: bytes) -> dict[str, Any]:
+    """One run as `lua/shared/history.lua` keeps it."""
+    kept = [value.decode("utf-8", "replace") for value in codec.unpack_raw(packed)]
+    told: dict[str, Any] = dict(zip(_TOLD, (value or None for value in kept), strict=True))
+    for name in ("started", "finished"):
+        told[name] = number(told[name])
+    return told
+
+
+def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The tries to send the callback and the webhook: kind, try, when, and how it went.
+
+    `error` is None for one that was taken, `status` None where there was no answer, and `next` (the time of the next
+    try) None for the last.
+    """
+    kept = codec.unpack_raw(now["deliveries"]) if "deliveries" in now else []
+    tries = []
+    for row in kept:
+        kind, attempt, at, status, note, due = (value.decode("utf-8", "replace") for value in row)
+        tries.append({
+            "kind": kind, "try": int(attempt), "at": number(at), "status": int(status) if status else None,
+            "error": None if note == "sent" else note, "next": number(due) if due else None,
+        })  # fmt: skip
+    return tries
+
+
+ANY_JOB = "*"  # what an inbox is told at last that was told more than it read
+
+
+def announced(item: bytes) -> tuple[JobId, dict[str, bytes] | None]:
+    """What an inbox was told: the id of a job, and how it ended where that travels along, with the job's stamp."""
+    job_id, _, packed = item.partition(b" ")
+    try:
+        fields = fields_of(codec.unpack_raw(packed)) if packed else None
+    except (ValueError, TypeError, AttributeError, LookupError):  # not of a script of ours: whoever waits asks
+        fields = None
+    stamp = fields.pop("posted", b"") if fields else b""
+    return JobId(job_id.decode("utf-8", "replace"), stamp.decode("utf-8", "replace")), fields
+
+
+def is_finished(state: str) -> bool:
+    """Whether nothing more happens to a job in `state` by itself."""
+    return state in FINISHED

@@ -1,0 +1,177 @@
+"""Checks of what users hand in, and the limits they are checked against. Pure; they raise InputError."""
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from mlq.core.identity import JobId, parse_reference
+from mlq.errors import InputError, TooLarge
+
+MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis itself stops at 512 MB a value
+NAMESPACE_LIMIT = 128  # characters
+LANE_LIMIT = 1000  # bytes of a queue with its functions: scripts read that much of a record's head, no more
+URL_LIMIT = 8000  # characters of the URL of a callback or webhook; common servers refuse longer request lines
+DEFAULT_QUEUE = "default"
+QUEUE_LIMIT = 100  # characters
+KEY_LIMIT = 255  # characters of an idempotency key
+
+
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
+
+
+def printable(text: str, most: int) -> bool:
+    """Whether `text` has 1 to `most` characters, and none that controls or that no encoding carries."""
+    return len(text) <= most and _PRINTABLE.fullmatch(text) is not None  # strangers send megabytes
+
+
+def check_namespace(namespace: object) -> str:
+    """`namespace` itself, if it can name one: 1 to 128 printable characters, no braces (they mark the hash tag)."""
+    if not isinstance(namespace, str) or not printable(namespace, NAMESPACE_LIMIT):
+        raise InputError(
+            f"namespace must be a text of 1 to {NAMESPACE_LIMIT} printable characters, not {namespace!r:.80}"
+        )
+    if "{" in namespace or "}" in namespace:
+        raise InputError(f"namespace must not contain braces: {namespace!r}")
+    return namespace
+
+
+def check_functions(functions: object) -> list[str] | None:
+    """The listener names a job asks for, in the order given, or None where it asks for none."""
+    if functions is None:
+        return None
+    if isinstance(functions, (str, bytes)) or not isinstance(functions, Iterable):
+        raise InputError(f"functions must be a list of listener names, not {functions!r:.80}")
+    names = list(functions)
+    for name in names:
+        if not isinstance(name, str) or not printable(name, LANE_LIMIT) or "," in name:
+            raise InputError(
+                "functions must be a list of listener names (texts without commas, of up to "
+                f"{LANE_LIMIT} characters), but holds {name if not isinstance(name, str) else name[:80]!r:.80}"
+            )
+    if not names:
+        raise InputError("functions must name at least one listener; leave it out to have all of them run")
+    return list(dict.fromkeys(names))
+
+
+def check_url(name: str, url: object) -> str | None:
+    """The URL of a callback or a webhook: http or https, with a host that every parser reads alike."""
+    if url is None:
+        return None
+    if not isinstance(url, str) or not printable(url, URL_LIMIT) or " " in url:
+        raise InputError(f"{name} must be a URL of at most {URL_LIMIT} printable characters, not {url!r:.80}")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"{name} is not a URL ({error}): {url!r:.80}") from None
+    if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc or not _is_name(host):
+        raise InputError(f"{name} must be an http:// or https:// URL, not {url!r:.80}")
+    if name == "webhook" and "@" in parts.netloc:  # of a callback it was always ignored
+        raise InputError("webhook must not hold a user or a password: its signature is what proves who sends it")
+    return url
+
+
+def _is_name(host: str) -> bool:
+    """Whether it can be looked up, as the same host everywhere: Python takes a sharp s for ss, browsers do not."""
+    try:
+        if not host.isascii() and host.encode("idna").decode("idna") != host.lower():
+            return False
+    except UnicodeError:
+        return False
+    return ":" in host or all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
+
+
+# At the end of a URL as it is kept: it came from somebody whom a token let in, who is no program of ours. It is a
+# fragment because scripts and older workers carry it along unread, and no receiver is ever sent one.
+STRANGERS = "#mlq-targets=public"
+
+
+def of_strangers(url: str) -> str:
+    """A checked URL as it is kept where a stranger gave it."""
+    return url.partition("#")[0] + STRANGERS
+
+
+def shown_url(url: str | None) -> str | None:
+    """A URL that is kept, as people see it."""
+    return url and url.removesuffix(STRANGERS)
+
+
+def check_key(key: object) -> str:
+    """An idempotency key: 1 to 255 printable characters."""
+    if not isinstance(key, str) or not printable(key, KEY_LIMIT):
+        raise InputError(f"an idempotency key is a text of 1 to {KEY_LIMIT} printable characters, not {key!r:.80}")
+    return key
+
+
+def check_queue(queue: object) -> str:
+    """A queue's name: 1 to 100 printable characters without commas and colons; the default one for None."""
+    if queue is None:
+        return DEFAULT_QUEUE
+    if not isinstance(queue, str) or not printable(queue, QUEUE_LIMIT) or set(queue) & set(",:"):
+        raise InputError(
+            f"queue must be a text of 1 to {QUEUE_LIMIT} printable characters without comma or colon, not {queue!r:.80}"
+        )
+    return queue
+
+
+def check_count(name: str, value: object, least: int = 0) -> int | None:
+    """A whole number from `least`, or None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**9):
+        raise InputError(f"{name} must be a whole number from {least}, not {value!r:.80}")
+    return value
+
+
+def check_seconds(name: str, value: object, *, zero: bool = False) -> float | None:
+    """A duration in seconds (above 0, or from 0 with `zero`), or None."""
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not 0 <= value <= 1e9
+        or (value == 0 and not zero)
+    ):
+        raise InputError(f"{name} must be a number of seconds {'from' if zero else 'above'} 0, not {value!r:.80}")
+    return float(value)
+
+
+def check_size(what: str, packed: bytes, limit: int = MESSAGE_LIMIT) -> bytes:
+    """`packed` itself, unless it is above `limit` bytes."""
+    if len(packed) > limit:
+        raise TooLarge(
+            f"{what} is {len(packed):,} bytes; the limit is {limit:,}. Store it elsewhere and post its address"
+        )
+    return packed
+
+
+def check_id(job_id: object) -> JobId:
+    """A job's id, or an id with its stamp (`identity.py`); whole numbers are taken too, since ids look like them."""
+    if isinstance(job_id, JobId):
+        return job_id  # itself, since it may learn its stamp
+    if isinstance(job_id, int) and not isinstance(job_id, bool):
+        job_id = str(job_id)
+    found = parse_reference(job_id) if isinstance(job_id, str) else None
+    if found is None:
+        raise InputError(f"a job's id is a text of digits, not {job_id!r:.80}")
+    return found
+
+
+def lane_of(queue: str, functions: Sequence[str] | None) -> str:
+    """The lane of a job: its queue and the set of functions that it names (`default`, `default:embed,train`)."""
+    if functions is None:
+        return queue
+    lane = f"{queue}:{','.join(sorted(set(functions)))}"
+    if len(lane.encode()) > LANE_LIMIT:
+        raise InputError(f"functions: the names together must stay below {LANE_LIMIT} bytes")
+    return lane
+
+
+def queue_of(lane: str) -> str:
+    """The queue of a lane."""
+    return lane.partition(":")[0]
+
+
+def functions_of(lane: str) -> frozenset[str]:
+    """The functions that a lane's jobs need; empty where any will do."""
+    _, _, names = lane.partition(":")
+    return frozenset(names.split(",")) if names else frozenset()

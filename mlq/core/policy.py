@@ -1,0 +1,58 @@
+"""What a job may still do after an attempt went wrong: pure decisions, with chance as an argument."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlq.core.options import check_count, check_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BACKOFF = 1.0  # seconds before the first retry, where nobody says otherwise
+LONGEST = 3600.0  # seconds before any retry
+LOSSES = 3  # attempts that a job may lose with their workers or children: the third loss makes it a dead letter
+DOUBLINGS = 30  # keeps 2**n within a float's reach
+
+
+class Policy(NamedTuple):
+    """How long an attempt may take, and how often and when it is retried. None: not said here."""
+
+    timeout: float | None = None  # seconds of one attempt
+    retries: int | None = None  # attempts after the first that a listener's error or a timeout may cost
+    backoff: float | None = None  # seconds before the first retry; doubled for each further one
+
+    @classmethod
+    def of(cls, timeout: object, retries: object, backoff: object) -> "Policy":
+        """Raises InputError."""
+        return cls(
+            check_seconds("timeout", timeout),
+            check_count("retries", retries),
+            check_seconds("backoff", backoff, zero=True),
+        )
+
+    def over(self, other: "Policy | Iterable[Policy]") -> "Policy":
+        """This policy, with the most generous of the others' where it says nothing itself."""
+        others = (other,) if isinstance(other, Policy) else tuple(other)
+        if None not in self or all(one == NOTHING for one in others):
+            return self
+
+        def most(index: int) -> Any:
+            said: list[Any] = [policy[index] for policy in others if policy[index] is not None]
+            return max(said) if said and self[index] is None else self[index]
+
+        return Policy(most(0), most(1), most(2))
+
+
+NOTHING = Policy()
+
+
+def pause_before_retry(policy: Policy, errors: int, chance: float) -> float | None:
+    """Seconds until the next attempt, after `errors` earlier ones went wrong; None where there is to be none.
+
+    Exponential backoff with jitter, between half and the whole of the pause ("equal jitter": M. Brooker, "Exponential
+    Backoff And Jitter", AWS Architecture Blog, 2015). `chance` is from 0 to 1.
+    """
+    if errors >= (policy.retries or 0):
+        return None
+    first = BACKOFF if policy.backoff is None else policy.backoff
+    longest = min(LONGEST, first * 2 ** min(errors, DOUBLINGS))
+    return float(longest * (0.5 + chance / 2))

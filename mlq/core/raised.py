@@ -1,0 +1,87 @@
+"""Exceptions between processes: taken apart where they were raised, made again where they then say the same.
+
+What travels is what pickle would take, but packed: the arguments, and the attributes where there are any.
+"""
+
+import sys
+from typing import Any
+
+from mlq.core import codec
+from mlq.errors import MLQError
+
+TEXT_LIMIT = 64 * 1024  # characters kept of an error's text or its traceback
+ARGS_LIMIT = 64 * 1024  # bytes kept of an exception's arguments, and of its attributes
+
+_STOPS = (StopIteration, StopAsyncIteration)  # would mean something else to the code that waits
+
+
+def words_of(error: BaseException) -> str:
+    """What it says, or its type's name; without lone surrogates, which no encoding carries."""
+    try:
+        return plain(str(error))[:TEXT_LIMIT] or type(error).__name__
+    except BaseException:  # noqa: BLE001 - user code: the exception's __str__
+        return type(error).__name__
+
+
+def plain(words: str) -> str:
+    """Without lone surrogates."""
+    return words.encode("utf-8", "replace").decode()
+
+
+def taken_apart(error: BaseException) -> dict[str, bytes | str]:
+    """The fields to make it again from: none where they would not be the same elsewhere."""
+    try:
+        reduced: Any = error.__reduce__()
+        kind, args, *rest = reduced
+        state = {name: value for name, value in (rest[0] if rest and rest[0] else {}).items() if name != "args"}
+        if kind is not type(error) or len(rest) > 1:
+            return {}
+        packed, more = codec.pack(args), codec.pack(state)
+        if max(len(packed), len(more)) > ARGS_LIMIT or repr(codec.unpack(more)) != repr(state):
+            return {}
+        return _fields(packed, more if state else b"", repr(args))
+    except BaseException:  # noqa: BLE001 - user code: `args` may be a property, and anything may have a __repr__
+        return {}
+
+
+def _fields(packed: bytes, more: bytes, wanted: str) -> dict[str, bytes | str]:
+    """The fields, where the arguments come back as they are; lists may have been tuples, all of them."""
+    values = codec.unpack(packed)
+    fields: dict[str, bytes | str] = {"error_args": packed}
+    if more:
+        fields["error_state"] = more
+    if repr(tuple(values)) == wanted:
+        return fields
+    return fields | {"error_tuples": "1"} if repr(codec.tuples(values)) == wanted else {}
+
+
+def put_together(fields: dict[str, bytes], kind: str, words: str) -> Exception | None:
+    """The exception, if its class is a builtin or is imported here, and what is made again says `words`.
+
+    MLQ's own errors are none: the caller would take a listener's for those of the call that waits.
+    """
+    found = _class_of(kind)
+    if not isinstance(found, type) or not issubclass(found, Exception) or issubclass(found, (*_STOPS, MLQError)):
+        return None
+    try:
+        args, state = codec.unpack(fields["error_args"]), codec.unpack(fields.get("error_state", b"\xc0"))
+        args = codec.tuples(args) if "error_tuples" in fields else tuple(args)
+        error: Exception = found(*args)
+        BaseException.__setstate__(error, state)
+        if found.__reduce__ is BaseException.__reduce__:  # else the arguments are not all that the class is made from
+            error.args = args
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - user code: the exception's constructor
+        return None
+    return error if type(error) is found and words_of(error) == words else None
+
+
+def _class_of(kind: str) -> Any:
+    """What `module.Outer.Inner` names among the modules that are imported already."""
+    names = kind.split(".")
+    for cut in range(len(names) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(names[:cut]))
+        if found is not None:
+            for name in names[cut:]:
+                found = getattr(found, name, None)
+            return found
+    return None

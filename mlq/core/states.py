@@ -1,0 +1,101 @@
+"""The states of a job and the transitions between them, as a table.
+
+Rule: what changes a job's state is listed here, and nothing else changes it. The scripts in `lua/` carry the
+transitions out, one file per event; `docs/states.md`, the state-machine test and the dashboard are derived from this
+table.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a job can be. `GONE` is no state in Redis: the job's keys are not there."""
+
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    GONE = "gone"
+
+
+class Event(StrEnum):
+    """What can happen to a job; each is the name of one operation."""
+
+    POST = "post"
+    CLAIM = "claim"
+    CLAIM_APART = "claim apart"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    RETRY = "retry"
+    COME_DUE = "come due"
+    HAND_BACK = "hand back"
+    LOSE_LEASE = "lose lease"
+    LOSE_LEASE_AGAIN = "lose lease again"
+    LOSE_LEASE_TOO_OFTEN = "lose lease too often"
+    OVERRUN = "overrun"
+    OVERRUN_TOO_OFTEN = "overrun too often"
+    CANCEL = "cancel"
+    REQUEUE = "requeue"
+    DELETE = "delete"
+
+
+MEANING: dict[State, str] = {
+    State.QUEUED: "waits in its lane until a worker that has its functions claims it",
+    State.SCHEDULED: "waits for the time of its retry, or, after losses, for a worker that runs it apart from others",
+    State.RUNNING: "an attempt holds it under a lease; the worker settles it, or the reaper requeues it",
+    State.SUCCEEDED: "the result is stored; kept until deleted or until its time to live is over",
+    State.FAILED: "a dead letter: waits for a person to requeue or discard it",
+    State.CANCELLED: "was taken out before it ended; kept like a result",
+    State.GONE: "not (or no longer) in Redis",
+}
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.GONE, Event.POST): State.QUEUED,
+    (State.QUEUED, Event.CLAIM): State.RUNNING,
+    (State.QUEUED, Event.CANCEL): State.CANCELLED,
+    (State.QUEUED, Event.DELETE): State.GONE,
+    (State.SCHEDULED, Event.COME_DUE): State.QUEUED,
+    (State.SCHEDULED, Event.CLAIM_APART): State.RUNNING,
+    (State.SCHEDULED, Event.CANCEL): State.CANCELLED,
+    (State.SCHEDULED, Event.DELETE): State.GONE,
+    (State.RUNNING, Event.SUCCEED): State.SUCCEEDED,
+    (State.RUNNING, Event.FAIL): State.FAILED,
+    (State.RUNNING, Event.RETRY): State.SCHEDULED,
+    (State.RUNNING, Event.CANCEL): State.CANCELLED,
+    (State.RUNNING, Event.HAND_BACK): State.QUEUED,
+    (State.RUNNING, Event.LOSE_LEASE): State.QUEUED,
+    (State.RUNNING, Event.LOSE_LEASE_AGAIN): State.SCHEDULED,
+    (State.RUNNING, Event.LOSE_LEASE_TOO_OFTEN): State.FAILED,
+    (State.RUNNING, Event.OVERRUN): State.QUEUED,
+    (State.RUNNING, Event.OVERRUN_TOO_OFTEN): State.FAILED,
+    (State.SUCCEEDED, Event.DELETE): State.GONE,
+    (State.FAILED, Event.REQUEUE): State.QUEUED,
+    (State.FAILED, Event.DELETE): State.GONE,
+    (State.CANCELLED, Event.REQUEUE): State.QUEUED,
+    (State.CANCELLED, Event.DELETE): State.GONE,
+}
+
+FINISHED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+# Why an attempt ended without a value: the listener raised, its worker or child died, the child died for want of
+# memory, it took too long, somebody cancelled the job, or the worker stopped.
+REASONS = ("error", "lost", "oom", "timeout", "cancelled", "handed back")
+
+
+def after(state: State, event: Event) -> State | None:
+    """The state that `event` leads to from `state`, or None where the event is refused."""
+    return TRANSITIONS.get((state, event))
+
+
+def as_markdown() -> str:
+    """`docs/states.md`: both tables and the diagram."""
+    lines = ["# States of a job", "", "Generated from the table in `mlq/core/states.py`; a test compares the two.", ""]
+    lines += ["| state | meaning |", "|---|---|"]
+    lines += [f"| {state} | {MEANING[state]} |" for state in State]
+    lines += ["", "```mermaid", "stateDiagram-v2"]
+    lines += [f"    {old} --> {new}: {event}" for (old, event), new in TRANSITIONS.items()]
+    lines += ["```", "", "| from | event | to |", "|---|---|---|"]
+    lines += [f"| {old} | {event} | {new} |" for (old, event), new in TRANSITIONS.items()]
+    return "\n".join(lines) + "\n"

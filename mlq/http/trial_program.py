@@ -1,0 +1,71 @@
+"""The throwaway processes in which an upload is tried: loads the code on stdin, and says on stdout what it is.
+
+Three of them, each the child of the one before: one that the server started and waits for; the first of the world apart
+(`apart.py`), which no process in it can end; and the one that loads the code. Where there is no such world, the first
+two are one.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+
+from mlq.errors import InputError
+from mlq.http import apart
+from mlq.pools.loading import described
+from mlq.uploads.functions import load
+
+LATE = 124  # the exit code where it took too long
+
+
+def main() -> None:
+    """Try it for so many seconds, and leave nothing behind that it started."""
+    seconds = float(sys.argv[1])
+    answer, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
+    code = sys.stdin.buffer.read()
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)  # what it prints is nobody's answer
+    apart.limit()
+    apart.die_with_parent()
+    has_world = apart.own_world()
+    if has_world:
+        first = os.fork()
+        if first:
+            code_of_first = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+            _end_as(128 - code_of_first if code_of_first > 128 else code_of_first)
+        apart.die_with_parent()
+    else:
+        apart.adopt()
+    child = os.fork()
+    if not child:
+        os.pwrite(answer, json.dumps(_tried(code)).encode(), 0)
+        os._exit(0)
+    ending = apart.ended(child, seconds)
+    if not has_world:  # else the kernel does so, when this process ends
+        apart.sweep()
+    if ending is None:
+        os.ftruncate(answer, 0)
+    _end_as(LATE if ending is None else ending)
+
+
+def _end_as(ending: int) -> None:
+    """End as that process did: by its signal, or, where no signal can end this one, with the code that shells use."""
+    if ending < 0:
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler
+            signal.signal(-ending, signal.SIG_DFL)
+        os.kill(os.getpid(), -ending)
+    os._exit(ending if ending >= 0 else 128 - ending)
+
+
+def _tried(code: bytes) -> dict[str, str]:
+    try:
+        return {"name": load(code)[0]}
+    except InputError as error:
+        return {"refused": str(error)}
+    except BaseException as error:  # noqa: BLE001 - user code: what a pickle does when it is loaded may raise anything
+        return {"refused": f"it can't be loaded: {described(error)}"}
+
+
+if __name__ == "__main__":
+    main()

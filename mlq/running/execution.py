@@ -1,0 +1,190 @@
+"""Runs listeners on one message. User code is called here, nowhere else."""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import logging
+import sys
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+from mlq.core import codec
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.running.context import JobContext, Line, Voice, arrive
+from mlq.running.listeners import Listener
+from mlq.running.outcomes import failure, success
+from mlq.system.capture import speaking
+
+log = logging.getLogger("mlq.worker")
+
+_threads = threading.local()
+
+Submit = Callable[[Callable[[], None]], None]
+
+_at_start = contextvars.Context()  # what every job's context begins as
+
+
+def remember_context() -> None:
+    """Let jobs begin with the context variables as they are here and now: when the listeners' module is imported."""
+    global _at_start  # noqa: PLW0603 - a process has one
+    _at_start = contextvars.copy_context()
+
+
+def own_context() -> contextvars.Context:
+    """The context of one job, which sees nothing of what another has set."""
+    made = _at_start.copy()
+    decimal: Any = sys.modules.get("decimal")
+    if decimal is not None:  # its context is the value of a context variable, and may be changed in place
+        made.run(lambda: decimal.setcontext(decimal.getcontext().copy()))
+    return made
+
+
+def execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
+    """Run `listeners` on one job's message, one after the other; the last one's value is the result.
+
+    Never raises: whatever goes wrong, SystemExit included, is the outcome.
+    """
+    return own_context().run(_execute, line, claimed, record, listeners)
+
+
+def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
+    listener = context = None
+    try:
+        message = codec.unpack(record.message)
+        voice = Voice(line, claimed.id)
+        context = JobContext(line, voice, claimed, record, message)
+        value: Any = None
+        with speaking(voice):
+            for listener in listeners:
+                value = _finished(_called(listener, message, context), context)
+            listener = None
+        return success(value, calls_back="callback" in record.options)
+    except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
+        return failure(error, again=listener is not None and listener.retries(error))
+    finally:
+        if context is not None:
+            context.end()
+
+
+async def execute_on_loop(
+    line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...], submit: Submit
+) -> Outcome:
+    """The same on the running event loop; listeners that are no coroutines run on threads, by `submit`.
+
+    To be called in an `own_context`, which is its task's.
+    """
+    listener = context = None
+    try:
+        message = codec.unpack(record.message)
+        voice = Voice(line, claimed.id)
+        context = JobContext(line, voice, claimed, record, message)
+        context.shares_a_loop()
+        value: Any = None
+        with speaking(voice):
+            for listener in listeners:
+                if listener.is_async:
+                    value = await _awaited(_called(listener, message, context), context)
+                else:
+                    value = await _on_thread(listener, message, context, submit)
+            listener = None
+        return success(value, calls_back="callback" in record.options)
+    except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
+        return failure(error, again=listener is not None and listener.retries(error))
+    finally:
+        if context is not None:
+            context.end()
+
+
+def keep_turning(loop: asyncio.AbstractEventLoop) -> None:
+    """Run an event loop until it is stopped.
+
+    `sys.exit` in a task that a listener made ends `run_forever`, as it would end a program; here it is that task's end.
+    """
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            log.warning("a task of a listener wanted to end the process; only the task ended", exc_info=True)
+
+
+def _called(listener: Listener, message: Any, context: JobContext) -> Any:
+    assert listener.function is not None  # noqa: S101 - only a parent of processes has listeners without
+    return listener.function(message, context) if listener.takes_context else listener.function(message)
+
+
+def _finished(value: Any, context: JobContext) -> Any:
+    """What a listener gave, in the end: coroutines are awaited, and generators emit all that they yield."""
+    if inspect.isgenerator(value):
+        return _drained(value, context)
+    if inspect.isawaitable(value) or inspect.isasyncgen(value):
+        # in the present context: a runner would go on with that of its first use, whose speaker is another job
+        return _runner().run(_awaited(value, context), context=contextvars.copy_context())
+    return value
+
+
+def _drained(chunks: Generator[Any, Any, Any], context: JobContext) -> Any:
+    """Emit what a generator yields. Its result is what it returns, or where that is nothing, all chunks in a list."""
+    emitted: list[Any] = []
+    with contextlib.closing(chunks):  # at once, where nobody takes what it yields any more
+        while True:
+            try:
+                chunk = next(chunks)
+            except StopIteration as end:
+                return emitted if end.value is None else end.value
+            context.emit(chunk)
+            emitted.append(chunk)
+
+
+async def _awaited(value: Any, context: JobContext) -> Any:
+    """What a coroutine returns; what an async generator yields is emitted, and is its result as a list."""
+    if not inspect.isasyncgen(value):
+        return await value
+    emitted: list[Any] = []
+    async with contextlib.aclosing(value):
+        async for chunk in value:
+            context.emit(chunk)
+            emitted.append(chunk)
+    return emitted
+
+
+async def _on_thread(listener: Listener, message: Any, context: JobContext, submit: Submit) -> Any:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    results: list[tuple[Any, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            results.append((_finished(_called(listener, message, context), context), None))
+        except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
+            results.append((None, error))
+        loop.call_soon_threadsafe(arrive, ended, None)
+
+    submit(functools.partial(contextvars.copy_context().run, run))
+    await ended
+    value, error = results.pop()
+    try:
+        if error is not None:
+            raise error
+        return value
+    finally:
+        del error  # which holds this frame: the message would stay until the collector comes
+
+
+def _runner() -> asyncio.Runner:
+    """This thread's event loop, kept, so that a listener may keep sessions that belong to it."""
+    runner: asyncio.Runner | None = getattr(_threads, "runner", None)
+    if runner is None:
+        runner = _threads.runner = asyncio.Runner()
+        contextvars.Context().run(runner.get_loop)  # it would keep the context of its first use, which is a job's
+    return runner
+
+
+def end_of_thread() -> None:
+    """Close this thread's event loop, if it has one."""
+    runner: asyncio.Runner | None = getattr(_threads, "runner", None)
+    if runner is not None:
+        _threads.runner = None
+        runner.close()

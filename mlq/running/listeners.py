@@ -1,0 +1,253 @@
+"""Listeners: which functions a worker runs, for which jobs, and what was declared of them."""
+
+import contextlib
+import functools
+import inspect
+import logging
+import os
+import threading
+import types
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NamedTuple
+
+from mlq.core.options import check_functions, check_queue, functions_of, queue_of
+from mlq.core.policy import Policy
+from mlq.errors import InputError
+
+log = logging.getLogger("mlq.job")
+
+RetryOn = tuple[type[BaseException] | str, ...]
+
+
+class Listener(NamedTuple):
+    """A function as the worker calls it. A parent of processes knows all but the function."""
+
+    name: str
+    function: Callable[..., Any] | None
+    takes_context: bool = False
+    is_async: bool = False
+    queue: str | None = None  # the only one whose jobs it runs when they name no functions
+    policy: Policy = Policy()
+    retry_on: RetryOn | None = None  # None: whatever it raises
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., Any],
+        name: str | None = None,
+        queue: str | None = None,
+        policy: Policy = Policy(),  # noqa: B008 - immutable
+        retry_on: object = None,
+    ) -> "Listener":
+        """Raises InputError when the function has no usable name or parameters, or `retry_on` names no exceptions."""
+        if not callable(function):
+            raise InputError(f"a listener must be a function or another callable, not {function!r:.80}")
+        name = name or name_of(function)
+        check_functions([name])
+        return cls(
+            name, function, _takes_two(function, name), _is_async(function),
+            None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
+        )  # fmt: skip
+
+    def retries(self, error: BaseException) -> bool:
+        """Whether `error` is one after which this listener wants to be tried again."""
+        if self.retry_on is None:
+            return True
+        names = {
+            name for kind in type(error).__mro__ for name in (kind.__name__, f"{kind.__module__}.{kind.__qualname__}")
+        }
+        return any(kind in names if isinstance(kind, str) else isinstance(error, kind) for kind in self.retry_on)
+
+
+def name_of(function: object) -> str:
+    """The name of a listener that is declared without one."""
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def check_retry_on(retry_on: object) -> RetryOn | None:
+    """Exceptions by class or by name, one or several; None for all."""
+    if retry_on is None:
+        return None
+    given = retry_on if isinstance(retry_on, (list, tuple, set)) else (retry_on,)
+    for kind in given:
+        if not isinstance(kind, str) and not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise InputError(f"retry_on must hold exception classes or their names, not {kind!r:.80}")
+    return tuple(given)
+
+
+def _takes_two(function: Callable[..., Any], name: str) -> bool:
+    """Whether it is called with the context, too. Raises InputError where it is known that it can't be called at all.
+
+    Where a decorator wrapped it, the wrapper says what can be given, and the function inside, what is wanted.
+    """
+    try:
+        inner = outer = inspect.signature(function)
+    except (TypeError, ValueError):  # builtins without a signature
+        return False
+    with contextlib.suppress(ValueError):  # wrappers written in C, such as that of functools.cache, have none of theirs
+        outer = inspect.signature(function, follow_wrapped=False)
+    one, two = _takes(outer, 1), _takes(outer, 2)
+    if not (one or two):
+        raise InputError(
+            f"{name}() can't be called as a listener: write {name}(msg), {name}(msg, ctx) or {name}(msg, *args)"
+        )
+    if one != two or _is_opaque(function, outer):
+        return two and one != two
+    positional = [p for p in inner.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in inner.parameters.values())
+
+
+def _is_opaque(function: object, signature: inspect.Signature) -> bool:
+    """Whether it is an object written in C, such as an itemgetter: it is said to take anything, and mostly does not."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    in_c = isinstance(type(function).__call__, types.WrapperDescriptorType)
+    known = hasattr(function, "__code__") or hasattr(function, "__wrapped__")
+    return in_c and not known and str(signature) == "(*args, **kwargs)"
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object's own __call__ may be `async def`
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    return any(kind(candidate) for kind in kinds for candidate in (function, call))
+
+
+class Listeners:
+    """The listeners of a worker, in order, unique by name. Threads may read while others change it."""
+
+    def __init__(self, known: Iterable[Listener] = ()) -> None:
+        """With `known`."""
+        self._all = tuple(known)
+        self._names = tuple(listener.name for listener in self._all)
+        self._lock = threading.Lock()
+        self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the process that it is part of
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` after each change, on the thread that made it, but not in forked children."""
+        with self._lock:
+            self._watchers += ((os.getpid(), changed),)
+
+    def unwatch(self, changed: Callable[[], None]) -> None:
+        """Call it no more."""
+        with self._lock:
+            self._watchers = tuple(watcher for watcher in self._watchers if watcher[1] != changed)
+
+    def _tell(self) -> None:
+        for pid, changed in self._watchers:
+            if pid == os.getpid():
+                changed()
+
+    def add(self, new: Listener) -> Listener | None:
+        """Add a listener; one of the same name is replaced in its place, and given."""
+        with self._lock:
+            before = next((old for old in self._all if old.name == new.name), None)
+            if before is not None:
+                log.info("the listener %r is replaced", new.name)
+                self._all = tuple(new if old is before else old for old in self._all)
+            else:
+                self._all += (new,)
+                self._names += (new.name,)
+        self._tell()
+        return before
+
+    def remove(self, name: str) -> bool:
+        """Remove a listener; whether it was there."""
+        with self._lock:
+            before = len(self._all)
+            self._all = tuple(listener for listener in self._all if listener.name != name)
+            self._names = tuple(listener.name for listener in self._all)
+            removed = len(self._all) < before
+        if removed:
+            self._tell()
+        return removed
+
+    def exchange(self, listener: Listener, instead: Listener | None) -> bool:
+        """Put `instead`, if any, in the place of this very listener; whether it was there."""
+        with self._lock:
+            found = any(one is listener for one in self._all)
+            kept = (instead if one is listener else one for one in self._all)
+            self._all = tuple(one for one in kept if one is not None)
+            self._names = tuple(one.name for one in self._all)
+        if found:
+            self._tell()
+        return found
+
+    def only(self, names: Collection[str]) -> "Listeners":
+        """A copy with these alone. Raises InputError where one is missing."""
+        if missing := set(names) - set(self.names()):
+            there = ", ".join(self.names()) or "none"
+            raise InputError(f"there is no listener {', '.join(sorted(missing))}; there are: {there}")
+        return Listeners(listener for listener in self._all if listener.name in names)
+
+    def called(self, function: object) -> str:
+        """The name under which a function was declared; what it would be where it was not."""
+        inside = getattr(function, "__wrapped__", function)
+        for one in self._all:
+            if one.function is function or one.function is inside:
+                return one.name
+            if inspect.ismethod(one.function) and one.function == inside:  # each look at one makes it anew
+                return one.name
+        return name_of(function)
+
+    def all(self) -> tuple[Listener, ...]:
+        """Each of them, in order."""
+        return self._all
+
+    def names(self) -> tuple[str, ...]:
+        """Their names, in order."""
+        return self._names
+
+    def queues(self) -> tuple[str, ...]:
+        """The queues that they declare."""
+        return tuple(dict.fromkeys(listener.queue for listener in self._all if listener.queue is not None))
+
+    def chosen(self, lane: str) -> tuple[Listener, ...]:
+        """Those that run for a job of `lane`: all that it names, none where one of them is missing.
+
+        For jobs that name none: those that declare the lane's queue, or where none does, all that declare no queue.
+        """
+        everyone, wanted = self._all, functions_of(lane)
+        if wanted:
+            found = tuple(listener for listener in everyone if listener.name in wanted)
+            return found if len(found) == len(wanted) else ()
+        queue = queue_of(lane)
+        return tuple(one for one in everyone if one.queue == queue) or tuple(
+            one for one in everyone if one.queue is None
+        )
+
+
+class Uploaded:
+    """The uploaded ones among a worker's listeners. One that the program itself declared under such a name is hidden.
+
+    Used by one thread.
+    """
+
+    def __init__(self, listeners: Listeners) -> None:
+        """None yet."""
+        self._listeners = listeners
+        self._mine: dict[str, tuple[Listener, Listener | None]] = {}  # each with the one that it hides
+
+    def put(self, new: Listener) -> None:
+        """Add one, or replace an earlier one."""
+        before = self._listeners.add(new)
+        mine, hidden = self._mine.get(new.name, (None, None))
+        self._mine[new.name] = new, hidden if before is mine and mine is not None else before
+
+    def remove(self, name: str) -> bool:
+        """Take one away; the one that it hid is back. Whether it was there."""
+        if name not in self._mine:
+            return False
+        return self._listeners.exchange(*self._mine.pop(name))
+
+    def clear(self) -> None:
+        """Take all away."""
+        for name in tuple(self._mine):
+            self.remove(name)

@@ -1,0 +1,78 @@
+"""Makes outcomes of what listeners return and raise: values that can be stored. Pure."""
+
+import json
+import traceback
+from typing import Any
+from urllib.parse import quote
+
+from mlq.core import codec
+from mlq.core.job import Outcome
+from mlq.core.options import check_size
+from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, words_of
+from mlq.core.states import State
+
+SAID_LIMIT = 1500  # bytes of a quoted short result in a callback: the whole URL should stay below 2,000
+
+
+def success(value: Any, *, calls_back: bool = False) -> Outcome:
+    """The outcome of a listener that returned `value`. Raises Unserializable or TooLarge."""
+    pair = isinstance(value, tuple) and len(value) == 2
+    short, result = value if pair else (value, value)
+    packed = check_size("the result", codec.pack(result, "result"))
+    fields: dict[str, bytes | str] = {"result": packed}
+    if pair:
+        packed = fields["short"] = check_size("the short result", codec.pack(short, "short_result"))
+    fits = len(packed) <= 4 * SAID_LIMIT  # spares turning a large value into text only to see that it does not fit
+    return Outcome(State.SUCCEEDED, fields, said(short) if calls_back and fits else None)
+
+
+def said(short: Any) -> str | None:
+    """A short result as a callback's query says it; None for what is no text or does not fit."""
+    if isinstance(short, bytes):
+        short = short.decode("utf-8", "replace")
+    if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:
+        try:
+            short = json.dumps(short)
+        except (TypeError, ValueError, RecursionError):
+            return None
+    if short is None or (isinstance(short, str) and len(short) > SAID_LIMIT):
+        return None
+    words = str(short)
+    return words if len(quote(words)) <= SAID_LIMIT else None
+
+
+def failure(error: BaseException, *, again: bool = False) -> Outcome:
+    """The outcome of a listener that raised; `again`: a retry may help."""
+    kind = type(error)
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - user code: the exception's own methods
+        trace = ""
+    fields: dict[str, bytes | str] = {
+        "reason": "error",
+        "error": words_of(error),
+        "error_type": plain(f"{kind.__module__}.{kind.__qualname__}"),
+        "traceback": plain(trace[-TEXT_LIMIT:]),
+    }
+    fields |= taken_apart(error)
+    return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {fields['error']!r:.200}", again)
+
+
+def timeout(seconds: float) -> Outcome:
+    """The outcome of an attempt that took longer than it may."""
+    words = f"ran longer than its limit of {seconds:g} s"
+    fields: dict[str, bytes | str] = {"reason": "timeout", "error": words, "error_type": "builtins.TimeoutError"}
+    return Outcome(State.FAILED, fields, None, words, again=True)
+
+
+def in_time(outcome: Outcome, took: float, limit: float | None) -> Outcome:
+    """The outcome of an attempt that took so many seconds: a timeout where that is above its limit.
+
+    A listener that held the GIL beyond its limit may return before the thread that watches the time has its turn.
+    """
+    return outcome if limit is None or took <= limit else timeout(limit)
+
+
+def death(reason: str, words: str) -> Outcome:
+    """The outcome of an attempt that ended with its process; `lua/settle.lua` reads the fields in this order."""
+    return Outcome(State.FAILED, {"reason": reason, "error": words, "error_type": "mlq.errors.LeaseLost"}, None, words)

@@ -1,0 +1,132 @@
+"""How MLQ's programs log, and what may stand in what MLQ logs: no job's words can steer a terminal or forge a line."""
+
+import json
+import logging
+import time
+import traceback
+from typing import Any
+
+from mlq.system.capture import speaking_job
+from mlq.system.terminal import escaped
+
+PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOGGERS = ("mlq", "mlq.cli", "mlq.controller", "mlq.delivery", "mlq.http", "mlq.http.access", "mlq.job", "mlq.queue",
+           "mlq.reaper", "mlq.server", "mlq.worker")  # fmt: skip
+
+
+class PlainFormatter(logging.Formatter):
+    """For people. Further lines of a message are indented, so that none looks like a record of its own."""
+
+    def __init__(self) -> None:
+        """Time, level, logger, message."""
+        super().__init__(PLAIN)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line without the traceback."""
+        return super().formatMessage(record).replace("\n", "\n    ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback where there is one."""
+        return escaped(super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """For machines, one object a line: time (UTC), level, logger, message, and the job that speaks and the traceback.
+
+    JSON's own escapes leave nothing in it but printable ASCII.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        told = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "job": speaking_job(),
+            "traceback": self.formatException(record.exc_info) if record.exc_info else None,
+        }
+        return json.dumps({name: value for name, value in told.items() if value is not None}, default=str)
+
+
+def begin(level: int | str, *, as_json: bool = False) -> None:
+    """Log to stderr from now on; a program that set its own handlers up keeps them."""
+    logging.basicConfig(handlers=[to_stderr(as_json=as_json)])
+    if as_json:
+        for one in logging.getLogger().handlers:
+            one.setFormatter(JsonFormatter())
+    logging.getLogger().setLevel(level)
+
+
+def to_stderr(*, as_json: bool) -> logging.Handler:
+    """A handler that writes to stderr as MLQ's programs do."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
+    return handler
+
+
+class _Escaping(logging.Filter):
+    """Escapes what MLQ's own records say of jobs: programs that set no handler up have Python's, which escapes nothing.
+
+    Records without such characters, which is nearly all, stay as they are.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True, always."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_harmless, record.args))
+        if record.exc_info and record.exc_info[0] and not record.exc_text:
+            text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            if text != escaped(text):
+                record.exc_text = escaped(text)
+        return True
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, (str, BaseException)):
+        return value
+    try:
+        text = str(value)
+    except Exception:  # noqa: BLE001 - user code: logging tells so where it formats the record
+        return value
+    safe = escaped(text)
+    return value if safe == text else safe
+
+
+def guard() -> None:
+    """Have MLQ's own records escaped, whoever handles them."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_ESCAPING)  # adding it twice adds nothing
+
+
+_ESCAPING = _Escaping()
+
+
+class _Ours(int):
+    """A level that is told from the same one set by somebody else."""
+
+
+class Provisional:
+    """Logging while a module is imported that may configure it: as if nobody had, but nothing is lost.
+
+    `logging.basicConfig` does nothing where the root logger has a handler. So ours is Python's last resort at first,
+    which gets what no other handler takes.
+    """
+
+    def __init__(self, handler: logging.Handler, level: int) -> None:
+        """Show by `handler` what is of this level; for MLQ's own loggers that holds whatever the module does."""
+        self._handler = handler
+        self._before = logging.lastResort
+        logging.lastResort = handler
+        logging.getLogger("mlq").setLevel(level)
+        logging.getLogger().setLevel(_Ours(level))
+
+    def settle(self) -> None:
+        """The module is imported: what it configured stays, and is what it would be without us."""
+        root = logging.getLogger()
+        logging.lastResort = self._before
+        if not root.handlers:
+            root.addHandler(self._handler)
+        elif type(root.level) is _Ours:
+            root.setLevel(logging.WARNING)

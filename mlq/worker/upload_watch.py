@@ -1,0 +1,113 @@
+"""The duty that keeps a worker's uploaded listeners as Redis has them; it loads none whose signature is wrong.
+
+It looks when it is told to: by a word in the worker's inbox, by the answer to a sign of life, or, while the worker is
+busy, by the renewer, which asks for the version then.
+"""
+
+import queue
+from collections.abc import Callable
+
+from mlq.errors import MLQError, ServerError
+from mlq.ops import uploads as upload_ops
+from mlq.pools.contract import Loader
+from mlq.running.listeners import Listener, Uploaded
+from mlq.system.service import Complaint, Service, log
+from mlq.uploads import sealed
+from mlq.worker.desk import Desk
+
+AGAIN = 0.5  # seconds before the next look where the server could not be asked
+
+
+class Uploads(Service):
+    """Has what was uploaded loaded, and makes it the worker's listeners."""
+
+    def __init__(self, desk: Desk, loader: Loader, died: Callable[[], None]) -> None:
+        """`loader` loads the code where it will run."""
+        super().__init__("uploads", died)
+        self._desk = desk
+        self._loader = loader
+        self._uploaded = Uploaded(desk.listeners)
+        self._heads: dict[str, bytes] = {}  # of the uploads that were looked at, whatever came of it
+        self._news: queue.SimpleQueue[tuple[str, Listener | None, str]] = queue.SimpleQueue()
+        self._trouble = Complaint("can't look for uploaded listeners")
+        desk.uploads_due.set()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End; the listeners are those that the program declared again."""
+        self.stopping.set()
+        self._desk.uploads_due.set()
+        super().stop(timeout)
+        self._uploaded.clear()
+
+    def turn(self) -> None:
+        """Wait for a reason to look, then look once."""
+        due = self._desk.uploads_due
+        due.wait()
+        due.clear()
+        if self.stopping.is_set():
+            return
+        try:
+            self._look()
+            self._trouble.over()
+        except ServerError as error:
+            self._trouble.tell(error)
+            due.set()
+            self.stopping.wait(AGAIN)
+        self._take_up()
+        self._desk.complete.set()
+
+    def _look(self) -> None:
+        desk = self._desk
+        version = desk.shell.run(upload_ops.version(desk.keys))  # first: the heads are as new as that at least
+        if version == desk.uploads_version:
+            return
+        heads = desk.shell.run(upload_ops.heads(desk.keys))
+        for name in self._heads.keys() - heads.keys():
+            self._drop(name)
+        for name, head in heads.items():
+            if self._heads.get(name) != head:
+                self._load(name)
+        desk.uploads_version = version
+
+    def _load(self, name: str) -> None:
+        desk = self._desk
+        found = desk.shell.run(upload_ops.read(desk.keys, name))
+        if found is None:  # removed meanwhile
+            self._drop(name)
+            return
+        self._heads[name], code = found
+        try:
+            sealed.check(desk.keys.namespace, name, self._heads[name], code)
+        except MLQError as error:
+            self._refuse(name, str(error))
+        else:
+            self._loader.learn(name, code, self._hear)
+
+    def _hear(self, name: str, listener: Listener | None, why: str) -> None:
+        """What came of loading one; on any thread."""
+        self._news.put((name, listener, why))
+        self._desk.uploads_due.set()
+
+    def _take_up(self) -> None:
+        """Make listeners of what was loaded."""
+        while not self._news.empty():
+            name, listener, why = self._news.get()
+            if listener is None:
+                self._refuse(name, f"it can't be loaded: {why}")
+            elif name in self._heads:  # else removed meanwhile
+                self._uploaded.put(listener)
+                log.info("the uploaded listener %r is run from now on", name)
+
+    def _refuse(self, name: str, why: str) -> None:
+        """What was uploaded is not run here; nor is what it replaced, which nobody can see any more."""
+        log.error("the uploaded listener %r is not run by worker %s: %s", name[:100], self._desk.name, why)
+        self._withdraw(name)
+
+    def _drop(self, name: str) -> None:
+        self._heads.pop(name, None)
+        if self._withdraw(name):
+            log.info("the uploaded listener %r is removed", name[:100])
+
+    def _withdraw(self, name: str) -> bool:
+        self._loader.forget(name)
+        return self._uploaded.remove(name)

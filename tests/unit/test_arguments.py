@@ -1,0 +1,226 @@
+"""What both clients share: drafts, portions, and what an outcome means to the caller."""
+
+import pytest
+
+from mlq.client import arguments
+from mlq.client.arguments import PLAIN, can_serve, chunks, data_key, draft, unserved, value_of
+from mlq.core import codec
+from mlq.core.job import Record
+from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, TooLarge, Unserializable
+from mlq.ops.jobs import Counts
+
+
+class Picky(Exception):
+    """Made from two numbers."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)
+
+
+class Explosive(Exception):
+    """Can't be made again."""
+
+    def __init__(self, *args):
+        if args != ("first",):
+            raise RuntimeError("no")
+        super().__init__("second")
+
+
+class Ours(InputError):
+    """An application's error that is one of MLQ's."""
+
+
+def failed(kind, args=None, text="boom", **more):
+    """The fields of a failed job."""
+    fields = {"state": b"failed", "error_type": kind.encode(), "error": text.encode(), "reason": b"error"} | more
+    return fields | ({} if args is None else {"error_args": codec.pack(args)})
+
+
+def test_draft_without_options_is_shared():
+    """Most posts have none."""
+    assert draft(None, None) is PLAIN
+    assert Record.parse(b"default\n1\n" + PLAIN.body("m"))[2:4] == ({}, codec.pack("m"))
+
+
+def test_draft_with_options():
+    """They travel with the message."""
+    wanted = draft("http://localhost/", ("g", "f"), "slow", ttl=60, timeout=5, retries=0, backoff=0)
+    assert wanted.lane == "slow:f,g"
+    record = Record.parse(b"slow:f,g\n1\n" + wanted.body("m"))
+    assert record.options == {
+        "callback": "http://localhost/",
+        "functions": ["g", "f"],
+        "ttl": 60.0,
+        "timeout": 5.0,
+        "retries": 0,
+        "backoff": 0.0,
+    }
+    assert record.policy == (5.0, 0, 0.0)
+
+
+def test_queue_alone_is_no_option():
+    """The lane says it."""
+    assert draft(None, None, "slow") == ("slow", {})
+    assert draft(None, ["f"], "slow").lane == "slow:f"
+    assert draft(None, None, "default") == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("callback", "no url"),
+        ("webhook", "no url"),
+        ("functions", "name"),
+        ("queue", "a:b"),
+        ("ttl", -1),
+        ("timeout", 0),
+        ("retries", -1),
+        ("backoff", "1"),
+    ],
+)
+def test_draft_refuses(name, value):
+    """Before anything is packed; the error names the argument."""
+    with pytest.raises(InputError, match=name):
+        draft(**{"callback": None, "functions": None, name: value})
+
+
+WORKER = {"functions": "f,g", "queues": "default,slow"}
+
+
+@pytest.mark.parametrize(
+    ("worker", "lane", "can"),
+    [
+        (WORKER, "default", True),
+        (WORKER, "slow:f,g", True),
+        (WORKER, "slow:x", False),
+        (WORKER, "other", False),
+        (WORKER, "other:f", False),
+        ({"functions": "f"}, "default:f", True),
+        ({"functions": "f"}, "slow", False),
+        ({"functions": "", "queues": "default"}, "default", False),
+        ({}, "default", False),
+        (WORKER | {"open": "slow"}, "slow", True),
+        (WORKER | {"open": "slow"}, "default", False),
+        (WORKER | {"open": "slow"}, "default:f", True),
+        (WORKER | {"open": ""}, "slow", False),
+    ],
+)
+def test_which_lanes_a_worker_serves(worker, lane, can):
+    """By what it says of itself."""
+    assert can_serve(worker, lane) == can
+    assert unserved(Counts(0, 0, 0, {lane: 3, "empty": 0}), [worker]) == ({} if can else {lane: 3})
+
+
+def test_draft_refuses_a_message(monkeypatch):
+    """What can't be packed, or is too large."""
+    with pytest.raises(Unserializable):
+        PLAIN.body(object())
+    monkeypatch.setattr(arguments, "check_size", lambda what, packed: (_ for _ in ()).throw(TooLarge(what)))
+    with pytest.raises(TooLarge, match="message"):
+        PLAIN.body("m")
+
+
+def test_chunks_are_bounded_by_number(monkeypatch):
+    """Order and number are kept."""
+    monkeypatch.setattr(arguments, "CHUNK_JOBS", 3)
+    bodies = [b"%d" % i for i in range(7)]
+    assert list(chunks(bodies)) == [bodies[:3], bodies[3:6], bodies[6:]]
+
+
+def test_chunks_are_bounded_by_bytes(monkeypatch):
+    """A single larger body goes alone."""
+    monkeypatch.setattr(arguments, "CHUNK_BYTES", 10)
+    bodies = [b"x" * 6, b"y" * 4, b"z", b"L" * 50, b"a" * 5]
+    assert list(chunks(bodies)) == [bodies[:2], bodies[2:3], bodies[3:4], bodies[4:]]
+
+
+def test_no_chunks():
+    """Nothing is sent for nothing."""
+    assert list(chunks([])) == []
+
+
+def test_data_keys():
+    """Made up, or checked."""
+    assert data_key("k") == "k"
+    assert len({data_key(None) for _ in range(100)}) == 100
+    for key in ("", 5, b"k", "x" * 1001, "\ud800", "a\n"):
+        with pytest.raises(InputError, match="key"):
+            data_key(key)
+
+
+@pytest.mark.parametrize("value", [None, 0, "", [1, 2], b"\xff\x00", {"a": [1]}])
+def test_value_of_a_success(value):
+    """The result itself."""
+    assert value_of("1", {"state": b"succeeded", "result": codec.pack(value)}, original=True) == value
+
+
+def test_value_of_a_cancelled_job():
+    """An error of its own."""
+    with pytest.raises(JobCancelled, match="1"):
+        value_of("1", {"state": b"cancelled"}, original=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "args"),
+    [
+        (failed("builtins.ValueError", ["bad", 3], "('bad', 3)"), ValueError, ("bad", 3)),
+        (failed("builtins.KeyError", ["k"], "'k'"), KeyError, ("k",)),
+        (
+            failed(
+                "builtins.UnicodeDecodeError",
+                ["utf-8", b"\xff", 0, 1, "bad"],
+                "'utf-8' codec can't decode byte 0xff in position 0: bad",
+            ),
+            UnicodeDecodeError,
+            ("utf-8", b"\xff", 0, 1, "bad"),
+        ),
+        (failed("builtins.TimeoutError", ["too long"], "too long"), TimeoutError, ("too long",)),
+        (failed(f"{__name__}.Picky", [1, 2], "(1, 2)"), Picky, (1, 2)),
+    ],
+)
+def test_listeners_exception_is_raised_again(fields, kind, args):
+    """A builtin, or a class that is imported here; with its arguments and the worker's traceback."""
+    with pytest.raises(kind) as caught:
+        value_of("1", fields | {"traceback": b"remote lines"}, original=True)
+    assert type(caught.value) is kind
+    assert caught.value.args == args
+    assert isinstance(caught.value.__cause__, RemoteTraceback)
+    assert "remote lines" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        failed("no_such_module.Error"),
+        failed("builtins.NoSuchError"),
+        failed("builtins.print"),
+        failed("builtins.SystemExit", [1]),
+        failed("builtins.KeyboardInterrupt"),
+        failed("builtins.ExceptionGroup"),
+        failed(f"{__name__}.Picky", [1]),
+        failed(f"{__name__}.Explosive", ["second"]),
+        failed("Error"),
+        failed(""),
+        failed("builtins.ValueError", 5),
+        failed("builtins.ValueError", None),
+        failed("builtins.ValueError", ["other words"]),
+        failed("builtins.OSError", [2, "boom"], "[Errno 2] boom"),  # makes a FileNotFoundError
+        failed("mlq.errors.WaitTimeout", ["boom"]),
+        failed("mlq.errors.ServerError", ["boom"]),
+        failed(f"{__name__}.Ours", ["boom"]),
+        failed("builtins.ValueError", text="x") | {"error_args": b"\xc1"},
+        {"state": b"failed"},
+    ],
+)
+def test_what_cannot_be_made_again_is_a_job_failed(fields):
+    """With the id, the type and the text."""
+    with pytest.raises(JobFailed, match="job 1 failed") as caught:
+        value_of("1", fields, original=True)
+    assert caught.value.error_type == fields.get("error_type", b"").decode()
+    assert caught.value.reason == fields.get("reason", b"").decode()
+
+
+def test_get_result_raises_job_failed_always():
+    """Only waiting gives the original."""
+    with pytest.raises(JobFailed, match="ValueError: boom"):
+        value_of("1", failed("builtins.ValueError", ["boom"]), original=False)
