@@ -7,11 +7,12 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from mlq.client.blocking import Client
 from mlq.client.handle import JobHandle
-from mlq.core.options import check_seconds
+from mlq.core.checks import check_seconds
+from mlq.core.job_options import PostOptions
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.running.listeners import Listener, Listeners
@@ -41,10 +42,24 @@ class Declared(Protocol[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call it here and now."""
 
-    def post(self, msg: Any, callback: str | None = None, **options: Any) -> str:
+    def post(
+        self,
+        msg: Any,
+        callback: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
+    ) -> str:
         """Post a job for it, with the options of `MLQ.post`; its id."""
 
-    def submit(self, msg: Any, callback: str | None = None, **options: Any) -> JobHandle:
+    def submit(
+        self,
+        msg: Any,
+        callback: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
+    ) -> JobHandle:
         """Post a job for it; a handle on it."""
 
 

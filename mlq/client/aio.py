@@ -5,15 +5,16 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
+from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, unserved, value_of
 from mlq.client.handle import AsyncJobHandle
 from mlq.core import codec
+from mlq.core.checks import check_count, check_id, check_key, check_seconds, check_size
 from mlq.core.identity import JobId
 from mlq.core.job import progress_of, progress_words
+from mlq.core.job_options import PostOptions, options_of
 from mlq.core.keys import Keys
-from mlq.core.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.core.states import State
 from mlq.errors import WaitTimeout
 from mlq.ops import data as data_ops
@@ -81,16 +82,11 @@ class AsyncMLQ:
         callback: str | None = None,
         functions: Iterable[str] | None = None,
         *,
-        queue: str | None = None,
-        ttl: float | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
-        retries: int | None = None,
-        backoff: float | None = None,
-        webhook: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
     ) -> str:
         """Post one job; its id. The options are those of the sync twin."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        wanted = options_of(callback, functions, options)
         return str(await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
@@ -114,16 +110,10 @@ class AsyncMLQ:
         msgs: Iterable[Any],
         callback: str | None = None,
         functions: Iterable[str] | None = None,
-        *,
-        queue: str | None = None,
-        ttl: float | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
-        retries: int | None = None,
-        backoff: float | None = None,
-        webhook: str | None = None,
+        **options: Unpack[PostOptions],
     ) -> list[str]:
         """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
             ids += map(str, (await self._post(wanted.lane, bodies)).ids())
@@ -135,16 +125,11 @@ class AsyncMLQ:
         callback: str | None = None,
         functions: Iterable[str] | None = None,
         *,
-        queue: str | None = None,
-        ttl: float | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - of an attempt, not of this call
-        retries: int | None = None,
-        backoff: float | None = None,
-        webhook: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
     ) -> AsyncJobHandle:
         """Post one job; a handle on it."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        wanted = options_of(callback, functions, options)
         return AsyncJobHandle(self, await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def job(self, job_id: str) -> AsyncJobHandle:

@@ -1,25 +1,17 @@
 """What both clients share: how arguments become ops, and what an outcome means to the caller. Pure."""
 
-import functools
 import secrets
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from mlq.core import codec
-from mlq.core.job import pack_body, text
-from mlq.core.options import (
+from mlq.core.checks import (
     DEFAULT_QUEUE,
-    check_functions,
-    check_queue,
-    check_seconds,
-    check_size,
-    check_url,
     functions_of,
-    lane_of,
     printable,
     queue_of,
 )
-from mlq.core.policy import Policy
+from mlq.core.job import text
 from mlq.core.raised import put_together
 from mlq.core.states import State
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
@@ -29,50 +21,6 @@ CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024  # and bytes; a single larger message goes alone
 LISTEN = 10  # seconds of one wait on the server; a lost wake-up costs no more than that
 PAGE = 100  # jobs or dead letters of one call
-
-
-class Draft(NamedTuple):
-    """Checked arguments of a post."""
-
-    lane: str
-    options: dict[str, Any]
-
-    @classmethod
-    def of(
-        cls, callback: object, functions: object, queue: object, ttl: object, timeout: object, retries: object,
-        backoff: object, webhook: object,
-    ) -> "Draft":  # fmt: skip
-        """Raises InputError."""
-        names = check_functions(functions)
-        policy = Policy.of(timeout, retries, backoff)
-        urls = {"callback": check_url("callback", callback), "webhook": check_url("webhook", webhook)}
-        kept = urls | {"functions": names, "ttl": check_seconds("ttl", ttl)}
-        options = {name: value for name, value in (kept | policy._asdict()).items() if value is not None}
-        return cls(lane_of(check_queue(queue), names), options)
-
-    def body(self, message: object) -> bytes:
-        """The record's bytes for one message. Raises Unserializable or TooLarge."""
-        return pack_body(check_size("the message", codec.pack(message)), self.options)
-
-
-PLAIN = Draft(DEFAULT_QUEUE, {})
-
-
-def draft(
-    callback: object, functions: object, queue: object = None, ttl: object = None, timeout: object = None,
-    retries: object = None, backoff: object = None, webhook: object = None,
-) -> Draft:  # fmt: skip
-    """The draft for these arguments; most posts have none, and the others mostly those of an earlier one."""
-    if callback is functions is queue is ttl is timeout is retries is backoff is webhook is None:
-        return PLAIN
-    names = tuple(functions) if isinstance(functions, list) else functions
-    try:
-        return _known_draft(callback, names, queue, ttl, timeout, retries, backoff, webhook)
-    except TypeError:  # something that can't be remembered: no text or number, so probably wrong, too
-        return Draft.of(callback, names, queue, ttl, timeout, retries, backoff, webhook)
-
-
-_known_draft = functools.lru_cache(maxsize=256, typed=True)(Draft.of)  # spares 10 us
 
 
 def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -4,15 +4,16 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, draft, unserved, value_of
+from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, unserved, value_of
 from mlq.client.handle import JobHandle
 from mlq.core import codec
+from mlq.core.checks import check_count, check_id, check_key, check_seconds, check_size
 from mlq.core.identity import JobId, same
 from mlq.core.job import announced, progress_of, progress_words
+from mlq.core.job_options import PostOptions, options_of
 from mlq.core.keys import Keys
-from mlq.core.options import check_count, check_id, check_key, check_seconds, check_size
 from mlq.core.states import State
 from mlq.errors import WaitTimeout
 from mlq.ops import data as data_ops
@@ -93,13 +94,8 @@ class Client:
         callback: str | None = None,
         functions: Iterable[str] | None = None,
         *,
-        queue: str | None = None,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        retries: int | None = None,
-        backoff: float | None = None,
-        webhook: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
     ) -> str:
         """Post one job; its id.
 
@@ -111,7 +107,7 @@ class Client:
         first one's id. Raises InputError (nothing was written; KeyReused where the key was for another post) or
         ServerError.
         """
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        wanted = options_of(callback, functions, options)
         return str(self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
@@ -133,16 +129,10 @@ class Client:
         msgs: Iterable[Any],
         callback: str | None = None,
         functions: Iterable[str] | None = None,
-        *,
-        queue: str | None = None,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        retries: int | None = None,
-        backoff: float | None = None,
-        webhook: str | None = None,
+        **options: Unpack[PostOptions],
     ) -> list[str]:
         """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
             ids += map(str, self._post(wanted.lane, bodies).ids())
@@ -154,16 +144,11 @@ class Client:
         callback: str | None = None,
         functions: Iterable[str] | None = None,
         *,
-        queue: str | None = None,
-        ttl: float | None = None,
-        timeout: float | None = None,
-        retries: int | None = None,
-        backoff: float | None = None,
-        webhook: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
     ) -> JobHandle:
         """Post one job; a handle on it."""
-        wanted = draft(callback, functions, queue, ttl, timeout, retries, backoff, webhook)
+        wanted = options_of(callback, functions, options)
         return JobHandle(self, self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def job(self, job_id: str) -> JobHandle:

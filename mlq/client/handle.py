@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from mlq.client.stream import AsyncStream, Stream
+from mlq.core.checks import check_id
 from mlq.core.job import is_finished
-from mlq.core.options import check_id
 from mlq.core.states import State
 
 if TYPE_CHECKING:

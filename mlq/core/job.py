@@ -8,54 +8,19 @@ The head is text so that a script reads the lane from the first bytes, whatever 
 but the first two lines (Redis knows the time). The message stays packed until a listener or a reader asks for it.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from mlq.core import codec
+from mlq.core.checks import shown_url
 from mlq.core.identity import JobId
-from mlq.core.options import check_functions, check_seconds, check_url, queue_of, shown_url
-from mlq.core.policy import Policy
+from mlq.core.job_options import JobOptions, read_options
 from mlq.core.states import FINISHED, State
-from mlq.errors import InputError, Undecodable
+from mlq.errors import Undecodable
 
 T = TypeVar("T")
-
-OPTIONS_KEPT = 1000  # bytes of options that are remembered once they were read
-
-
-def pack_body(message: bytes, options: dict[str, Any]) -> bytes:
-    """The client's part of a record."""
-    packed = codec.pack(options) if options else b""
-    return b"%d\n%b%b" % (len(packed), packed, message)
-
-
-class Options(NamedTuple):
-    """What a job was posted with, beside its message."""
-
-    given: dict[str, Any]  # never changed: records that say the same share it
-    policy: Policy
-
-
-NO_OPTIONS = Options({}, Policy())
-
-
-def _options(packed: bytes) -> Options:
-    """Options as the client writes them; whoever writes to Redis by hand may have put anything there."""
-    given: Any = codec.unpack(packed)
-    try:
-        check_functions(given.get("functions"))
-        check_url("callback", given.get("callback"))
-        check_url("webhook", given.get("webhook"))
-        check_seconds("ttl", given.get("ttl"))
-        return Options(given, Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff")))
-    except InputError as error:
-        raise ValueError(str(error)) from None
-
-
-_known_options = functools.lru_cache(maxsize=256)(_options)  # most jobs are posted alike: this spares 10 us each
 
 
 class Record(NamedTuple):
@@ -63,9 +28,8 @@ class Record(NamedTuple):
 
     lane: str
     posted: float  # seconds since the epoch, by Redis' clock
-    options: dict[str, Any]
+    options: JobOptions
     message: bytes  # packed
-    policy: Policy = Policy()
 
     @classmethod
     def parse(cls, record: bytes) -> "Record":
@@ -73,9 +37,8 @@ class Record(NamedTuple):
         try:
             lane, posted, size, rest = record.split(b"\n", 3)
             cut = int(size)
-            read = _known_options if cut < OPTIONS_KEPT else _options
-            options = read(rest[:cut]) if cut else NO_OPTIONS
-            return cls(lane.decode(), number(posted) or 0.0, options.given, rest[cut:], options.policy)
+            name = lane.decode()
+            return cls(name, number(posted) or 0.0, read_options(name, rest[:cut]), rest[cut:])
         except (ValueError, AttributeError) as error:
             raise Undecodable(f"not a job's record: {record[:60]!r} ({error})") from None
 
@@ -185,7 +148,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
     failed = state == State.FAILED
-    functions = posted.options.get("functions")
+    options = posted.options
     return {
         "id": job_id,
         "timestamp": posted.posted,
@@ -197,20 +160,20 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
             now.get("short", now.get("result"))
         ),  # kept apart only where a listener told them apart
         "result": text(now.get("error")) if failed else _decoded(now.get("result")),
-        "callback": shown_url(posted.options.get("callback")),
+        "callback": shown_url(options.callback),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),
-        "functions": functions and list(functions),
+        "functions": options.functions and list(options.functions),
         "msg": codec.unpack(posted.message),
         "state": str(state),
-        "queue": queue_of(posted.lane),
+        "queue": options.queue,
         "error": text(now.get("error")),
         "error_type": text(now.get("error_type")),
         "traceback": text(now.get("traceback")),
         "reason": text(now.get("reason")),
         "callback_outcome": text(now.get("callback_outcome")),
-        "timeout": posted.options.get("timeout"),
+        "timeout": options.timeout,
         "attempts": attempts_of(now),
-        "webhook": shown_url(posted.options.get("webhook")),
+        "webhook": shown_url(options.webhook),
         "deliveries": deliveries_of(now),
     }
 

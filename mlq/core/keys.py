@@ -44,7 +44,7 @@ name.
     format          string   version of this layout
 """
 
-from mlq.core.options import check_namespace
+from mlq.core.checks import check_namespace
 
 FORMAT = "2"
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlq.core.options import check_count, check_seconds
+from mlq.core.checks import check_count, check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

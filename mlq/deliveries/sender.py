@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mlq.core.checks import STRANGERS
 from mlq.core.keys import Keys
-from mlq.core.options import STRANGERS
 from mlq.deliveries import callback, webhook
 from mlq.deliveries.allowed import Targets
 from mlq.deliveries.exchange import Answer, Request, exchange

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from mlq.core import codec
+from mlq.core.checks import functions_of, queue_of
 from mlq.core.job import head_of
-from mlq.core.options import functions_of, queue_of
 from mlq.deliveries.exchange import Answer, Request
 from mlq.deliveries.signing import sign
 from mlq.errors import Undecodable

@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from mlq import MLQ, ServerError
-from mlq.core.options import check_queue
+from mlq.core.checks import check_queue
 from mlq.http.answers import as_json, said, wants_json
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings

@@ -10,9 +10,9 @@ from flask import Response, request
 from werkzeug.http import parse_dict_header
 
 from mlq import MLQ, ServerError, State, UnknownJob
+from mlq.core.checks import check_url, functions_of, of_strangers, queue_of
 from mlq.core.identity import reference_of
 from mlq.core.job import is_finished
-from mlq.core.options import check_url, functions_of, of_strangers, queue_of
 from mlq.deliveries import allowed
 from mlq.http import bodies
 from mlq.http.answers import as_json, link, said, wants_json

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from mlq.core.checks import queue_of
 from mlq.core.job import number, or_none
 from mlq.core.keys import Keys
-from mlq.core.options import queue_of
 from mlq.core.states import REASONS
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.jobs import LANES

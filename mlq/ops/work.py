@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mlq.core.job import Claimed, Outcome, fields_of, text
+from mlq.core.job_options import JobOptions
 from mlq.core.keys import FORMAT, Keys
 from mlq.errors import Unsupported
 from mlq.ops import Op, call, nothing
@@ -88,7 +89,7 @@ class Ending(NamedTuple):
 
     claimed: Claimed
     outcome: Outcome
-    options: dict[str, Any]  # the record's
+    options: JobOptions  # the record's
     retry_in: float | None = None  # seconds until the job is tried again; None ends it
     waited: bool = False  # the attempt waited for another job
     lost: bool = False  # it died with its child: the job runs again, unless that has happened too often
@@ -106,7 +107,7 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]
         again = ending.retry_in is not None
         what = "lost" if ending.lost else "retry" if again else str(outcome.state)
         flat = [part for pair in outcome.fields.items() for part in pair]
-        seconds = ending.beside if ending.lost else ending.retry_in if again else options.get("ttl") or ""
+        seconds = ending.beside if ending.lost else ending.retry_in if again else options.ttl or ""
         args += (claimed.id, claimed.token, what, seconds,
                  _urls(options), outcome.said or "", 0 if outcome.said is None else 1,
                  int(ending.waited or claimed.attempt > 1), len(flat), *flat)  # fmt: skip
@@ -117,11 +118,10 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]
     return call(script("settle"), lapse_keys(keys), tuple(args), parse)
 
 
-def _urls(options: dict[str, Any]) -> str:
+def _urls(options: JobOptions) -> str:
     """Where the end of a job is told, as settle.lua reads it: the callback's URL and, after a blank, the webhook's."""
-    callback = options.get("callback") or ""
-    webhook = options.get("webhook")
-    return f"{callback} {webhook}" if webhook else callback
+    callback = options.callback or ""
+    return f"{callback} {options.webhook}" if options.webhook else callback
 
 
 def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]]:

@@ -9,12 +9,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
-from mlq.client.arguments import data_key, draft, value_of
+from mlq.client.arguments import data_key, value_of
 from mlq.core import codec
+from mlq.core.checks import MESSAGE_LIMIT, check_id, check_seconds, check_size, shown_url
 from mlq.core.job import Claimed, Record
-from mlq.core.options import MESSAGE_LIMIT, check_id, check_seconds, check_size, shown_url
+from mlq.core.job_options import PostOptions, options_of
 from mlq.errors import InputError, LeaseLost, TooLarge
 from mlq.system.capture import speaking_job
 
@@ -161,10 +162,11 @@ class JobContext(dict[str, Any]):
         return None if packed is None else codec.unpack(packed)
 
     def post(
-        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None, **options: Any
-    ) -> str:
+        self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None,
+        **options: Unpack[PostOptions],
+    ) -> str:  # fmt: skip
         """Post another job, with the options of `MLQ.post`; its id. Refused when this attempt lost its lease."""
-        wanted = draft(callback, functions, **options)
+        wanted = options_of(callback, functions, options)
         return self._line.post(wanted.lane, wanted.body(msg))
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
@@ -215,7 +217,7 @@ def lost(claimed: Claimed) -> LeaseLost:
 
 
 def _full_message(claimed: Claimed, record: Record, message: Any) -> dict[str, Any]:
-    functions = record.options.get("functions")
+    options = record.options
     return {
         "id": claimed.id,
         "timestamp": record.posted,
@@ -225,8 +227,8 @@ def _full_message(claimed: Claimed, record: Record, message: Any) -> dict[str, A
         "progress": 0,
         "short_result": None,
         "result": None,
-        "callback": shown_url(record.options.get("callback")),
+        "callback": shown_url(options.callback),
         "retries": claimed.attempt - 1,
-        "functions": functions and list(functions),
+        "functions": options.functions and list(options.functions),
         "msg": message,
     }

@@ -61,7 +61,7 @@ def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[List
             for listener in listeners:
                 value = _finished(_called(listener, message, context), context)
             listener = None
-        return success(value, calls_back="callback" in record.options)
+        return success(value, calls_back=record.options.callback is not None)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
     finally:
@@ -90,7 +90,7 @@ async def execute_on_loop(
                 else:
                     value = await _on_thread(listener, message, context, submit)
             listener = None
-        return success(value, calls_back="callback" in record.options)
+        return success(value, calls_back=record.options.callback is not None)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
     finally:

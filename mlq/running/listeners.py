@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
-from mlq.core.options import check_functions, check_queue, functions_of, queue_of
+from mlq.core.checks import check_functions, check_queue, functions_of, queue_of
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 

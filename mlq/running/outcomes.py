@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mlq.core import codec
+from mlq.core.checks import check_size
 from mlq.core.job import Outcome
-from mlq.core.options import check_size
 from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, words_of
 from mlq.core.states import State
 

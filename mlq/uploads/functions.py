@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from mlq.core.options import DEFAULT_QUEUE, check_functions, lane_of
+from mlq.core.checks import DEFAULT_QUEUE, check_functions, lane_of
 from mlq.errors import InputError
 
 

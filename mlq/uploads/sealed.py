@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mlq.core import codec
-from mlq.core.options import check_size
+from mlq.core.checks import check_size
 from mlq.errors import InputError, Undecodable
 from mlq.uploads.secret import VARIABLE, find_secret
 

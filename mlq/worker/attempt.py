@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.job_options import PLAIN
 from mlq.core.policy import Policy
 from mlq.running.listeners import Listener
 from mlq.running.outcomes import death
@@ -124,7 +125,7 @@ class Attempt:
     def read(self, record: Record, listeners: tuple[Listener, ...], declared: Policy) -> None:
         """Learn what is to be run, and how."""
         self.record, self.listeners = record, listeners
-        self.policy = record.policy.over(declared)
+        self.policy = record.options.policy.over(declared)
 
     def holds(self) -> bool:
         """Whether what its listeners say still counts."""
@@ -210,4 +211,4 @@ class Watcher(Protocol):
         """Its listeners are through, or died; `here`: this thread may wait for the server."""
 
 
-_UNREAD = Record("", 0.0, {}, b"")
+_UNREAD = Record("", 0.0, PLAIN, b"")

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mlq.core.checks import DEFAULT_QUEUE, queue_of
 from mlq.core.keys import Keys
-from mlq.core.options import DEFAULT_QUEUE, queue_of
 from mlq.core.policy import LOSSES, Policy
 from mlq.errors import ServerError
 from mlq.ops import data as data_ops

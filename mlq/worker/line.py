@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mlq.client.arguments import LISTEN
+from mlq.core.checks import check_id
 from mlq.core.job import Claimed
-from mlq.core.options import check_id
 from mlq.errors import LeaseLost, ServerError, Unsupported, ValueRefused, WaitTimeout
 from mlq.ops import Op
 from mlq.ops import data as data_ops

@@ -171,7 +171,7 @@ class Settler(Service):
         for ending in endings:
             if ending.retry_in is not None:
                 self._retry_in(ending.retry_in)
-            elif "callback" in ending.options or "webhook" in ending.options:
+            elif ending.options.callback or ending.options.webhook:
                 self._deliveries_due()
 
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:

@@ -8,8 +8,8 @@ import threading
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from mlq.core.checks import queue_of
 from mlq.core.keys import Keys
-from mlq.core.options import queue_of
 from mlq.ops import Op
 from mlq.ops.stats import BOUNDS, OTHER, OUTCOMES, WHAT, Row, tally
 from mlq.worker.outbox import Ended

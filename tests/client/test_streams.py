@@ -9,6 +9,7 @@ import pytest
 
 from mlq import MLQ, AsyncMLQ, JobCancelled, UnknownJob
 from mlq.core import codec
+from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
@@ -42,7 +43,7 @@ class Hand:
 
     def end(self, one: Any, outcome: Any, **verdict: Any) -> None:
         """The outcome."""
-        assert self.shell.run(work_ops.settle(self.keys, [Ending(one, outcome, {}, **verdict)], 2)) == [True]
+        assert self.shell.run(work_ops.settle(self.keys, [Ending(one, outcome, PLAIN, **verdict)], 2)) == [True]
 
     def retry(self, one: Any) -> Any:
         """It fails, and is tried again at once; the next attempt."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlq.core.job import Claimed, Outcome
+from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
@@ -55,7 +56,7 @@ OPS = {
         job_ops.dead(K, 0, -1),
         work_ops.register(K, WorkerClass.of(["default"], ["default"], ["f"]), 10),
         work_ops.claim(K, "w", 1, "class", 6, 1),
-        work_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), {})], 2),
+        work_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), PLAIN)], 2),
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
         work_ops.tell(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),

@@ -14,9 +14,10 @@ import pytest
 import redis
 
 from mlq.core import codec
-from mlq.core.job import Claimed, Outcome, Record, pack_body
+from mlq.core.checks import lane_of
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.job_options import pack_body
 from mlq.core.keys import Keys
-from mlq.core.options import lane_of
 from mlq.core.states import State
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mlq.core.options import lane_of
+from mlq.core.checks import lane_of
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops

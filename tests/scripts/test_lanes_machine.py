@@ -15,8 +15,8 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from mlq.core.checks import functions_of, queue_of
 from mlq.core.keys import Keys
-from mlq.core.options import functions_of, queue_of
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops

@@ -6,6 +6,7 @@ import pytest
 
 from mlq.core import codec
 from mlq.core.job import Outcome
+from mlq.core.job_options import JobOptions
 from mlq.core.states import State
 from mlq.deliveries import webhook
 from mlq.errors import UnknownJob, WrongState
@@ -212,7 +213,7 @@ def test_retry_tells_nothing(world, keys):
 def test_large_result_is_left_out(world, keys, size, kept):
     """A webhook is small, whatever the result."""
     one = world.running(webhook=URL)
-    ending = Ending(one, Outcome(State.SUCCEEDED, {"result": codec.pack("x" * size)}), {"webhook": URL})
+    ending = Ending(one, Outcome(State.SUCCEEDED, {"result": codec.pack("x" * size)}), JobOptions(webhook=URL))
     world.run(work_ops.settle(keys, [ending], 2))
     (taken,) = take(world, "webhook")
     assert ("short" in taken.fields) == kept
@@ -222,7 +223,7 @@ def test_short_result_is_told_beside_a_large_one(world, keys):
     """Where the listener told them apart."""
     one = world.running(webhook=URL)
     fields = {"result": codec.pack("x" * 9000), "short": codec.pack("brief")}
-    world.run(work_ops.settle(keys, [Ending(one, Outcome(State.SUCCEEDED, fields), {"webhook": URL})], 2))
+    world.run(work_ops.settle(keys, [Ending(one, Outcome(State.SUCCEEDED, fields), JobOptions(webhook=URL))], 2))
     assert webhook.event(take(world, "webhook")[0])["data"]["short_result"] == "brief"
 
 

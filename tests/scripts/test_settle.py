@@ -4,6 +4,7 @@ import pytest
 
 from mlq.core import codec
 from mlq.core.job import Outcome, Record, announced
+from mlq.core.job_options import PLAIN
 from mlq.core.states import State
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
@@ -253,10 +254,10 @@ def test_batch_of_all_kinds(world, keys):
     good, bad, again, dead = world.claim(4)
     boom = Outcome(State.FAILED, ERROR)
     endings = [
-        Ending(good, Outcome(State.SUCCEEDED, RESULT), {}),
-        Ending(bad, boom, {}),
-        Ending(again, boom, {}, retry_in=5.0),
-        Ending(dead, death("lost", "gone"), {}, lost=True),
+        Ending(good, Outcome(State.SUCCEEDED, RESULT), PLAIN),
+        Ending(bad, boom, PLAIN),
+        Ending(again, boom, PLAIN, retry_in=5.0),
+        Ending(dead, death("lost", "gone"), PLAIN, lost=True),
     ]
     assert world.run(work_ops.settle(keys, endings, 2)) == [True] * 4
     states = [world.run(job_ops.glance(keys, one.id))[0] for one in (good, bad, again, dead)]

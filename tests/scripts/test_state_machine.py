@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core import codec
-from mlq.core.job import Outcome, Record, announced, pack_body
+from mlq.core.job import Outcome, Record, announced
+from mlq.core.job_options import pack_body
 from mlq.core.keys import Keys
 from mlq.core.states import FINISHED, Event, State, after
 from mlq.errors import LeaseLost, UnknownJob, WrongState

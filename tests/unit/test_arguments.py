@@ -1,12 +1,11 @@
-"""What both clients share: drafts, portions, and what an outcome means to the caller."""
+"""What both clients share: portions, who serves a lane, and what an outcome means to the caller."""
 
 import pytest
 
 from mlq.client import arguments
-from mlq.client.arguments import PLAIN, can_serve, chunks, data_key, draft, unserved, value_of
+from mlq.client.arguments import can_serve, chunks, data_key, unserved, value_of
 from mlq.core import codec
-from mlq.core.job import Record
-from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, TooLarge, Unserializable
+from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
 from mlq.ops.jobs import Counts
 
 
@@ -36,54 +35,6 @@ def failed(kind, args=None, text="boom", **more):
     return fields | ({} if args is None else {"error_args": codec.pack(args)})
 
 
-def test_draft_without_options_is_shared():
-    """Most posts have none."""
-    assert draft(None, None) is PLAIN
-    assert Record.parse(b"default\n1\n" + PLAIN.body("m"))[2:4] == ({}, codec.pack("m"))
-
-
-def test_draft_with_options():
-    """They travel with the message."""
-    wanted = draft("http://localhost/", ("g", "f"), "slow", ttl=60, timeout=5, retries=0, backoff=0)
-    assert wanted.lane == "slow:f,g"
-    record = Record.parse(b"slow:f,g\n1\n" + wanted.body("m"))
-    assert record.options == {
-        "callback": "http://localhost/",
-        "functions": ["g", "f"],
-        "ttl": 60.0,
-        "timeout": 5.0,
-        "retries": 0,
-        "backoff": 0.0,
-    }
-    assert record.policy == (5.0, 0, 0.0)
-
-
-def test_queue_alone_is_no_option():
-    """The lane says it."""
-    assert draft(None, None, "slow") == ("slow", {})
-    assert draft(None, ["f"], "slow").lane == "slow:f"
-    assert draft(None, None, "default") == PLAIN
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("callback", "no url"),
-        ("webhook", "no url"),
-        ("functions", "name"),
-        ("queue", "a:b"),
-        ("ttl", -1),
-        ("timeout", 0),
-        ("retries", -1),
-        ("backoff", "1"),
-    ],
-)
-def test_draft_refuses(name, value):
-    """Before anything is packed; the error names the argument."""
-    with pytest.raises(InputError, match=name):
-        draft(**{"callback": None, "functions": None, name: value})
-
-
 WORKER = {"functions": "f,g", "queues": "default,slow"}
 
 
@@ -109,15 +60,6 @@ def test_which_lanes_a_worker_serves(worker, lane, can):
     """By what it says of itself."""
     assert can_serve(worker, lane) == can
     assert unserved(Counts(0, 0, 0, {lane: 3, "empty": 0}), [worker]) == ({} if can else {lane: 3})
-
-
-def test_draft_refuses_a_message(monkeypatch):
-    """What can't be packed, or is too large."""
-    with pytest.raises(Unserializable):
-        PLAIN.body(object())
-    monkeypatch.setattr(arguments, "check_size", lambda what, packed: (_ for _ in ()).throw(TooLarge(what)))
-    with pytest.raises(TooLarge, match="message"):
-        PLAIN.body("m")
 
 
 def test_chunks_are_bounded_by_number(monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Record
+from mlq.core.job_options import PLAIN, JobOptions
 from mlq.core.raised import ARGS_LIMIT
 from mlq.core.states import State
 from mlq.errors import LeaseLost, TooLarge
@@ -76,11 +77,11 @@ def attempt(request):
 
     def on_thread(*functions, line=None, packed=FIVE):
         listeners = tuple(Listener.of(function) for function in functions)
-        return execute(line or Kept(), CLAIMED, Record("default", 1.0, {}, packed), listeners)
+        return execute(line or Kept(), CLAIMED, Record("default", 1.0, PLAIN, packed), listeners)
 
     def on_loop(*functions, line=None, packed=FIVE):
         listeners = tuple(Listener.of(function) for function in functions)
-        record = Record("default", 1.0, {}, packed)
+        record = Record("default", 1.0, PLAIN, packed)
 
         def submit(task):
             threading.Thread(target=lambda: (task(), end_of_thread())).start()
@@ -93,7 +94,7 @@ def attempt(request):
 def run(*functions, message=5, calls_back=False, line=None):
     """One attempt, in this thread."""
     listeners = tuple(Listener.of(function) for function in functions)
-    options = {"callback": "http://localhost/"} if calls_back else {}
+    options = JobOptions("http://localhost/") if calls_back else PLAIN
     return execute(line or Kept(), CLAIMED, Record("default", 1.0, options, codec.pack(message)), listeners)
 
 
@@ -179,7 +180,7 @@ def test_result_that_is_too_large(monkeypatch):
 def test_message_that_cannot_be_read():
     """A failure of this job alone."""
     outcome = execute(
-        Kept(), CLAIMED, Record("default", 1.0, {}, b"\xc1"), (Listener.of(raising(KeyError()), retry_on=KeyError),)
+        Kept(), CLAIMED, Record("default", 1.0, PLAIN, b"\xc1"), (Listener.of(raising(KeyError()), retry_on=KeyError),)
     )
     assert error(outcome)[0] == "mlq.errors.Undecodable"
     assert not outcome.again

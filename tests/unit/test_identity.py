@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
+from mlq.core.checks import check_id
 from mlq.core.identity import JobId, bind, parse_reference, reference_of, same, stamp_of
-from mlq.core.options import check_id
 from mlq.errors import InputError
 
 STAMP = "1795888888.123456"

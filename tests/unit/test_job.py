@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlq.core import codec
-from mlq.core.job import Record, announced, attempts_of, describe, is_finished, pack_body, progress_of, progress_words
-from mlq.core.policy import Policy
+from mlq.core.job import Record, announced, attempts_of, describe, is_finished, progress_of, progress_words
+from mlq.core.job_options import JobOptions, pack_body
 from mlq.core.states import State
 from mlq.errors import Undecodable
 
@@ -38,8 +38,7 @@ def record(body):
 def test_what_is_posted_is_read(message, options):
     """Message and options come back, whatever bytes they hold."""
     parsed = Record.parse(record(pack_body(message, options)))
-    policy = Policy(options.get("timeout"), options.get("retries"), options.get("backoff"))
-    assert parsed == ("default", 1700000000.000001, options, message, policy)
+    assert parsed == ("default", 1700000000.000001, JobOptions.of(options), message)
 
 
 @given(st.one_of(st.binary(), st.binary().map(lambda rest: b"default\n1.0\n" + rest)))
@@ -55,7 +54,7 @@ def test_what_is_posted_is_read(message, options):
 def test_garbage_is_undecodable(data):
     """Nothing else is ever raised."""
     with contextlib.suppress(Undecodable):
-        assert isinstance(Record.parse(data).options, dict)
+        assert isinstance(Record.parse(data).options, JobOptions)
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.booleans(), st.text(), st.lists(st.booleans()))))
@@ -71,10 +70,10 @@ def test_strange_options_are_undecodable(options):
         kept = Record.parse(record(pack_body(b"\xc0", options))).options
     except Undecodable:
         return
-    assert isinstance(kept.get("callback"), str | None)
-    assert isinstance(kept.get("functions"), list | None)
-    assert isinstance(kept.get("timeout"), float | int | None)
-    assert isinstance(kept.get("retries"), int | None)
+    assert isinstance(kept.callback, str | None)
+    assert isinstance(kept.functions, tuple | None)
+    assert isinstance(kept.timeout, float | None)
+    assert isinstance(kept.retries, int | None)
 
 
 def test_options_that_many_jobs_share_are_not_a_readers_to_change():

@@ -3,6 +3,7 @@
 import pytest
 
 from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops.stats import BOUNDS, OTHER
@@ -20,7 +21,7 @@ class Nobody(Watcher):
 
 def ended(outcome, lane="default", took=0.0):
     attempt = Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""), Nobody(), lambda attempt: None)
-    attempt.record = Record(lane, 0.0, {}, b"")
+    attempt.record = Record(lane, 0.0, PLAIN, b"")
     attempt.took = took
     return Ended(attempt, outcome)
 

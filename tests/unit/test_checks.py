@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlq.core.keys import Keys
-from mlq.core.options import (
+from mlq.core.checks import (
     LANE_LIMIT,
     check_count,
     check_functions,
@@ -19,6 +18,7 @@ from mlq.core.options import (
     lane_of,
     queue_of,
 )
+from mlq.core.keys import Keys
 from mlq.errors import InputError, TooLarge
 
 CHECKS = [

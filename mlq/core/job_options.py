@@ -1,0 +1,136 @@
+"""The options of a job: one table of what a post may say, and the check of each. `PostOptions` says what they mean."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from mlq.core import codec
+from mlq.core.checks import (
+    DEFAULT_QUEUE,
+    check_count,
+    check_functions,
+    check_queue,
+    check_seconds,
+    check_size,
+    check_url,
+    lane_of,
+    queue_of,
+)
+from mlq.core.policy import Policy
+from mlq.errors import InputError
+
+REMEMBERED = 1000  # bytes of packed options up to which those of a record are remembered once they were read
+
+
+class PostOptions(TypedDict, total=False):
+    """Options of a post as keyword arguments. What is left out, or None, is as the listener declares it."""
+
+    queue: str | None  # the queue that the job waits in; "default" if left out
+    ttl: float | None  # seconds that the job is kept after its success; for ever if left out
+    timeout: float | None  # seconds that one attempt may take
+    retries: int | None  # attempts after one that raised or ran out of time
+    backoff: float | None  # seconds before the first retry; doubled for each further one
+    webhook: str | None  # URL that is told of the end by a signed POST
+
+
+def _check_functions(value: object) -> tuple[str, ...] | None:
+    names = check_functions(value)
+    return None if names is None else tuple(names)
+
+
+_CHECKS: dict[str, Callable[[object], Any]] = {
+    "callback": functools.partial(check_url, "callback"),
+    "functions": _check_functions,
+    "queue": check_queue,
+    "ttl": functools.partial(check_seconds, "ttl"),
+    "timeout": functools.partial(check_seconds, "timeout"),
+    "retries": functools.partial(check_count, "retries"),
+    "backoff": functools.partial(check_seconds, "backoff", zero=True),
+    "webhook": functools.partial(check_url, "webhook"),
+}
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """Checked options of a job. Jobs that are posted alike share one."""
+
+    callback: str | None = None
+    functions: tuple[str, ...] | None = None
+    queue: str = DEFAULT_QUEUE
+    ttl: float | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    backoff: float | None = None
+    webhook: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> "JobOptions":
+        """Raises InputError for a bad value, and TypeError for an option that does not exist."""
+        if unknown := given.keys() - _CHECKS.keys():
+            raise TypeError(f"a job has no option {min(unknown)!r}")
+        made = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
+        lane_of(made.queue, made.functions)  # refuses names that are too long together
+        return made
+
+    @functools.cached_property
+    def lane(self) -> str:
+        """The lane that the job waits in."""
+        return lane_of(self.queue, self.functions)
+
+    @functools.cached_property
+    def policy(self) -> Policy:
+        """How long an attempt may take, and how often and when it is retried."""
+        return Policy(self.timeout, self.retries, self.backoff)
+
+    @functools.cached_property
+    def _head(self) -> bytes:
+        kept = {name: getattr(self, name) for name in _CHECKS if name != "queue"}  # which the lane tells
+        if self.functions is not None:
+            kept["functions"] = list(self.functions)
+        return pack_body(b"", {name: value for name, value in kept.items() if value is not None})
+
+    def body(self, message: object) -> bytes:
+        """The record's bytes for one message. Raises Unserializable or TooLarge."""
+        return self._head + check_size("the message", codec.pack(message))
+
+
+PLAIN = JobOptions()
+
+
+def pack_body(message: bytes, options: Mapping[str, object]) -> bytes:
+    """The client's part of a record: a packed message with packed options before it."""
+    packed = codec.pack(dict(options)) if options else b""
+    return b"%d\n%b%b" % (len(packed), packed, message)
+
+
+def options_of(callback: object, functions: object, options: Mapping[str, object]) -> JobOptions:
+    """The options of a post; most posts have none, and the others mostly those of an earlier one."""
+    if callback is functions is None and not options:
+        return PLAIN
+    names = tuple(functions) if isinstance(functions, list) else functions
+    try:
+        return _remembered(callback=callback, functions=names, **options)
+    except TypeError:  # a value that can't be hashed: it is no text or number, so probably wrong, too
+        return JobOptions.of({"callback": callback, "functions": names, **options})
+
+
+@functools.lru_cache(maxsize=256, typed=True)  # spares 10 us
+def _remembered(**given: object) -> JobOptions:
+    return JobOptions.of(given)
+
+
+def read_options(lane: str, packed: bytes) -> JobOptions:
+    """The options in a record. Raises ValueError: whoever can write to Redis may have put anything there."""
+    return _known(lane, packed) if len(packed) < REMEMBERED else _read(lane, packed)
+
+
+def _read(lane: str, packed: bytes) -> JobOptions:
+    kept: Any = codec.unpack(packed) if packed else {}
+    try:
+        return JobOptions.of({name: kept[name] for name in kept.keys() & _CHECKS.keys()} | {"queue": queue_of(lane)})
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+_known = functools.lru_cache(maxsize=256)(_read)

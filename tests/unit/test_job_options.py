@@ -1,0 +1,90 @@
+"""The options of a job: checked once, packed with each message, and read again from a record."""
+
+import pytest
+
+from mlq.core import codec, job_options
+from mlq.core.job import Record
+from mlq.core.job_options import PLAIN, JobOptions, PostOptions, options_of
+from mlq.core.policy import Policy
+from mlq.errors import InputError, TooLarge, Unserializable
+from mlq.http import shapes
+
+
+def test_plain_options_are_shared():
+    """Most posts have none."""
+    assert options_of(None, None, {}) is PLAIN
+    assert Record.parse(b"default\n1\n" + PLAIN.body("m"))[2:] == (PLAIN, codec.pack("m"))
+
+
+def test_options_travel_with_the_message():
+    """What is posted is what is read."""
+    given = {"queue": "slow", "ttl": 60, "timeout": 5, "retries": 0, "backoff": 0, "webhook": "http://localhost/w"}
+    posted = options_of("http://localhost/", ("g", "f"), given)
+    assert posted.lane == "slow:f,g"
+    read = Record.parse(b"slow:f,g\n1\n" + posted.body("m")).options
+    assert read == posted
+    assert read == JobOptions("http://localhost/", ("g", "f"), "slow", 60.0, 5.0, 0, 0.0, "http://localhost/w")
+    assert read.policy == Policy(5.0, 0, 0.0)
+
+
+def test_posts_alike_share_their_options():
+    """A list of names is as good as a tuple; a number that is equal to another one is not taken for it."""
+    assert options_of(None, ["f"], {"retries": 1}) is options_of(None, ("f",), {"retries": 1})
+    with pytest.raises(InputError, match="retries"):
+        options_of(None, ["f"], {"retries": True})
+
+
+def test_the_queue_stands_in_the_lane_alone():
+    """It takes no byte of a job's options."""
+    assert options_of(None, None, {"queue": "slow"}).body("m") == PLAIN.body("m")
+    assert options_of(None, None, {"queue": "default"}) == options_of(None, None, {"queue": None}) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("callback", "no url"),
+        ("webhook", "no url"),
+        ("functions", "name"),
+        ("functions", ["x" * 600, "y" * 600]),
+        ("queue", "a:b"),
+        ("queue", []),
+        ("ttl", -1),
+        ("timeout", 0),
+        ("retries", -1),
+        ("backoff", "1"),
+    ],
+)
+def test_bad_values_are_refused(name, value):
+    """Before anything is packed; the error names the option."""
+    given = {name: value} if name not in {"callback", "functions"} else {}
+    with pytest.raises(InputError, match=name):
+        options_of(value if name == "callback" else None, value if name == "functions" else None, given)
+
+
+def test_an_option_that_does_not_exist_is_refused():
+    """As any keyword that a function does not take."""
+    with pytest.raises(TypeError, match="'retrys'"):
+        options_of(None, None, {"retrys": 1})
+
+
+def test_an_option_of_a_later_version_is_ignored():
+    """A record that holds one is still read."""
+    body = job_options.pack_body(codec.pack("m"), {"ttl": 5, "tomorrow": [1]})
+    assert Record.parse(b"slow\n1\n" + body).options == JobOptions(ttl=5.0, queue="slow")
+
+
+def test_every_face_knows_every_option():
+    """Keyword arguments, and bodies of HTTP."""
+    names = set(JobOptions.__dataclass_fields__)
+    assert PostOptions.__annotations__.keys() == names - {"callback", "functions"}
+    assert set(shapes.Options.__struct_fields__) == names
+
+
+def test_a_message_is_refused(monkeypatch):
+    """What can't be packed, or is too large."""
+    with pytest.raises(Unserializable):
+        PLAIN.body(object())
+    monkeypatch.setattr(job_options, "check_size", lambda what, packed: (_ for _ in ()).throw(TooLarge(what)))
+    with pytest.raises(TooLarge, match="message"):
+        PLAIN.body("m")
