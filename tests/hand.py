@@ -5,8 +5,10 @@ import time
 from mlq.core import codec
 from mlq.core.job_options import PLAIN
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, WorkerClass
+from mlq.ops.settling import Ending
+from mlq.ops.work import WorkerClass
 from mlq.running.outcomes import failure
 
 
@@ -31,7 +33,7 @@ class Hand:
         assert self._shell.run(work_ops.tell(self._keys, one, codec.pack(value), []))
 
     def end(self, one, outcome, **verdict):
-        assert self._shell.run(work_ops.settle(self._keys, [Ending(one, outcome, PLAIN, **verdict)], 2)) == [True]
+        assert self._shell.run(settle_ops.settle(self._keys, [Ending(one, outcome, PLAIN, **verdict)], 2)) == [True]
 
     def retry(self, one):
         """It fails and is due again at once; the next attempt."""

@@ -1,11 +1,10 @@
-"""Ops of workers: register their class, claim, renew, settle, hand back, report progress, reap, say that one lives."""
+"""Ops of workers: register their class, claim, renew, hand back, report progress, reap, say that one lives."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from mlq.core.job import Claimed, Outcome, fields_of, text
-from mlq.core.job_options import JobOptions
+from mlq.core.job import Claimed, fields_of, text
 from mlq.core.keys import FORMAT, Keys
 from mlq.errors import Unsupported
 from mlq.ops import Op, call, nothing
@@ -82,46 +81,6 @@ def _claimed(reply: list[Any], token: str, worker: str) -> list[Claimed]:
         job_id = reply[i].decode("utf-8", "replace")
         claimed.append(Claimed(job_id, number, token, worker, started, reply[i + 2], errors))
     return claimed
-
-
-class Ending(NamedTuple):
-    """What becomes of an attempt: its outcome, and the verdict of the job's policy on it."""
-
-    claimed: Claimed
-    outcome: Outcome
-    options: JobOptions  # the record's
-    retry_in: float | None = None  # seconds until the job is tried again; None ends it
-    waited: bool = False  # the attempt waited for another job
-    lost: bool = False  # it died with its child: the job runs again, unless that has happened too often
-    beside: int = 0  # others that died with it
-
-
-def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]:
-    """Record what became of attempts; per attempt whether its lease still stood.
-
-    `losses`: how many attempts of a job may die and it still runs again.
-    """
-    args: list[Any] = [losses]
-    for ending in endings:
-        claimed, outcome, options = ending.claimed, ending.outcome, ending.options
-        again = ending.retry_in is not None
-        what = "lost" if ending.lost else "retry" if again else str(outcome.state)
-        flat = [part for pair in outcome.fields.items() for part in pair]
-        seconds = ending.beside if ending.lost else ending.retry_in if again else options.ttl or ""
-        args += (claimed.id, claimed.token, what, seconds,
-                 _urls(options), outcome.said or "", 0 if outcome.said is None else 1,
-                 int(ending.waited or claimed.attempt > 1), len(flat), *flat)  # fmt: skip
-
-    def parse(reply: list[bytes]) -> list[bool]:
-        return [word == b"ok" for word in reply]
-
-    return call(script("settle"), lapse_keys(keys), tuple(args), parse)
-
-
-def _urls(options: JobOptions) -> str:
-    """Where the end of a job is told, as settle.lua reads it: the callback's URL and, after a blank, the webhook's."""
-    callback = options.callback or ""
-    return f"{callback} {options.webhook}" if options.webhook else callback
 
 
 def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]]:

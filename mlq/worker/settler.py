@@ -11,8 +11,8 @@ from mlq.core.policy import pause_before_retry
 from mlq.core.states import State
 from mlq.errors import ServerError
 from mlq.ops import Op
-from mlq.ops import work as work_ops
-from mlq.ops.work import Ending
+from mlq.ops import settling as settle_ops
+from mlq.ops.settling import Ending
 from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
 from mlq.worker.attempt import Stage
@@ -153,7 +153,7 @@ class Settler(Service):
         self._recorded(batch, endings, stood)
 
     def _op(self, endings: list[Ending]) -> Op[list[bool]]:
-        return work_ops.settle(self._desk.keys, endings, self._desk.settings.max_losses - 1)
+        return settle_ops.settle(self._desk.keys, endings, self._desk.settings.max_losses - 1)
 
     def _recorded(self, batch: list[Ended], endings: list[Ending], stood: list[bool]) -> None:
         """The server has these: forget the attempts, and have done what follows."""

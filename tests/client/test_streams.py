@@ -12,8 +12,10 @@ from mlq.core import codec
 from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, WorkerClass
+from mlq.ops.settling import Ending
+from mlq.ops.work import WorkerClass
 from mlq.running.outcomes import failure, success
 from mlq.shell.sync import Shell
 
@@ -43,7 +45,7 @@ class Hand:
 
     def end(self, one: Any, outcome: Any, **verdict: Any) -> None:
         """The outcome."""
-        assert self.shell.run(work_ops.settle(self.keys, [Ending(one, outcome, PLAIN, **verdict)], 2)) == [True]
+        assert self.shell.run(settle_ops.settle(self.keys, [Ending(one, outcome, PLAIN, **verdict)], 2)) == [True]
 
     def retry(self, one: Any) -> Any:
         """It fails, and is tried again at once; the next attempt."""

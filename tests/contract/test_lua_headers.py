@@ -17,12 +17,14 @@ from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
 from mlq.ops.scripts import script
-from mlq.ops.work import Ending, WorkerClass
+from mlq.ops.settling import Ending
+from mlq.ops.work import WorkerClass
 
 LUA = Path(__file__).parents[2] / "mlq" / "lua"
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
@@ -56,7 +58,7 @@ OPS = {
         job_ops.dead(K, 0, -1),
         work_ops.register(K, WorkerClass.of(["default"], ["default"], ["f"]), 10),
         work_ops.claim(K, "w", 1, "class", 6, 1),
-        work_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), PLAIN)], 2),
+        settle_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), PLAIN)], 2),
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
         work_ops.tell(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),

@@ -21,9 +21,11 @@ from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Followed
-from mlq.ops.work import Ending, WorkerClass
+from mlq.ops.settling import Ending
+from mlq.ops.work import WorkerClass
 from mlq.running.outcomes import death
 from mlq.shell.aio import AsyncShell
 from mlq.shell.sync import Shell
@@ -125,7 +127,7 @@ class World:
         if state is State.FAILED:
             fields = {"reason": "error", "error": "boom", "error_type": "builtins.ValueError", "traceback": "trace"}
         options = Record.parse(claimed.record).options
-        return work_ops.settle(self.keys, [Ending(claimed, Outcome(state, fields, said), options, **verdict)], LOSSES)
+        return settle_ops.settle(self.keys, [Ending(claimed, Outcome(state, fields, said), options, **verdict)], LOSSES)
 
     def settle(self, claimed: Claimed, state: State = State.SUCCEEDED, said: str | None = "4", **verdict: Any) -> bool:
         """Settle one attempt; whether its lease stood."""
@@ -135,7 +137,7 @@ class World:
         """The process that an attempt ran in died, with so many others; whether its lease stood."""
         options = Record.parse(claimed.record).options
         ending = Ending(claimed, death("oom", "out of memory"), options, lost=True, beside=beside)
-        return bool(self.run(work_ops.settle(self.keys, [ending], LOSSES))[0])
+        return bool(self.run(settle_ops.settle(self.keys, [ending], LOSSES))[0])
 
     def tell(self, claimed: Claimed, *entries: tuple[int, str, bytes], progress: bytes = b"") -> bool:
         """Record what an attempt says; whether its lease stood."""

@@ -8,6 +8,7 @@ from mlq.core.job import Outcome, announced
 from mlq.core.job_options import PLAIN
 from mlq.core.states import State
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.running.outcomes import death
 
@@ -343,8 +344,8 @@ def test_texts_of_past_runs_are_cut(world, keys):
     """The beginning of an error, the end of a traceback."""
     one = world.running()
     fields = {"reason": "error", "error": "e" * 5000 + "E", "error_type": "t", "traceback": "T" + "x" * 20_000 + "Z"}
-    ending = work_ops.Ending(one, Outcome(State.FAILED, fields), PLAIN, retry_in=600.0)
-    assert world.run(work_ops.settle(keys, [ending], 2)) == [True]
+    ending = settle_ops.Ending(one, Outcome(State.FAILED, fields), PLAIN, retry_in=600.0)
+    assert world.run(settle_ops.settle(keys, [ending], 2)) == [True]
     (run,) = world.run(job_ops.read(keys, "1"))["attempts"]
     assert run["error"] == "e" * 2000
     assert run["traceback"] == "x" * 7999 + "Z"
@@ -353,8 +354,8 @@ def test_texts_of_past_runs_are_cut(world, keys):
 def test_texts_cut_in_the_middle_of_a_character_are_read(world, keys):
     """Redis cuts bytes."""
     one = world.running()
-    ending = work_ops.Ending(one, Outcome(State.FAILED, {"error": "x" + "\u00e4" * 5000}), PLAIN, retry_in=600.0)
-    world.run(work_ops.settle(keys, [ending], 2))
+    ending = settle_ops.Ending(one, Outcome(State.FAILED, {"error": "x" + "\u00e4" * 5000}), PLAIN, retry_in=600.0)
+    world.run(settle_ops.settle(keys, [ending], 2))
     (run,) = world.run(job_ops.read(keys, "1"))["attempts"]
     assert run["error"].startswith("x\u00e4")
     assert len(run["error"].encode()) < 2010
@@ -369,7 +370,7 @@ def test_dead_child_costs_a_loss(world, keys, about):
     world.post(2)
     (one,) = world.claim()
     world.token(taken=True)
-    op = work_ops.settle(keys, [work_ops.Ending(one, death("oom", "out of memory"), PLAIN, lost=True)], 2)
+    op = settle_ops.settle(keys, [settle_ops.Ending(one, death("oom", "out of memory"), PLAIN, lost=True)], 2)
     stood, changed = world.changes(op)
     assert stood == [True]
     assert changed == {
@@ -581,7 +582,7 @@ def test_dead_child_of_a_job_whose_record_is_damaged(world, keys):
     one = world.running()
     world.raw.set(keys.post + "1", b"not a record")
     assert world.run(
-        work_ops.settle(keys, [work_ops.Ending(one, death("lost", "the child died"), PLAIN, lost=True)], 2)
+        settle_ops.settle(keys, [settle_ops.Ending(one, death("lost", "the child died"), PLAIN, lost=True)], 2)
     ) == [True]
     after = world.look()
     assert (after["job:1"]["state"], after["job:1"]["error"]) == ("failed", "the child died")

@@ -15,11 +15,13 @@ from mlq.errors import OutOfMemory
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
-from mlq.ops.work import Ending, WorkerClass
+from mlq.ops.settling import Ending
+from mlq.ops.work import WorkerClass
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def seed(world):
 def settle(keys, one, **verdict):
     """An outcome of `one`."""
     outcome = Outcome(State.SUCCEEDED, {"result": codec.pack(4)}, "4")
-    return work_ops.settle(keys, [Ending(one, outcome, Record.parse(one.record).options, **verdict)], 2)
+    return settle_ops.settle(keys, [Ending(one, outcome, Record.parse(one.record).options, **verdict)], 2)
 
 
 WRITERS = {

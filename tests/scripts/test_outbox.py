@@ -12,8 +12,9 @@ from mlq.deliveries import webhook
 from mlq.errors import UnknownJob, WrongState
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending
+from mlq.ops.settling import Ending
 
 URL = "http://localhost/done"
 
@@ -214,7 +215,7 @@ def test_large_result_is_left_out(world, keys, size, kept):
     """A webhook is small, whatever the result."""
     one = world.running(webhook=URL)
     ending = Ending(one, Outcome(State.SUCCEEDED, {"result": codec.pack("x" * size)}), JobOptions(webhook=URL))
-    world.run(work_ops.settle(keys, [ending], 2))
+    world.run(settle_ops.settle(keys, [ending], 2))
     (taken,) = take(world, "webhook")
     assert ("short" in taken.fields) == kept
 
@@ -223,7 +224,7 @@ def test_short_result_is_told_beside_a_large_one(world, keys):
     """Where the listener told them apart."""
     one = world.running(webhook=URL)
     fields = {"result": codec.pack("x" * 9000), "short": codec.pack("brief")}
-    world.run(work_ops.settle(keys, [Ending(one, Outcome(State.SUCCEEDED, fields), JobOptions(webhook=URL))], 2))
+    world.run(settle_ops.settle(keys, [Ending(one, Outcome(State.SUCCEEDED, fields), JobOptions(webhook=URL))], 2))
     assert webhook.event(take(world, "webhook")[0])["data"]["short_result"] == "brief"
 
 

@@ -7,8 +7,9 @@ from mlq.core.job import Outcome, Record, announced
 from mlq.core.states import State
 from mlq.errors import Undecodable, UnknownJob, WrongState
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending
+from mlq.ops.settling import Ending
 
 
 def in_state(world, state):
@@ -114,7 +115,7 @@ def test_requeue_a_dead_letter(world, keys, about):
     fields = {"reason": "error", "error": "e", "error_type": "t", "error_args": "a", "traceback": "x"}
     fields |= {"error_state": "s", "error_tuples": "1"}
     ending = Ending(one, Outcome(State.FAILED, fields), Record.parse(one.record).options)
-    world.run(work_ops.settle(keys, [ending], 2))
+    world.run(settle_ops.settle(keys, [ending], 2))
     world.raw.hset(keys.job + "1", mapping={"losses": 1, "overruns": 1, "errors": 3, "progress": "5", "waits_for": "9"})
     world.token(taken=True)
     _, changed = world.changes(job_ops.requeue(keys, "1"))

@@ -8,9 +8,10 @@ from mlq.core.job_options import PLAIN
 from mlq.core.states import State
 from mlq.errors import UnknownJob
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import ENTRIES, Said
-from mlq.ops.work import Ending
+from mlq.ops.settling import Ending
 from mlq.running.outcomes import success
 
 ONE, TWO, LOG = codec.pack(1), codec.pack(2), b"half way"
@@ -101,7 +102,7 @@ def test_tell_a_key_that_is_no_stream(world, keys):
 def test_an_end_brings_no_large_result(world, keys, outcome, told):
     """Many who followed a job with 60 MB kept the server busy for 10 s, and took its memory."""
     one = world.running()
-    assert world.run(work_ops.settle(keys, [Ending(one, outcome, PLAIN)], 2)) == [True]
+    assert world.run(settle_ops.settle(keys, [Ending(one, outcome, PLAIN)], 2)) == [True]
     ended = world.run(follow(keys)).ended
     assert ended["state"] == b"succeeded"
     assert ended.keys() & {"short", "result"} == told

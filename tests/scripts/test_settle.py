@@ -7,8 +7,9 @@ from mlq.core.job import Outcome, Record, announced
 from mlq.core.job_options import PLAIN
 from mlq.core.states import State
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending
+from mlq.ops.settling import Ending
 from mlq.running.outcomes import death
 
 RESULT = {"result": codec.pack(4), "short": codec.pack("four")}
@@ -18,7 +19,7 @@ ERROR = {"reason": "error", "error": "boom", "error_type": "builtins.ValueError"
 def settled(world, *outcomes):
     """The op that settles these."""
     endings = [Ending(one, outcome, Record.parse(one.record).options) for one, outcome in outcomes]
-    return work_ops.settle(world.keys, endings, 2)
+    return settle_ops.settle(world.keys, endings, 2)
 
 
 def test_success(world, about):
@@ -259,7 +260,7 @@ def test_batch_of_all_kinds(world, keys):
         Ending(again, boom, PLAIN, retry_in=5.0),
         Ending(dead, death("lost", "gone"), PLAIN, lost=True),
     ]
-    assert world.run(work_ops.settle(keys, endings, 2)) == [True] * 4
+    assert world.run(settle_ops.settle(keys, endings, 2)) == [True] * 4
     states = [world.run(job_ops.glance(keys, one.id))[0] for one in (good, bad, again, dead)]
     assert states == ["succeeded", "failed", "scheduled", "queued"]
 

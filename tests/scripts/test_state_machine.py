@@ -25,8 +25,10 @@ from mlq.core.keys import Keys
 from mlq.core.states import FINISHED, Event, State, after
 from mlq.errors import LeaseLost, UnknownJob, WrongState
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Ending, WorkerClass
+from mlq.ops.settling import Ending
+from mlq.ops.work import WorkerClass
 from mlq.running.outcomes import death
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
@@ -254,7 +256,7 @@ class Machine(RuleBasedStateMachine):
         ending = Ending(one, outcome, Record.parse(one.record).options, pause if event is Event.RETRY else None)
         if event is Event.LOSE_LEASE:
             ending = ending._replace(outcome=death("oom", "out of memory"), lost=True, beside=beside)
-        op = work_ops.settle(self.keys, [ending], LOSSES)
+        op = settle_ops.settle(self.keys, [ending], LOSSES)
         again = job is not None and ((job.token == one.token and job.state in FINISHED) or job.settled == one.token)
         assert self.run(op) == [holds or again]
         if holds:

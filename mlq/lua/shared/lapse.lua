@@ -52,11 +52,23 @@ local function bury(now, id, lease, reason, kind, text)
   announce(jobs, posts, waiters, inboxes, id)
 end
 
-local function give_back(now, id, lease, lane, reason, text)
-  remember(jobs, id, now, reason, '', text, '')
-  redis.call('HSET', jobs .. id, 'state', 'queued', 'reason', reason)
+-- Takes a job from its attempt: it is to run again, and waits until then in `state`.
+local function take_from_attempt(id, lease, state, reason)
+  redis.call('HSET', jobs .. id, 'state', state, 'reason', reason)
   redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
   redis.call('ZREM', leases, lease)
+end
+
+local function give_back(now, id, lease, lane, reason, text)
+  remember(jobs, id, now, reason, '', text, '')
+  take_from_attempt(id, lease, 'queued', reason)
   line_up(lane_stem, lanes, serves, classes, lane, id)
+  hint(waiters, inboxes, id)
+end
+
+-- Puts a job off until `due`, among the scheduled ones.
+local function put_off(id, lease, due, reason)
+  take_from_attempt(id, lease, 'scheduled', reason)
+  redis.call('ZADD', scheduled, string.format('%.6f', due), id)
   hint(waiters, inboxes, id)
 end

@@ -5,11 +5,7 @@
 -- is among the scheduled ones, at 1e11 and the time since when it waits: a time that never comes.
 local function set_apart(now, id, lease, reason, text)
   remember(jobs, id, now, reason, '', text, '')
-  redis.call('HSET', jobs .. id, 'state', 'scheduled', 'reason', reason)
-  redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
-  redis.call('ZREM', leases, lease)
-  redis.call('ZADD', scheduled, string.format('%.6f', now + 1e11), id)
-  hint(waiters, inboxes, id)
+  put_off(id, lease, now + 1e11, reason)
 end
 
 -- An attempt was lost with its worker or child, and `beside` others with it, each of which may have been the cause. Only
