@@ -3,7 +3,7 @@
 -- KEYS  scheduled zset · posts stem · jobs stem · turn string
 -- ARGV  worker · seconds for which it wants the turn, or 0 to give it back
 -- RETURNS  {1 if the turn is the worker's, else 0, id, lane, times that it was lost with others, id, ...}
---- include line_up
+--- include head
 local scheduled, posts, jobs, turn = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local worker, seconds = ARGV[1], tonumber(ARGV[2])
 local reply = {0}

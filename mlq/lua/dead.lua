@@ -2,7 +2,7 @@
 -- KEYS  dead zset · jobs stem
 -- ARGV  first · last (places from 0)
 -- RETURNS  per dead letter: id, time of death, reason, error type, error's text, attempts
---- include careful
+--- include fields
 local dead, jobs = KEYS[1], KEYS[2]
 local page = redis.call('ZRANGE', dead, ARGV[1], ARGV[2], 'WITHSCORES')
 local reply = {}

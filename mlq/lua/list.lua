@@ -2,7 +2,8 @@
 -- KEYS  counter string · posts stem · jobs stem · leaps zset
 -- ARGV  id to begin below, or '' for the newest · jobs a page · state to keep, or ''
 -- RETURNS  {id to go on below, or '0' at the end, then per job: id, head of the record, state, attempts, worker, started, finished}
---- include careful
+--- include head
+--- include fields
 --- include last_id
 local counter, posts, jobs, leaps = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local wanted, most = ARGV[3], tonumber(ARGV[2])

@@ -6,7 +6,8 @@
 -- RETURNS  {next cursor ('0' at the end), {lane, waiting, when its first job was posted or '', ...}} · at the end also
 --          {now, running, scheduled, dead, callbacks, webhooks}, {queue, how many of the jobs looked at run for it, ...}, {slots, busy, queues of a worker, ...}, {field, count, ...}}
 --- include clock
---- include careful
+--- include head
+--- include fields
 local lanes, lane_stem, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, deliveries, workers, worker_stem, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local now = clock()

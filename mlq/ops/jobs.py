@@ -196,7 +196,7 @@ def place(keys: Keys, job_id: str) -> Op[Place]:
         check_meant(keys, job_id, reply[0])
         return Place(reply[1], reply[2].decode())
 
-    return call(script("place"), lapse_keys(keys), (str(job_id), stamp_of(job_id)), parse)
+    return call(script("place"), (keys.post, keys.job, keys.lane), (str(job_id), stamp_of(job_id)), parse)
 
 
 class Counts(NamedTuple):

@@ -1,7 +1,7 @@
 -- Tells everybody who waits for job `id` that it ended. Inboxes lapse after a minute: a waiter that lives asks again
 -- sooner than that. A small outcome travels along, which spares the waiter a round trip to fetch it, and with it the
 -- job's stamp, as `posted`: a waiter may mean another job of that id.
---- include careful
+--- include head
 local function announce(jobs, posts, waiters, inboxes, id)
   local key = waiters .. id
   local names = redis.call('SMEMBERS', key)

@@ -1,5 +1,5 @@
 -- Ends an attempt that has no value to show: `give_back` puts its job back into its lane, `bury` among the dead letters;
--- loss.lua decides between the two for one that was lost. Needs history, line_up, wake, announce and finish, and these keys:
+-- loss.lua decides between the two for one that was lost. The script that includes it has these keys:
 -- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · serves stem · class stem · dead zset
 --       · waiters stem · inboxes stem · deliveries stem · delivery stem · scheduled zset · streams stem
 --- include line_up

@@ -1,11 +1,6 @@
--- The lane of job `id`, from the head of its record; nil where there is none (what is no id has no place, and a key of
--- another type is no record).
---- include careful
---- include whole
+-- Jobs in their lanes: how one comes there, and how it leaves.
+--- include head
 --- include wake
-local function lane_of(posts, id)
-  return is_id(id) and string.match(read_head(posts .. id), '^([^\n]+)\n') or nil
-end
 
 -- Adds job `id` to a lane. What stands under the lane's name and is of another type goes: it would refuse every job of the
 -- lane, for ever. Write something before: a server that refuses now must not refuse this alone.

@@ -1,7 +1,7 @@
 -- Whether the job that has the id now is the one that an asker means: the one that was posted at `asked`, or whichever it
 -- is where that is ''. Gives when it was posted, and, where it is another one, what to answer: 'other' or 'gone'. Read it
 -- before the first write.
---- include careful
+--- include head
 local function meant(post, job, asked)
   local stamp = stamp_in(read_head(post))
   if asked == '' or stamp == asked then

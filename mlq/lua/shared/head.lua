@@ -1,4 +1,5 @@
--- Reads that one damaged entry must not stop: a key of another type reads as one that is not there.
+-- What the head of a job's record tells: its lane, and when it was posted. A key of another type is no record.
+--- include whole
 
 -- The first bytes of the record under `key`, with all of its lane and its stamp.
 local function read_head(key)
@@ -11,14 +12,7 @@ local function stamp_in(head)
   return string.match(head, '^[^\n]*\n(%d+%.%d+)\n') or ''
 end
 
--- The values of these fields, in order; false for each that is not there.
-local function read_fields(key, ...)
-  local found = redis.pcall('HMGET', key, ...)
-  if found.err then
-    found = {}
-    for i = 1, select('#', ...) do
-      found[i] = false
-    end
-  end
-  return found
+-- The lane of job `id`; nil where it has no record.
+local function lane_of(posts, id)
+  return is_id(id) and string.match(read_head(posts .. id), '^([^\n]+)\n') or nil
 end
