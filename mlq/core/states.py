@@ -1,8 +1,8 @@
 """The states of a job and the transitions between them, as a table.
 
 Rule: what changes a job's state is listed here, and nothing else changes it. The scripts in `lua/` carry the
-transitions out, one file per event; `docs/states.md`, the state-machine test and the dashboard are derived from this
-table.
+transitions out, one file per event. What they ask about states, `docs/states.md` and the state-machine test are derived
+from this table.
 """
 
 from enum import StrEnum
@@ -87,6 +87,24 @@ REASONS = ("error", "lost", "oom", "timeout", "cancelled", "handed back")
 def after(state: State, event: Event) -> State | None:
     """The state that `event` leads to from `state`, or None where the event is refused."""
     return TRANSITIONS.get((state, event))
+
+
+def ended_in_lua() -> str:
+    """What scripts include as `ended`: whether a state is an end."""
+    ends = ", ".join(f"{state} = true" for state in State if state in FINISHED)
+    return f"local ENDED = {{{ends}}} -- generated from core/states.py\n"
+
+
+def transitions_in_lua() -> str:
+    """What scripts include as `transitions`: the state that an event leads to, nil where it is refused."""
+    rows = {state: "" for state, _ in TRANSITIONS}
+    for (state, event), new in TRANSITIONS.items():
+        rows[state] += f"['{event}'] = '{new}', "
+    table = "\n".join(f"  {state} = {{{row}}}," for state, row in rows.items())
+    return (
+        f"local TRANSITIONS = {{ -- generated from core/states.py\n{table}\n}}\n"
+        "local function after(state, event)\n  return (TRANSITIONS[state] or {})[event]\nend\n"
+    )
 
 
 def as_markdown() -> str:

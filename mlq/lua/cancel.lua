@@ -5,6 +5,7 @@
 -- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
+--- include transitions
 --- include lapse
 --- include meant
 --- include count
@@ -22,7 +23,7 @@ local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
 if state == 'cancelled' then
   return {'ok'}
 end
-if state ~= 'queued' and state ~= 'scheduled' and state ~= 'running' then
+if not after(state, 'cancel') then
   return {'state', state}
 end
 local options = options_of(id)

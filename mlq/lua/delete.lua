@@ -5,6 +5,7 @@
 --       · stamp of the job that is meant, or ''
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include lapse
+--- include transitions
 --- include meant
 local id = ARGV[1]
 local _, word = meant(posts .. id, jobs .. id, ARGV[3])
@@ -15,7 +16,7 @@ local state = redis.pcall('HGET', jobs .. id, 'state')
 state = type(state) == 'string' and state -- a key of another type is as good as none
 local is_dead = redis.call('ZSCORE', dead, id)
 local lane = lane_of(posts, id)
-if state == 'running' or (ARGV[2] ~= '' and state ~= ARGV[2] and not is_dead and (state or lane)) then
+if (TRANSITIONS[state] and not after(state, 'delete')) or (ARGV[2] ~= '' and state ~= ARGV[2] and not is_dead and (state or lane)) then
   return {'state', state or 'queued'}
 end
 local removed = redis.call('DEL', jobs .. id, posts .. id)

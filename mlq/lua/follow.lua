@@ -6,6 +6,7 @@
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes}, ...},
 --          {field, value, ...} of an end, of the results only the short one, up to 8,192 bytes}
 --- include meant
+--- include ended
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
 
@@ -19,7 +20,7 @@ if not now[1] and stamp == '' and redis.call('EXISTS', post) == 0 then
   return {'gone'}
 end
 local entries = redis.call('XRANGE', stream, '(' .. ARGV[3], '+', 'COUNT', most)
-local ended = state == 'succeeded' or state == 'failed' or state == 'cancelled'
+local ended = ENDED[state]
 if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress == ARGV[6] then
   redis.call('SADD', waiters, name)
   redis.call('EXPIRE', waiters, seconds * 2 + 10)

@@ -7,6 +7,7 @@
 -- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1,
 --          how many wait to run apart, size of the index before}
 --- include clock
+--- include transitions
 --- include loss
 --- include company
 --- include count
@@ -32,8 +33,9 @@ end
 for _, id in ipairs(ready) do
   local lane = lane_of(posts, id)
   redis.call('ZREM', scheduled, id)
-  if lane and redis.pcall('HGET', jobs .. id, 'state') == 'scheduled' then
-    redis.call('HSET', jobs .. id, 'state', 'queued')
+  local state = after(redis.pcall('HGET', jobs .. id, 'state'), 'come due')
+  if lane and state then
+    redis.call('HSET', jobs .. id, 'state', state)
     line_up(lane_stem, lanes, serves, classes, lane, id)
   end
 end

@@ -5,6 +5,7 @@
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it} · {'none'} when the job has no webhook
 --- include clock
 --- include lapse
+--- include ended
 --- include meant
 local id = ARGV[1]
 local _, word = meant(posts .. id, jobs .. id, ARGV[2])
@@ -15,7 +16,7 @@ if not lane_of(posts, id) then
   return {'gone'}
 end
 local state = redis.call('HGET', jobs .. id, 'state') or 'queued'
-if state ~= 'succeeded' and state ~= 'failed' and state ~= 'cancelled' then
+if not ENDED[state] then
   return {'state', state}
 end
 local url = options_of(id).webhook

@@ -5,6 +5,7 @@
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'damaged'} for a dead letter without a readable message
 --          · {'state', the state that forbids it}
 --- include lapse
+--- include transitions
 --- include meant
 local id = ARGV[1]
 local _, word = meant(posts .. id, jobs .. id, ARGV[2])
@@ -19,7 +20,7 @@ if is_dead then
   clear_way(id)
 end
 local state = redis.call('HGET', jobs .. id, 'state') or (is_dead and 'failed') or 'queued'
-if state ~= 'failed' and state ~= 'cancelled' then
+if not after(state, 'requeue') then
   return {'state', state}
 end
 if redis.call('HEXISTS', jobs .. id, 'started') == 1 then

@@ -8,6 +8,7 @@
 --       or '' for whichever has the id
 -- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
 --- include meant
+--- include ended
 local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
 local waiting, token = string.match(ARGV[4], '^([^:]*):?(.*)$')
@@ -28,7 +29,7 @@ local state = redis.call('HGET', job, 'state')
 if not state and stamp == '' and redis.call('EXISTS', post) == 0 then
   return at_once({'gone'})
 end
-if state == 'succeeded' or state == 'failed' or state == 'cancelled' then
+if ENDED[state] then
   local reply = redis.call('HGETALL', job)
   table.insert(reply, 1, 'ended')
   table.insert(reply, 2, stamp)

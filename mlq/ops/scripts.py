@@ -2,6 +2,7 @@
 
 By content and not by name, so that two versions of MLQ can work on one server during a rolling upgrade. A line
 `--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`, once in a script: each file names what it needs itself.
+What scripts ask about states is made from the table of states.
 """
 
 import hashlib
@@ -10,8 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from mlq.core.states import ended_in_lua, transitions_in_lua
+
 _FOLDER = Path(__file__).parents[1] / "lua"
 _INCLUDE = re.compile(r"^--- include (\w+)$", re.MULTILINE)
+_GENERATED = {"ended": ended_in_lua, "transitions": transitions_in_lua}
 
 
 class Script(NamedTuple):
@@ -36,6 +40,8 @@ def _whole(path: Path, included: set[str]) -> str:
         if found[1] in included:
             return ""
         included.add(found[1])
+        if (make := _GENERATED.get(found[1])) is not None:
+            return make()
         return _whole(_FOLDER / "shared" / f"{found[1]}.lua", included)
 
     return _INCLUDE.sub(include, path.read_text("utf-8"))
