@@ -7,6 +7,7 @@
 --          {field, value, ...} of an end, of the results only the short one, up to 8,192 bytes}
 --- include meant
 --- include ended
+--- include make_way
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
 
@@ -22,6 +23,7 @@ end
 local entries = redis.call('XRANGE', stream, '(' .. ARGV[3], '+', 'COUNT', most)
 local ended = ENDED[state]
 if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress == ARGV[6] then
+  make_way(waiters, 'set')
   redis.call('SADD', waiters, name)
   redis.call('EXPIRE', waiters, seconds * 2 + 10)
   redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- claims tell followers from now on

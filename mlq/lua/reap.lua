@@ -54,7 +54,7 @@ for _, lease in ipairs(lapsed) do
   taken[worker] = (taken[worker] or 0) + suspect
   local id = string.match(lease, '^[^:]*')
   local lane = lane_of(posts, id)
-  clear_way(id)
+  make_way(jobs .. id, 'hash')
   if lane then
     lose(now, id, lease, lane, 'lost', allowed, 'its worker died or was cut off', suspects[worker] - suspect)
   else

@@ -65,7 +65,7 @@ end
 for i = 2, #ARGV, 2 do
   local ending, word = cmsgpack.unpack(ARGV[i]), 'ok'
   if redis.call('ZSCORE', leases, ending.id .. ':' .. ending.token) then
-    clear_way(ending.id)
+    make_way(jobs .. ending.id, 'hash')
     verdicts[ending.verdict](ending, ARGV[i + 1])
   else
     local before = redis.call('HMGET', jobs .. ending.id, 'token', 'finished', 'settled')

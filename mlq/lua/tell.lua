@@ -5,11 +5,14 @@
 --       · then per entry: number (rising within the attempt) · kind · bytes
 -- RETURNS  'ok' or 'lost'
 --- include announce
+--- include make_way
 local leases, job, stream, waiters, inboxes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, attempt, progress = ARGV[2], ARGV[3], ARGV[4]
 if not redis.call('ZSCORE', leases, ARGV[1]) then
   return 'lost'
 end
+make_way(job, 'hash')
+make_way(stream, 'stream')
 if progress ~= '' then
   redis.call('HSET', job, 'progress', progress)
 end

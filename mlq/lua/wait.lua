@@ -9,6 +9,7 @@
 -- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
 --- include meant
 --- include ended
+--- include make_way
 local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
 local waiting, token = string.match(ARGV[4], '^([^:]*):?(.*)$')
@@ -41,7 +42,8 @@ if waiting ~= '' then
     if not other or other == waiting then
       break
     end
-    other = redis.call('HGET', jobs .. other, 'waits_for')
+    other = redis.pcall('HGET', jobs .. other, 'waits_for')
+    other = type(other) == 'string' and other -- a key of another type waits for nothing
   end
   if other then
     return at_once({'circle'})
@@ -52,6 +54,7 @@ if waiting ~= '' then
   end
 end
 if ARGV[2] ~= '' then
+  make_way(waiters, 'set')
   redis.call('SADD', waiters, ARGV[2]) -- first, so that a full server refuses
   redis.call('EXPIRE', waiters, ARGV[3] * 2 + 10)
 end

@@ -178,3 +178,16 @@ def test_lapsed_leases_are_taken_though_the_note_of_their_worker_is_of_another_t
     world.watched()
     assert world.reap().taken == 2
     assert {one.id for one in world.claim(5)} == {one.id for one in lapsed}
+
+
+def test_what_waits_for_a_job_may_be_of_another_type(world, raw, keys):
+    """The job is settled all the same, and waiters whose inbox is whole are told."""
+    for job_id, name in (("1", keys.waiters + "1"), ("2", keys.inbox + "damaged"), ("3", keys.stream + "3")):
+        one = world.running()
+        world.run(job_ops.wait(keys, JobId(job_id), "damaged", 10))
+        world.run(job_ops.wait(keys, JobId(job_id), "whole", 10))
+        of_another_type(raw, name)
+        world.run(work_ops.tell(keys, one, b"\x01", [(1, "chunk", b"\x01")]))
+        assert world.settle(one)
+        assert (raw.llen(keys.inbox + "whole") > 0) is (job_id != "1")
+        raw.delete(keys.inbox + "whole", keys.inbox + "damaged")

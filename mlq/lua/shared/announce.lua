@@ -1,11 +1,11 @@
--- Tells everybody who waits for job `id` that it ended. Inboxes lapse after a minute: a waiter that lives asks again
--- sooner than that. A small outcome travels along, which spares the waiter a round trip to fetch it, and with it the
--- job's stamp, as `posted`: a waiter may mean another job of that id.
+-- Tells everybody who waits for job `id` that it ended. A small outcome travels along, which spares the waiter a round trip
+-- to fetch it, and with it the job's stamp, as `posted`: a waiter may mean another job of that id.
 --- include head
+--- include inbox
 local function announce(jobs, posts, waiters, inboxes, id)
   local key = waiters .. id
-  local names = redis.call('SMEMBERS', key)
-  if #names == 0 then
+  local names = redis.pcall('SMEMBERS', key) -- a key of another type names nobody
+  if #names == 0 and not names.err then
     return
   end
   local told = id
@@ -19,8 +19,7 @@ local function announce(jobs, posts, waiters, inboxes, id)
     end
   end
   for _, name in ipairs(names) do
-    redis.call('RPUSH', inboxes .. name, told)
-    redis.call('EXPIRE', inboxes .. name, 60)
+    send(inboxes .. name, told)
   end
   redis.call('DEL', key)
 end
@@ -28,11 +27,10 @@ end
 -- Lets those that follow a running job look again. One that does not listen is told 100 times at most; the last time,
 -- that it may be any job.
 local function hint(waiters, inboxes, id)
-  for _, name in ipairs(redis.call('SMEMBERS', waiters .. id)) do
-    local told = redis.call('LLEN', inboxes .. name)
-    if told < 100 then
-      redis.call('RPUSH', inboxes .. name, told == 99 and '*' or id)
-      redis.call('EXPIRE', inboxes .. name, 60)
+  for _, name in ipairs(redis.pcall('SMEMBERS', waiters .. id)) do
+    local waiting = tonumber(redis.pcall('LLEN', inboxes .. name)) or 0
+    if waiting < 100 then
+      send(inboxes .. name, waiting == 99 and '*' or id)
     end
   end
 end

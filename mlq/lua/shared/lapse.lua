@@ -5,6 +5,7 @@
 --- include line_up
 --- include history
 --- include announce
+--- include make_way
 --- include finish
 local leases, jobs, posts, lane_stem, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local classes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
@@ -25,20 +26,11 @@ local function options_of(id)
   return ok and type(read) == 'table' and read or {}
 end
 
--- What stands under a job's name and is no hash of ours goes: it would stop all that concerns the job, for ever.
-local function clear_way(id)
-  local kind = redis.call('TYPE', jobs .. id).ok
-  if kind ~= 'hash' and kind ~= 'none' then
-    redis.call('DEL', jobs .. id)
-  end
-end
-
 -- Tells the worker of an attempt that the job was taken from it, so that it need not wait for its next renewal.
 local function tell_worker(id, lease)
   local worker = redis.call('HGET', jobs .. id, 'worker')
   if worker then
-    redis.call('RPUSH', inboxes .. worker, 'lost ' .. lease)
-    redis.call('EXPIRE', inboxes .. worker, 60)
+    send(inboxes .. worker, 'lost ' .. lease)
   end
 end
 
