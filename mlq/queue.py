@@ -19,6 +19,7 @@ from mlq.running.listeners import Listener, Listeners
 
 if TYPE_CHECKING:
     from mlq.pools.contract import Loader, Pool
+    from mlq.running.middleware import Middleware
     from mlq.worker.desk import Settings
     from mlq.worker.worker import Worker
 
@@ -26,6 +27,7 @@ log = logging.getLogger("mlq.queue")
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+M = TypeVar("M", bound="Middleware")
 
 MOST = 1000  # children or threads of one worker: each child is a Python of 25 MB or more, and one needs no more threads
 GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 30 s, and handing back takes some
@@ -137,6 +139,19 @@ class MLQ(Client):
         self.listeners.add(listener)
         to_it: dict[str, Any] = {"functions": [listener.name], "queue": listener.queue}
         return _with_methods(function, post=partial(self.post, **to_it), submit=partial(self.submit, **to_it))
+
+    def middleware(self, hook: M) -> M:
+        """Wrap every attempt of this `MLQ` object's listeners in a context manager, as a decorator.
+
+        `hook` gets the `JobContext`, and gives a context manager that is entered before the listeners run and left
+        after them; the first hook that was declared is the outermost. It sees what a listener raises, and may raise
+        something else instead, but can't make a success of it. What a hook raises by itself fails the job without a
+        retry. Raises InputError.
+        """
+        if not callable(hook):
+            raise InputError(f"middleware is a function that gives a context manager, not {hook!r:.80}")
+        self.listeners.wrap(hook)
+        return hook
 
     def create_listener(
         self, function: Callable[..., Any] | None = None, *, concurrency: int = 1, grace: float = GRACE

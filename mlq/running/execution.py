@@ -15,6 +15,7 @@ from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.context import JobContext, Line, Voice, arrive
 from mlq.running.listeners import Listener
+from mlq.running.middleware import wrapped
 from mlq.running.outcomes import failure, success
 from mlq.system.capture import speaking
 
@@ -57,7 +58,7 @@ def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[List
         voice = Voice(line, claimed.id)
         context = JobContext(line, voice, claimed, record, message)
         value: Any = None
-        with speaking(voice):
+        with speaking(voice), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 value = _finished(_called(listener, message, context), context)
             listener = None
@@ -83,7 +84,7 @@ async def execute_on_loop(
         context = JobContext(line, voice, claimed, record, message)
         context.shares_a_loop()
         value: Any = None
-        with speaking(voice):
+        with speaking(voice), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 if listener.is_async:
                     value = await _awaited(_called(listener, message, context), context)

@@ -8,11 +8,14 @@ import os
 import threading
 import types
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlq.core.checks import check_functions, check_queue, functions_of, queue_of
 from mlq.core.policy import Policy
 from mlq.errors import InputError
+
+if TYPE_CHECKING:
+    from mlq.running.middleware import Middleware
 
 log = logging.getLogger("mlq.job")
 
@@ -29,6 +32,7 @@ class Listener(NamedTuple):
     queue: str | None = None  # the only one whose jobs it runs when they name no functions
     policy: Policy = Policy()
     retry_on: RetryOn | None = None  # None: whatever it raises
+    middleware: tuple["Middleware", ...] = ()  # of those that are chosen for a job: what wraps its attempts
 
     @classmethod
     def of(
@@ -123,9 +127,10 @@ def _is_async(function: Callable[..., Any]) -> bool:
 class Listeners:
     """The listeners of a worker, in order, unique by name. Threads may read while others change it."""
 
-    def __init__(self, known: Iterable[Listener] = ()) -> None:
-        """With `known`."""
+    def __init__(self, known: Iterable[Listener] = (), middleware: Iterable["Middleware"] = ()) -> None:
+        """With `known`, whose attempts `middleware` wraps."""
         self._all = tuple(known)
+        self._middleware = tuple(middleware)
         self._names = tuple(listener.name for listener in self._all)
         self._lock = threading.Lock()
         self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the process that it is part of
@@ -144,6 +149,12 @@ class Listeners:
         for pid, changed in self._watchers:
             if pid == os.getpid():
                 changed()
+
+    def wrap(self, hook: "Middleware") -> None:
+        """Wrap all attempts in one more hook, inside those before it."""
+        with self._lock:
+            self._middleware += (hook,)
+        self._tell()
 
     def add(self, new: Listener) -> Listener | None:
         """Add a listener; one of the same name is replaced in its place, and given."""
@@ -185,7 +196,7 @@ class Listeners:
         if missing := set(names) - set(self.names()):
             there = ", ".join(self.names()) or "none"
             raise InputError(f"there is no listener {', '.join(sorted(missing))}; there are: {there}")
-        return Listeners(listener for listener in self._all if listener.name in names)
+        return Listeners((listener for listener in self._all if listener.name in names), self._middleware)
 
     def called(self, function: object) -> str:
         """The name under which a function was declared; what it would be where it was not."""
@@ -210,10 +221,14 @@ class Listeners:
         return tuple(dict.fromkeys(listener.queue for listener in self._all if listener.queue is not None))
 
     def chosen(self, lane: str) -> tuple[Listener, ...]:
-        """Those that run for a job of `lane`: all that it names, none where one of them is missing.
+        """Those that run for a job of `lane`, with the middleware: all that it names, none where one is missing.
 
         For jobs that name none: those that declare the lane's queue, or where none does, all that declare no queue.
         """
+        chosen, middleware = self._chosen(lane), self._middleware
+        return tuple(one._replace(middleware=middleware) for one in chosen) if middleware else chosen
+
+    def _chosen(self, lane: str) -> tuple[Listener, ...]:
         everyone, wanted = self._all, functions_of(lane)
         if wanted:
             found = tuple(listener for listener in everyone if listener.name in wanted)
