@@ -22,7 +22,7 @@ local before = last and tonumber(string.match(last, '^%d+')) or 0
 if before >= tonumber(number) then
   return claimed_again(jobs, posts, last, token)
 end
-local ready = redis.call('ZRANGE', class .. ':ready', 0, count, 'WITHSCORES')
+local ready = redis.pcall('ZRANGE', class .. ':ready', 0, count, 'WITHSCORES')
 if not ready[1] or ready[3] == ':' then return {'unknown'} end
 if ready[1] == '' then return {'ok', '0'} end
 
@@ -53,9 +53,6 @@ end
 if #held > 0 then
   redis.call('ZADD', leases, unpack(held))
 end
-if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
-  for _, id in ipairs(ids) do hint(waiters, inboxes, id) end
-end
 for _, lane in ipairs(touched) do
   if #lane.taken > 0 then
     redis.call('ZREM', lane_stem .. lane.name, unpack(lane.taken))
@@ -63,6 +60,9 @@ for _, lane in ipairs(touched) do
     redis.call('ZREM', class .. ':ready', lane.name) -- the index was wrong; perhaps the lane is not even ours
   end
   first_left(lanes, serves, classes, lane.name, lane.place)
+end
+if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
+  for _, id in ipairs(ids) do hint(waiters, inboxes, id) end
 end
 if left then
   wake(class)

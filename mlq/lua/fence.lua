@@ -12,6 +12,9 @@ local run, highest = ARGV[2], tonumber(ARGV[3])
 
 local known = redis.call('MGET', epoch, counter)
 local last = last_id(known[2])
+if highest >= MOST_ID then -- somebody wrote that into the counter; ids are looked at before they are given out then
+  highest = 0
+end
 local current = known[1] and string.match(known[1], '^[!-~]+ [!-~]*$') -- what is none was lost
 local new_run = current and run ~= '' and string.match(current, ' (.*)$') ~= run
 local lost_alone = not last and (current or redis.call('EXISTS', lanes, metrics, dead) > 0)

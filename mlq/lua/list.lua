@@ -12,7 +12,7 @@ local reply = {'0'}
 local left_out, l = redis.pcall('ZREVRANGE', leaps, 0, -1, 'WITHSCORES'), 1 -- id before, last left out, ...
 for _ = 1, 2000 do
   while left_out[l + 1] and id <= tonumber(left_out[l + 1]) do
-    id = math.min(id, tonumber(left_out[l]))
+    id = math.min(id, last_id(left_out[l]) or id)
     l = l + 2
   end
   if id < 1 then

@@ -14,7 +14,7 @@
 local reaping, metrics, lost, index = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
-local size = redis.call('ZCARD', index)
+local size = tonumber(redis.pcall('ZCARD', index)) or 0
 local last = redis.call('HMGET', reaping, 'at', 'hold')
 local due = redis.call('ZCOUNT', deliveries .. 'callback', '-inf', now)
   + redis.call('ZCOUNT', deliveries .. 'webhook', '-inf', now)

@@ -6,6 +6,7 @@
 -- ARGV  class · seconds that its index is kept; half of that, and whoever registers drops a class · lanes of one step · then every name of what it serves
 -- RETURNS  1 after the last step, else 0
 --- include clock
+--- include make_way
 local lanes, lane_stem, serves, class_stem, classes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local class, now = class_stem .. ARGV[1], clock()
 local ready, seconds = class .. ':ready', tonumber(ARGV[2])
@@ -14,18 +15,22 @@ local half = math.ceil(seconds / 2) -- what leads to an index lapses before it: 
 redis.call('ZADD', classes, now + half, ARGV[1])
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT', 0, 100)) do
   local stem = class_stem .. name
-  for _, what in ipairs(redis.call('SMEMBERS', stem .. ':serves')) do
-    redis.call('SREM', serves .. what, name)
+  for _, what in ipairs(redis.pcall('SMEMBERS', stem .. ':serves')) do
+    redis.pcall('SREM', serves .. what, name)
   end
   redis.call('UNLINK', stem .. ':serves', stem .. ':ready', stem .. ':wake', stem .. ':cursor')
   redis.call('ZREM', classes, name)
 end
 
+make_way(ready, 'zset')
+make_way(class .. ':serves', 'set')
+make_way(class .. ':wake', 'list')
 local served, news = {}, not redis.call('ZSCORE', ready, '')
 local goes_on = not news and redis.call('EXISTS', class .. ':cursor') == 1
 for i = 4, #ARGV do
   served[ARGV[i]] = true
   if not goes_on then
+    make_way(serves .. ARGV[i], 'set')
     news = redis.call('SADD', serves .. ARGV[i], ARGV[1]) == 1 or news
     redis.call('SADD', class .. ':serves', ARGV[i])
     redis.call('EXPIRE', serves .. ARGV[i], half)

@@ -229,7 +229,7 @@ def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
 
 def last_id(keys: Keys) -> Op[int]:
     """The last id that was given out; 0 before the first."""
-    return Op(("GET", keys.counter), lambda reply: int(reply or 0))
+    return Op(("GET", keys.counter), lambda reply: or_none(int, reply or b"0") or 0)
 
 
 class Listed(NamedTuple):

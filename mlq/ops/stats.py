@@ -155,7 +155,8 @@ def _text(name: bytes) -> str:
 
 def _count(stored: bytes) -> int:
     """A stored count; 0 for anything else, since one damaged number must not hide all others."""
-    return max(0, or_none(int, stored) or 0)
+    count = or_none(int, stored) or 0
+    return count if 0 <= count < 2**53 else 0  # which floats, the numbers of metrics, hold exactly
 
 
 def _waiting(now: float, lanes: dict[bytes, tuple[int, bytes]]) -> tuple[Counter[str], dict[str, float]]:

@@ -106,9 +106,12 @@ def test_the_library_is_the_starters_own(tmp_path):
     package = tmp_path / "mlq"
     package.mkdir()
     (package / "__init__.py").touch()
-    shutil.copy(launch.__file__, package)
+    (package / "system").mkdir()
+    shutil.copy(launch.__file__, package / "system")
     (package / "toy.py").write_text("import sys, mlq\ndef main(): print(mlq.__path__, sys.argv[1:], sys.path[0])\n")
-    copied = [package / "launch.py" if word == launch.__file__ else word for word in launch.command("mlq.toy")]
+    copied = [
+        package / "system" / "launch.py" if word == launch.__file__ else word for word in launch.command("mlq.toy")
+    ]
     done = subprocess.run([*copied, "a", "b"], capture_output=True, text=True, check=True, cwd=tmp_path,
                           env={"PATH": os.environ["PATH"]})  # fmt: skip
     assert done.stdout.startswith(f"['{package}'] ['a', 'b'] ")

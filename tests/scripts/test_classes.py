@@ -274,6 +274,22 @@ def test_what_was_lost_is_made_again(world, keys, what):
     assert claim(world, PLAIN, 5) == ["1", "2"]
 
 
+@pytest.mark.parametrize("what", ["serves:default", "class:{}:ready", "class:{}:serves", "class:{}:wake"])
+def test_what_is_of_another_type_is_made_again(world, keys, what):
+    """No post, and no claim, fails of it; at the latest it is mended by the next sign that the class lives."""
+    world.serving(PLAIN)
+    post(world, "default")
+    world.raw.delete(keys.root + what.format(PLAIN.name))
+    world.raw.set(keys.root + what.format(PLAIN.name), "text")
+    post(world, "default")
+    post(world, "default:f")
+    world.run(work_ops.reap(keys, 3.0, 2.0, 2))
+    claimed = world.run(work_ops.claim(keys, "w", world.number(), PLAIN.name, 60, 1)) or []
+    world.serving(PLAIN)
+    assert [*(one.id for one in claimed), *claim(world, PLAIN, 5)] == ["1", "2", "3"]
+    assert world.run(work_ops.rests(keys, PLAIN.name))
+
+
 def test_a_wrong_index_stops_nobody(world, keys):
     """Lanes that are gone, that begin elsewhere, or are no lanes, are noticed and put right."""
     world.serving(PLAIN)

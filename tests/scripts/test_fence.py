@@ -8,6 +8,7 @@ from mlq.errors import JobLost, UnknownJob
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
+from mlq.shell.known import Known
 
 FAR = 1_000_000  # ids that are left out at a loss, at least
 ELSEWHEN = "1000000000.000001"
@@ -232,3 +233,17 @@ def test_an_attempt_that_lost_its_job_waits_for_none(world, keys):
     assert "waits_for" not in world.raw_job("1")
     world.run(job_ops.wait(keys, "2", "me", 10, claimed.lease))
     assert world.raw_job("1")["waits_for"] == b"2"
+
+
+@pytest.mark.parametrize("counted", ["99999999999999", "999999999999990", "9007199254740993", "1e14"])
+def test_a_counter_beyond_all_ids_loses_no_job(world, keys, counted):
+    """It counts as lost: posts go on with ids that are free, also of a program that has seen such an id."""
+    world.raw.set(keys.counter, counted)
+    known = Known(keys)
+    for highest in (0, 999_999_999_999_990):
+        known.saw([highest])
+        world.run(known.fence("run"))
+        op = job_ops.post(keys, "me", world.number(), "default", [b"0\n\x01"] * 20, epoch=known.epoch("run"))
+        posted = world.run(op)
+        assert posted is not None
+        assert {one.id for one in world.claim(20)} == set(map(str, posted.ids()))

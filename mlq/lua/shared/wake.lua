@@ -3,10 +3,20 @@
 
 -- Lets one idle worker of a class know that there is work. At most one token: a claim that leaves jobs passes it on.
 local function wake(class)
-  if redis.call('RPUSH', class .. ':wake', '1') == 1 then
+  local tokens = redis.pcall('RPUSH', class .. ':wake', '1')
+  if tokens == 1 then
     redis.call('EXPIRE', class .. ':wake', 60) -- by then, somebody has looked
-  else
+  elseif type(tokens) == 'number' then
     redis.call('LPOP', class .. ':wake')
+  else -- of another type: the next post or claim wakes
+    redis.call('DEL', class .. ':wake')
+  end
+end
+
+-- Changes an index, or drops one of another type: workers make it anew.
+local function change_index(ready, ...)
+  if type(redis.pcall(...)) ~= 'number' then
+    redis.call('DEL', ready)
   end
 end
 
@@ -17,13 +27,14 @@ local function tell_classes(serves, classes, lane, place)
   for name in string.gmatch(functions, '[^,]+') do
     needed[#needed + 1] = serves .. ':' .. name
   end
-  local told = redis.call('SINTER', unpack(needed))
+  local told = redis.pcall('SINTER', unpack(needed)) -- where a key is of another type: nobody, until workers register
   for i, name in ipairs(told) do
     told[i] = classes .. name
+    local ready = told[i] .. ':ready'
     if place then
-      redis.call('ZADD', told[i] .. ':ready', place, lane)
+      change_index(ready, 'ZADD', ready, place, lane)
     else
-      redis.call('ZREM', told[i] .. ':ready', lane)
+      change_index(ready, 'ZREM', ready, lane)
     end
   end
   return told
