@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, unserved, value_of
+from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, state_of, unserved, value_of
 from mlq.client.handle import AsyncJobHandle
 from mlq.core import codec
 from mlq.core.checks import check_count, check_id, check_key, check_seconds, check_size
@@ -170,12 +170,16 @@ class AsyncMLQ:
         """The result, when it is there. `timeout` in seconds. Raises as the sync twin does."""
         return value_of(str(job_id), await self._ended(await self._named(job_id), timeout), original=True)
 
-    async def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:  # noqa: ASYNC109
+    async def wait_end(self, job_id: str, timeout: float | None = None) -> State:  # noqa: ASYNC109 - as `wait`
+        """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
+        return state_of(await self._ended(await self._named(job_id), timeout, whole=False))
+
+    async def _ended(self, job_id: JobId, timeout: float | None, *, whole: bool = True) -> dict[str, bytes]:  # noqa: ASYNC109
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         with self._inbox.listen(job_id) as heard:
             while True:
                 heard.clear()  # before asking: the job may have ended, been requeued, and wait again
-                fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN))
+                fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN, whole=whole))
                 if fields is not None:
                     return fields
                 left = LISTEN if give_up is None else give_up - time.monotonic()

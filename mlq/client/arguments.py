@@ -14,7 +14,7 @@ from mlq.core.checks import (
 from mlq.core.job import text
 from mlq.core.raised import put_together
 from mlq.core.states import State
-from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
+from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Undecodable
 from mlq.ops.jobs import Counts
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
@@ -64,6 +64,14 @@ def data_key(key: object) -> str:
     if not isinstance(key, str) or not printable(key, 1000):
         raise InputError(f"key must be a text of 1 to 1000 printable characters, not {key!r:.80}")
     return key
+
+
+def state_of(fields: dict[str, bytes]) -> State:
+    """The state of a job that ended. Raises Undecodable."""
+    try:
+        return State(text(fields.get("state")) or "")
+    except ValueError:
+        raise Undecodable(f"the state of this job is damaged: {fields.get('state')!r:.80}") from None
 
 
 def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:

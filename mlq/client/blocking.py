@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, unserved, value_of
+from mlq.client.arguments import LISTEN, PAGE, chunks, data_key, state_of, unserved, value_of
 from mlq.client.handle import JobHandle
 from mlq.core import codec
 from mlq.core.checks import check_count, check_id, check_key, check_seconds, check_size
@@ -193,13 +193,17 @@ class Client:
         """
         return value_of(str(job_id), self._ended(self._named(job_id), timeout), original=True)
 
-    def _ended(self, job_id: JobId, timeout: float | None) -> dict[str, bytes]:
+    def wait_end(self, job_id: str, timeout: float | None = None) -> State:
+        """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
+        return state_of(self._ended(self._named(job_id), timeout, whole=False))
+
+    def _ended(self, job_id: JobId, timeout: float | None, *, whole: bool = True) -> dict[str, bytes]:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         with self._shell.callers.borrow() as caller:
             while True:
                 left = LISTEN if give_up is None else give_up - time.monotonic()
                 seconds = max(0.001, min(left, LISTEN))
-                op = job_ops.wait(self._keys, job_id, caller.name, LISTEN, alone=True)
+                op = job_ops.wait(self._keys, job_id, caller.name, LISTEN, alone=True, whole=whole)
                 fields, item = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
                 if fields is None and item is not None:
                     told, ending = announced(item[1])

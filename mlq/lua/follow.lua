@@ -4,7 +4,7 @@
 -- ARGV  inbox's name, or '' · seconds until the asker will ask again · entry to go on after · most entries
 --       · state and · progress that the asker knows, as told the last time · stamp of the job that is meant, or ''
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes}, ...},
---          {field, value, ...} of an end, of the results only the short one, up to 8,192 bytes}
+--          {field, value, ...} of an end once all entries are told; of the results only the short one, up to 8,192 bytes}
 --- include meant
 --- include ended
 --- include make_way
@@ -20,8 +20,16 @@ local state, progress = now[1] or 'queued', now[3] or ''
 if not now[1] and stamp == '' and redis.call('EXISTS', post) == 0 then
   return {'gone'}
 end
-local entries = redis.call('XRANGE', stream, '(' .. ARGV[3], '+', 'COUNT', most)
-local ended = ENDED[state]
+-- One at a time, up to 256 KiB: a stream may hold 64 MiB, and many may follow it.
+local entries, size, last = {}, 0, ARGV[3]
+repeat
+  local entry = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
+  if entry then
+    entries[#entries + 1], last = entry, entry[1]
+    size = size + #(entry[2][2] or '')
+  end
+until not entry or #entries == most or size > 262144
+local ended, are_all = ENDED[state], #entries < most and size <= 262144
 if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress == ARGV[6] then
   make_way(waiters, 'set')
   redis.call('SADD', waiters, name)
@@ -29,7 +37,7 @@ if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress 
   redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- claims tell followers from now on
 end
 local fields = {}
-if ended and #entries < most then
+if ended and are_all then
   local has_short = redis.call('HEXISTS', job, 'short') == 1
   for _, field in ipairs(redis.call('HKEYS', job)) do
     -- 40 who followed a job with 60 MB had the server copy them for 10 s; whoever wants it asks for the result

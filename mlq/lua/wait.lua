@@ -5,7 +5,7 @@
 -- KEYS  job hash · post string · waiters set · inbox list · jobs stem
 -- ARGV  id · inbox's name · seconds until the asker will ask again · lease (or id) of the job that waits, or ''
 --       · 1 if the inbox serves this question alone (what an earlier one left in it goes) · stamp of the job that is meant,
---       or '' for whichever has the id
+--       or '' for whichever has the id · 1 for all that the job left, 0 for the state alone
 -- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
 --- include meant
 --- include ended
@@ -31,7 +31,7 @@ if not state and stamp == '' and redis.call('EXISTS', post) == 0 then
   return at_once({'gone'})
 end
 if ENDED[state] then
-  local reply = redis.call('HGETALL', job)
+  local reply = ARGV[7] == '1' and redis.call('HGETALL', job) or {'state', state}
   table.insert(reply, 1, 'ended')
   table.insert(reply, 2, stamp)
   return at_once(reply)

@@ -73,11 +73,12 @@ def outcome(keys: Keys, job_id: str) -> Op[dict[str, bytes] | None]:
 
 
 def wait(
-    keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "", *, alone: bool = False
+    keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "", *, alone: bool = False, whole: bool = True
 ) -> Op[dict[str, bytes] | None]:
     """The fields of a finished job; else None, and `inbox` is told when it ends.
 
-    `waiting` is the job that waits, or its lease; `alone`: the inbox serves this question and no other.
+    `waiting` is the job that waits, or its lease; `alone`: the inbox serves this question and no other; `whole`: all
+    fields are wanted, and not the state alone.
     """
 
     def parse(reply: list[bytes]) -> dict[str, bytes] | None:
@@ -89,7 +90,7 @@ def wait(
         return fields_of(reply[2:]) if word == b"ended" else None
 
     names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
-    args = (str(job_id), inbox, seconds, waiting, int(alone), stamp_of(job_id))
+    args = (str(job_id), inbox, seconds, waiting, int(alone), stamp_of(job_id), int(whole))
     return call(script("wait"), names, args, parse, f"job {job_id}")
 
 

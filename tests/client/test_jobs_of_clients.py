@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlq import MLQ, AsyncMLQ, JobCancelled, JobFailed, TooLarge, UnknownJob, Unserializable, WaitTimeout, WrongState
+from mlq import (
+    MLQ,
+    AsyncMLQ,
+    JobCancelled,
+    JobFailed,
+    State,
+    TooLarge,
+    UnknownJob,
+    Unserializable,
+    WaitTimeout,
+    WrongState,
+)
 
 OLD_KEYS = {
     "id", "timestamp", "worker", "processing_started", "processing_finished", "progress", "short_result", "result",
@@ -259,6 +270,21 @@ def test_namespaces_never_see_each_other(server_url: str, raw: Any, namespace: s
         queue.clear()
         raw.delete(f"{{{name}}}:counter")
         queue.close()
+
+
+def test_waiting_for_the_end_alone(mlq: MLQ, server_url: str) -> None:
+    """It tells the state, and raises nothing that a listener raised."""
+    good, bad, waiting = mlq.post(1), mlq.post(0), mlq.post(1, queue="nobody")
+
+    async def ask() -> list[State]:
+        async with AsyncMLQ(mlq.namespace, url=server_url) as other:
+            return [await other.wait_end(job_id, 5) for job_id in (good, bad)]
+
+    mlq.create_listener(lambda number: 1 / number)
+    assert [mlq.wait_end(job_id, 5) for job_id in (good, bad)] == [State.SUCCEEDED, State.FAILED]
+    assert asyncio.run(ask()) == [State.SUCCEEDED, State.FAILED]
+    with pytest.raises(WaitTimeout):
+        mlq.wait_end(waiting, 0)
 
 
 def test_waiting_takes_a_timeout(mlq: MLQ) -> None:

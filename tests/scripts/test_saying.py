@@ -3,6 +3,7 @@
 import pytest
 
 from mlq.core import codec
+from mlq.core.identity import JobId
 from mlq.core.job import ANY_JOB
 from mlq.core.job_options import PLAIN
 from mlq.core.states import State
@@ -270,3 +271,25 @@ def test_stream_goes_with_its_job(world, keys):
     assert len(world.follow("1").said) == 3
     world.run(job_ops.delete(keys, "1"))
     assert "stream:1" not in world.look()
+
+
+def test_a_large_stream_is_read_in_parts(world):
+    """However many follow it, none gets more than 256 KiB and one entry at a time; the end comes last."""
+    one = world.running()
+    for number in range(1, 11):
+        assert world.tell(one, (number, "chunk", b"x" * 100_000))
+    assert world.settle(one)
+    after, parts = (0, 0), []
+    while not parts or parts[-1].ended is None:
+        parts.append(world.follow(one.id, after=after))
+        after = parts[-1].following(after)[1]
+    assert [len(part.said) for part in parts] == [3, 3, 3, 1]
+    assert [said.number for part in parts for said in part.said] == list(range(1, 11))
+
+
+def test_whoever_waits_for_the_end_alone_gets_no_result(world, keys):
+    """Nor does the server copy it."""
+    one = world.running()
+    assert world.settle(one)
+    assert world.run(job_ops.wait(keys, JobId(one.id), "inbox", 10, whole=False)) == {"state": b"succeeded"}
+    assert "result" in world.run(job_ops.wait(keys, JobId(one.id), "inbox", 10))
