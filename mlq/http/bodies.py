@@ -2,6 +2,7 @@
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
 MOST_PARTS = 500_000  # commas, colons and opening brackets of one: 0.1 s to decode, where half of them are of keys
-PART = 100  # bytes of memory for each, at most
+PART = 100  # bytes of memory for each, at most; the texts in them count by themselves
 OPTION = 65_536  # bytes of a field of a form
 LIGHT = 4096  # bytes of a JSON text that is not weighed
 TOLD = 500  # characters of either end of what msgspec says: it names a field that nobody knows whole, be it 16 MB
@@ -54,29 +55,34 @@ def decoded(shape: type[T]) -> T:
     return _shaped(json_of(request.get_data()), shape)
 
 
-def json_of(text: bytes | str) -> Any:
-    """The value of a JSON text. Refused: what is none (400), is too much (413), or finds no room (503)."""
-    _weigh(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
+def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
+    """The value of a JSON text of `most` bytes. Refused: what is none (400), is too much (413), finds no room (503)."""
     try:
-        return from_json(text)
+        return from_json(_weighed(text if isinstance(text, bytes) else text.encode("utf-8", "replace"), most))
     except InputError:
         raise
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
 
 
-def _weigh(text: bytes) -> None:
-    """Refuse what would take the memory of all, or hold up all others: nothing interrupts a decoder in C."""
+def _weighed(text: bytes, most: int) -> str:
+    """What may be decoded. Refused: what would take the memory of all, or hold up all others, as nothing stops C."""
     if len(text) <= LIGHT:
-        return
-    if len(text) > JSON_LIMIT:
-        raise Refused(413, f"JSON may have {JSON_LIMIT:,} bytes: post the bytes of a file with their own content type")
+        return text.decode()
+    if len(text) > most:
+        raise Refused(
+            413, f"this JSON may have {most:,} bytes; a larger message is posted as a file, with its own type"
+        )
     parts = sum(map(text.count, (b",", b":", b"[", b"{")))
     if parts > MOST_PARTS:
         raise Refused(413, f"JSON may have {MOST_PARTS:,} values and keys: post the bytes of a file, or several jobs")
+    read = text.decode()
+    size = sys.getsizeof(read)  # one character beyond U+FFFF has all others take 4 bytes as well
+    width = 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1  # of a character that is escaped
     hold = request.environ.get(HOLD)
-    if hold is not None and not hold(len(text) + parts * PART):
+    if hold is not None and not hold(size + max(size, width * len(read)) + parts * PART):
         raise Refused(503, FULL, headers={"Retry-After": AGAIN})
+    return read
 
 
 def _shaped(value: Any, shape: type[T]) -> T:

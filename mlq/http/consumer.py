@@ -106,9 +106,9 @@ def _sent(settings: Settings) -> tuple[str, bytes]:
 def _code(body: bytes) -> bytes:
     if len(body) > BODY_LIMIT:
         raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
-    value = json_of(body)
+    value = json_of(body, BODY_LIMIT)
     if isinstance(value, str):  # `json=` of what was JSON already
-        value = json_of(value)
+        value = json_of(value, BODY_LIMIT)
     text = value.get(B64) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(text, str):
         raise Refused(400, _FORM)

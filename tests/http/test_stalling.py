@@ -210,6 +210,15 @@ def test_what_json_becomes_takes_room_too(serve):
         assert ask(serving, "/jobs", "POST", {"msg": "[" * 5000}).status == 200
 
 
+@pytest.mark.parametrize("wide", ["\U0001f600", r"\ud83d\ude00", r"\uD83D\uDE00"])
+def test_a_text_takes_the_room_that_its_widest_character_makes_it_take(serve, wide):
+    """One beyond U+FFFF, also where it is escaped, has each of the others take 4 bytes."""
+    serving = serve(body_limit=200_000)  # 800,000 bytes for all
+    plain, wide = (f'{{"msg": "{one}{"x" * 180_000}"}}'.encode() for one in ("", wide))
+    for body, status in ((plain, 200), (wide, 503), (plain, 200)):
+        assert ask(serving, "/jobs", "POST", body, {"Content-Type": "application/json"}).status == status
+
+
 @pytest.mark.parametrize("text", [b'"' + b"x" * (16 * 1024 * 1024) + b'"', b"[" + b"1," * 500_000 + b"1]"])
 def test_json_is_bounded_more_narrowly_than_bytes(mlq, client, text):
     given = client.post("/jobs", data=b'{"msg": %b}' % text, content_type="application/json")

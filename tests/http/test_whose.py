@@ -148,7 +148,7 @@ def test_every_kind_of_loopback(listens, calls):
 
 @on_linux
 def test_the_kernel_is_asked_for_one_connection_and_nothing_else(monkeypatch):
-    """Its table of all takes 28 ms where there are 4,000, in which nobody is answered; where it can't be asked nobody is known."""
+    """Reading all 4,000 takes 28 ms, in which nobody is answered. Where it can't be asked, nobody is known."""
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as one:
         address, port = one.getsockname()
         environ = {"REMOTE_ADDR": address, "REMOTE_PORT": str(port), "SERVER_NAME": "127.0.0.1",
