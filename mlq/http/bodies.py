@@ -18,7 +18,7 @@ from mlq.http.shapes import NewJob
 
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
-HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes more, until the request is answered
+SHARE = "mlq.share"  # in the environment: what the request holds of the room for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: whether there is room for an answer of so many bytes, until it is sent
 FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
@@ -48,11 +48,19 @@ def taking(view: Callable[..., Response]) -> Callable[..., Response]:
     return taken
 
 
+def drop() -> None:
+    """Give up the body, which nobody reads any more, and its room: who waits now must not hold memory."""
+    share = request.environ.get(SHARE)
+    if share is not None:
+        share.give_back()
+        request.environ["wsgi.input"].close()
+
+
 def decoded(shape: type[T]) -> T:
     """The JSON body as a `shape`. Refused: another content type (415), no JSON (400), another shape (422)."""
     if not request.is_json:  # a form on a foreign web page can't send this type
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
-    return _shaped(json_of(request.get_data()), shape)
+    return _shaped(json_of(request.get_data(cache=False)), shape)
 
 
 def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
@@ -79,8 +87,8 @@ def _weighed(text: bytes, most: int) -> str:
     read = text.decode()
     size = sys.getsizeof(read)  # one character beyond U+FFFF has all others take 4 bytes as well
     width = 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1  # of a character that is escaped
-    hold = request.environ.get(HOLD)
-    if hold is not None and not hold(size + max(size, width * len(read)) + parts * PART):
+    share = request.environ.get(SHARE)
+    if share is not None and not share.hold(size + max(size, width * len(read)) + parts * PART):
         raise Refused(503, FULL, headers={"Retry-After": AGAIN})
     return read
 
@@ -123,12 +131,12 @@ def new_job() -> NewJob:
             "send the body as JSON, with the header Content-Type: application/json; or a message of bytes with its own "
             "content type, or as the file `msg` of multipart/form-data",
         )
-    return _job(request.get_data(), request.args)
+    return _job(request.get_data(cache=False), request.args)
 
 
 def _from_form() -> NewJob:
     try:
-        parts = read_form(request.get_data(), request.mimetype_params.get("boundary", ""))
+        parts = read_form(request.get_data(cache=False), request.mimetype_params.get("boundary", ""))
         fields = MultiDict((part.name, _field(part)) for part in parts if not part.is_file)
     except ValueError as error:  # also of a field that is not UTF-8
         raise Refused(400, f"the body is not a form: {error}") from None

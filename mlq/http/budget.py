@@ -16,7 +16,7 @@ class Budget:
 
 
 class Share:
-    """What one request holds of a budget, until the end of its `with`."""
+    """What one request holds of a budget, until the end of its `with` at most."""
 
     def __init__(self, budget: Budget) -> None:
         """Nothing yet."""
@@ -35,5 +35,9 @@ class Share:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
         self._budget.left += self._held
         self._held = 0

@@ -13,7 +13,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import gevent  # type: ignore[import-untyped]
 
-from mlq.http.bodies import FULL, HOLD, KEEP, TAKE
+from mlq.http.bodies import FULL, KEEP, SHARE, TAKE
 from mlq.http.budget import Budget, Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
@@ -170,7 +170,7 @@ class Connection:
         environ["QUERY_STRING"] = head.query
         environ["SERVER_PROTOCOL"] = f"HTTP/1.{head.minor}"
         environ["wsgi.input"] = io.BytesIO()
-        environ[HOLD] = share.hold
+        environ[SHARE] = share
         if head.has_body:
             environ[TAKE] = partial(self._take, head, environ, share)
         return environ

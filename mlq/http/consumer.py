@@ -99,7 +99,7 @@ def _sent(settings: Settings) -> tuple[str, bytes]:
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
     if (request.content_length or 0) > BODY_LIMIT:
         raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
-    code = _code(request.get_data())
+    code = _code(request.get_data(cache=False))
     return trial.name_in(code), code
 
 

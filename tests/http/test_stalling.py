@@ -1,15 +1,18 @@
 """What one client does must not keep others waiting: a second one is answered all the while."""
 
 import contextlib
+import re
 import select
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from mlq.http.settings import Settings
 from tests.http.asking import Answer, ask, connect, port_of
+from tests.http.test_serving import eventually
 from tests.http.tokens import GIVEN
 
 pytestmark = pytest.mark.slow
@@ -217,6 +220,24 @@ def test_a_text_takes_the_room_that_its_widest_character_makes_it_take(serve, wi
     plain, wide = (f'{{"msg": "{one}{"x" * 180_000}"}}'.encode() for one in ("", wide))
     for body, status in ((plain, 200), (wide, 503), (plain, 200)):
         assert ask(serving, "/jobs", "POST", body, {"Content-Type": "application/json"}).status == status
+
+
+def test_who_waits_for_a_result_holds_no_room_for_what_was_sent(serve, mlq):
+    size = 20_000_000
+    serving = serve(body_limit=size)
+    assert ask(serving, "/jobs", "POST", b"x" * size, {"Content-Type": "image/png"}).status == 200
+    before = memory(serving)
+    with contextlib.ExitStack() as stack:
+        post = HEAD % b"POST /jobs" + b"Content-Type: image/png\r\nPrefer: wait=60\r\nContent-Length: %d\r\n\r\n" % size
+        for number in range(2, 7):  # one more than there is room for
+            opened(stack, serving, post + b"x" * size)
+            assert eventually(lambda number=number: mlq.last_id() == number)
+        assert eventually(lambda: memory(serving) < before + 60_000)
+
+
+def memory(serving):
+    """In kB."""
+    return int(re.search(r"VmRSS:\s*(\d+)", Path(f"/proc/{serving.pid}/status").read_text())[1])
 
 
 @pytest.mark.parametrize("text", [b'"' + b"x" * (16 * 1024 * 1024) + b'"', b"[" + b"1," * 500_000 + b"1]"])
