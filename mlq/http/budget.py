@@ -21,14 +21,14 @@ class Share:
     def __init__(self, budget: Budget) -> None:
         """Nothing yet."""
         self._budget = budget
-        self._held = 0
+        self.held = 0  # bytes
 
     def hold(self, size: int) -> bool:
         """Whether there is room for `size` bytes more; then they are held."""
         if size > self._budget.left:
             return False
         self._budget.left -= size
-        self._held += size
+        self.held += size
         return True
 
     def __enter__(self) -> Self:
@@ -39,5 +39,5 @@ class Share:
 
     def give_back(self) -> None:
         """Hold nothing any more."""
-        self._budget.left += self._held
-        self._held = 0
+        self._budget.left += self.held
+        self.held = 0

@@ -156,9 +156,12 @@ class Connection:
         self._house.sending(self, waits=False)
 
     def _keep(self, answer: Share, size: int) -> bool:
-        """Whether there is room for an answer of that size, or it is alone; clients that take nothing lose theirs."""
-        wanted = min(size, self._house.answers.total)
-        while not answer.hold(wanted):
+        """Whether there is room for an answer of that size in all; clients that take nothing lose theirs.
+
+        One that is larger than the whole budget counts as large as that: it is answered, alone.
+        """
+        wanted = min(size, self._house.answers.total) - answer.held
+        while wanted > 0 and not answer.hold(wanted):
             if not self._house.frees_answer():
                 return False
         return True
