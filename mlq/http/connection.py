@@ -183,9 +183,9 @@ class Connection:
         limit = self._house.limits.body_limit
         del environ[TAKE]
         environ.pop("HTTP_TRANSFER_ENCODING", None)
-        if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
-            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
+            if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
+                self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = self._incoming.body(head, limit, share)
         except TooLong:
             environ["CONTENT_LENGTH"] = str(max(head.length, limit + 1))
