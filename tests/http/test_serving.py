@@ -192,8 +192,8 @@ def most_memory(serving):
     [
         (POST + b"Content-Length: 100\r\n\r\n{", b"408"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", b"408"),
-        (b"POST /jobs HTTP/1.1\r\nHost: local", b"400"),
-        (b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n", b"400"),
+        (b"POST /jobs HTTP/1.1\r\nHost: local", b"408"),
+        (b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n", b"408"),
     ],
 )
 def test_a_slow_request_is_given_up(serve, mlq, sent, status):
