@@ -169,6 +169,11 @@ class Incoming:
             self._unread = None
         return self._usable and self._unread is None
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether bytes came that nobody has read."""
+        return bool(self._some)
+
     def linger(self) -> None:
         """Say that no more is said, and let the client go on for a while: it may read only when it has sent all."""
         deadline, left = time.monotonic() + LINGER, LINGER_MOST

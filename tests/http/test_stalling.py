@@ -279,3 +279,19 @@ def test_answers_that_nobody_takes_have_a_bound_together(serve, prepared, large,
         assert given.status == status
         assert len(given.body) == 20_000_000 or given.headers["Retry-After"] == "5"
     assert ask(serving, "/healthz").text == "ok"
+
+
+def test_who_holds_no_room_is_not_given_up_for_it(serve, prepared, large):
+    prepared("import mlq.http.serving; mlq.http.serving.SLOW = 0")
+    serving, answers = serve(body_limit=10_000_000), 1000
+    asking = HEAD % b"GET /openapi.json"
+    with contextlib.ExitStack() as stack:
+        slow = opened(stack, serving, (asking + b"\r\n") * (answers - 1) + asking + b"Connection: close\r\n\r\n")
+        assert slow.recv(1)  # 30 MB, of small ones
+        for _ in range(2):
+            assert opened(stack, serving, HEAD % f"GET {large}".encode() + b"\r\n").recv(1)
+        assert ask(serving, large).status == 200
+        got = bytearray()
+        while piece := slow.recv(1_000_000):
+            got += piece
+        assert got.count(b"TTP/1.1 200 ") == answers
