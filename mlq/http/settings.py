@@ -7,6 +7,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
+import click
+
 from mlq import InputError
 from mlq.http.routes import Role
 
@@ -96,6 +98,14 @@ def is_loopback(address: str) -> bool:
         return address in LOOPBACK or ipaddress.ip_address(address).is_loopback
     except ValueError:  # a name: who knows where it leads
         return False
+
+
+def local_uploads() -> bool:
+    """What MLQ_SERVE_LOCAL_UPLOADS says, in the words that `mlq serve` takes (1, true, yes, on). Raises InputError."""
+    try:
+        return bool(click.BOOL.convert(os.environ.get(LOCAL_UPLOADS) or "0", None, None))
+    except click.BadParameter as error:
+        raise InputError(f"{LOCAL_UPLOADS}: {error.message}") from None
 
 
 def read_tokens(file: str | None) -> tuple[tuple[bytes, Role], ...]:
