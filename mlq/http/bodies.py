@@ -33,11 +33,13 @@ _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
 
 
-def taking(view: Callable[..., Response]) -> Callable[..., Response]:
+def taking(view: Callable[..., Response], before: Callable[[], None] | None) -> Callable[..., Response]:
     """The view of a route with a body, which is read only now: whoever may not send it must cost no memory."""
 
     @functools.wraps(view)
     def taken(**parts: str) -> Response:
+        if before is not None:
+            before()
         take = request.environ.get(TAKE)
         if take is not None and (broken := take()):
             status, reason = broken

@@ -91,6 +91,30 @@ def test_a_proxy_of_this_user_is_not_its_clients(serve, mlq, header):
 
 
 @on_linux
+@pytest.mark.parametrize(
+    ("header", "length", "status"),
+    [("Via: 1.1 proxy", 1000, 403), ("Via: 1.1 proxy", 60_000_000, 403), ("Accept: */*", 60_000_000, 413)],
+)
+def test_who_is_refused_is_told_before_the_body_is_read(serve, header, length, status):
+    with socket.create_connection(("127.0.0.1", port_of(serve())), 10) as connection:
+        connection.sendall(f"POST /consumer HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\n{header}\r\n"
+                           f"Content-Length: {length}\r\n\r\n".encode())  # fmt: skip
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 %d " % status)
+
+
+@on_linux
+def test_a_chunked_one_over_the_limit_is_refused_once_that_shows(serve, mlq):
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(serve()), timeout=20)
+    try:
+        connection.request(
+            "POST", "/consumer", iter([b"{" * 1_000_000] * 24), {"Content-Type": JSON}, encode_chunked=True
+        )
+        assert connection.getresponse().status == 413
+    finally:
+        connection.close()
+
+
+@on_linux
 def test_nor_is_one_that_is_announced(serve, mlq):
     assert ask(port_of(serve(proxies=1)))[0] == 403
     assert mlq.uploads() == []
