@@ -1,7 +1,7 @@
 """What a client sends over one connection: heads and bodies, each within limits of size and time.
 
-gevent's sockets give way only when there is nothing to read. So whoever reads on here gives way after every piece, and
-a client that always has more to send takes no more than its turn.
+gevent's sockets give way only when there is nothing to read. So whoever reads on here gives way after every piece (but
+for a head, of which there are 16 KiB at most), and a client that always has more to send takes no more than its turn.
 """
 
 import contextlib

@@ -128,7 +128,9 @@ def read_tokens(file: str | None) -> tuple[tuple[bytes, Role], ...]:
 
 
 def _read(file: str) -> str:
-    """A text that is nobody's but the readers' whom its owner and group are. Raises OSError, UnicodeDecodeError.
+    """The file's text; refused if others may read it, or group or others may write it.
+
+    Raises OSError (PermissionError where it is refused) and UnicodeDecodeError.
 
     Kubernetes and Docker mount secrets so that all may read them, in a place of the container's own. Such mounts are
     read-only, which tells them from a file that somebody left open on a host that others use.
