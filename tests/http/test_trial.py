@@ -17,7 +17,11 @@ from mlq.http import apart, trial
 from mlq.http.problems import Refused
 from tests.http.test_consumer import Loads, made
 
-NO_WORLD = ("-P", "-c", "from mlq.http import apart, tried; apart.own_world = lambda: False; tried.main()")
+NO_WORLD = (
+    "-P",
+    "-c",
+    "from mlq.http import apart, trial_program as tried; apart.own_world = lambda: False; tried.main()",
+)
 ME = "int(os.readlink('/proc/self'))"  # the number that this machine knows it by; in its own world it has another
 
 pytestmark = [
