@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 import threading
 import time
@@ -151,12 +150,12 @@ def server(mlq: MLQ, address: str, port: int | str, start_serving: bool = True) 
 
 def _serve(mlq: MLQ, address: str, port: int | str) -> "ServerProcess":
     from mlq.http.process import Plan, ServerProcess
-    from mlq.http.settings import LOCAL_UPLOADS, read_tokens, settings_for
+    from mlq.http.settings import local_uploads, read_tokens, settings_for
 
-    settings = settings_for(address, read_tokens(None), local_uploads=os.environ.get(LOCAL_UPLOADS) in ("1", "true"))
+    settings = settings_for(address, read_tokens(None), local_uploads=local_uploads())
     serving = ServerProcess(Plan(mlq.namespace, mlq.url, settings), address, int(port))
-    way_out.keep(serving, SERVING_GRACE)
     serving.start()
+    way_out.keep(serving, SERVING_GRACE)
     log.info("serving at %s", serving.url)
     return serving
 

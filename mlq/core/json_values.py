@@ -62,7 +62,7 @@ class _Count:
             self._room.release()
 
     def check(self, parts: int) -> None:
-        """Whether there may be so many more. Raises Undecodable."""
+        """Raises Undecodable where there may not be so many more."""
         if self.total + parts > MOST:
             raise Undecodable(
                 f"this value has more than {MOST:,} parts, too many for JSON; read it with mlq.get_job in Python"
@@ -143,10 +143,13 @@ def _key(key: object) -> str:
     return as_text(key)
 
 
-def from_json(text: str | bytes) -> Any:
-    """The value of strict JSON. Raises ValueError for all else, NaN included, and InputError for absurd nesting."""
+def from_json(text: str) -> Any:
+    """The value of strict JSON. Raises ValueError for all else, NaN included, and InputError for absurd nesting.
+
+    A number that is too large for a float, such as 1e999, becomes an infinite one, as Python reads it.
+    """
     try:
-        return _decode(text if isinstance(text, str) else text.decode("utf-8"))
+        return _decode(text)
     except RecursionError:
         raise InputError("the JSON is nested too deeply") from None
 

@@ -11,6 +11,7 @@ from mlq.core.json_values import as_text, is_array, to_json
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
+STREAM = "text/event-stream"
 _KINDS = [JSON, "application/problem+json", "text/plain"]  # the first wins where the asker names several alike
 _LONGEST = 1000  # characters of an Accept header that is looked into; browsers send 150
 _encode = msgspec.json.Encoder().encode

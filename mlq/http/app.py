@@ -27,7 +27,7 @@ def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     routes = [route for module in MODULES for route in module.routes(mlq, settings)]
     routes += documents.routes(routes, settings)
     for route in routes:
-        view = bodies.taking(route.view) if route.body else route.view
+        view = bodies.taking(route.view, route.before) if route.body else route.view
         app.add_url_rule(route.path, _endpoint(route), view, methods=[route.method])
     problems.handle_all(app, mlq)
     Guard(settings, routes).stand(app)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,13 +18,13 @@ from mlq.http.shapes import NewJob
 
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
-HOLD = "mlq.hold"  # in the environment: whether there is room for so many bytes more, until the request is answered
+SHARE = "mlq.share"  # in the environment: what the request holds of the room for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: whether there is room for an answer of so many bytes, until it is sent
 FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
 MOST_PARTS = 500_000  # commas, colons and opening brackets of one: 0.1 s to decode, where half of them are of keys
-PART = 100  # bytes of memory for each, at most
+PART = 100  # bytes of memory for each, at most; the texts in them count by themselves
 OPTION = 65_536  # bytes of a field of a form
 LIGHT = 4096  # bytes of a JSON text that is not weighed
 TOLD = 500  # characters of either end of what msgspec says: it names a field that nobody knows whole, be it 16 MB
@@ -32,11 +33,13 @@ _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
 
 
-def taking(view: Callable[..., Response]) -> Callable[..., Response]:
+def taking(view: Callable[..., Response], before: Callable[[], None] | None) -> Callable[..., Response]:
     """The view of a route with a body, which is read only now: whoever may not send it must cost no memory."""
 
     @functools.wraps(view)
     def taken(**parts: str) -> Response:
+        if before is not None:
+            before()
         take = request.environ.get(TAKE)
         if take is not None and (broken := take()):
             status, reason = broken
@@ -47,36 +50,49 @@ def taking(view: Callable[..., Response]) -> Callable[..., Response]:
     return taken
 
 
+def drop() -> None:
+    """Give up the body, which nobody reads any more, and its room: who waits now must not hold memory."""
+    share = request.environ.get(SHARE)
+    if share is not None:
+        share.give_back()
+        request.environ["wsgi.input"].close()
+
+
 def decoded(shape: type[T]) -> T:
     """The JSON body as a `shape`. Refused: another content type (415), no JSON (400), another shape (422)."""
     if not request.is_json:  # a form on a foreign web page can't send this type
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
-    return _shaped(json_of(request.get_data()), shape)
+    return _shaped(json_of(request.get_data(cache=False)), shape)
 
 
-def json_of(text: bytes | str) -> Any:
-    """The value of a JSON text. Refused: what is none (400), is too much (413), or finds no room (503)."""
-    _weigh(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
+def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
+    """The value of a JSON text of `most` bytes. Refused: what is none (400), is too much (413), finds no room (503)."""
     try:
-        return from_json(text)
+        return from_json(_weighed(text if isinstance(text, bytes) else text.encode("utf-8", "replace"), most))
     except InputError:
         raise
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
 
 
-def _weigh(text: bytes) -> None:
-    """Refuse what would take the memory of all, or hold up all others: nothing interrupts a decoder in C."""
+def _weighed(text: bytes, most: int) -> str:
+    """What may be decoded. Refused: what would take the memory of all, or hold up all others, as nothing stops C."""
     if len(text) <= LIGHT:
-        return
-    if len(text) > JSON_LIMIT:
-        raise Refused(413, f"JSON may have {JSON_LIMIT:,} bytes: post the bytes of a file with their own content type")
+        return text.decode()
+    if len(text) > most:
+        raise Refused(
+            413, f"this JSON may have {most:,} bytes; a larger message is posted as a file, with its own type"
+        )
     parts = sum(map(text.count, (b",", b":", b"[", b"{")))
     if parts > MOST_PARTS:
         raise Refused(413, f"JSON may have {MOST_PARTS:,} values and keys: post the bytes of a file, or several jobs")
-    hold = request.environ.get(HOLD)
-    if hold is not None and not hold(len(text) + parts * PART):
+    read = text.decode()
+    size = sys.getsizeof(read)  # one character beyond U+FFFF has all others take 4 bytes as well
+    width = 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1  # of a character that is escaped
+    share = request.environ.get(SHARE)
+    if share is not None and not share.hold(size + max(size, width * len(read)) + parts * PART):
         raise Refused(503, FULL, headers={"Retry-After": AGAIN})
+    return read
 
 
 def _shaped(value: Any, shape: type[T]) -> T:
@@ -117,12 +133,12 @@ def new_job() -> NewJob:
             "send the body as JSON, with the header Content-Type: application/json; or a message of bytes with its own "
             "content type, or as the file `msg` of multipart/form-data",
         )
-    return _job(request.get_data(), request.args)
+    return _job(request.get_data(cache=False), request.args)
 
 
 def _from_form() -> NewJob:
     try:
-        parts = read_form(request.get_data(), request.mimetype_params.get("boundary", ""))
+        parts = read_form(request.get_data(cache=False), request.mimetype_params.get("boundary", ""))
         fields = MultiDict((part.name, _field(part)) for part in parts if not part.is_file)
     except ValueError as error:  # also of a field that is not UTF-8
         raise Refused(400, f"the body is not a form: {error}") from None

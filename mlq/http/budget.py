@@ -16,24 +16,28 @@ class Budget:
 
 
 class Share:
-    """What one request holds of a budget, until the end of its `with`."""
+    """What one request holds of a budget, until the end of its `with` at most."""
 
     def __init__(self, budget: Budget) -> None:
         """Nothing yet."""
         self._budget = budget
-        self._held = 0
+        self.held = 0  # bytes
 
     def hold(self, size: int) -> bool:
         """Whether there is room for `size` bytes more; then they are held."""
         if size > self._budget.left:
             return False
         self._budget.left -= size
-        self._held += size
+        self.held += size
         return True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._budget.left += self._held
-        self._held = 0
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        self._budget.left += self.held
+        self.held = 0

@@ -7,17 +7,20 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from wsgiref.types import WSGIApplication, WSGIEnvironment
+from wsgiref.types import WSGIEnvironment
 
 import gevent  # type: ignore[import-untyped]
 
-from mlq.http.bodies import FULL, HOLD, KEEP, TAKE
-from mlq.http.budget import Budget, Share
+from mlq.http.bodies import FULL, KEEP, SHARE, TAKE
+from mlq.http.budget import Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
 from mlq.http.incoming import Full, Incoming, TooLong
+
+if TYPE_CHECKING:
+    from mlq.http.serving import Serving
 
 log = logging.getLogger("mlq.http")
 access = logging.getLogger("mlq.http.access")
@@ -34,58 +37,15 @@ _BASE: dict[str, Any] = {
 _SAID = "!#$%&'()*+,/:;=?@[]~"  # of a target, what a line of the log shows as it is; quotes and controls are escaped
 
 
-class Limits(Protocol):
-    """What bounds a request."""
-
-    @property
-    def body_limit(self) -> int:
-        """Bytes."""
-
-    @property
-    def request_timeout(self) -> float:
-        """Seconds that a client has to send a head, or a body that is not large."""
-
-    @property
-    def connections(self) -> int:
-        """At a time."""
-
-    @property
-    def access_log(self) -> bool:
-        """Whether each request is logged."""
-
-
-class House(Protocol):
-    """What keeps all connections."""
-
-    app: WSGIApplication
-    limits: Limits
-    budget: Budget  # of the bodies of requests
-    answers: Budget
-
-    def begin(self, connection: "Connection") -> None:
-        """A request is under way."""
-
-    def started(self, connection: "Connection", *, is_stream: bool) -> bool:
-        """Its answer begins. Whether the connection may be kept behind it."""
-
-    def done(self, connection: "Connection") -> None:
-        """It is answered."""
-
-    def sending(self, connection: "Connection", *, waits: bool) -> None:
-        """It waits for its client to take an answer, or not any more."""
-
-    def frees_answer(self) -> bool:
-        """Whether an answer was given up that its client does not take."""
-
-
 class Connection:
     """Serves one client in a greenlet of its own."""
 
-    def __init__(self, sock: Any, address: Any, house: House) -> None:
-        """Reads nothing yet."""
+    def __init__(self, sock: Any, address: Any, house: "Serving") -> None:
+        """Reads nothing yet. `house`: what keeps all connections."""
+        self.answer = Share(house.answers)  # the room that the answer under way holds
         self._sock = sock
         self._house = house
-        self._incoming = Incoming(sock, house.limits.request_timeout)
+        self._incoming = Incoming(sock, house.settings.request_timeout)
         self._asker = address if isinstance(address, tuple) else ("", 0)
         self._base = _BASE | {"wsgi.errors": sys.stderr, "REMOTE_ADDR": str(self._asker[0]),
                               "REMOTE_PORT": str(self._asker[1])}  # fmt: skip
@@ -94,7 +54,7 @@ class Connection:
 
     def run(self) -> None:
         """All of its requests."""
-        idle = self._house.limits.request_timeout
+        idle = self._house.settings.request_timeout
         with suppress(OSError):  # the client has gone, or takes nothing
             while self._request(idle):
                 idle = SILENT
@@ -116,16 +76,16 @@ class Connection:
             self._house.done(self)
         if keeps and self._incoming.goes_on():
             return True
-        if head.has_body:
+        if head.has_body or self._incoming.holds_more:  # bytes that nobody reads would have the answer taken back
             self._incoming.linger()
         return False
 
     def _answer(self, head: Head) -> bool:
         """Whether the connection may be kept."""
         began = time.monotonic()
-        with Share(self._house.budget) as share, Share(self._house.answers) as answer:
+        with Share(self._house.budget) as share, self.answer:
             environ = self._environ(head, share)
-            environ[KEEP] = partial(self._keep, answer)
+            environ[KEEP] = self._keep
             exchange = Exchange(self._send, head, partial(self._started, environ))
             try:
                 exchange.run(self._house.app, environ)
@@ -138,7 +98,7 @@ class Connection:
                 self._refuse(500, "an error of this service; its log tells more")
                 exchange.status, exchange.keeps = "500", False
             finally:
-                if self._house.limits.access_log:
+                if self._house.settings.access_log:
                     self._log(head, environ, exchange, time.monotonic() - began)
         return exchange.keeps
 
@@ -155,10 +115,13 @@ class Connection:
         self._sock.sendall(data)
         self._house.sending(self, waits=False)
 
-    def _keep(self, answer: Share, size: int) -> bool:
-        """Whether there is room for an answer of that size, or it is alone; clients that take nothing lose theirs."""
-        wanted = min(size, self._house.answers.total)
-        while not answer.hold(wanted):
+    def _keep(self, size: int) -> bool:
+        """Whether there is room for an answer of that size in all; clients that take nothing lose theirs.
+
+        One that is larger than the whole budget counts as large as that: it is answered, alone.
+        """
+        wanted = min(size, self._house.answers.total) - self.answer.held
+        while wanted > 0 and not self.answer.hold(wanted):
             if not self._house.frees_answer():
                 return False
         return True
@@ -170,19 +133,19 @@ class Connection:
         environ["QUERY_STRING"] = head.query
         environ["SERVER_PROTOCOL"] = f"HTTP/1.{head.minor}"
         environ["wsgi.input"] = io.BytesIO()
-        environ[HOLD] = share.hold
+        environ[SHARE] = share
         if head.has_body:
             environ[TAKE] = partial(self._take, head, environ, share)
         return environ
 
     def _take(self, head: Head, environ: WSGIEnvironment, share: Share) -> tuple[int, str] | None:
         """Read the body whole, in time, or say why not; one over the limit is left for the application to refuse."""
-        limit = self._house.limits.body_limit
+        limit = self._house.settings.body_limit
         del environ[TAKE]
         environ.pop("HTTP_TRANSFER_ENCODING", None)
-        if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
-            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
+            if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
+                self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = self._incoming.body(head, limit, share)
         except TooLong:
             environ["CONTENT_LENGTH"] = str(max(head.length, limit + 1))

@@ -33,13 +33,15 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
         400: "Not what jsonpickle makes of bytes.", 403: "Not shown to be its user, or no secret.", 413: "Too large.",
         415: "Another content type.", 422: "The code is no function with a name, or can't be loaded.",
     }  # fmt: skip
+    before = partial(_check, settings)
     return [
-        Route("POST", "/consumer", partial(_upload, mlq, settings), Role.ADMIN, "Upload a listener",
+        Route("POST", "/consumer", partial(_upload, mlq), Role.ADMIN, "Upload a listener",
               {200: "Workers run it: `True`, or as JSON what was uploaded."} | refusals, "Listeners",
-              body=PickledFunction, reply=NewUpload, about=_ABOUT),
-        Route("DELETE", "/consumer", partial(_remove, mlq, settings), Role.ADMIN, "Remove an uploaded listener",
+              body=PickledFunction, before=before, reply=NewUpload, about=_ABOUT),
+        Route("DELETE", "/consumer", partial(_remove, mlq), Role.ADMIN, "Remove an uploaded listener",
               {200: "`True`, or `False` where there was none."} | refusals, "Listeners", body=PickledFunction,
-              reply=Removed, about="The body is that of the upload; what counts is the function's name."),
+              before=before, reply=Removed,
+              about="The body is that of the upload; what counts is the function's name."),
         Route("GET", "/consumer", partial(_list, mlq), Role.READ, "List uploaded listeners",
               {200: "One a line: name, time, fingerprint."}, "Listeners", reply=Uploads),
     ]  # fmt: skip
@@ -51,16 +53,17 @@ _ABOUT = (
 )
 
 
-def _upload(mlq: MLQ, settings: Settings) -> Response:
-    name, code = _sent(settings)
+def _upload(mlq: MLQ) -> Response:
+    code = _code(request.get_data(cache=False))
+    name = trial.name_in(code)
     mlq.upload_pickled(name, code)
     if not wants_json():
         return said("True")
     return as_json(NewUpload(name=name, python=PYTHON, fingerprint=fingerprint(code), size=len(code)))
 
 
-def _remove(mlq: MLQ, settings: Settings) -> Response:
-    name, _ = _sent(settings)
+def _remove(mlq: MLQ) -> Response:
+    name = trial.name_in(_code(request.get_data(cache=False)))
     removed = mlq.remove_upload(name)
     return as_json(Removed(name, removed)) if wants_json() else said(str(removed))
 
@@ -76,8 +79,8 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _sent(settings: Settings) -> tuple[str, bytes]:
-    """Name and code of the function in the body. Raises Refused."""
+def _check(settings: Settings) -> None:
+    """Who may send code, and that what is sent may be some. Raises Refused, before the body is read."""
     if not (settings.tokens or settings.local_uploads or (not settings.proxies and is_own(request.environ))):
         raise Refused(
             403,
@@ -99,16 +102,13 @@ def _sent(settings: Settings) -> tuple[str, bytes]:
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
     if (request.content_length or 0) > BODY_LIMIT:
         raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
-    code = _code(request.get_data())
-    return trial.name_in(code), code
 
 
 def _code(body: bytes) -> bytes:
-    if len(body) > BODY_LIMIT:
-        raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
-    value = json_of(body)
+    """The code in it. Raises Refused."""
+    value = json_of(body, BODY_LIMIT)
     if isinstance(value, str):  # `json=` of what was JSON already
-        value = json_of(value)
+        value = json_of(value, BODY_LIMIT)
     text = value.get(B64) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(text, str):
         raise Refused(400, _FORM)

@@ -22,7 +22,7 @@ from mlq import MLQ, ServerError, State, Undecodable, UnknownJob
 from mlq.core import codec
 from mlq.core.job import is_finished, progress_of, text
 from mlq.core.json_values import to_json
-from mlq.http.answers import link
+from mlq.http.answers import STREAM, link
 from mlq.http.problems import checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
@@ -32,7 +32,6 @@ BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 
 RETRY = 2000  # milliseconds after which a browser comes back
 SMALL = 8192  # bytes of a packed short result that the end tells
 END = "end"  # the id of the last event
-KIND = "text/event-stream"
 MOST = 2**63 - 1  # what Redis takes for a part of a place
 
 
@@ -55,7 +54,7 @@ def _events(mlq: MLQ, job_id: str) -> Response:
     news = mlq.follow(wanted, _place(last), every=BEAT)
     first = next(news)  # before the answer begins: the job may be unknown
     told = _told(str(wanted), first, news, link(f"/jobs/{wanted.reference}/result"))
-    return Response(told, content_type=KIND, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return Response(told, content_type=STREAM, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 def _place(last: str) -> tuple[int, int]:

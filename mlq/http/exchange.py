@@ -8,9 +8,9 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import gevent  # type: ignore[import-untyped]
 
+from mlq.http.answers import STREAM
 from mlq.http.heads import Head
 
-STREAM = "text/event-stream"
 SMALL = 65_536  # bytes of a body that is copied behind the head: one send in place of two, each 30 us
 PIECE = 262_144  # bytes that are sent at once; each has the whole time that a client may take nothing
 _EMPTY = ("1", "204", "304")  # how the status begins of an answer that has no body
@@ -70,8 +70,7 @@ class Exchange:
         self._out(b"" if self.begun else self._begin(), data)
 
     def _begin(self) -> bytes:
-        """The head of the answer."""
-        self.begun = True
+        """The head of the answer, which is sent next: until it is made, another answer may stand in its place."""
         lines, names, is_stream = [f"HTTP/1.1 {self.status}\r\n"], set(), False
         for name, value in self._headers:
             lower = name.lower()
@@ -91,7 +90,9 @@ class Exchange:
             lines.append("Connection: close\r\n")
         elif not self._head.minor:
             lines.append("Connection: keep-alive\r\n")
-        return b"".join(("".join(lines).encode("latin-1"), b"" if "date" in names else _date(), b"\r\n"))
+        made = b"".join(("".join(lines).encode("latin-1"), b"" if "date" in names else _date(), b"\r\n"))
+        self.begun = True
+        return made
 
     def _out(self, head: bytes, body: bytes) -> None:
         """Send both; a large body in pieces, so that the client's time begins anew with each."""

@@ -1,10 +1,11 @@
 """What a client sends over one connection: heads and bodies, each within limits of size and time.
 
-gevent's sockets give way only when there is nothing to read. So whoever reads on here gives way after every piece, and
-a client that always has more to send takes no more than its turn.
+gevent's sockets give way only when there is nothing to read. So whoever reads on here gives way after every piece (but
+for a head, of which there are 16 KiB at most), and a client that always has more to send takes no more than its turn.
 """
 
 import contextlib
+import re
 import socket
 import time
 from typing import Any
@@ -22,6 +23,7 @@ SLOWEST = 131_072  # bytes a second that a body must come at, beyond the time th
 LINGER = 5.0  # seconds for which a client that was refused may go on sending, so that it hears why
 LINGER_MOST = 64 * 1024 * 1024  # bytes that it may send meanwhile; nobody looks at them
 HEARD_OUT = 65_536  # bytes of a body that nobody wanted, which are read to keep the connection
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
 class Full(Exception):
@@ -31,9 +33,9 @@ class Full(Exception):
 class Slow(Broken):
     """A client takes too long to say what it wants."""
 
-    def __init__(self, reason: str) -> None:
-        """`reason`: for people."""
-        super().__init__(reason, 408)
+    def __init__(self, what: str) -> None:
+        """`what`: the part that it takes too long to send."""
+        super().__init__(f"the {what} took too long", 408)
 
 
 class TooLong(Exception):
@@ -53,13 +55,11 @@ class Incoming:
 
     def head(self, idle: float) -> Head | None:
         """The next request; None where the client leaves, or is silent for `idle` seconds. Raises Broken."""
-        some, seen = self._some or self._first(idle), 0
+        some, seen = self._first(idle), 0
         if not some:
             return None
         deadline = time.monotonic() + self._timeout
         while True:
-            if not seen and some.startswith(b"\r\n"):  # some clients send one behind a body
-                some = some[2:]
             end = some.find(END, max(0, seen - 3))
             if 0 <= end <= LONGEST:
                 self._some = some[end + 4 :]
@@ -71,30 +71,37 @@ class Incoming:
             if has_bare_newline(some, max(0, seen - 1)):
                 raise Broken("a line that ends without CR")
             seen = len(some)
-            try:
-                piece = self._more(PIECE, deadline)
-            except Slow:
-                raise Broken("the headers took too long") from None
+            piece = self._more(PIECE, deadline, "headers")
             if not piece:
                 return None
             some += piece
 
     def _first(self, idle: float) -> bytes:
-        try:
-            return self._more(PIECE, time.monotonic() + idle)
-        except Slow:
-            return b""
+        """What the next request begins with: not the empty lines that some clients send behind a body."""
+        some, deadline = self._some, time.monotonic() + idle
+        with contextlib.suppress(Slow):
+            while True:
+                if some.startswith(b"\r\n"):
+                    some = _EMPTY_LINES.sub(b"", some, 1)
+                if some not in (b"", b"\r"):
+                    return some
+                piece = self._more(PIECE, deadline)
+                if not piece:
+                    break
+                some += piece
+                gevent.sleep(0)
+        return b""
 
-    def _more(self, most: int, deadline: float) -> bytes:
-        """The next bytes; none where the client has left. Raises Slow."""
+    def _more(self, most: int, deadline: float, what: str = "body") -> bytes:
+        """The next bytes of it; none where the client has left. Raises Slow."""
         left = deadline - time.monotonic()
         if left <= 0:
-            raise Slow("the body took too long")
+            raise Slow(what)
         self._sock.settimeout(left)
         try:
             piece: bytes = self._sock.recv(most)
         except TimeoutError:
-            raise Slow("the body took too long") from None
+            raise Slow(what) from None
         return piece
 
     def body(self, head: Head, limit: int, share: Share) -> bytes:
@@ -161,6 +168,11 @@ class Incoming:
                 return False
             self._unread = None
         return self._usable and self._unread is None
+
+    @property
+    def holds_more(self) -> bool:
+        """Whether bytes came that nobody has read."""
+        return bool(self._some)
 
     def linger(self) -> None:
         """Say that no more is said, and let the client go on for a while: it may read only when it has sent all."""

@@ -11,7 +11,7 @@ from werkzeug.http import parse_dict_header
 
 from mlq import MLQ, ServerError, State, UnknownJob
 from mlq.core.checks import check_url, functions_of, of_strangers, queue_of
-from mlq.core.identity import reference_of
+from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
 from mlq.deliveries import allowed
 from mlq.http import bodies
@@ -128,11 +128,9 @@ def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
 
 
 def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view, as the next one
-    job = bodies.new_job()
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would make a view of all, 5 us
-    given = _given(job, trusts=trusts)
-    given.pop("msg", None)
-    job_id = checked(mlq.submit(job.msg, **given, idempotency_key=key).reference)
+    job_id = _submitted(mlq, trusts, key)
+    bodies.drop()
     wanted = _preferred()
     seconds = wanted if waiting.has_room() else None
     if seconds is not None:
@@ -148,6 +146,12 @@ def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT00
     if wanted is not None or answer.status_code == 202:  # else the body says it, and the header takes 15 us
         answer.headers["Location"] = link(f"/jobs/{reference_of(job_id)}")
     return answer
+
+
+def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> JobId:  # noqa: FBT001
+    """The new job; a function of its own, so that the message is in no frame while its asker waits."""
+    given = _given(bodies.new_job(), trusts=trusts)
+    return checked(mlq.submit(given.pop("msg", None), **given, idempotency_key=key).reference)
 
 
 def _posted(job_id: str, state: State | None, plain: int) -> Response:

@@ -2,17 +2,19 @@
 
 import ipaddress
 import os
+import socket
+import struct
 import sys
-from collections.abc import Iterator
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
 from flask.testing import FlaskClient
 
-TABLES = {4: "/proc/net/tcp", 6: "/proc/net/tcp6"}
 HERE = "mlq.in_process"  # in the environment of a request that this very process made; no header becomes such a name
-_ESTABLISHED = "01"  # else nobody owns it any more, which the kernel shows as 0
+_SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1  # of netlink, which Python does not name
+_ESTABLISHED = 1  # else nobody owns it any more, which the kernel shows as 0; or it is a socket that listens
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")
 
 
@@ -28,41 +30,41 @@ class OwnClient(FlaskClient):
 def is_own(environ: WSGIEnvironment) -> bool:
     """Whether a process of this user sent it, and not for somebody else. False where that can't be known.
 
-    The kernel's table of connections says whose the other end is. That is Linux' own; and a proxy of this user is not
-    its clients.
+    The kernel says whose the other end of the connection is. That is Linux' own; and a proxy of this user is not its
+    clients.
     """
     if HERE in environ:
         return True
     if any(name in _FORWARDED or name.startswith("HTTP_X_FORWARDED") for name in environ):
         return False
     try:
-        address = ipaddress.ip_address(environ["REMOTE_ADDR"])
+        theirs, ours = _plain(environ["REMOTE_ADDR"]), _plain(environ["SERVER_NAME"])
         ports = int(environ["REMOTE_PORT"]), int(environ["SERVER_PORT"])
-    except (KeyError, ValueError):
+        return theirs.version == ours.version and _owner(theirs, ours, *ports) == os.getuid()
+    except (KeyError, ValueError, OSError, struct.error):  # who is no connection, or a kernel that does not tell
         return False
-    return list(_owners(address, *ports)) == [os.getuid()]
 
 
-def _owners(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, ours: int) -> Iterator[int]:
-    """The owners of all connections from that address and port to a port of ours; one, if it is one of this machine."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    for version, table in TABLES.items():
-        wanted = {_written(one) for one in (address, mapped) if one is not None and one.version == version}
-        if version == 6 and address.version == 4:  # a client may write ::ffff:127.0.0.1
-            wanted = {_written(ipaddress.IPv6Address(f"::ffff:{address}"))}
-        try:
-            with open(table, encoding="ascii") as rows:
-                next(rows)
-                for row in rows:
-                    _, here, there, state, _, _, _, owner, *_ = row.split()
-                    host, _, number = here.partition(":")
-                    if host in wanted and int(number, 16) == port and int(there.partition(":")[2], 16) == ours:
-                        yield int(owner) if state == _ESTABLISHED else -1
-        except (OSError, StopIteration, ValueError):
-            continue
+def _plain(written: str) -> _Address:
+    """An address; one of IPv4 also where it came to a socket of IPv6, as ::ffff:127.0.0.1."""
+    address = ipaddress.ip_address(written)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
-def _written(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """An address as the tables write it: its words of 32 bits as this machine keeps them."""
-    words = [int.from_bytes(address.packed[i : i + 4], sys.byteorder) for i in range(0, len(address.packed), 4)]
-    return "".join(f"{word:08X}" for word in words)
+def _owner(theirs: _Address, ours: _Address, port: int, our_port: int) -> int | None:
+    """The user who has the other end of this connection; None where nobody has.
+
+    The kernel is asked for the one connection, by netlink (sock_diag(7)): 20 to 150 us. Its table in /proc/net/tcp
+    takes 28 ms where there are 4,000 connections, in which nobody else is answered.
+    """
+    if sys.platform != "linux":
+        return None
+    family = socket.AF_INET if theirs.version == 4 else socket.AF_INET6
+    one = struct.pack(">HH16s16s", port, our_port, theirs.packed, ours.packed) + bytes(4) + b"\xff" * 8
+    asked = struct.pack("=BBBxI", family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + one
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+        kernel.settimeout(1.0)  # it answers at once
+        kernel.send(struct.pack("=IHHII", 16 + len(asked), _BY_FAMILY, _REQUEST, 1, 0) + asked)
+        said = kernel.recv(4096)
+    kind, state, owner = struct.unpack_from("=4xH11xB62xI", said)
+    return int(owner) if kind == _BY_FAMILY and state == _ESTABLISHED else None

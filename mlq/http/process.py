@@ -112,24 +112,30 @@ class ServerProcess:
         self._listening = listen(address, port)
         self.url = url_of(self._listening)
         self._plan = plan
+        self._process: Any = None  # until it is started
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Begin to answer. Raises OSError where no process can be started."""
         theirs, self._alive = os.pipe()
         plan = replace(self._plan, owner=theirs)
-        self._process = subprocess.Popen(
-            launch.command(PROGRAM, green=True),
-            env=plan.packed(self._listening), pass_fds=(self._listening.fileno(), theirs), stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(theirs)
-        self._listening.close()
+        try:
+            self._process = subprocess.Popen(
+                launch.command(PROGRAM, green=True),
+                env=plan.packed(self._listening), pass_fds=(self._listening.fileno(), theirs), stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError:
+            os.close(self._alive)
+            raise
+        finally:
+            os.close(theirs)
+            self._listening.close()
         threading.Thread(target=self._watch, name="mlq-http", daemon=True).start()
 
     @property
     def pid(self) -> int:
         """Of the process."""
-        return self._process.pid
+        return int(self._process.pid)
 
     def _watch(self) -> None:
         code = self._process.wait()
@@ -141,6 +147,9 @@ class ServerProcess:
     def stop(self, grace: float) -> None:
         """Let requests under way end; `grace` 0 ends them. Returns when the process is gone."""
         self._stopping = True
+        if self._process is None:
+            self._listening.close()
+            return
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM if grace else signal.SIGKILL)
         if not self.stopped.wait(PATIENCE):

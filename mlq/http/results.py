@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from mlq import MLQ, State
+from mlq.core import codec
 from mlq.core.identity import reference_of
 from mlq.http import answers
 from mlq.http.answers import as_json, link, said, wants_json
@@ -15,6 +16,7 @@ from mlq.http.bodies import AGAIN, FULL, KEEP
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
+from mlq.ops.jobs import kept
 
 POLL = "1"  # seconds after which to look again
 LARGE = 262_144  # bytes of a value from which on it counts
@@ -91,7 +93,7 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
     if request.method != "POST" and tag in request.if_none_match:
         answer = Response(status=304)
     else:
-        answer = _read(mlq, job_id, which, extension)
+        answer = _read(mlq, job_id, info, which, extension)
     answer.set_etag(tag)
     answer.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still stands: a job may be requeued
     answer.headers["Vary"] = "Accept"
@@ -103,22 +105,41 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
     return answer
 
 
-def _read(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
+def _read(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
     """The value. Refused where others, which are not taken yet, leave no room for it."""
     with _reading:
-        job = mlq.get_job(job_id)
-        content = job["error"] if job["state"] == State.FAILED else job[which]
+        content, size = (info["error"], 0) if info["state"] == State.FAILED else _value(mlq, job_id, info, which)
         if wants_json() and not isinstance(content, bytes):
             answer = as_json(content)
         else:
             answer = answers.value(content, extension, f"job-{job_id}")
-        size = len(answer.get_data())
+        _keep(max(size, len(answer.get_data())))
         if size > LARGE:
             mlq.close()  # an idle connection's buffer is as large as the last value that came over it
-            keep = request.environ.get(KEEP)
-            if keep is not None and not keep(size):
-                raise Refused(503, FULL, headers={"Retry-After": AGAIN})
         return answer
+
+
+def _value(mlq: MLQ, job_id: str, info: dict[str, Any], which: str) -> tuple[Any, int]:
+    """It alone, without the message and the other result, which may be large; and the bytes that it took to come."""
+    packed = None
+    for name in ("short", "result") if which == "short_result" else ("result",):  # short where they were told apart
+        op = kept(mlq._keys, job_id, name)  # noqa: SLF001 - nobody else wants bytes that are not decoded yet
+        finished, packed = mlq._shell.run(op)  # noqa: SLF001
+        if finished != info["processing_finished"]:
+            raise Refused(503, f"job {job_id} has changed meanwhile: ask again", headers={"Retry-After": POLL})
+        if packed is not None:
+            break
+    if packed is None:
+        return None, 0
+    _keep(len(packed))
+    return codec.unpack(packed), len(packed)
+
+
+def _keep(size: int) -> None:
+    """Have room for an answer of that size, or refuse it."""
+    keep = request.environ.get(KEEP)
+    if size > LARGE and keep is not None and not keep(size):
+        raise Refused(503, FULL, headers={"Retry-After": AGAIN})
 
 
 def _is_part(length: int) -> bool:

@@ -39,6 +39,7 @@ class Route:
     answers: Mapping[int, str]  # status: what it means
     group: str = "Jobs"
     body: type | None = None  # the msgspec type of a JSON body
+    before: Callable[[], None] | None = None  # raises Refused where the body need not be read
     body_kinds: tuple[str, ...] = ("application/json",)
     reply: type | None = None  # the msgspec type of a JSON answer
     parameters: tuple[Parameter, ...] = ()

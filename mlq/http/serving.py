@@ -16,15 +16,16 @@ import gevent.socket  # type: ignore[import-untyped]
 from gevent.server import StreamServer  # type: ignore[import-untyped]
 
 from mlq.http.budget import SHARE, Budget
-from mlq.http.connection import Connection, Limits
+from mlq.http.connection import Connection
+from mlq.http.settings import Settings
 
 log = logging.getLogger("mlq.http")
 
 GRACE = 10.0  # seconds that requests under way get when the process is told to stop
 FLUSH = 0.5  # seconds for what is left then
 FILES = 65_536  # descriptors, where the system allows so many: a connection takes one, and one to the server at times
-SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which others may have the room that it takes
 OWN = 64  # of them that the process needs otherwise
+SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which others may have the room that it takes
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -35,13 +36,13 @@ class Serving:
     ask something, or else to take its answer. So whoever only holds connections open keeps nobody out.
     """
 
-    def __init__(self, app: WSGIApplication, listening: socket.socket, limits: Limits) -> None:
+    def __init__(self, app: WSGIApplication, listening: socket.socket, settings: Settings) -> None:
         """Answers nothing yet."""
         self.app = app
-        self.limits = limits
-        self.budget = Budget(SHARE * limits.body_limit)
-        self.answers = Budget(SHARE * limits.body_limit)
-        self._most = min(limits.connections, _descriptors() // 2)
+        self.settings = settings
+        self.budget = Budget(SHARE * settings.body_limit)
+        self.answers = Budget(SHARE * settings.body_limit)
+        self._most = min(settings.connections, _descriptors() // 2)
         self._open: dict[Connection, Any] = {}  # to its greenlet
         self._idle: dict[Connection, None] = {}  # those without a request, by the time that they wait
         self._sending: dict[Connection, float] = {}  # those whose clients take their answers, or don't; since when
@@ -107,7 +108,8 @@ class Serving:
 
     def frees_answer(self) -> bool:
         """Whether an answer was given up that its client does not take, so that there may be room for another one."""
-        connection, since = next(iter(self._sending.items()), (None, 0.0))
+        holding = ((one, since) for one, since in self._sending.items() if one.answer.held)
+        connection, since = next(holding, (None, 0.0))
         if connection is None or time.monotonic() - since < SLOW:
             return False
         self._open[connection].kill()

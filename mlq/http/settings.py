@@ -7,6 +7,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
+import click
+
 from mlq import InputError
 from mlq.http.routes import Role
 
@@ -98,6 +100,14 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def local_uploads() -> bool:
+    """What MLQ_SERVE_LOCAL_UPLOADS says, in the words that `mlq serve` takes (1, true, yes, on). Raises InputError."""
+    try:
+        return bool(click.BOOL.convert(os.environ.get(LOCAL_UPLOADS) or "0", None, None))
+    except click.BadParameter as error:
+        raise InputError(f"{LOCAL_UPLOADS}: {error.message}") from None
+
+
 def read_tokens(file: str | None) -> tuple[tuple[bytes, Role], ...]:
     """The tokens of a file and of MLQ_SERVE_TOKENS, one a line (there also with commas): `admin 9f86d081884c7d65`.
 
@@ -118,7 +128,9 @@ def read_tokens(file: str | None) -> tuple[tuple[bytes, Role], ...]:
 
 
 def _read(file: str) -> str:
-    """A text that is nobody's but the readers' whom its owner and group are. Raises OSError, UnicodeDecodeError.
+    """The file's text; refused if others may read it, or group or others may write it.
+
+    Raises OSError (PermissionError where it is refused) and UnicodeDecodeError.
 
     Kubernetes and Docker mount secrets so that all may read them, in a place of the container's own. Such mounts are
     read-only, which tells them from a file that somebody left open on a host that others use.

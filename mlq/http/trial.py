@@ -20,7 +20,9 @@ from mlq.http.problems import Refused
 from mlq.http.trial_program import LATE
 from mlq.pools.child_process import words_of
 
-PROGRAM = ("-P", "-m", "mlq.http.trial_program")  # without the folder that it stands in on its path
+# Not by `launch.command`, which finds the library alone: it is given the whole path of this process, for what the code
+# imports. -P: without the folder that it stands in.
+PROGRAM = ("-P", "-m", "mlq.http.trial_program")
 TIME = 10.0  # seconds
 MARGIN = 5.0  # seconds after which it is killed from here: it starts, counts its time, and cleans up itself
 AT_ONCE = 2  # trials; more wait

@@ -55,6 +55,12 @@ def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
     return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
 
 
+def kept(keys: Keys, job_id: str, name: str) -> Op[tuple[float | None, bytes | None]]:
+    """When a job finished, and one of its fields as it is kept: a result without what is large beside it."""
+    asked = ("HMGET", keys.job + job_id, "finished", name)
+    return Op(asked, lambda reply: (number(reply[0]), reply[1]), about=f"job {job_id}")
+
+
 def glance(keys: Keys, job_id: str) -> Op[tuple[State, bytes | None]]:
     """A job's state and packed progress, without its payloads."""
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from mlq.errors import ServerError
 
+SHORT = Path("/tmp")  # noqa: S108 - `make` checks whose what is in it is; on macOS it is a link
 SOCKET_PATH_MAX = 100  # bytes; the kernels take 103 (macOS) and 107 (Linux)
 
 
@@ -42,7 +43,7 @@ class Home:
         if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
             return inside
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
-        return Path(f"/tmp/mlq-{os.getuid()}-{digest}/socket")  # noqa: S108 - `make` checks whose it is
+        return SHORT.resolve() / f"mlq-{os.getuid()}-{digest}/socket"
 
     @property
     def url(self) -> str:
@@ -67,7 +68,7 @@ class Home:
     def make(self) -> None:
         """Make the directories, or check that they are ours; raises ServerError where they can't be used."""
         for folder in (self.path, self.socket.parent):
-            with _told(folder):
+            with told(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if _check(folder, stat.S_IWOTH).st_mode & 0o077:
                     folder.chmod(0o700)
@@ -75,12 +76,12 @@ class Home:
     def check(self) -> None:
         """Raises ServerError where somebody else could have put there what is there now."""
         for folder in (self.path, self.socket.parent):
-            with _told(folder):
+            with told(folder):
                 _check(folder, stat.S_IWOTH | stat.S_IWGRP)
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def told(folder: Path) -> Iterator[None]:
     """Raises ServerError for an OSError."""
     try:
         yield

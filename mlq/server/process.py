@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from mlq.errors import ServerError
 from mlq.server import peer
 from mlq.server.binary import find_binary
-from mlq.server.home import Home
+from mlq.server.home import Home, told
 from mlq.system.descriptors import keep_standard_open
 
 # All in seconds.
@@ -72,12 +72,13 @@ def ask(home: Home, command: str) -> bytes | None:
 
 
 def is_free(home: Home) -> bool:
-    """Whether no server lives here and nobody starts one."""
-    try:
-        with open(home.lock, "rb") as lock:
-            return _take(lock, fcntl.LOCK_SH)
-    except FileNotFoundError:
-        return True
+    """Whether no server lives here and nobody starts one. Raises ServerError where that can't be seen."""
+    with told(home.path):
+        try:
+            with open(home.lock, "rb") as lock:
+                return _take(lock, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return True
 
 
 def start(home: Home, server_arguments: Sequence[str]) -> int | None:

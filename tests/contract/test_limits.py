@@ -23,7 +23,6 @@ LONG_FILES: dict[str, int] = {
 DEEP_FUNCTIONS: dict[str, int] = {
     "mlq/cli/jobs.py:_result": 4,
     "mlq/client/aio.py:follow": 5,
-    "mlq/http/peer.py:_owners": 5,
     "mlq/running/execution.py:execute_on_loop": 4,
     "mlq/running/spare_threads.py:_next": 4,
     "mlq/server/process.py:start": 4,

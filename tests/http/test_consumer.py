@@ -131,6 +131,15 @@ def test_a_large_one_is_refused_unread(client, mlq):
     assert mlq.uploads() == []
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_one_of_exactly_the_limit_is_taken(client, mlq, again):
+    code = cloudpickle.dumps(DOUBLE)
+    body = b64(code + bytes(sealed.LIMIT - len(code)))  # nothing reads what stands behind a pickle
+    answer = client.post("/consumer", data=json.dumps(body) if again else body, content_type=JSON)
+    assert (answer.status_code, answer.text) == (200, "True")
+    assert [one["size"] for one in mlq.uploads()] == [sealed.LIMIT]
+
+
 class Loads:
     """Does something when it is loaded."""
 

@@ -13,8 +13,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import pytest
 
+from controller import app
+from mlq import InputError
+from mlq.cli.serve import serve as serve_command
+from mlq.http.process import Plan, ServerProcess
+from mlq.http.settings import local_uploads
 from tests.http.asking import ask, port_of
 
 pytestmark = pytest.mark.slow
@@ -29,6 +35,43 @@ serving.start()
 print(serving.url, serving._process.pid, flush=True)
 time.sleep(60)
 """
+
+
+@pytest.fixture
+def no_process(monkeypatch):
+    """None can be started."""
+
+    def fails(*_, **__):
+        raise BlockingIOError
+
+    monkeypatch.setattr(subprocess, "Popen", fails)
+
+
+def test_where_no_process_can_be_started_no_descriptor_stays(no_process):
+    before = set(Path("/dev/fd").iterdir())
+    serving = ServerProcess(Plan("n", None), "127.0.0.1", 0)
+    with pytest.raises(BlockingIOError):
+        serving.start()
+    serving.stop(0)
+    assert set(Path("/dev/fd").iterdir()) == before
+
+
+def test_only_what_was_started_is_kept(no_process, monkeypatch, mlq):
+    monkeypatch.setattr(app.way_out, "keep", lambda *_: pytest.fail("it was kept"))
+    with pytest.raises(BlockingIOError):
+        app.server(mlq, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize("said", ["", "0", "1", "true", "True", "yes", "on", "no", "off", "maybe"])
+def test_who_may_upload_is_said_in_the_same_words_everywhere(monkeypatch, said):
+    monkeypatch.setenv("MLQ_SERVE_LOCAL_UPLOADS", said)
+    try:
+        told = serve_command.make_context("serve", [], auto_envvar_prefix="MLQ_SERVE").params["local_uploads"]
+    except click.BadParameter:
+        with pytest.raises(InputError, match=r"MLQ_SERVE_LOCAL_UPLOADS: .*maybe"):
+            local_uploads()
+    else:
+        assert local_uploads() is told is (said in ("1", "true", "True", "yes", "on"))
 
 
 def eventually(true, seconds=10.0):

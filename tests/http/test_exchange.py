@@ -2,10 +2,13 @@
 
 import json
 import re
+import socket
 
 import pytest
 
-from tests.http.asking import Answer, connect
+from mlq.http.exchange import Exchange
+from mlq.http.heads import Head
+from tests.http.asking import Answer, connect, port_of
 from tests.http.test_serving import raw
 
 pytestmark = pytest.mark.slow
@@ -77,6 +80,30 @@ def test_a_small_refused_post_keeps_its_connection(serve, mlq):
     assert Answer(connection.getresponse()).text == "1"
     connection.close()
     assert len(ports) == 1
+
+
+def test_a_head_that_can_not_be_written_is_told_as_an_error():
+    """It counted as sent, so the connection was closed without a word."""
+
+    def app(environ, start):
+        start("200 OK", [("X", "\u20ac")])
+        return [b"ok"]
+
+    sent = []
+    exchange = Exchange(sent.append, Head("GET", "/", "/", "", 1), lambda **_: True)
+    with pytest.raises(UnicodeEncodeError):
+        exchange.run(app, {})
+    assert (exchange.begun, sent) == (False, [])
+
+
+def test_what_follows_the_last_request_does_not_take_its_answer_back(serve):
+    """Bytes that nobody reads make the kernel reset the connection."""
+    with socket.create_connection(("127.0.0.1", port_of(serve())), 10) as connection:
+        connection.sendall(GET % (1, CLOSE) + b"x" * 1_000_000)
+        got = b""
+        while piece := connection.recv(65_536):
+            got += piece
+    assert got.endswith(b"ok")
 
 
 def test_who_must_not_go_on_is_told(serve):

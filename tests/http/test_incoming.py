@@ -47,7 +47,7 @@ def begun(monkeypatch):
 
 def test_a_head_must_be_whole_in_time_however_it_comes(begun):
     client, coming = begun([(1, b"%c" % byte) for byte in HEAD])
-    with pytest.raises(Broken, match="too long"):
+    with pytest.raises(Slow, match="the headers took too long"):
         coming.head(10)
     assert client.now == 11  # from the first byte
 
@@ -56,6 +56,24 @@ def test_a_silent_client_is_left(begun):
     client, coming = begun([])
     assert coming.head(10) is None
     assert client.now == 10
+
+
+@pytest.mark.parametrize(("empty", "rest"), [(b"\r\n", b""), (b"\r\n\r\n", b"\r\n"), (b"\r", b"\n")])
+def test_empty_lines_begin_no_request(begun, empty, rest):
+    """They came behind a body; what asks nothing is closed as silently as who sends nothing, and no earlier."""
+    request = HEAD + b"Content-Length: 2\r\n\r\n{}"
+    client, coming = begun([(0, request + empty), (50, rest + request + empty)], timeout=10)
+    for _ in range(2):
+        with Share(Budget(100)) as share:
+            assert coming.body(coming.head(100), 100, share) == b"{}"
+    assert coming.head(100) is None
+    assert client.now == 150
+
+
+def test_an_empty_line_is_not_waited_behind_for_ever(begun):
+    client, coming = begun([(1, b"\r\n")] * 200)
+    assert coming.head(100) is None
+    assert client.now == 100
 
 
 def test_a_line_without_cr_is_told_at_once(begun):

@@ -111,6 +111,38 @@ def test_an_extension_that_would_break_a_header_is_404(mlq, client, echo, extens
     assert "X-Evil" not in given.headers
 
 
+def test_a_result_is_read_without_what_is_large_beside_it(mlq, client, keys):
+    """A byte of result took as long, and as much memory, as the message of 64 MiB before it."""
+    mlq.create_listener(lambda msg: ("short", "long"))
+    job_id = mlq.post("a message")
+    mlq.wait(job_id, 10)
+    post = mlq._redis.get(keys.post + job_id)
+    mlq._redis.set(keys.post + job_id, post[: post.index(b"\xa9a message")] + b"\xc1")
+    assert client.get(f"/jobs/{job_id}/result").text == "long"
+    mlq._redis.hset(keys.job + job_id, "result", b"\xc1")
+    assert client.get(f"/jobs/{job_id}/short_result").text == "short"
+    assert client.get(f"/jobs/{job_id}/result").status_code == 422
+
+
+@pytest.mark.parametrize(("room", "status"), [(True, 422), (False, 503)])
+def test_a_result_has_room_before_it_is_decoded(mlq, client, echo, keys, room, status):
+    job_id, asked = ended(mlq, 1), []
+    mlq._redis.hset(keys.job + job_id, "result", b"\xc1" * 300_000)
+    there = {"mlq.keep": lambda size: asked.append(size) or room}
+    given = client.get(f"/jobs/{job_id}/result", environ_overrides=there)
+    assert (given.status_code, asked) == (status, [300_000])
+
+
+def test_a_result_of_another_run_than_the_one_that_is_told_is_not_given(mlq, client, echo, keys, monkeypatch):
+    job_id = ended(mlq, 1)
+    info = mlq.get_info(job_id)
+    monkeypatch.setattr(mlq, "get_info", lambda _: info)
+    assert client.get(f"/jobs/{job_id}/result").text == "1"
+    mlq._redis.hset(keys.job + job_id, "finished", "1795888888.123456")
+    given = client.get(f"/jobs/{job_id}/result")
+    assert (given.status_code, given.headers["Retry-After"]) == (503, "1")
+
+
 def test_a_failed_job_is_409_where_json_is_asked_for(mlq, client, echo):
     given = client.get(f"/jobs/{failed(mlq)}/result", headers=JSON)
     assert (given.status_code, given.headers["MLQ-Job-State"]) == (409, "failed")

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,6 +121,17 @@ def test_who_hangs_up_while_a_large_body_is_refused_is_no_error(serve, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_who_hangs_up_before_it_is_told_to_go_on_is_no_error(serve, capfd):
+    serving = serve()
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port_of(serving)), 10) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends with a reset
+            connection.sendall(POST + b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n")
+    assert ask(serving, "/healthz").text == "ok"
+    serving.stop(5)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 # --- bodies of those who may not send them
 
 
@@ -180,8 +192,8 @@ def most_memory(serving):
     [
         (POST + b"Content-Length: 100\r\n\r\n{", b"408"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", b"408"),
-        (b"POST /jobs HTTP/1.1\r\nHost: local", b"400"),
-        (b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n", b"400"),
+        (b"POST /jobs HTTP/1.1\r\nHost: local", b"408"),
+        (b"POST /jobs HTTP/1.1\r\nHost: localhost\r\n", b"408"),
     ],
 )
 def test_a_slow_request_is_given_up(serve, mlq, sent, status):

@@ -1,15 +1,18 @@
 """What one client does must not keep others waiting: a second one is answered all the while."""
 
 import contextlib
+import re
 import select
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from mlq.http.settings import Settings
 from tests.http.asking import Answer, ask, connect, port_of
+from tests.http.test_serving import eventually
 from tests.http.tokens import GIVEN
 
 pytestmark = pytest.mark.slow
@@ -21,6 +24,7 @@ JSON = b"Content-Type: application/json\r\n"
 GET = HEAD % b"GET /healthz"
 ACCEPT = b"Accept: " + b"application/json;q=0.5,text/plain;q=0.5," * 390 + b"\r\n\r\n"
 HEAVY = b'{"msg": [' + b'{"":[]},' * 120_000 + b"1]}"  # as many parts as are taken
+UPLOADS = "uploads without tokens"
 ANSWERS = 30  # that the second client gets meanwhile
 
 # What is sent once on a connection, and what again and again
@@ -38,6 +42,7 @@ ATTACKS = {
     "requests without a pause": (b"", GET + b"\r\n"),
     "refused posts without a pause": (b"", HEAD % b"POST /jobs" + b"Content-Length: 5\r\n\r\nabcde"),
     "much that is accepted": (b"", HEAD % b"GET /jobs/count" + ACCEPT),
+    UPLOADS: (b"", HEAD % b"POST /consumer" + JSON + b"Content-Length: 2\r\n\r\n{}"),
     "heavy JSON": (b"", HEAD % b"POST /jobs" + TOKEN + JSON + b"Content-Length: %d\r\n\r\n" % len(HEAVY) + HEAVY),
 }
 
@@ -74,7 +79,7 @@ class Attack:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_others_are_answered_meanwhile(serve, name):
-    serving = serve(tokens=GIVEN)
+    serving = serve(tokens=() if name == UPLOADS else GIVEN)
     assert ask(serving, "/healthz").text == "ok"
     with Attack(port_of(serving), *ATTACKS[name]) as attack:
         while not attack.rounds:
@@ -208,6 +213,33 @@ def test_what_json_becomes_takes_room_too(serve):
         assert ask(serving, "/jobs", "POST", {"msg": "[" * 5000}).status == 200
 
 
+@pytest.mark.parametrize("wide", ["\U0001f600", r"\ud83d\ude00", r"\uD83D\uDE00"])
+def test_a_text_takes_the_room_that_its_widest_character_makes_it_take(serve, wide):
+    """One beyond U+FFFF, also where it is escaped, has each of the others take 4 bytes."""
+    serving = serve(body_limit=200_000)  # 800,000 bytes for all
+    plain, wide = (f'{{"msg": "{one}{"x" * 180_000}"}}'.encode() for one in ("", wide))
+    for body, status in ((plain, 200), (wide, 503), (plain, 200)):
+        assert ask(serving, "/jobs", "POST", body, {"Content-Type": "application/json"}).status == status
+
+
+def test_who_waits_for_a_result_holds_no_room_for_what_was_sent(serve, mlq):
+    size = 20_000_000
+    serving = serve(body_limit=size)
+    assert ask(serving, "/jobs", "POST", b"x" * size, {"Content-Type": "image/png"}).status == 200
+    before = memory(serving)
+    with contextlib.ExitStack() as stack:
+        post = HEAD % b"POST /jobs" + b"Content-Type: image/png\r\nPrefer: wait=60\r\nContent-Length: %d\r\n\r\n" % size
+        for number in range(2, 7):  # one more than there is room for
+            opened(stack, serving, post + b"x" * size)
+            assert eventually(lambda number=number: mlq.last_id() == number)
+        assert eventually(lambda: memory(serving) < before + 60_000)
+
+
+def memory(serving):
+    """In kB."""
+    return int(re.search(r"VmRSS:\s*(\d+)", Path(f"/proc/{serving.pid}/status").read_text())[1])
+
+
 @pytest.mark.parametrize("text", [b'"' + b"x" * (16 * 1024 * 1024) + b'"', b"[" + b"1," * 500_000 + b"1]"])
 def test_json_is_bounded_more_narrowly_than_bytes(mlq, client, text):
     given = client.post("/jobs", data=b'{"msg": %b}' % text, content_type="application/json")
@@ -247,3 +279,19 @@ def test_answers_that_nobody_takes_have_a_bound_together(serve, prepared, large,
         assert given.status == status
         assert len(given.body) == 20_000_000 or given.headers["Retry-After"] == "5"
     assert ask(serving, "/healthz").text == "ok"
+
+
+def test_who_holds_no_room_is_not_given_up_for_it(serve, prepared, large):
+    prepared("import mlq.http.serving; mlq.http.serving.SLOW = 0")
+    serving, answers = serve(body_limit=10_000_000), 1000
+    asking = HEAD % b"GET /openapi.json"
+    with contextlib.ExitStack() as stack:
+        slow = opened(stack, serving, (asking + b"\r\n") * (answers - 1) + asking + b"Connection: close\r\n\r\n")
+        assert slow.recv(1)  # 30 MB, of small ones
+        for _ in range(2):
+            assert opened(stack, serving, HEAD % f"GET {large}".encode() + b"\r\n").recv(1)
+        assert ask(serving, large).status == 200
+        got = bytearray()
+        while piece := slow.recv(1_000_000):
+            got += piece
+        assert got.count(b"TTP/1.1 200 ") == answers

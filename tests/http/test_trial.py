@@ -20,7 +20,7 @@ from tests.http.test_consumer import Loads, made
 NO_WORLD = (
     "-P",
     "-c",
-    "from mlq.http import apart, trial_program; apart.own_world = lambda: False; trial_program.main()",
+    "from mlq.http import apart, trial_program as tried; apart.own_world = lambda: False; tried.main()",
 )
 ME = "int(os.readlink('/proc/self'))"  # the number that this machine knows it by; in its own world it has another
 

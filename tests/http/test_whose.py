@@ -91,6 +91,30 @@ def test_a_proxy_of_this_user_is_not_its_clients(serve, mlq, header):
 
 
 @on_linux
+@pytest.mark.parametrize(
+    ("header", "length", "status"),
+    [("Via: 1.1 proxy", 1000, 403), ("Via: 1.1 proxy", 60_000_000, 403), ("Accept: */*", 60_000_000, 413)],
+)
+def test_who_is_refused_is_told_before_the_body_is_read(serve, header, length, status):
+    with socket.create_connection(("127.0.0.1", port_of(serve())), 10) as connection:
+        connection.sendall(f"POST /consumer HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\n{header}\r\n"
+                           f"Content-Length: {length}\r\n\r\n".encode())  # fmt: skip
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 %d " % status)
+
+
+@on_linux
+def test_a_chunked_one_over_the_limit_is_refused_once_that_shows(serve, mlq):
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(serve()), timeout=20)
+    try:
+        connection.request(
+            "POST", "/consumer", iter([b"{" * 1_000_000] * 24), {"Content-Type": JSON}, encode_chunked=True
+        )
+        assert connection.getresponse().status == 413
+    finally:
+        connection.close()
+
+
+@on_linux
 def test_nor_is_one_that_is_announced(serve, mlq):
     assert ask(port_of(serve(proxies=1)))[0] == 403
     assert mlq.uploads() == []
@@ -137,11 +161,27 @@ def test_every_kind_of_loopback(listens, calls):
             calling.connect((calls, port))
             accepted, asker = listening.accept()
             with accepted:
-                environ = {"REMOTE_ADDR": asker[0], "REMOTE_PORT": str(asker[1]), "SERVER_PORT": str(port)}
+                environ = {"REMOTE_ADDR": asker[0], "REMOTE_PORT": str(asker[1]),
+                           "SERVER_NAME": accepted.getsockname()[0], "SERVER_PORT": str(port)}  # fmt: skip
                 assert is_own(environ)
                 assert not is_own(environ | {"SERVER_PORT": str(port + 1)})
+                assert not is_own(environ | {"REMOTE_PORT": "1"})  # which the kernel knows only as one that listens
                 calling.close()  # nobody owns it any more, and the kernel says 0
                 assert not is_own(environ)
+
+
+@on_linux
+def test_the_kernel_is_asked_for_one_connection_and_nothing_else(monkeypatch):
+    """Reading all 4,000 takes 28 ms, in which nobody is answered. Where it can't be asked, nobody is known."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as one:
+        address, port = one.getsockname()
+        environ = {"REMOTE_ADDR": address, "REMOTE_PORT": str(port), "SERVER_NAME": "127.0.0.1",
+                   "SERVER_PORT": str(listening.getsockname()[1])}  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr("builtins.open", lambda *_, **__: pytest.fail("a file was read"))
+            assert is_own(environ)
+            patch.setattr(socket, "socket", lambda *_: (_ for _ in ()).throw(PermissionError))
+            assert not is_own(environ)
 
 
 def test_tokens_are_enough(mlq):

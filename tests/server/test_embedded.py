@@ -214,6 +214,13 @@ def test_no_program(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ensure_running(home)
 
 
+def test_a_lock_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()  # to which root has no right either
+    for operation in (stop, ensure_running):
+        with pytest.raises(ServerError, match=r"can't use the directory .*MLQ_HOME"):
+            operation(tmp_path)
+
+
 def test_a_lock_without_a_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LISTEN_LIMIT", 0.05)
     monkeypatch.setattr(process, "STOP_LIMIT", 0.05)

@@ -145,6 +145,18 @@ def test_a_place_that_all_may_change(tmp_path: Path) -> None:
     stop(open_to_all / "a" / "home")
 
 
+def test_the_short_way_may_begin_with_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /tmp is one on macOS: nobody but root can put another one in its place."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real").chmod(0o1777)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setattr("mlq.server.home.SHORT", tmp_path / "link")
+    home = Home.at(tmp_path / ("x" * 100))
+    home.make()
+    home.check()
+    assert home.socket.parent.parent == tmp_path / "real"
+
+
 @as_root
 def test_a_directory_of_another_in_a_shared_one(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
