@@ -19,12 +19,14 @@ from mlq.core.states import State
 from mlq.errors import WaitTimeout
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
+from mlq.ops.following import Followed
+from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.shell.known import known_of, post_aio
@@ -194,7 +196,7 @@ class AsyncMLQ:
                     return found
 
     async def follow(
-        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None
+        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True
     ) -> AsyncIterator[Followed]:
         """What a job says (partial results, logs, progress) and how it ends, live, over reconnects."""
         wanted, known = await self._named(job_id), ("", b"")
@@ -202,7 +204,7 @@ class AsyncMLQ:
         with self._inbox.listen(wanted) as heard:
             while True:
                 heard.clear()  # before asking: what happens from now on is to be heard
-                op = job_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after)
+                op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
                 news = await self._shell.run(op)
                 told = bool(news.said or news.ended or known != (news.state, news.progress))
                 if told:
@@ -221,7 +223,7 @@ class AsyncMLQ:
         """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
         wanted, words, after = await self._named(job_id), b"", (0, 0)
         while True:
-            op = job_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
+            op = follow_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
             news = await self._shell.run(op)
             words += b"".join(said.data for said in news.said if said.kind == "log")
             if not news.said:

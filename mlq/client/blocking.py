@@ -18,12 +18,14 @@ from mlq.core.states import State
 from mlq.errors import WaitTimeout
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Counts, DeadLetter, Followed, Listed
+from mlq.ops.following import Followed
+from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.ops.posting import Posted
 from mlq.ops.stats import Stats
 from mlq.shell.known import known_of, post
@@ -213,18 +215,20 @@ class Client:
                 if give_up is not None and time.monotonic() >= give_up:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
 
-    def follow(self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None) -> Iterator[Followed]:
+    def follow(
+        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True
+    ) -> Iterator[Followed]:
         """What a job says (partial results, logs, progress) and how it ends, live, over reconnects.
 
         Begins after entry `after` (attempt and number). `every`: seconds after which it tells how things stand though
-        nothing is new. Raises UnknownJob.
+        nothing is new. `whole`: with the bytes of entries above 256 KiB. Raises UnknownJob.
         """
         wanted, known = self._named(job_id), ("", b"")
         asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
         with self._inbox.listen(wanted) as heard:
             while True:
                 heard.clear()  # before asking: what happens from now on is to be heard
-                op = job_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after)
+                op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
                 news = self._shell.run(op)
                 told = bool(news.said or news.ended or known != (news.state, news.progress))
                 if told:
@@ -239,7 +243,7 @@ class Client:
         """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
         wanted, words, after = self._named(job_id), b"", (0, 0)
         while True:
-            op = job_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
+            op = follow_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
             news = self._shell.run(op)
             words += b"".join(said.data for said in news.said if said.kind == "log")
             if not news.said:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlq.client.arguments import value_of
 from mlq.core import codec
-from mlq.ops.jobs import Followed
+from mlq.ops.following import Followed
 
 if TYPE_CHECKING:
     from mlq.client.aio import AsyncMLQ

@@ -19,7 +19,7 @@ from mlq.http.shapes import NewJob
 T = TypeVar("T")
 TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
 SHARE = "mlq.share"  # in the environment: what the request holds of the room for bodies, until it is answered
-KEEP = "mlq.keep"  # in the environment: whether there is room for an answer of so many bytes, until it is sent
+KEEP = "mlq.keep"  # in the environment: whether there is room for so many bytes of an answer, until it is sent
 FULL = "what other requests sent takes all the room that there is"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text

@@ -118,8 +118,11 @@ class Connection:
     def _keep(self, size: int) -> bool:
         """Whether there is room for an answer of that size in all; clients that take nothing lose theirs.
 
-        One that is larger than the whole budget counts as large as that: it is answered, alone.
+        One that is larger than the whole budget counts as large as that: it is answered, alone. 0: it was sent, and the
+        answer goes on.
         """
+        if not size:
+            self.answer.give_back()
         wanted = min(size, self._house.answers.total) - self.answer.held
         while wanted > 0 and not self.answer.hold(wanted):
             if not self._house.frees_answer():

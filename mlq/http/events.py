@@ -13,20 +13,24 @@ goes on after it, which browsers do by themselves. After `end` they are answered
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from flask import Response, request
 
 from mlq import MLQ, ServerError, State, Undecodable, UnknownJob
 from mlq.core import codec
+from mlq.core.identity import JobId
 from mlq.core.job import is_finished, progress_of, text
 from mlq.core.json_values import to_json
 from mlq.http.answers import STREAM, link
+from mlq.http.bodies import KEEP
 from mlq.http.problems import checked
+from mlq.http.results import reading
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
-from mlq.ops.jobs import Followed
+from mlq.ops.following import Followed, Said, entry
 
 BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 30 to 60; a gone client is noticed, too
 RETRY = 2000  # milliseconds after which a browser comes back
@@ -51,9 +55,10 @@ def _events(mlq: MLQ, job_id: str) -> Response:
     last = request.headers.get("Last-Event-ID", "")
     if last == END and is_finished(mlq.get_state(wanted)):
         return Response(status=204)
-    news = mlq.follow(wanted, _place(last), every=BEAT)
+    news = mlq.follow(wanted, _place(last), every=BEAT, whole=False)
     first = next(news)  # before the answer begins: the job may be unknown
-    told = _told(str(wanted), first, news, link(f"/jobs/{wanted.reference}/result"))
+    large = partial(_large, mlq, wanted, request.environ.get(KEEP, lambda _: True))
+    told = _told(_Teller(str(wanted), link(f"/jobs/{wanted.reference}/result"), large), first, news)
     return Response(told, content_type=STREAM, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
@@ -65,23 +70,49 @@ def _place(last: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _told(job_id: str, first: Followed, more: Iterator[Followed], result: str) -> Iterator[str]:
+def _told(teller: "_Teller", first: Followed, more: Iterator[Followed]) -> Iterator[str]:
     """The stream's text, piece by piece."""
-    teller = _Teller(job_id, result)
     yield f"retry: {RETRY}\n\n"
     leaving = contextlib.closing(more)  # type: ignore[type-var]  # a generator: the follower leaves with its asker
-    with leaving, contextlib.suppress(UnknownJob, ServerError):  # the asker comes back, and is told then
+    with leaving, contextlib.suppress(UnknownJob, ServerError, _NoRoom):  # the asker comes back, and is told then
         yield from teller.tell(first)
         for news in more:
-            yield "".join(teller.tell(news)) or ": still here\n\n"
+            is_silent = True
+            for event in teller.tell(news):
+                is_silent = False
+                yield event
+            if is_silent:
+                yield ": still here\n\n"
+
+
+class _NoRoom(Exception):
+    """What others did not take yet leaves no room for a large entry."""
+
+
+def _large(
+    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], said: Said, make: Callable[[bytes], str]
+) -> Iterator[str]:
+    """The event of an entry that is too large to be held for many who follow. It counts until it is sent."""
+    with reading:
+        if not keep(said.size):
+            raise _NoRoom
+        data = mlq._shell.run(entry(mlq._keys, job_id, said))  # noqa: SLF001 - nobody else reads entries by themselves
+        event = "" if data is None else make(data)
+        mlq.close()  # an idle connection's buffer is as large as the last value that came over it
+        if not keep(max(said.size, len(event))):
+            raise _NoRoom
+    del data
+    yield event
+    keep(0)
 
 
 class _Teller:
     """Turns news into events; knows what it said last."""
 
-    def __init__(self, job_id: str, result: str) -> None:
+    def __init__(self, job_id: str, result: str, large: Callable[..., Iterator[str]]) -> None:
         self._id = job_id
         self._result = result
+        self._large = large
         self._state = ("", 0)
         self._progress: bytes = b""
 
@@ -92,12 +123,11 @@ class _Teller:
             self._state, self._progress = (news.state, news.attempt), b""
             yield _event("state", about)
         for said in news.said:
-            told: dict[str, Any] = {**about, "attempt": said.attempt}
-            if said.kind == "chunk":
-                told |= _unpacked("data", said.data)
+            make = partial(_of_entry, {**about, "attempt": said.attempt}, said)
+            if len(said.data) == said.size:
+                yield make(said.data)
             else:
-                told["text"] = said.data.decode("utf-8", "replace")
-            yield _event("chunk" if said.kind == "chunk" else "log", told, f"{said.attempt}-{said.number}")
+                yield from self._large(said, make)
         if news.progress and news.progress != self._progress and news.state == State.RUNNING:
             self._progress = news.progress
             yield _event("progress", about | {"progress": progress_of(news.state, news.progress)})
@@ -113,6 +143,12 @@ class _Teller:
         if packed is not None and len(packed) <= SMALL:
             told |= _unpacked("short_result", packed)
         return told | {"result": self._result}
+
+
+def _of_entry(told: dict[str, Any], said: Said, data: bytes) -> str:
+    """The event of an entry of the stream."""
+    about = _unpacked("data", data) if said.kind == "chunk" else {"text": data.decode("utf-8", "replace")}
+    return _event("chunk" if said.kind == "chunk" else "log", told | about, f"{said.attempt}-{said.number}")
 
 
 def _unpacked(name: str, packed: bytes) -> dict[str, Any]:

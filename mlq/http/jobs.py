@@ -9,7 +9,7 @@ import msgspec
 from flask import Response, request
 from werkzeug.http import parse_dict_header
 
-from mlq import MLQ, ServerError, State, UnknownJob
+from mlq import MLQ, MLQError, ServerError, State, UnknownJob
 from mlq.core.checks import check_url, functions_of, of_strangers, queue_of
 from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
@@ -95,12 +95,11 @@ class _Waiting:
         """The state when the job has ended, or time is up; None where it can't be known."""
         self._count += 1
         try:
-            self._mlq.wait(job_id, seconds)
-        except Exception:  # noqa: BLE001 - time is up, the server is away, or the listener's own, which may look like those
+            return self._mlq.wait_end(job_id, seconds)  # without the value, of which each would hold a copy
+        except MLQError:  # time is up, or the server is away
             return _state_of(self._mlq, job_id)
         finally:
             self._count -= 1
-        return State.SUCCEEDED
 
 
 def _state_of(mlq: MLQ, job_id: str) -> State | None:

@@ -21,7 +21,7 @@ from mlq.ops.jobs import kept
 POLL = "1"  # seconds after which to look again
 LARGE = 262_144  # bytes of a value from which on it counts
 READERS = 8  # values that are read at a time: each may be 64 MiB, some times over until it is an answer
-_reading = threading.BoundedSemaphore(READERS)
+reading = threading.BoundedSemaphore(READERS)
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers
 _RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
 
@@ -107,7 +107,7 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
 
 def _read(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
     """The value. Refused where others, which are not taken yet, leave no room for it."""
-    with _reading:
+    with reading:
         content, size = (info["error"], 0) if info["state"] == State.FAILED else _value(mlq, job_id, info, which)
         if wants_json() and not isinstance(content, bytes):
             answer = as_json(content)

@@ -14,7 +14,6 @@ from mlq.ops.posting import post, post_once  # noqa: F401 - ops on jobs, too, in
 from mlq.ops.scripts import script
 
 LANES = 500  # lanes that one call looks at: 1 ms of the server's time
-ENTRIES = 500  # entries of a job's stream that one call reads
 
 
 def lapse_keys(keys: Keys) -> tuple[str, ...]:
@@ -98,51 +97,6 @@ def wait(
     names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
     args = (str(job_id), inbox, seconds, waiting, int(alone), stamp_of(job_id), int(whole))
     return call(script("wait"), names, args, parse, f"job {job_id}")
-
-
-class Said(NamedTuple):
-    """One entry of a job's stream."""
-
-    attempt: int
-    number: int  # rising from 1 within the attempt
-    kind: str  # "chunk", "log", or "refused" where logs were cut off
-    data: bytes
-
-
-class Followed(NamedTuple):
-    """What a job has said, and where it stands."""
-
-    state: State
-    attempt: int  # 0 before the first
-    progress: bytes  # packed, or empty
-    said: list[Said]
-    ended: dict[str, bytes] | None  # of a finished job, once all it said was read; no large result
-
-    def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
-        """What to say is known, and to go on after, in the next question."""
-        return (self.state, self.progress), (self.said[-1].attempt, self.said[-1].number) if self.said else after
-
-
-def follow(
-    keys: Keys, job_id: str, inbox: str, seconds: int, known: tuple[str, bytes], after: tuple[int, int]
-) -> Op[Followed]:
-    """What a job said after entry `after` (attempt and number); where that is nothing, `inbox` is told when there is.
-
-    `known`: state and progress as last told.
-    """
-
-    def parse(reply: list[Any]) -> Followed:
-        check_meant(keys, job_id, reply[0])
-        bind(job_id, reply[1].decode("utf-8", "replace"))
-        said = []
-        for entry, (kind, data) in reply[5]:
-            attempt, number = entry.split(b"-")
-            said.append(Said(int(attempt), int(number), kind.decode(), data))
-        return Followed(State(reply[2].decode()), int(reply[3]), reply[4], said, fields_of(reply[6]) or None)
-
-    names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.followers)
-    args = (inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, *known, stamp_of(job_id))
-    return call(script("follow"), names, args, parse, f"job {job_id}")
 
 
 def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *more: str) -> Op[None]:

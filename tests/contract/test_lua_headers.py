@@ -15,6 +15,7 @@ from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import settling as settle_ops
@@ -62,7 +63,7 @@ OPS = {
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
         work_ops.tell(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),
-        job_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
+        follow_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
         work_ops.reap(K, 3, 2, 2),
         work_ops.overrun(K, 60, 5),
         work_ops.apart(K, "w", 5),

@@ -295,3 +295,47 @@ def test_who_holds_no_room_is_not_given_up_for_it(serve, prepared, large):
         while piece := slow.recv(1_000_000):
             got += piece
         assert got.count(b"TTP/1.1 200 ") == answers
+
+
+def test_followers_that_take_nothing_have_a_bound_together(serve, mlq):
+    """Of a stream with large entries, each took 66 MB."""
+
+    def emits(count):
+        for _ in range(count):
+            yield b"x" * 2_000_000
+
+    mlq.create_listener(emits)
+    job = mlq.submit(10)
+    job.result(20)
+    serving = serve(body_limit=10_000_000)  # of entries, 40 MB fit
+    before = memory(serving)
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            assert opened(stack, serving, HEAD % f"GET /jobs/{job.id}/events".encode() + b"\r\n").recv(1)
+        assert ask(serving, "/healthz").text == "ok"
+        assert memory(serving) < before + 400_000
+    assert ask(serving, f"/jobs/{job.id}/events").text.count("event: chunk") == 10
+
+
+def test_many_that_wait_for_one_large_result_hold_no_copies(serve, mlq):
+    """Each of them had the server copy it, and this process decode it, before any room was asked for."""
+    posted, go_on = threading.Event(), threading.Event()
+
+    def large(msg):
+        posted.set()
+        go_on.wait(30)
+        return b"x" * 20_000_000
+
+    mlq.create_listener(large)
+    serving = serve(body_limit=10_000_000)
+    post = HEAD % b"POST /jobs" + b"Content-Type: application/json\r\nPrefer: wait=60\r\nIdempotency-Key: one\r\n"
+    post += b'Content-Length: 10\r\n\r\n{"msg": 1}'
+    with contextlib.ExitStack() as stack:
+        waiting = [opened(stack, serving, post) for _ in range(40)]
+        assert posted.wait(20)
+        before = memory(serving)
+        go_on.set()
+        answers = [one.recv(12) for one in waiting]
+        assert {answer[:12] for answer in answers} <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        assert memory(serving) < before + 400_000
+    assert ask(serving, "/healthz").text == "ok"

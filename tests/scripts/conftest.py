@@ -20,10 +20,11 @@ from mlq.core.job_options import pack_body
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops import Op
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Followed
+from mlq.ops.following import Followed
 from mlq.ops.settling import Ending
 from mlq.ops.work import WorkerClass
 from mlq.running.outcomes import death
@@ -148,7 +149,7 @@ class World:
         self, job_id: str, inbox: str = "", known: tuple[str, bytes] = ("", b""), after: tuple[int, int] = (0, 0)
     ) -> Followed:
         """What a job has said; `inbox` serves other questions, too."""
-        news: Followed = self.run(job_ops.follow(self.keys, job_id, inbox, 10, known, after))
+        news: Followed = self.run(follow_ops.follow(self.keys, job_id, inbox, 10, known, after))
         return news
 
     def scheduled(self, **options: Any) -> Claimed:

@@ -6,6 +6,7 @@ from mlq.core.identity import JobId
 from mlq.core.job import announced
 from mlq.errors import JobLost, UnknownJob
 from mlq.ops import deliveries as delivery_ops
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.shell.known import Known
@@ -170,7 +171,7 @@ ASKS = {
     "glance": job_ops.glance,
     "outcome": job_ops.outcome,
     "wait": lambda keys, job_id: job_ops.wait(keys, job_id, "me", 10),
-    "follow": lambda keys, job_id: job_ops.follow(keys, job_id, "", 10, ("", b""), (0, 0)),
+    "follow": lambda keys, job_id: follow_ops.follow(keys, job_id, "", 10, ("", b""), (0, 0)),
     "place": job_ops.place,
     "cancel": job_ops.cancel,
     "requeue": job_ops.requeue,

@@ -14,6 +14,7 @@ from mlq.core.states import State
 from mlq.errors import OutOfMemory
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
@@ -102,7 +103,7 @@ WRITERS = {
     "wait": lambda k, s: job_ops.wait(k, "2", "alice", 10),
     "wait for ended": lambda k, s: job_ops.wait(k, "1", "alice", 10),
     "wait alone": lambda k, s: job_ops.wait(k, "2", "alice", 10, alone=True),
-    "follow": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("running", b""), (0, 0)),
+    "follow": lambda k, s: follow_ops.follow(k, "2", "alice", 10, ("running", b""), (0, 0)),
     "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
     "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
     "upload": lambda k, s: upload_ops.put(k, "f", b"head", b"code"),
@@ -116,8 +117,8 @@ READERS = {
     "glance": lambda k, s: job_ops.glance(k, "1"),
     "outcome": lambda k, s: job_ops.outcome(k, "1"),
     "info": lambda k, s: job_ops.info(k, "1"),
-    "follow with news": lambda k, s: job_ops.follow(k, "2", "alice", 10, ("", b""), (0, 0)),
-    "logs": lambda k, s: job_ops.follow(k, "2", "", 0, ("", b""), (0, 0)),
+    "follow with news": lambda k, s: follow_ops.follow(k, "2", "alice", 10, ("", b""), (0, 0)),
+    "logs": lambda k, s: follow_ops.follow(k, "2", "", 0, ("", b""), (0, 0)),
     "last id": lambda k, s: job_ops.last_id(k),
     "place": lambda k, s: job_ops.place(k, "5"),
     "counts": lambda k, s: job_ops.counts(k),

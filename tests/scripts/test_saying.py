@@ -8,10 +8,11 @@ from mlq.core.job import ANY_JOB
 from mlq.core.job_options import PLAIN
 from mlq.core.states import State
 from mlq.errors import UnknownJob
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import ENTRIES, Said
+from mlq.ops.following import ENTRIES, Said
 from mlq.ops.settling import Ending
 from mlq.running.outcomes import success
 
@@ -21,7 +22,7 @@ ENTRIES_OF_ONE = [(1, "chunk", ONE), (2, "log", LOG), (3, "chunk", TWO)]
 
 def follow(keys, known=("", b""), after=(0, 0), inbox="bob"):
     """The op that follows job 1."""
-    return job_ops.follow(keys, "1", inbox, 10, known, after)
+    return follow_ops.follow(keys, "1", inbox, 10, known, after)
 
 
 # --- tell
@@ -153,7 +154,7 @@ def test_follow_with_news_is_answered_at_once(world, keys, change):
     assert news.state is State.RUNNING
     assert news.attempt == 1
     assert news.progress == (b"\x05" if change == "progress" else b"")
-    assert news.said == ([Said(1, 1, "log", LOG)] if change == "entry" else [])
+    assert news.said == ([Said(1, 1, "log", LOG, len(LOG))] if change == "entry" else [])
 
 
 def test_follow_goes_on_after_an_entry(world):
@@ -161,7 +162,7 @@ def test_follow_goes_on_after_an_entry(world):
     one = world.running()
     world.tell(one, *ENTRIES_OF_ONE)
     news = world.follow("1")
-    assert news.said == [Said(1, *entry) for entry in ENTRIES_OF_ONE]
+    assert news.said == [Said(1, *entry, len(entry[-1])) for entry in ENTRIES_OF_ONE]
     known, after = news.following((0, 0))
     assert (known, after) == (("running", b""), (1, 3))
     assert world.follow("1", after=after).following(after)[1] == (1, 3)
@@ -170,7 +171,7 @@ def test_follow_goes_on_after_an_entry(world):
     world.reap()
     (two,) = world.claim()
     world.tell(two, (1, "chunk", ONE))
-    assert world.follow("1", after=after).said == [Said(2, 1, "chunk", ONE)]
+    assert world.follow("1", after=after).said == [Said(2, 1, "chunk", ONE, len(ONE))]
     assert len(world.follow("1").said) == 4
 
 
@@ -180,7 +181,7 @@ def test_follow_to_the_end(world, keys):
     world.tell(one, *ENTRIES_OF_ONE)
     world.settle(one)
     news, changed = world.changes(follow(keys, known=("running", b""), after=(1, 2)))
-    assert news.said == [Said(1, 3, "chunk", TWO)]
+    assert news.said == [Said(1, 3, "chunk", TWO, len(TWO))]
     assert news.ended == world.raw_job("1")
     assert changed == {}
     assert world.follow("1").ended == news.ended
@@ -238,7 +239,7 @@ def test_claim_tells_followers(world, keys):
     """They hear that the job runs, and stay on the list; whoever follows another job hears nothing."""
     world.post(2)
     world.run(follow(keys, known=("queued", b"")))
-    world.run(job_ops.follow(keys, "2", "ann", 10, ("queued", b""), (0, 0)))
+    world.run(follow_ops.follow(keys, "2", "ann", 10, ("queued", b""), (0, 0)))
     world.claim()
     after = world.look()
     assert after["inbox:bob"] == ["1"]
@@ -285,6 +286,17 @@ def test_a_large_stream_is_read_in_parts(world):
         after = parts[-1].following(after)[1]
     assert [len(part.said) for part in parts] == [3, 3, 3, 1]
     assert [said.number for part in parts for said in part.said] == list(range(1, 11))
+
+
+def test_a_large_entry_is_left_out_where_that_is_wanted(world, keys):
+    """It is told how large it is, and can be read by itself."""
+    one, large = world.running(), b"x" * 300_000
+    assert world.tell(one, (1, "chunk", b"small"), (2, "chunk", large))
+    news = world.run(follow_ops.follow(keys, one.id, "", 10, ("", b""), (0, 0), whole=False))
+    assert news.said == [Said(1, 1, "chunk", b"small", 5), Said(1, 2, "chunk", b"", 300_000)]
+    assert world.run(follow_ops.entry(keys, one.id, news.said[1])) == large
+    world.raw.delete(keys.stream + one.id)
+    assert world.run(follow_ops.entry(keys, one.id, news.said[1])) is None
 
 
 def test_whoever_waits_for_the_end_alone_gets_no_result(world, keys):

@@ -24,6 +24,7 @@ from mlq.core.job_options import pack_body
 from mlq.core.keys import Keys
 from mlq.core.states import FINISHED, Event, State, after
 from mlq.errors import LeaseLost, UnknownJob, WrongState
+from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
@@ -324,7 +325,7 @@ class Machine(RuleBasedStateMachine):
     def follow(self, pick, after):
         job_id = pick % (self.last_id + 2)
         job = self.jobs.get(job_id)
-        op = job_ops.follow(self.keys, str(job_id), "", 0, ("", b""), after)
+        op = follow_ops.follow(self.keys, str(job_id), "", 0, ("", b""), after)
         with contextlib.nullcontext() if job else pytest.raises(UnknownJob):
             news = self.run(op)
             assert (news.state, news.attempt) == (job.state, job.attempts)

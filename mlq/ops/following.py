@@ -1,0 +1,67 @@
+"""Ops that follow a job: what it has said, its progress, and how it ends."""
+
+from typing import Any, NamedTuple
+
+from mlq.core.identity import bind, stamp_of
+from mlq.core.job import fields_of
+from mlq.core.keys import Keys
+from mlq.core.states import State
+from mlq.ops import Op, call
+from mlq.ops.meant import check_meant
+from mlq.ops.scripts import script
+
+ENTRIES = 500  # entries of a job's stream that one call reads
+
+
+class Said(NamedTuple):
+    """One entry of a job's stream."""
+
+    attempt: int
+    number: int  # rising from 1 within the attempt
+    kind: str  # "chunk", "log", or "refused" where logs were cut off
+    data: bytes  # empty where it is large and was left out: see `entry`
+    size: int  # bytes
+
+
+class Followed(NamedTuple):
+    """What a job has said, and where it stands."""
+
+    state: State
+    attempt: int  # 0 before the first
+    progress: bytes  # packed, or empty
+    said: list[Said]
+    ended: dict[str, bytes] | None  # of a finished job, once all it said was read; no large result
+
+    def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
+        """What to say is known, and to go on after, in the next question."""
+        return (self.state, self.progress), (self.said[-1].attempt, self.said[-1].number) if self.said else after
+
+
+def follow(
+    keys: Keys, job_id: str, inbox: str, seconds: int, known: tuple[str, bytes], after: tuple[int, int], *,
+    whole: bool = True,
+) -> Op[Followed]:  # fmt: skip
+    """What a job said after entry `after` (attempt and number); where that is nothing, `inbox` is told when there is.
+
+    `known`: state and progress as last told; `whole`: entries above 256 KiB come with their bytes.
+    """
+
+    def parse(reply: list[Any]) -> Followed:
+        check_meant(keys, job_id, reply[0])
+        bind(job_id, reply[1].decode("utf-8", "replace"))
+        said = []
+        for place, (kind, data, size) in reply[5]:
+            attempt, number = place.split(b"-")
+            said.append(Said(int(attempt), int(number), kind.decode(), data, size))
+        return Followed(State(reply[2].decode()), int(reply[3]), reply[4], said, fields_of(reply[6]) or None)
+
+    names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.followers)
+    args = (inbox, seconds, f"{after[0]}-{after[1]}", ENTRIES, *known, stamp_of(job_id), int(whole))
+    return call(script("follow"), names, args, parse, f"job {job_id}")
+
+
+def entry(keys: Keys, job_id: str, said: Said) -> Op[bytes | None]:
+    """The bytes of an entry that was left out; None where it is gone."""
+    place = f"{said.attempt}-{said.number}"
+    asked = ("XRANGE", keys.stream + job_id, place, place)
+    return Op(asked, lambda reply: reply[0][1][1] if reply else None, about=f"job {job_id}")
