@@ -221,7 +221,7 @@ class Client:
         """What a job says (partial results, logs, progress) and how it ends, live, over reconnects.
 
         Begins after entry `after` (attempt and number). `every`: seconds after which it tells how things stand though
-        nothing is new. `whole`: with the bytes of entries above 256 KiB. Raises UnknownJob.
+        nothing is new. `whole`: with the bytes of entries above 64 KiB. Raises UnknownJob.
         """
         wanted, known = self._named(job_id), ("", b"")
         asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often

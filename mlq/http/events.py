@@ -27,7 +27,7 @@ from mlq.core.json_values import to_json
 from mlq.http.answers import STREAM, link
 from mlq.http.bodies import KEEP
 from mlq.http.problems import checked
-from mlq.http.results import reading
+from mlq.http.results import LARGE, reading
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.ops.following import Followed, Said, entry
@@ -98,7 +98,8 @@ def _large(
             raise _NoRoom
         data = mlq._shell.run(entry(mlq._keys, job_id, said))  # noqa: SLF001 - nobody else reads entries by themselves
         event = "" if data is None else make(data)
-        mlq.close()  # an idle connection's buffer is as large as the last value that came over it
+        if said.size > LARGE:
+            mlq.close()  # an idle connection's buffer is as large as the last value that came over it
         if not keep(max(said.size, len(event))):
             raise _NoRoom
     del data

@@ -14,7 +14,7 @@ from mlq.http.routes import Role
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request; a message may not be larger either
 REQUEST_TIMEOUT = 30.0  # seconds that a client has to send its request
-CONNECTIONS = 4096  # 100 MB where each has an event stream, and 16 kB each where it has half a request
+CONNECTIONS = 4096  # 0.1 to 0.6 GB where each has an event stream, and 16 kB each where it has half a request
 TOKENS = "MLQ_SERVE_TOKENS"  # the environment variable
 LOCAL_UPLOADS = "MLQ_SERVE_LOCAL_UPLOADS"  # of the option --local-uploads
 TOKEN_LEAST = 16  # characters

@@ -3,7 +3,7 @@
 -- KEYS  job hash · post string · stream · waiters set · followers string
 -- ARGV  inbox's name, or '' · seconds until the asker will ask again · entry to go on after · most entries
 --       · state and · progress that the asker knows, as told the last time · stamp of the job that is meant, or ''
---       · 0 to leave out the bytes of entries that are larger than 256 KiB, else 1
+--       · 0 to leave out the bytes of entries that are larger than 64 KiB, else 1
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes, how many}, ...},
 --          {field, value, ...} of an end once all entries are told; of the results only the short one, up to 8,192 bytes}
 --- include meant
@@ -21,18 +21,18 @@ local state, progress = now[1] or 'queued', now[3] or ''
 if not now[1] and stamp == '' and redis.call('EXISTS', post) == 0 then
   return {'gone'}
 end
--- One at a time, up to 256 KiB: a stream may hold 64 MiB, and many may follow it.
+-- One at a time, up to 64 KiB: a stream may hold 64 MiB, and many may follow it.
 local entries, size, last = {}, 0, ARGV[3]
 repeat
   local entry = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
   if entry then
     local kind, data = entry[2][1], entry[2][2] or ''
-    local left_out = ARGV[8] == '0' and #data > 262144
+    local left_out = ARGV[8] == '0' and #data > 65536
     entries[#entries + 1] = {entry[1], {kind, left_out and '' or data, #data}}
     last, size = entry[1], size + #data
   end
-until not entry or #entries == most or size > 262144
-local ended, are_all = ENDED[state], #entries < most and size <= 262144
+until not entry or #entries == most or size > 65536
+local ended, are_all = ENDED[state], #entries < most and size <= 65536
 if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress == ARGV[6] then
   make_way(waiters, 'set')
   redis.call('SADD', waiters, name)

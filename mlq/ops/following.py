@@ -43,7 +43,7 @@ def follow(
 ) -> Op[Followed]:  # fmt: skip
     """What a job said after entry `after` (attempt and number); where that is nothing, `inbox` is told when there is.
 
-    `known`: state and progress as last told; `whole`: entries above 256 KiB come with their bytes.
+    `known`: state and progress as last told; `whole`: entries above 64 KiB come with their bytes.
     """
 
     def parse(reply: list[Any]) -> Followed:
