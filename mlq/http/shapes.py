@@ -42,7 +42,6 @@ class Posted(Struct):
     id: str
     state: StateName | None
     links: dict[str, str]
-    result: Any = UNSET
 
 
 class PostedMany(Struct):
@@ -113,26 +112,6 @@ class Count(Struct):
     scheduled: int
     running: int
     failed: int
-
-
-class Failure(Struct):
-    """Why there is no result."""
-
-    id: str
-    state: StateName
-    error: str | None
-    error_type: str | None
-    reason: str | None
-
-
-class Event(Struct):
-    """The data of one server-sent event."""
-
-    id: str
-    state: StateName
-    attempt: int
-    progress: Any = UNSET
-    data: str | Any | UnsetType = UNSET
 
 
 class ProblemPart(Struct):
