@@ -110,7 +110,7 @@ TROUBLES = [
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow one another quickly, so that a test sees many."""
-    monkeypatch.setattr(kept, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(trouble, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(kept, "PATIENCE", 0.01)
 
 
@@ -163,6 +163,24 @@ def test_a_worker_starts_amid_any_trouble(begin: Any) -> None:
             until(lambda: mlq._worker._claimer._failures)
         assert job.result(SOON) == 1
         assert not mlq._worker.broken
+        mlq.shutdown()
+
+
+@pytest.mark.usefixtures("often")
+def test_a_worker_outlasts_a_trouble_of_hours() -> None:
+    """However many claims in a row were refused."""
+    with (
+        server.scratch(appendfsync=None, port=0) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("hours", url=scratch.url)) as mlq,
+    ):
+        job = mlq.submit(1)
+        with full_memory(admin):
+            mlq.create_listener(lambda message: message)
+            until(lambda: mlq._worker._claimer._failures)
+            mlq._worker._claimer._failures = 1000
+            until(lambda: mlq._worker._claimer._failures > 1030)
+        assert job.result(SOON) == 1
         mlq.shutdown()
 
 
