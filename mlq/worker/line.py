@@ -55,8 +55,9 @@ class RedisLine:
         self._desk.outbox.say(self._attempt, kind, data)
 
     def full(self) -> bool:
-        """Whether too much is on its way."""
-        return self._desk.outbox.full()
+        """Whether too much is on its way, and some of it is this attempt's: who said nothing holds up nobody."""
+        attempt = self._attempt
+        return self._desk.outbox.full() and attempt.holds() and attempt.spoke() and attempt.speech.waits()
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
         """Keep a value for other jobs."""
