@@ -23,6 +23,11 @@ class ChildEvents:
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
 
+    def close(self) -> None:
+        """Release what is held; nothing is told any more."""
+        for one in (self._selector, self._wake_end, self._wake):
+            one.close()
+
     def watch(self, child: Child) -> None:
         """Tell of this child from now on."""
         self._selector.register(child.wire.socket, selectors.EVENT_READ, child)

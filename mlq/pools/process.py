@@ -175,6 +175,7 @@ class ProcessPool:
             log.critical("the pool of this worker died; the worker stops", exc_info=True)
             self._broken()
         finally:
+            self._known.set()
             self._end_all()
 
     def _turn(self) -> None:
@@ -204,26 +205,23 @@ class ProcessPool:
         self._events.resume()
         self._groups.look()
         self._orphans.collect({child.pid for child in self._children})
-        now = time.monotonic()
         for child in list(self._children):
             if child.gone():
                 self._bury(child)
-            elif child.overdue(now):
+            elif child.overdue(time.monotonic()):
                 child.process.kill()
             elif child.retiring:
                 child.retire()
-        while self._to_renew and self._to_renew[0] not in self._children and self._complete():
-            self._to_renew.popleft()
-        if self._to_renew and self._to_renew[0] in self._children:
-            self._retire(self._to_renew[0])
-
-    def _complete(self) -> bool:
-        return sum(child.ready for child in self._children) == self._size
-
-    def _retire(self, child: Child) -> None:
         with self._lock:
-            child.retire()
-            self._feed(child)
+            self._renew_next()
+
+    def _renew_next(self) -> None:
+        complete = sum(child.ready for child in self._children) == self._size
+        while self._to_renew and self._to_renew[0] not in self._children and complete:
+            self._to_renew.popleft()
+        if self._to_renew and self._to_renew[0].ready:  # one that still loads the listeners hears no word
+            self._to_renew[0].retire()
+            self._feed(self._to_renew[0])
 
     def _hear(self, child: Child, *, died: bool) -> None:
         full = [run.line.full() for run in list(child.runs.values())]
@@ -301,6 +299,7 @@ class ProcessPool:
 
     def _done(self, child: Child, number: int, state: str, fields: dict[str, Any], said: str | None, hint: str,
               again: bool, weight: int) -> None:  # fmt: skip  # noqa: FBT001 - a frame's item
+        outcome = Outcome(State(state), fields, said, hint, again)  # first: one that can't be read is no end of its run
         with self._lock:
             run = child.runs.pop(number, None)
             child.given_up.pop(number, None)
@@ -310,7 +309,7 @@ class ProcessPool:
                 child.retire()
             self._feed(child)
         if run is not None:
-            run.done(Outcome(State(state), fields, said, hint, again))
+            run.done(outcome)
 
     def _is_worn(self, child: Child, weight: int) -> bool:
         if self._limits.memory is not None and weight > self._limits.memory:
@@ -366,3 +365,4 @@ class ProcessPool:
             child.bury()
             self._groups.end(child.pid)
         self._groups.close()
+        self._events.close()
