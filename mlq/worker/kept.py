@@ -1,6 +1,8 @@
 """The duty that keeps what could not be recorded, and tries again until it is: apart from all else, holding up nobody.
 
-Theory: what a server refuses today (it can't write its snapshot, has too few replicas, too many clients, is full, has
+So that this is true of a first try, too, it has from the beginning whatever is large enough for a server to cut off.
+
+Why: what a server refuses today (it can't write its snapshot, has too few replicas, too many clients, is full, has
 another password) it takes tomorrow, and it may have been work of hours. Only a word about the value itself is final.
 Each outcome that is kept keeps its slot, so that a worker in trouble claims no more than it has room for.
 """
