@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mlq import MLQ, InputError, MLQError
+from mlq.worker.leaving import Stopped
 
 log = logging.getLogger("mlq.cli")
 
@@ -67,7 +68,7 @@ def _imported(place: str) -> ModuleType:
             raise
         log.debug("importing %s failed", place, exc_info=True)
         raise InputError(f"{error} ({line})") from None
-    except MLQError:
+    except (MLQError, Stopped):
         raise
     except (Exception, SystemExit) as error:  # the module is user code
         log.debug("importing %s failed", place, exc_info=True)

@@ -38,6 +38,7 @@ FILES_OF_A_CHILD, OTHER_FILES = 2, 64  # descriptors that the worker has open
 def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """Work until told to stop. Raises InputError."""
     sys.setswitchinterval(SWITCH)
+    way_out.catch_signals()  # the first process of a container gets none that it does not handle
     if (watcher := os.environ.pop(WATCHER, None)) is not None:
         os.set_inheritable(int(watcher), False)  # noqa: FBT003 - its own way
         threading.Thread(target=_end_with, args=(int(watcher),), daemon=True).start()
@@ -121,13 +122,13 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     limits = Limits(options["max_jobs"], options["max_memory"])
     pool = ProcessPool(command, 1 if green else count, slots=count if green else 1, limits=limits,
                        name=options["pool"])  # fmt: skip
+    # before children start, which may take minutes; the worker itself stops on a SIGHUP that nobody else handles
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     found = _loaded(pool)
     if len(found) > 1:
         pool.close()
         there = ", ".join(repr(namespace) for namespace, *_ in found)
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
-    # before the worker starts, which stops on a SIGHUP that nobody else handles
-    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     namespace, url, told = found[0]
     listeners = Listeners(
         Listener(name, None, takes, is_async, queue, Policy(*policy)) for name, takes, is_async, queue, *policy in told
@@ -141,8 +142,7 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
 
 
 def _loaded(pool: "ProcessPool") -> list[Any]:
-    """What the first child found. SIGTERM ends the wait for it, also where this process is the first of a container."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    """What the first child found."""
     try:
         return pool.load()
     except InputError:
@@ -150,8 +150,6 @@ def _loaded(pool: "ProcessPool") -> list[Any]:
     except MLQError as error:
         complain(str(error))
         sys.exit(way_out.BROKEN)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which `way_out` replaces
 
 
 def _begin(

@@ -159,4 +159,7 @@ def _kernel_kills() -> int:
 def _readable(end: socket.socket) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(end, selectors.EVENT_READ)
-        return bool(selector.select(0)) and bool(end.recv(1, socket.MSG_PEEK))
+        try:
+            return bool(selector.select(0)) and bool(end.recv(1, socket.MSG_PEEK))
+        except ConnectionError:  # all that it said was heard; it was killed before it read all that it was sent
+            return False

@@ -8,9 +8,7 @@ child is done by whoever submits it.
 import contextlib
 import itertools
 import logging
-import selectors
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -21,6 +19,7 @@ from typing import Any
 from mlq.core.job import Outcome
 from mlq.core.states import State
 from mlq.errors import InputError, MLQError
+from mlq.pools.child_events import ChildEvents
 from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, words_of
 from mlq.pools.contract import Run, Told
 from mlq.pools.groups import Groups
@@ -30,6 +29,7 @@ from mlq.running.spare_threads import Threads
 
 log = logging.getLogger("mlq.worker")
 
+PAUSE = 0.05  # seconds for which a child that says too much is not read
 TICK = 0.2  # seconds between looks at children: whom to kill, whom to start, and deaths that no event tells
 FAILURES = 5  # starts that fail in a row, after which the worker gives up
 PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)  # seconds before a start, by the failures before it
@@ -54,9 +54,7 @@ class ProcessPool:
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._calls = Threads("mlq-call")
-        self._selector = selectors.DefaultSelector()
-        self._wake_end, self._wake = socket.socketpair()
-        self._selector.register(self._wake_end, selectors.EVENT_READ, None)
+        self._events = ChildEvents()
         self._capacity: Callable[[int], None] = lambda _: None
         self._broken: Callable[[], None] = lambda: None
         self._failures = 0
@@ -127,7 +125,7 @@ class ProcessPool:
         with self._lock:
             idle_first = sorted(self._children, key=lambda child: bool(child.runs))  # a long job holds up nobody else
             self._to_renew = deque(idle_first)
-        self._wake.send(b"x")
+        self._events.wake()
 
     def learn(self, name: str, code: bytes, told: Told) -> None:
         """Have children load an upload, each when it reads; the first of them says what came of it."""
@@ -146,8 +144,7 @@ class ProcessPool:
     def close(self) -> None:
         """Kill what still runs, and end the children."""
         self._closing = True
-        with contextlib.suppress(OSError):
-            self._wake.send(b"x")
+        self._events.wake()
         if self._thread.is_alive():
             self._thread.join(STOP_AFTER + 2)
         self._calls.stop()
@@ -178,6 +175,7 @@ class ProcessPool:
             log.critical("the pool of this worker died; the worker stops", exc_info=True)
             self._broken()
         finally:
+            self._known.set()
             self._end_all()
 
     def _turn(self) -> None:
@@ -185,13 +183,11 @@ class ProcessPool:
             self._look_after()
             self._start_missing()
             self._look_at = time.monotonic() + TICK
-        for key, _ in self._selector.select(max(0.0, self._look_at - time.monotonic())):
-            child: Child | None = key.data
+        for child, died in self._events.wait(max(0.0, self._look_at - time.monotonic())):
             if child is None:
-                self._wake_end.recv(4096)
                 self._look_at = 0.0
             elif child in self._children:  # else buried by an event before this one
-                self._hear(child, died=key.fd == child.pidfd)
+                self._hear(child, died=died)
 
     def _start_missing(self) -> None:
         while len(self._children) < self._size and time.monotonic() >= self._next_start:
@@ -203,38 +199,37 @@ class ProcessPool:
             self._groups.begin(child.pid)
             with self._lock:
                 self._children.append(child)
-            self._selector.register(child.wire.socket, selectors.EVENT_READ, child)
-            if child.pidfd is not None:
-                self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+            self._events.watch(child)
 
     def _look_after(self) -> None:
+        self._events.resume()
         self._groups.look()
         self._orphans.collect({child.pid for child in self._children})
-        now = time.monotonic()
         for child in list(self._children):
             if child.gone():
                 self._bury(child)
-            elif child.overdue(now):
+            elif child.overdue(time.monotonic()):
                 child.process.kill()
             elif child.retiring:
                 child.retire()
-        while self._to_renew and self._to_renew[0] not in self._children and self._complete():
-            self._to_renew.popleft()
-        if self._to_renew and self._to_renew[0] in self._children:
-            self._retire(self._to_renew[0])
-
-    def _complete(self) -> bool:
-        return sum(child.ready for child in self._children) == self._size
-
-    def _retire(self, child: Child) -> None:
         with self._lock:
-            child.retire()
-            self._feed(child)
+            self._renew_next()
+
+    def _renew_next(self) -> None:
+        complete = sum(child.ready for child in self._children) == self._size
+        while self._to_renew and self._to_renew[0] not in self._children and complete:
+            self._to_renew.popleft()
+        if self._to_renew and self._to_renew[0].ready:  # one that still loads the listeners hears no word
+            self._to_renew[0].retire()
+            self._feed(self._to_renew[0])
 
     def _hear(self, child: Child, *, died: bool) -> None:
-        if any(run.line.full() for run in list(child.runs.values())):
-            time.sleep(0.01)  # what it says waits in the socket, and then in the child
-            return
+        full = [run.line.full() for run in list(child.runs.values())]
+        if any(full) and not died and child.process.poll() is None:
+            self._events.pause(child)
+            self._look_at = min(self._look_at, time.monotonic() + PAUSE)
+            if all(full):  # else others of its runs have something to say, too, and it is read now and then
+                return
         if died and child.gone():
             self._bury(child)
             return
@@ -304,6 +299,7 @@ class ProcessPool:
 
     def _done(self, child: Child, number: int, state: str, fields: dict[str, Any], said: str | None, hint: str,
               again: bool, weight: int) -> None:  # fmt: skip  # noqa: FBT001 - a frame's item
+        outcome = Outcome(State(state), fields, said, hint, again)  # first: one that can't be read is no end of its run
         with self._lock:
             run = child.runs.pop(number, None)
             child.given_up.pop(number, None)
@@ -313,7 +309,7 @@ class ProcessPool:
                 child.retire()
             self._feed(child)
         if run is not None:
-            run.done(Outcome(State(state), fields, said, hint, again))
+            run.done(outcome)
 
     def _is_worn(self, child: Child, weight: int) -> bool:
         if self._limits.memory is not None and weight > self._limits.memory:
@@ -324,9 +320,7 @@ class ProcessPool:
     def _bury(self, child: Child) -> None:
         """A child is gone: tell what became of its runs, and have another one started."""
         self._look_at = 0.0
-        self._selector.unregister(child.wire.socket)
-        if child.pidfd is not None:
-            self._selector.unregister(child.pidfd)
+        self._events.forget(child)
         code = child.bury()
         self._groups.end(child.pid)
         reason = "oom" if code == -signal.SIGKILL and not child.given_up and self._kernel.killed() else "lost"
@@ -371,3 +365,4 @@ class ProcessPool:
             child.bury()
             self._groups.end(child.pid)
         self._groups.close()
+        self._events.close()

@@ -14,6 +14,7 @@ from mlq.shell.target import Target
 T = TypeVar("T")
 
 PIECE = 64 * 1024  # bytes
+LONGEST_PAUSE = 1.0  # seconds between tries: what is done late is waited for
 RATE = 1e6  # bytes a second: for each MB that was sent, its answer may take a second more
 PATIENCE = 10.0  # seconds that a call waits for a server that has answered before; one restart fits in
 NEEDED = ("EVALSHA", "ZMSCORE", "UNLINK")  # ZMSCORE came with Redis 6.2
@@ -40,7 +41,7 @@ def packed(commands: Sequence[tuple[Argument, ...]]) -> list[bytes | memoryview]
 
 def pause(failures: int) -> float:
     """Seconds to wait after that many failures in a row: none at first (a stale connection), then up to 1 s."""
-    return 0.0 if failures <= 1 else min(1.0, 0.05 * 2 ** (failures - 2))
+    return 0.0 if failures <= 1 else min(LONGEST_PAUSE, 0.05 * 2 ** min(failures - 2, 10))  # 2**1024 is no float
 
 
 def is_about_value(error: Exception) -> bool:

@@ -7,6 +7,7 @@ from mlq.core.job import Claimed
 from mlq.errors import MLQError, ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
+from mlq.shell.trouble import pause
 from mlq.system.service import Complaint, Service
 from mlq.worker.desk import LEASE, Desk
 
@@ -112,4 +113,4 @@ class Claimer(Service):
     def _rest(self, error: MLQError) -> None:
         self._failures += 1
         self._trouble.tell(error)
-        self.stopping.wait(min(1.0, 0.1 * 2**self._failures))
+        self.stopping.wait(pause(self._failures))

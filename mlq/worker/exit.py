@@ -11,7 +11,7 @@ want both.
 
 What the interpreter takes away when the main program is through is put back for the listeners: see `_Main`.
 
-SIGTERM, SIGHUP and SIGINT end the main program (SystemExit, KeyboardInterrupt) and stop the workers, with their grace
+SIGTERM, SIGHUP and SIGINT end the main program (`Stopped`, KeyboardInterrupt) and stop the workers, with their grace
 period; a second signal while they stop ends the process at once, with code 1. When the workers have stopped and the
 main program has ended, the interpreter has a second to end (`leaving.py`). A main program that does not end on SIGTERM
 or SIGHUP has the grace period, too; one that goes on after SIGINT may do so. An interactive interpreter keeps Ctrl-C
@@ -33,7 +33,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from mlq.worker.forking import Forking
-from mlq.worker.leaving import leave_now, leave_soon, start_thread
+from mlq.worker.leaving import Stopped, leave_now, leave_soon, start_thread
 
 KILLED = 1  # exit codes as in the command line's documentation
 CTRL_C = 130
@@ -81,23 +81,17 @@ class _Keeper:
             self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
             self._signalled = self._signalled and bool(self._kept)
             self._kept.append((kept, grace))
-            known, self._known = self._known, True
             hooked, self._hooked = self._hooked, self._hooked or not stays
-        if not known:
-            forking = Forking(number for number, _ in _SIGNALS)
-            os.register_at_fork(before=forking.begins, after_in_parent=forking.ends)
-            os.register_at_fork(after_in_child=self._forget)
-            os.register_at_fork(after_in_child=forking.ends)
         if not (hooked or stays):
             main = _Main()
             _call_when_main_ends(partial(self._hold, main))
-        self._catch_signals()
+        self.catch_signals()
 
     def stay(self, serve: Callable[[], None] | None = None) -> None:
         """Return when nothing is left to keep; until then the main thread may `serve`, which no signal interrupts."""
         self._main_ended.set()
         if serve is not None:
-            self._catch_signals()
+            self.catch_signals()
             self._hear_signals()
             self._leave_when_stopped(0, None)  # a listener that was given up may hold the main thread
             serve()
@@ -118,7 +112,15 @@ class _Keeper:
             self._leaving = True
             leave_soon(when_stopped)
 
-    def _catch_signals(self) -> None:
+    def catch_signals(self) -> None:
+        """Have signals end the process in order, also before there is anything to keep."""
+        with self._lock:
+            known, self._known = self._known, True
+        if not known:
+            forking = Forking(number for number, _ in _SIGNALS)
+            os.register_at_fork(before=forking.begins, after_in_parent=forking.ends)
+            os.register_at_fork(after_in_child=self._forget)
+            os.register_at_fork(after_in_child=forking.ends)
         if threading.current_thread() is threading.main_thread():
             for number, default in _SIGNALS:
                 if signal.getsignal(number) is default:  # a program's own handler stays
@@ -163,7 +165,7 @@ class _Keeper:
         """The main program ended: wait until nothing is left to keep."""
         left = main is not None and _is_interactive()
         self._main_ended.set()
-        self._catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
+        self.catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
         # what ended the main program was meant for us, too; and who leaves an interpreter wants it to end
         if left or getattr(sys, "last_type", None) is KeyboardInterrupt:
             self._stop_all()
@@ -202,7 +204,7 @@ class _Keeper:
         grace = max((seconds for _, seconds in self._kept), default=0.0)
         self._leave_when_stopped(0 if ended or not by_hand else CTRL_C, None if by_hand else grace)
         if not ended:
-            raise KeyboardInterrupt if by_hand else SystemExit(0)
+            raise KeyboardInterrupt if by_hand else Stopped
 
     def _stop_all(self) -> None:
         self._signalled = True
@@ -211,6 +213,7 @@ class _Keeper:
 
 
 _keeper = _Keeper()
+catch_signals = _keeper.catch_signals
 keep = _keeper.keep
 stay = _keeper.stay
 

@@ -1,6 +1,8 @@
 """The duty that keeps what could not be recorded, and tries again until it is: apart from all else, holding up nobody.
 
-Theory: what a server refuses today (it can't write its snapshot, has too few replicas, too many clients, is full, has
+So that this is true of a first try, too, it has from the beginning whatever is large enough for a server to cut off.
+
+Why: what a server refuses today (it can't write its snapshot, has too few replicas, too many clients, is full, has
 another password) it takes tomorrow, and it may have been work of hours. Only a word about the value itself is final.
 Each outcome that is kept keeps its slot, so that a worker in trouble claims no more than it has room for.
 """
@@ -14,14 +16,13 @@ from mlq.ops import work as work_ops
 from mlq.running.outcomes import failure
 from mlq.shell.sync import Shell
 from mlq.shell.target import ANSWER_TIMEOUT
-from mlq.shell.trouble import PIECE
+from mlq.shell.trouble import PIECE, pause
 from mlq.system.service import Complaint, Service, log
 from mlq.worker.attempt import Attempt, Entry
 from mlq.worker.desk import Desk
 from mlq.worker.outbox import Ended, Said, cost
 
 PATIENCE = 1.0  # seconds of one try while no connection can be made
-LONGEST_PAUSE = 1.0  # seconds between tries: what is recorded late is waited for
 SLOWEST = 10_000  # bytes a second of the slowest link that an outcome gets through in the end
 
 
@@ -70,7 +71,7 @@ class Kept(Service):
         else:
             self._failures += 1
             self._trouble.tell(error)
-            self.stopping.wait(min(LONGEST_PAUSE, 0.05 * 2 ** min(self._failures, 10)))
+            self.stopping.wait(pause(self._failures))
 
     def stop(self, timeout: float | None = None) -> None:
         """Try on for that long, then end."""

@@ -20,6 +20,10 @@ LEAVE_AFTER = 1.0  # seconds that the interpreter has to end by itself
 WRITE_OUT = 0.5  # seconds for what was logged and printed
 
 
+class Stopped(SystemExit):
+    """A signal ends the main program, with exit code 0; what imports a module must not take it for the module's own."""
+
+
 def leave_soon(code: Callable[[], int]) -> None:
     """Call `code`, which returns the exit code when it is time; end the process with it a second later.
 

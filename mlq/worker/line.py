@@ -17,6 +17,7 @@ from mlq.ops import work as work_ops
 from mlq.ops.posting import Posted
 from mlq.running.context import lost
 from mlq.shell.known import known_of, post
+from mlq.shell.trouble import pause
 from mlq.system.service import Complaint
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
@@ -54,8 +55,9 @@ class RedisLine:
         self._desk.outbox.say(self._attempt, kind, data)
 
     def full(self) -> bool:
-        """Whether too much is on its way."""
-        return self._desk.outbox.full()
+        """Whether too much is on its way, and some of it is this attempt's: who said nothing holds up nobody."""
+        attempt = self._attempt
+        return self._desk.outbox.full() and attempt.holds() and attempt.spoke() and attempt.speech.waits()
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
         """Keep a value for other jobs."""
@@ -107,7 +109,7 @@ class RedisLine:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Carry a call out, however long the server is away or in trouble: no work of hours fails for want of it."""
-        pause = 0.05
+        failures = 0
         while True:
             try:
                 result = call()
@@ -117,8 +119,8 @@ class RedisLine:
                 if not self._attempt.holds():
                     raise lost(self._claimed) from None
                 self._trouble.tell(error)
-                time.sleep(pause)
-                pause = min(1.0, 2 * pause)
+                failures += 1
+                time.sleep(pause(failures))
             else:
                 self._trouble.over()
                 return result

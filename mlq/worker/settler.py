@@ -15,7 +15,7 @@ from mlq.ops import settling as settle_ops
 from mlq.ops.settling import Ending
 from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
-from mlq.worker.attempt import Stage
+from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
 from mlq.worker.desk import Desk
 from mlq.worker.kept import Kept, tell
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BATCH = 100  # outcomes of one settle while jobs are short
 FEW = 8  # and while they are not: of a hundred that end together, the first would wait 5 ms for its successor
 BATCH_BYTES = 8 * 1024 * 1024
+LARGE = 1024 * 1024  # bytes: what a server may not want to read, so that trying it would hold up all others for 10 s
 
 
 class Settler(Service):
@@ -76,7 +77,7 @@ class Settler(Service):
         desk = self._desk
         if ended.attempt.spoke() or (desk.slots.ahead and not desk.drained) or desk.outbox.busy():
             return False  # what it said must come first
-        if not self._one_at_a_time.acquire(blocking=False):
+        if ended.outcome.size > LARGE or not self._one_at_a_time.acquire(blocking=False):
             return False
         try:
             self._settled([ended])
@@ -112,18 +113,20 @@ class Settler(Service):
         return said, ended
 
     def _tell(self, said: list[Said]) -> None:
-        """Record what attempts say; what can't be recorded yet is kept, and so is what they say after that."""
-        later = [item.attempt for item in said if self._kept.has(item.attempt)]
-        now = [item.attempt for item in said if not self._kept.has(item.attempt)]
+        """Record what attempts say; what can't be recorded yet, or is large, is kept, and so is what they say then."""
+        now: list[Attempt] = []
+        later: list[Attempt] = []
+        for (attempt,) in said:
+            (later if self._kept.has(attempt) or attempt.speech.size() > LARGE else now).append(attempt)
         for attempt in (*later, *tell(self._desk, now, self._desk.shell)):
             self._kept.keep(Said(attempt))
 
     def _settle(self, batch: list[Ended]) -> None:
-        """Settle what can be settled now; the rest is kept, and holds up nobody."""
+        """Settle what can be settled now; the rest is kept, as is what is large, and holds up nobody."""
         now: list[Ended] = []
         later: list[Ended] = []
         for ended in batch:
-            (later if self._kept.has(ended.attempt) else now).append(ended)
+            (later if self._kept.has(ended.attempt) or ended.outcome.size > LARGE else now).append(ended)
         try:
             if now:
                 self._settled(now)

@@ -104,9 +104,8 @@ def test_a_service_in_a_folder_that_shadows_modules(folder, environment, mlq):
 def test_the_library_is_the_starters_own(tmp_path):
     """Also where it is not installed, or another version of it is; and before other packages."""
     package = tmp_path / "mlq"
-    package.mkdir()
+    (package / "system").mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "system").mkdir()
     shutil.copy(launch.__file__, package / "system")
     (package / "toy.py").write_text("import sys, mlq\ndef main(): print(mlq.__path__, sys.argv[1:], sys.path[0])\n")
     copied = [

@@ -16,7 +16,7 @@ LONG_FILES: dict[str, int] = {
     "mlq/client/blocking.py": 393,
     "mlq/core/codec.py": 315,
     "mlq/pools/child.py": 331,
-    "mlq/pools/process.py": 373,
+    "mlq/pools/process.py": 368,
     "mlq/shell/aio.py": 316,
     "mlq/worker/worker.py": 302,
 }

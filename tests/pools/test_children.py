@@ -87,6 +87,7 @@ SLOW_TO_IMPORT = """
 import os, time
 from mlq import MLQ
 
+open("importing", "w").close()
 while os.path.exists("hold"):
     time.sleep(0.01)
 mlq = MLQ(os.environ["MLQ_TEST_NAMESPACE"])
@@ -112,6 +113,20 @@ def test_sighup_leaves_a_child_at_work_while_the_new_ones_load(begin, mlq, tmp_p
     (tmp_path / "hold").unlink()
     eventually(lambda: not before & set(worker.children()), 20)
     assert mlq.submit(None).result(10) not in before
+
+
+def test_sighup_while_the_first_child_loads(begin, mlq, tmp_path, eventually):
+    """The worker begins all the same, and the child is replaced when it is ready."""
+    (tmp_path / "slow_to_import.py").write_text(SLOW_TO_IMPORT)
+    (tmp_path / "hold").touch()
+    worker = begin("process", target="slow_to_import.py")
+    eventually((tmp_path / "importing").exists, 20)
+    (first,) = worker.children()
+    worker.signal(signal.SIGHUP)
+    (tmp_path / "hold").unlink()
+    worker.logs("started, with the process pool")
+    eventually(lambda: first not in worker.children() and len(worker.children()) == 1, 20)
+    assert mlq.submit(None).result(20) == worker.children()[0]
 
 
 def test_sighup_with_code_that_can_not_be_imported_leaves_the_others_at_work(begin, mlq, tmp_path, eventually):

@@ -125,6 +125,19 @@ def test_a_stopped_child_is_killed_when_its_time_is_up(begin, mlq, tell):
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_children_that_are_killed_together_do_not_end_their_worker(begin, mlq):
+    """None of them has read that its run is given up."""
+    worker = begin("process", "--concurrency", "8")
+    worker.logs(" is ready", times=8)
+    jobs = [mlq.submit(30, functions=["sleeps"], timeout=1) for _ in range(8)]
+    for job in jobs:
+        with pytest.raises((TimeoutError, JobFailed), match="limit of 1 s"):
+            job.result(20)
+    worker.logs(" is ready", times=16)
+    assert mlq.submit(1, functions=["echo"]).result(20) == 1
+    assert worker.running()
+
+
 @pytest.mark.parametrize("function", ["sleeps", "holds_the_gil"])
 def test_children_die_with_their_worker(begin, mlq, tell, eventually, function):
     """Also while busy in C; and the job runs again elsewhere."""

@@ -48,6 +48,16 @@ def test_a_stop_ends_the_process(pool, begin, mlq, lives, eventually):
     eventually(lambda: not lives(left))
 
 
+def test_a_stop_while_the_listeners_are_imported(pool, begin, tmp_path, eventually):
+    """That is no fault of theirs; and the first process of a container gets no signal that it does not handle."""
+    (tmp_path / "imports.py").write_text("import time\nopen('importing', 'w').close()\ntime.sleep(600)\n")
+    worker = begin(pool, target="imports.py")
+    eventually((tmp_path / "importing").exists, 20)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    assert worker.lines == []
+
+
 def test_the_end_of_a_burst_is_an_end(begin, mlq, lives, eventually):
     job = mlq.submit(None, functions=["leaves_all_behind"])
     worker = begin("thread", "--burst")

@@ -110,7 +110,7 @@ TROUBLES = [
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow one another quickly, so that a test sees many."""
-    monkeypatch.setattr(kept, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(trouble, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(kept, "PATIENCE", 0.01)
 
 
@@ -163,6 +163,24 @@ def test_a_worker_starts_amid_any_trouble(begin: Any) -> None:
             until(lambda: mlq._worker._claimer._failures)
         assert job.result(SOON) == 1
         assert not mlq._worker.broken
+        mlq.shutdown()
+
+
+@pytest.mark.usefixtures("often")
+def test_a_worker_outlasts_a_trouble_of_hours() -> None:
+    """However many claims in a row were refused."""
+    with (
+        server.scratch(appendfsync=None, port=0) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("hours", url=scratch.url)) as mlq,
+    ):
+        job = mlq.submit(1)
+        with full_memory(admin):
+            mlq.create_listener(lambda message: message)
+            until(lambda: mlq._worker._claimer._failures)
+            mlq._worker._claimer._failures = 1000
+            until(lambda: mlq._worker._claimer._failures > 1030)
+        assert job.result(SOON) == 1
         mlq.shutdown()
 
 
@@ -222,6 +240,32 @@ def test_a_stop_amid_trouble_names_the_jobs_that_run_again(caplog: pytest.LogCap
             until(lambda: mlq._worker._settler._kept._failures)
             mlq.shutdown(0)
         assert f"job {job.id} ended, but that can't be recorded" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["returns", "emits"])
+def test_what_a_server_cuts_off_holds_up_nobody(how: str) -> None:
+    """Not even when it is tried for the first time: the others have no part in its connection."""
+    with (
+        server.scratch(appendfsync=None, port=0) as scratch,
+        redis.Redis.from_url(scratch.url) as admin,
+        contextlib.closing(MLQ("cut", url=scratch.url)) as mlq,
+    ):
+        admin.config_set("client-query-buffer-limit", "1mb")
+
+        def work(size: int, context: Any) -> bytes:
+            if how == "returns":
+                return bytes(size)
+            context.emit(bytes(size))
+            return b""
+
+        mlq.create_listener(work, concurrency=4)
+        assert mlq.submit(1).result(SOON) is not None
+        for _ in range(2):
+            large = mlq.submit(3_000_000)
+            until(lambda: mlq._worker._settler._kept._items or mlq._worker._settler._one_at_a_time.locked())
+            assert mlq.submit(1).result(8) is not None  # it was 10 s at the least
+            assert large.state() == "running"
+        mlq.shutdown(0)
 
 
 class SlowLink:
