@@ -27,4 +27,6 @@ fi
 "$python" -m ruff check
 "$python" -m ruff format --check
 "$python" -m mypy
-"$python" -m pytest --numprocesses=auto --maxprocesses=4 "${selection[@]+"${selection[@]}"}" "$@" # no more than four: some tests race a clock
+# One more than there are cores, since many tests wait; no more than four, since some race a clock.
+processes=$(($(getconf _NPROCESSORS_ONLN) + 1))
+"$python" -m pytest --numprocesses=$((processes < 4 ? processes : 4)) "${selection[@]+"${selection[@]}"}" "$@"
