@@ -23,7 +23,7 @@ worker or caller.
     leases          zset     `<id>:<token>` of every running attempt by deadline
     scheduled       zset     ids of jobs that wait for their retry, by its time; and of jobs that wait to run apart from
                              others, by 1e11 plus the time since when they wait
-    apart-turn      string   the worker whose turn it is to free its slots for a job that runs apart
+    apart-turn      string   the worker whose turn it is to pause claiming until it can run a job apart
     lost:<name>     string   how many attempts a worker lost a moment ago
     dead            zset     dead letters by time of failure
     workers         zset     workers by the time until which they count as alive
