@@ -1,8 +1,8 @@
-"""Every error that MLQ raises: one root, and children that say whose fault it is.
+"""Every error that MLQ raises: one root, and subclasses that say whose fault it is.
 
-Strategy: `InputError` is the caller's mistake (nothing was written), `ServerError` is the server's or the network's,
-`JobError` tells what became of a job, `Undecodable` is data in Redis that no reader understands. Where Python has an
-exception of the same meaning (KeyError, TimeoutError, ...) ours is one of its kind too, so that callers need not know
+Strategy: `InputError` is the caller's mistake (nothing was written), `ServerError` is a fault of the server or the
+network, `JobError` says what became of a job, `Undecodable` is data in Redis that MLQ can't read. If Python has an
+exception of the same meaning (KeyError, TimeoutError, ...), ours is a subclass of it, so that callers need not know
 ours.
 """
 
@@ -12,11 +12,11 @@ class MLQError(Exception):
 
 
 class InputError(MLQError, ValueError):
-    """The caller gave something that can't be used; nothing was written."""
+    """The caller passed something that can't be used; nothing was written."""
 
 
 class Unserializable(InputError, TypeError):
-    """A value that MessagePack and our extension types can't carry."""
+    """A value that neither MessagePack nor our extension types can represent."""
 
 
 class TooLarge(InputError):
@@ -24,7 +24,7 @@ class TooLarge(InputError):
 
 
 class KeyReused(InputError):
-    """An idempotency key that was used for another post."""
+    """The idempotency key was already used for a different post."""
 
 
 class Undecodable(MLQError, ValueError):
@@ -32,11 +32,11 @@ class Undecodable(MLQError, ValueError):
 
 
 class Unverified(MLQError, ValueError):
-    """A webhook that is unsigned, signed by somebody else, or too old to be believed."""
+    """A webhook that is unsigned, signed with another secret, or too old to be trusted."""
 
 
 class ServerError(MLQError, ConnectionError):
-    """The Redis or Valkey server, or the way to it, failed."""
+    """The Redis or Valkey server, or the connection to it, failed."""
 
 
 class NoServer(ServerError):
@@ -44,11 +44,11 @@ class NoServer(ServerError):
 
 
 class Unsupported(ServerError):
-    """The server answers, but lacks something that MLQ needs."""
+    """The server responds, but lacks something that MLQ needs."""
 
 
 class ValueRefused(ServerError):
-    """The server says that it will never take this value, which is above a limit of its own; nothing was written."""
+    """The server will never accept this value, which exceeds one of its own limits; nothing was written."""
 
 
 class OutOfMemory(ServerError):
@@ -60,23 +60,23 @@ class JobError(MLQError):
 
 
 class UnknownJob(JobError, KeyError):
-    """No job has this id: it never existed, was deleted, its time to live is over, or the server lost it."""
+    """No job has this id: it never existed, was deleted, has expired, or the server lost it."""
 
     def __str__(self) -> str:
-        """The plain text; KeyError would show its representation."""
+        """The plain message; KeyError would show its repr."""
         return str(self.args[0]) if self.args else ""
 
 
 class JobLost(UnknownJob):
-    """The server lost this job with other data, and its id belongs to another job by now."""
+    """The server lost data, this job included, and its id now belongs to another job."""
 
 
 class WrongState(JobError):
-    """The job is in a state in which the operation makes no sense."""
+    """The job's state does not allow the operation."""
 
 
 class JobFailed(JobError):
-    """The job ended in failure; `error_type`, `remote_traceback` and `reason` tell more."""
+    """The job ended in failure; `error_type`, `remote_traceback` and `reason` have the details."""
 
     def __init__(self, message: str, error_type: str = "", remote_traceback: str = "", reason: str = "") -> None:
         """`reason` is one of `states.REASONS`."""
@@ -87,19 +87,19 @@ class JobFailed(JobError):
 
 
 class JobCancelled(JobError):
-    """The job was cancelled before it ended."""
+    """The job was cancelled."""
 
 
 class WaitTimeout(JobError, TimeoutError):
-    """The job did not end in the time that the caller was willing to wait."""
+    """The job did not end within the time that the caller was willing to wait."""
 
 
 class WaitCircle(JobError):
-    """Jobs would wait for one another for ever."""
+    """Jobs would wait for one another forever."""
 
 
 class LeaseLost(JobError):
-    """This attempt no longer holds its job: another one does, or nobody may."""
+    """This attempt no longer holds its job: the lease was lost, or the job was cancelled."""
 
 
 class RemoteTraceback(Exception):

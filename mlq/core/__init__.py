@@ -1,1 +1,1 @@
-"""Names, states, bytes and decisions: values and pure functions that all other parts use."""
+"""Key names, job states, encodings and policies: values and pure functions that every other package uses."""

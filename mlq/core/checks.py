@@ -1,4 +1,4 @@
-"""Checks of what users hand in, and the limits they are checked against. Pure; they raise InputError."""
+"""Validates user input, and defines its limits. Pure functions that raise InputError."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from mlq.errors import InputError, TooLarge
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis itself stops at 512 MB a value
 NAMESPACE_LIMIT = 128  # characters
-LANE_LIMIT = 1000  # bytes of a queue with its functions: scripts read that much of a record's head, no more
+LANE_LIMIT = 1000  # bytes of a queue with its functions; scripts read no more than that of a record's head
 URL_LIMIT = 8000  # characters of the URL of a callback or webhook; common servers refuse longer request lines
 DEFAULT_QUEUE = "default"
 QUEUE_LIMIT = 100  # characters
@@ -20,15 +20,15 @@ _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 def printable(text: str, most: int) -> bool:
-    """Whether `text` has 1 to `most` characters, and none that controls or that no encoding carries."""
-    return len(text) <= most and _PRINTABLE.fullmatch(text) is not None  # strangers send megabytes
+    """Whether `text` has 1 to `most` characters, with no control characters and no lone surrogates."""
+    return len(text) <= most and _PRINTABLE.fullmatch(text) is not None  # length first: input may be megabytes long
 
 
 def check_namespace(namespace: object) -> str:
-    """`namespace` itself, if it can name one: 1 to 128 printable characters, no braces (they mark the hash tag)."""
+    """Return `namespace` if it is valid: 1 to 128 printable characters, without braces (they mark the hash tag)."""
     if not isinstance(namespace, str) or not printable(namespace, NAMESPACE_LIMIT):
         raise InputError(
-            f"namespace must be a text of 1 to {NAMESPACE_LIMIT} printable characters, not {namespace!r:.80}"
+            f"namespace must be a string of 1 to {NAMESPACE_LIMIT} printable characters, not {namespace!r:.80}"
         )
     if "{" in namespace or "}" in namespace:
         raise InputError(f"namespace must not contain braces: {namespace!r}")
@@ -36,7 +36,7 @@ def check_namespace(namespace: object) -> str:
 
 
 def check_functions(functions: object) -> list[str] | None:
-    """The listener names a job asks for, in the order given, or None where it asks for none."""
+    """The listener names that a job asks for, in the order given, or None if it names none."""
     if functions is None:
         return None
     if isinstance(functions, (str, bytes)) or not isinstance(functions, Iterable):
@@ -45,16 +45,16 @@ def check_functions(functions: object) -> list[str] | None:
     for name in names:
         if not isinstance(name, str) or not printable(name, LANE_LIMIT) or "," in name:
             raise InputError(
-                "functions must be a list of listener names (texts without commas, of up to "
-                f"{LANE_LIMIT} characters), but holds {name if not isinstance(name, str) else name[:80]!r:.80}"
+                "functions must be a list of listener names (strings without commas, of up to "
+                f"{LANE_LIMIT} characters), but contains {name if not isinstance(name, str) else name[:80]!r:.80}"
             )
     if not names:
-        raise InputError("functions must name at least one listener; leave it out to have all of them run")
+        raise InputError("functions must name at least one listener; leave it out to run all of them")
     return list(dict.fromkeys(names))
 
 
 def check_url(name: str, url: object) -> str | None:
-    """The URL of a callback or a webhook: http or https, with a host that every parser reads alike."""
+    """The URL of a callback or a webhook: http or https, with a host that every parser reads the same way."""
     if url is None:
         return None
     if not isinstance(url, str) or not printable(url, URL_LIMIT) or " " in url:
@@ -66,13 +66,13 @@ def check_url(name: str, url: object) -> str | None:
         raise InputError(f"{name} is not a URL ({error}): {url!r:.80}") from None
     if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc or not _is_name(host):
         raise InputError(f"{name} must be an http:// or https:// URL, not {url!r:.80}")
-    if name == "webhook" and "@" in parts.netloc:  # of a callback it was always ignored
-        raise InputError("webhook must not hold a user or a password: its signature is what proves who sends it")
+    if name == "webhook" and "@" in parts.netloc:  # in a callback URL, these have always been ignored
+        raise InputError("webhook must not contain a user or password: the receiver verifies the signature instead")
     return url
 
 
 def _is_name(host: str) -> bool:
-    """Whether it can be looked up, as the same host everywhere: Python takes a sharp s for ss, browsers do not."""
+    """Whether this is a host name that resolves to the same host everywhere: Python maps ß to ss, browsers do not."""
     try:
         if not host.isascii() and host.encode("idna").decode("idna") != host.lower():
             return False
@@ -81,48 +81,49 @@ def _is_name(host: str) -> bool:
     return ":" in host or all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
 
 
-# At the end of a URL as it is kept: it came from somebody whom a token let in, who is no program of ours. It is a
-# fragment because scripts and older workers carry it along unread, and no receiver is ever sent one.
+# Appended to a stored URL that came in over HTTP from a token holder, who is less trusted than a program with access to
+# Redis. It is a fragment because scripts and older workers pass fragments along, and no receiver is ever sent one.
 STRANGERS = "#mlq-targets=public"
 
 
 def of_strangers(url: str) -> str:
-    """A checked URL as it is kept where a stranger gave it."""
+    """A checked URL in the form in which it is stored if it came from a stranger (see STRANGERS)."""
     return url.partition("#")[0] + STRANGERS
 
 
 def shown_url(url: str | None) -> str | None:
-    """A URL that is kept, as people see it."""
+    """A stored URL, as users see it."""
     return url and url.removesuffix(STRANGERS)
 
 
 def check_key(key: object) -> str:
     """An idempotency key: 1 to 255 printable characters."""
     if not isinstance(key, str) or not printable(key, KEY_LIMIT):
-        raise InputError(f"an idempotency key is a text of 1 to {KEY_LIMIT} printable characters, not {key!r:.80}")
+        raise InputError(f"an idempotency key is a string of 1 to {KEY_LIMIT} printable characters, not {key!r:.80}")
     return key
 
 
 def check_queue(queue: object) -> str:
-    """A queue's name: 1 to 100 printable characters without commas and colons; the default one for None."""
+    """A queue's name: 1 to 100 printable characters without commas and colons; the default queue for None."""
     if queue is None:
         return DEFAULT_QUEUE
     if not isinstance(queue, str) or not printable(queue, QUEUE_LIMIT) or set(queue) & set(",:"):
         raise InputError(
-            f"queue must be a text of 1 to {QUEUE_LIMIT} printable characters without comma or colon, not {queue!r:.80}"
+            f"queue must be a string of 1 to {QUEUE_LIMIT} printable characters without comma or colon, "
+            f"not {queue!r:.80}"
         )
     return queue
 
 
 def check_count(name: str, value: object, least: int = 0) -> int | None:
-    """A whole number from `least`, or None."""
+    """A whole number of at least `least`, or None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**9):
-        raise InputError(f"{name} must be a whole number from {least}, not {value!r:.80}")
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r:.80}")
     return value
 
 
 def check_seconds(name: str, value: object, *, zero: bool = False) -> float | None:
-    """A duration in seconds (above 0, or from 0 with `zero`), or None."""
+    """A duration in seconds (above 0, or with `zero` also 0), or None."""
     if value is None:
         return None
     if (
@@ -131,12 +132,13 @@ def check_seconds(name: str, value: object, *, zero: bool = False) -> float | No
         or not 0 <= value <= 1e9
         or (value == 0 and not zero)
     ):
-        raise InputError(f"{name} must be a number of seconds {'from' if zero else 'above'} 0, not {value!r:.80}")
+        least = "of at least" if zero else "above"
+        raise InputError(f"{name} must be a number of seconds {least} 0, not {value!r:.80}")
     return float(value)
 
 
 def check_size(what: str, packed: bytes, limit: int = MESSAGE_LIMIT) -> bytes:
-    """`packed` itself, unless it is above `limit` bytes."""
+    """Return `packed`, or raise TooLarge if it is larger than `limit` bytes."""
     if len(packed) > limit:
         raise TooLarge(
             f"{what} is {len(packed):,} bytes; the limit is {limit:,}. Store it elsewhere and post its address"
@@ -145,14 +147,14 @@ def check_size(what: str, packed: bytes, limit: int = MESSAGE_LIMIT) -> bytes:
 
 
 def check_id(job_id: object) -> JobId:
-    """A job's id, or an id with its stamp (`identity.py`); whole numbers are taken too, since ids look like them."""
+    """A job's id, or an id with its stamp (`identity.py`); integers are accepted too, since ids look like them."""
     if isinstance(job_id, JobId):
-        return job_id  # itself, since it may learn its stamp
+        return job_id  # not a copy: its stamp may be filled in later
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
     found = parse_reference(job_id) if isinstance(job_id, str) else None
     if found is None:
-        raise InputError(f"a job's id is a text of digits, not {job_id!r:.80}")
+        raise InputError(f"a job's id is a string of digits, not {job_id!r:.80}")
     return found
 
 
@@ -162,7 +164,7 @@ def lane_of(queue: str, functions: Sequence[str] | None) -> str:
         return queue
     lane = f"{queue}:{','.join(sorted(set(functions)))}"
     if len(lane.encode()) > LANE_LIMIT:
-        raise InputError(f"functions: the names together must stay below {LANE_LIMIT} bytes")
+        raise InputError(f"functions: the names are too long; together they may take up to {LANE_LIMIT} bytes")
     return lane
 
 
@@ -172,6 +174,6 @@ def queue_of(lane: str) -> str:
 
 
 def functions_of(lane: str) -> frozenset[str]:
-    """The functions that a lane's jobs need; empty where any will do."""
+    """The functions that a lane's jobs name; empty if they name none."""
     _, _, names = lane.partition(":")
     return frozenset(names.split(",")) if names else frozenset()

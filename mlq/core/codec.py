@@ -3,23 +3,23 @@
 The extension types, whose codes and payloads never change:
 
     code  type           payload
-    -1    (timestamp)    MessagePack's own: only read, as a datetime in UTC, because other libraries send it
+    -1    (timestamp)    MessagePack's own: never written; read as a datetime in UTC, since other libraries send it
      1    numpy.ndarray  a .npy file of version 3.0, never with Python objects; comes back writable
      2    numpy.generic  the dtype's `str`, NUL, the bytes; for a structured scalar a 0-d .npy file
      3    datetime       one byte of fold (0 or 1), then ISO 8601, with the offset if there is one
      4    date           ISO 8601
      5    time           as datetime
      6    timedelta      days, seconds and microseconds: big-endian int32, uint32, uint32
-     7    Decimal        its text
+     7    Decimal        as a string
      8    UUID           16 bytes, big-endian
 
-What changes on the way: a tuple becomes a list (but stays a tuple as the key of a dict, where a list can't be), a
-subclass its base (defaultdict, IntEnum, numpy.matrix, ...), a bytearray or memoryview bytes, a named time zone its
-offset. numpy's float64, str_ and bytes_ are subclasses of float, str and bytes and become those; its other scalars keep
-their type, or become the equal Python number for a reader without numpy.
+Some values come back as another type: a tuple as a list (but as the key of a dict, it stays a tuple), an instance of a
+subclass as its base (defaultdict, IntEnum, numpy.matrix, ...), a bytearray or memoryview as bytes, a named time zone as
+its offset. numpy's float64, str_ and bytes_ are subclasses of float, str and bytes and become those; its other scalars
+keep their type, or become the equal Python number for a reader without numpy.
 
-numpy is optional: packing looks for it only among the modules already loaded (else there can be no numpy value), and
-unpacking imports it for the first numpy value. The same with decimal, which would cost each process 0.4 MB.
+numpy is optional: packing looks for it only among the modules already loaded (otherwise there can't be a numpy value),
+and unpacking imports it for the first numpy value. The same goes for decimal, which would cost each process 0.4 MB.
 """
 
 import ast
@@ -42,25 +42,25 @@ from mlq.errors import Undecodable, Unserializable
 _NPY_MAGIC = b"\x93NUMPY\x03\x00"
 _NPY_HEADER_MAX = 65_536  # bytes; enough for a structured dtype of 2,000 fields
 _DELTA = struct.Struct(">iII")
-# How `struct` reads the numpy scalars that equal a Python number.
+# `struct` codes of the numpy scalars that equal a Python number.
 _CODES = dict(zip("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split(), "?bhiqBHIQefd", strict=True))  # noqa: SIM905
-# The dtypes that are read, because numpy's own reader dies (SIGFPE) of "<M8[s/0]" and makes a trap of "<M8[0s]".
+# The only dtypes that are read: numpy's own reader crashes (SIGFPE) on "<M8[s/0]" and makes a time bomb of "<M8[0s]".
 _PLAIN_DTYPE = re.compile(r"[|<>][biufcSUV][0-9]{1,10}|[<>][mM]8(\[([1-9][0-9]{0,8})?[A-Za-z]{1,2}\])?")
-# Those that are written: a long double holds other bits on other machines, under the same name.
+# The only dtypes that are written: a long double has a different layout on other machines, under the same name.
 _PORTABLE_DTYPE = re.compile(rf"(?!.(f1[26]|c24|c32)$)(?:{_PLAIN_DTYPE.pattern})")
 
 _UNPACKABLE = (TypeError, ValueError, OverflowError, BufferError, RecursionError)
-# What broken bytes make msgpack, numpy, ast, struct, decimal and datetime raise. Not `Exception`: a time limit that
-# somebody raises into this thread has to pass.
+# What msgpack, numpy, ast, struct, decimal and datetime raise for corrupt bytes. Not `Exception`: a time limit that is
+# raised into this thread must get through.
 _BROKEN = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError, RecursionError, SyntaxError, SystemError,
            struct.error)  # fmt: skip
 
 
 def pack(value: object, name: str = "msg") -> bytes:
-    """The bytes of `value`; raises Unserializable, which tells the part to blame as one of `name` (`msg['a'][3]`)."""
+    """The bytes of `value`. Raises Unserializable, which names the offending part of `name` (`msg['a'][3]`)."""
     try:
-        # A Packer for each call: one for all would mix what several threads write; one per thread would save 0.03 of
-        # 0.45 µs and keep the memory of its largest message. msgpack's own buffer of 256 KiB would cost 0.2 µs more.
+        # A Packer per call: a shared one would mix the output of threads; one per thread would save 0.03 of 0.45 µs
+        # and hold on to the memory of its largest message. msgpack's default buffer of 256 KiB would cost 0.2 µs more.
         packed: bytes = Packer(default=_extend, buf_size=4096).pack(value)
     except _UNPACKABLE as error:
         raise Unserializable(f"cannot serialise {_explain(value, name, error)}") from error
@@ -68,28 +68,28 @@ def pack(value: object, name: str = "msg") -> bytes:
 
 
 def unpack(data: bytes | memoryview) -> Any:
-    """The value of what `pack` wrote; raises Undecodable for anything else, and for arrays where numpy is missing.
+    """The value that `pack` wrote. Raises Undecodable for anything else, and for arrays if numpy is not installed.
 
-    Lengths beyond the end of `data` are refused before anything is allocated. msgpack believes shorter ones: lists in
-    lists that claim too much take 85 MB and 0.1 s for a moment if `data` is 1 MB, 170 MB and 0.3 s if it is 10 MB.
+    Lengths beyond the end of `data` are refused before anything is allocated. msgpack trusts shorter ones: nested lists
+    with inflated lengths briefly take 85 MB and 0.1 s if `data` is 1 MB, 170 MB and 0.3 s if it is 10 MB.
     """
     try:
         try:
             return unpackb(data, strict_map_key=False, ext_hook=_restore, timestamp=3)
-        except TypeError:  # a list as a key: rare enough to read twice then, and not to look at every key always
+        except TypeError:  # a list as a key: rare, so decode a second time instead of checking every key every time
             return unpackb(data, strict_map_key=False, ext_hook=_restore, timestamp=3, object_pairs_hook=_tuple_keys)
     except ImportError as error:
-        raise Undecodable("a numpy value, which can't be read without numpy: pip install numpy") from error
+        raise Undecodable("this is a numpy value, which can't be read without numpy: pip install numpy") from error
     except _BROKEN as error:
         raise Undecodable(f"{len(data)} bytes that are not a packed value: {_reason(error)}") from error
 
 
 def unpack_raw(data: bytes) -> Any:
-    """What a script packed (`cmsgpack`): lists of texts, which stay bytes."""
+    """What a script packed (`cmsgpack`): lists of strings, which stay bytes."""
     try:
         return unpackb(data, raw=True)
     except _BROKEN as error:
-        raise Undecodable(f"{len(data)} bytes that no script packed: {_reason(error)}") from error
+        raise Undecodable(f"{len(data)} bytes that no MLQ script packed: {_reason(error)}") from error
 
 
 def _tuple_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
@@ -97,16 +97,16 @@ def _tuple_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
 
 
 def tuples(value: Any) -> Any:
-    """A list, with the lists in it, as tuples."""
+    """A list as a tuple, and so on for the lists in it."""
     return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
 def _reason(error: Exception) -> str:
-    return str(error)[:200] or type(error).__name__  # some messages quote all of the bytes
+    return str(error)[:200] or type(error).__name__  # cut: some messages quote all of the bytes
 
 
 def _moment_bytes(kind: Any, value: Any) -> bytes:
-    """A datetime or a time; written as `kind` does it, since a subclass may have a text of its own."""
+    """A datetime or a time. Uses `isoformat` of `kind`, since a subclass may format itself differently."""
     return bytes((value.fold,)) + bytes(kind.isoformat(value), "ascii")
 
 
@@ -129,8 +129,8 @@ def _read_decimal(payload: bytes) -> object:
 
 
 def _extend(value: object) -> ExtType:
-    """Packs what MessagePack has no type for; raises TypeError, with advice, for what we have none for either."""
-    if type(value).__module__.partition(".")[0] != "pandas":  # its Timestamp is a datetime that has nanoseconds as well
+    """Packs types that MessagePack lacks. Raises TypeError, with advice, if there is no extension type either."""
+    if type(value).__module__.partition(".")[0] != "pandas":  # its Timestamp is a datetime, but with nanoseconds
         for code, kind, write, _ in _EXTENSIONS:
             if isinstance(value, kind):
                 return ExtType(code, write(value))
@@ -145,7 +145,7 @@ def _extend(value: object) -> ExtType:
 
 
 def _restore(code: int, payload: bytes) -> object:
-    """Raises ImportError where numpy isn't installed, and any of _BROKEN."""
+    """Unpacks an extension type. Raises ImportError if it needs numpy and that isn't installed, or any of _BROKEN."""
     if code not in _READERS:
         raise ValueError(f"extension type {code} is unknown")
     return _READERS[code](payload)
@@ -157,9 +157,9 @@ _numpy = functools.partial(importlib.import_module, "numpy")
 
 
 def _array_bytes(array: Any) -> bytes:
-    """The .npy file of an array; raises TypeError, ValueError for one with Python objects, a mask or an odd dtype.
+    """An array as a .npy file. Raises TypeError or ValueError if it has Python objects, a mask or an unusual dtype.
 
-    Not left to numpy, whose writer takes 10 µs for a small array and whose reader 35 µs; ours take 4 each.
+    Done here because numpy's writer takes 10 µs for a small array and its reader 35 µs; ours take 4 µs each.
     """
     if isinstance(array, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())):
         raise TypeError("the mask would be lost; send .filled(), or .data and .mask")
@@ -167,7 +167,7 @@ def _array_bytes(array: Any) -> bytes:
     header = f"{{'descr': {_descr(array.dtype)}, 'fortran_order': {fortran}, 'shape': {array.shape}}}\n".encode()
     if len(header) > _NPY_HEADER_MAX:
         raise ValueError(f"the description of its dtype takes more than {_NPY_HEADER_MAX} bytes")
-    # `tobytes` would copy: 1.6 ms for 1 MB in place of 0.07. Viewed as void because datetime64 gives away no buffer.
+    # `tobytes` would copy: 1.6 ms for 1 MB instead of 0.07. Viewed as void because datetime64 exports no buffer.
     data = _numpy().ascontiguousarray(array.T if fortran else array).view(f"V{array.dtype.itemsize}")
     return b"".join((_NPY_MAGIC, len(header).to_bytes(4, "little"), header, data))
 
@@ -182,15 +182,15 @@ def _read_array(payload: bytes) -> Any:
 
 
 def _build(dtype: Any, shape: tuple[int, ...], data: bytes | memoryview, order: str = "C") -> Any:
-    """An array with a copy of `data`, which must be as long as dtype and shape say; items of no bytes are refused."""
+    """An array with a copy of `data`, whose length must fit dtype and shape; zero-size items are refused."""
     if not dtype.itemsize or math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{len(data)} bytes for an array of shape {shape} and dtype {dtype}")
     return _numpy().ndarray(shape, dtype, bytearray(data), order=order)
 
 
-@functools.lru_cache(maxsize=64)  # 20 µs less where arrays of the same shape follow one another
+@functools.lru_cache(maxsize=64)  # saves 20 µs when many arrays have the same shape
 def _read_header(header: bytes) -> tuple[Any, str, tuple[int, ...]]:
-    """The description of the dtype, C or F, and the shape."""
+    """The dtype's description, the order (C or F), and the shape."""
     fields = ast.literal_eval(header.decode())
     descr, shape = fields["descr"], fields["shape"]
     if not _is_plain(descr) or min(shape, default=0) < 0:
@@ -200,14 +200,14 @@ def _read_header(header: bytes) -> tuple[Any, str, tuple[int, ...]]:
 
 @functools.lru_cache(maxsize=64)
 def _descr(dtype: Any) -> str:
-    """A dtype as a .npy file describes it; raises TypeError, ValueError for one that would not come back the same."""
+    """A dtype as a .npy file describes it. Raises TypeError or ValueError if it would come back different."""
     if not dtype.hasobject and dtype.itemsize:
         npy = _numpy().lib.format
         descr = npy.dtype_to_descr(dtype)
         # a bfloat16 would come back as two raw bytes
         if _is_plain(descr, _PORTABLE_DTYPE) and npy.descr_to_dtype(descr) == dtype:
             return repr(descr)
-    raise TypeError(f"its dtype has no portable form; send .astype() of a plain one, or .tolist(): {dtype}")
+    raise TypeError(f"its dtype {dtype} has no portable form; convert it with .astype() to a plain one, or .tolist()")
 
 
 def _is_plain(descr: object, kinds: re.Pattern[str] = _PLAIN_DTYPE) -> bool:
@@ -219,7 +219,7 @@ def _is_plain(descr: object, kinds: re.Pattern[str] = _PLAIN_DTYPE) -> bool:
 def _scalar_bytes(scalar: Any) -> bytes:
     if scalar.dtype.kind == "V":
         return _array_bytes(sys.modules["numpy"].asarray(scalar))
-    _descr(scalar.dtype)  # refuses what would come back as something else
+    _descr(scalar.dtype)  # refuses a dtype that would come back different
     return b"\0".join((scalar.dtype.str.encode(), scalar.tobytes()))
 
 
@@ -241,17 +241,17 @@ def _read_scalar(payload: bytes) -> Any:
 _READERS = {1: _read_array, 2: _read_scalar, 7: _read_decimal, **{code: read for code, _, _, read in _EXTENSIONS}}
 
 
-# --- what can't be packed; runs only when packing has failed
+# --- explaining why a value can't be packed; runs only after packing has failed
 
-_KEY = object()  # the step from a dict to one of its keys; the step to a value is the key, or the index in a list
+_KEY = object()  # marks a step from a dict to one of its keys; a step to a value is the key, or the index in a list
 
 
 def _explain(root: object, name: str, error: Exception) -> str:
-    """Where in `root` the part is that can't be packed, its type, and what to do; `error` is what packing raised."""
-    # With a stack of our own, and each container once: the trouble may be a depth that Python can't recurse into, a
-    # circle, or one list in a million places.
+    """Which part of `root` can't be packed, its type, and what to do; `error` is what packing raised."""
+    # An explicit stack, and each container visited once: the value may be nested too deeply for recursion, contain
+    # itself, or contain the same list a million times.
     levels: list[Iterator[tuple[object, object]]] = [iter([(None, root)])]
-    steps: list[object] = [None]  # what each level yielded last
+    steps: list[object] = [None]  # the last step of each level
     parents: list[int] = []  # ids of the containers from the root to here
     seen: set[int] = set()
     while levels:
@@ -271,8 +271,8 @@ def _explain(root: object, name: str, error: Exception) -> str:
             steps.append(None)
         elif id(item) in parents:
             whole = _place(name, steps[: parents.index(id(item)) + 1])
-            return f"{_place(name, steps)}: it is {whole} itself, and nothing may contain itself"
-    return f"{name}: {_reason(error)} (1,024 levels at most)"
+            return f"{_place(name, steps)}: this is {whole} itself, and a value must not contain itself"
+    return f"{name}: {_reason(error)} (at most 1,024 levels)"
 
 
 def _children(container: Any) -> Iterator[tuple[object, object]]:
@@ -294,7 +294,7 @@ def _place(name: str, steps: list[object]) -> str:
 
 
 def _fault(leaf: object) -> str | None:
-    """Why `leaf`, which is no container, can't be packed, and what to do; None if it can be."""
+    """Why `leaf`, which is not a container, can't be packed, and what to do; None if it can be packed."""
     try:
         Packer(default=_extend).pack(leaf)
     except _UNPACKABLE as error:
@@ -303,7 +303,7 @@ def _fault(leaf: object) -> str | None:
 
 
 def _advice(value: object) -> str:
-    """What to send in place of a value that has no packed form."""
+    """What to send instead of a value that can't be packed."""
     if isinstance(value, (set, frozenset)):
         return "send a list"
     if isinstance(value, int):
@@ -312,4 +312,4 @@ def _advice(value: object) -> str:
         return "UTF-8 has no lone surrogates; send .encode('utf-8', 'surrogatepass')"
     if ways := [f".{name}()" for name in ("to_dict", "to_numpy", "model_dump", "numpy") if hasattr(type(value), name)]:
         return f"send its {' or '.join(ways)}"
-    return "send what it holds as dict, list, str, bytes, int, float or numpy arrays"
+    return "send its content as dict, list, str, bytes, int, float or numpy arrays"

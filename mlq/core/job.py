@@ -1,11 +1,12 @@
-r"""What travels between client, Redis and worker, as frozen values and the bytes they become.
+r"""What clients, Redis and workers exchange about a job: immutable values, and their encodings.
 
 The record of a job (`post:<id>`) is written once and never changed:
 
     <lane> \n <posted at, seconds> \n <length of options> \n <options, MessagePack map> <message, MessagePack>
 
-The head is text so that a script reads the lane from the first bytes, whatever the message's size. The client makes all
-but the first two lines (Redis knows the time). The message stays packed until a listener or a reader asks for it.
+The head is text so that a script can read the lane from the first bytes, however large the message is. The script
+`post.lua` writes the first two lines, with Redis' time; the client writes the rest. The message stays packed until a
+listener or a reader needs it.
 """
 
 import math
@@ -33,7 +34,7 @@ class Record(NamedTuple):
 
     @classmethod
     def parse(cls, record: bytes) -> "Record":
-        """Raises Undecodable where `record` is not what the client and `post.lua` write."""
+        """Raises Undecodable if `record` is not what the client and `post.lua` write."""
         try:
             lane, posted, size, rest = record.split(b"\n", 3)
             cut = int(size)
@@ -44,7 +45,7 @@ class Record(NamedTuple):
 
 
 def head_of(record: bytes) -> tuple[str, float]:
-    """Lane and time of posting from a record's first bytes; blank and 0 where they are not what `post.lua` writes."""
+    """Lane and posting time from a record's first bytes; empty and 0 if they are not what `post.lua` writes."""
     lane, _, rest = record.partition(b"\n")
     try:
         return lane.decode(), number(rest.partition(b"\n")[0]) or 0.0
@@ -53,12 +54,12 @@ def head_of(record: bytes) -> tuple[str, float]:
 
 
 def stamp_in(record: bytes) -> str:
-    """When a job was posted, as its record's head says it to the microsecond; blank where it does not."""
+    """The stamp in a record's head: when the job was posted, to the microsecond. Empty if there is none."""
     return record[:1100].partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace")
 
 
 class Claimed(NamedTuple):
-    """An attempt that this worker holds; `token` is what proves it."""
+    """An attempt whose lease this worker holds; `token` proves it."""
 
     id: str
     attempt: int  # 1 for the first run
@@ -80,23 +81,23 @@ class Outcome:
 
     state: State
     fields: dict[str, bytes | str] = field(default_factory=dict)
-    said: str | None = None  # the short result as a callback says it; None where it does not fit
+    said: str | None = None  # the short result as it goes into the callback's URL; None if it does not fit
     hint: str = ""  # one line for the log
     again: bool = False  # a failure after which the job may be retried, if its policy says so
 
     @property
     def size(self) -> int:
-        """Bytes that settling it sends, near enough to bound a batch."""
+        """Roughly how many bytes it takes to settle this, to bound a batch."""
         return 200 + sum(len(value) for value in self.fields.values())
 
 
 def text(value: bytes | None) -> str | None:
-    """A stored text; what is not UTF-8 in it is replaced."""
+    """A stored string; bytes that are not UTF-8 are replaced."""
     return None if value is None else value.decode("utf-8", "replace")
 
 
 def number(value: bytes | str | None) -> float | None:
-    """A stored time. Raises ValueError for what is not a finite number."""
+    """A stored time. Raises ValueError if it is not a finite number."""
     if value is None:
         return None
     found = float(value)
@@ -106,7 +107,7 @@ def number(value: bytes | str | None) -> float | None:
 
 
 def or_none(read: Callable[[Any], T | None], value: Any) -> T | None:
-    """`read(value)`, or None where that raises ValueError: for rows of a list, which one damaged row must not stop."""
+    """`read(value)`, or None if that raises ValueError: one damaged row must not make a whole list fail."""
     try:
         return read(value)
     except ValueError:
@@ -119,13 +120,13 @@ def fields_of(flat: list[bytes]) -> dict[str, bytes]:
 
 
 def progress_of(state: str, raw: bytes | None) -> Any:
-    """None while the job waits, 100 when it succeeded, -1 when it failed, else what was last reported."""
+    """None if the job waits or was cancelled, 100 if it succeeded, -1 if it failed, else the last report or 0."""
     fixed = {State.QUEUED: None, State.SCHEDULED: None, State.SUCCEEDED: 100, State.FAILED: -1, State.CANCELLED: None}
     return fixed[State(state)] if state in fixed else codec.unpack(raw) if raw else 0
 
 
 def progress_words(state: str, raw: bytes | None) -> str:
-    """The progress as `get_progress` words it."""
+    """The progress in the words of `get_progress`."""
     words = {State.QUEUED: "[queued; not started]", State.SCHEDULED: "[queued; not started]",
              State.SUCCEEDED: "[completed]", State.FAILED: "[failed]", State.CANCELLED: "[cancelled]"}  # fmt: skip
     if state in words:
@@ -139,11 +140,11 @@ def _decoded(packed: bytes | None) -> Any:
 
 
 def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
-    """The mapping that `get_job` gives: what was posted and what became of it.
+    """The mapping that `get_job` returns: what was posted, and what became of it.
 
-    Beside the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason, callback_outcome
-    ("sent", or why the last try failed), timeout, attempts: what became of each run, webhook, and deliveries: the tries
-    to tell others of the end. Of runs and of tries the last 20 at most.
+    Besides the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason, callback_outcome
+    ("sent", or why the last try failed), timeout, attempts (what became of each), webhook, and deliveries (the tries to
+    send the callback and the webhook). Only the last 20 attempts and tries are kept.
     """
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
@@ -158,7 +159,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "progress": progress_of(state, now.get("progress")),
         "short_result": _decoded(
             now.get("short", now.get("result"))
-        ),  # kept apart only where a listener told them apart
+        ),  # stored separately only if the listener returned both
         "result": text(now.get("error")) if failed else _decoded(now.get("result")),
         "callback": shown_url(options.callback),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),
@@ -178,36 +179,36 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
     }
 
 
-_TOLD = ("worker", "started", "finished", "reason", "error_type", "error", "traceback")
+_ATTEMPT_FIELDS = ("worker", "started", "finished", "reason", "error_type", "error", "traceback")
 
 
 def attempts_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
-    """Every run that is known of: its number, worker, times, and where it went wrong reason, error and traceback."""
+    """Every attempt on record: its number, worker and times, and if it went wrong its reason, error and traceback."""
     past = sorted((int(name[5:]), value) for name, value in now.items() if name.startswith("past:"))
     runs = [{"attempt": number, **_past(packed)} for number, packed in past]
     if "started" in now:
-        current: dict[str, Any] = {name: text(now.get(name)) for name in _TOLD}
+        current: dict[str, Any] = {name: text(now.get(name)) for name in _ATTEMPT_FIELDS}
         current |= {"started": number(now.get("started")), "finished": number(now.get("finished"))}
         if text(now.get("state")) not in (State.FAILED, State.CANCELLED):
-            current["reason"] = None  # that of the run before
+            current["reason"] = None  # what is stored is that of the previous attempt
         runs.append({"attempt": int(now.get("attempts", b"0"))} | current)
     return runs
 
 
 def _past(packed: bytes) -> dict[str, Any]:
-    """One run as `lua/shared/history.lua` keeps it."""
+    """One attempt as `lua/shared/history.lua` stores it."""
     kept = [value.decode("utf-8", "replace") for value in codec.unpack_raw(packed)]
-    told: dict[str, Any] = dict(zip(_TOLD, (value or None for value in kept), strict=True))
+    attempt: dict[str, Any] = dict(zip(_ATTEMPT_FIELDS, (value or None for value in kept), strict=True))
     for name in ("started", "finished"):
-        told[name] = number(told[name])
-    return told
+        attempt[name] = number(attempt[name])
+    return attempt
 
 
 def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
-    """The tries to send the callback and the webhook: kind, try, when, and how it went.
+    """The tries to send the callback and the webhook: kind, number of the try, time, and how it went.
 
-    `error` is None for one that was taken, `status` None where there was no answer, and `next` (the time of the next
-    try) None for the last.
+    `error` is None if the receiver accepted it, `status` is None if there was no response, and `next` (the time of the
+    next try) is None if there is none.
     """
     kept = codec.unpack_raw(now["deliveries"]) if "deliveries" in now else []
     tries = []
@@ -220,20 +221,20 @@ def deliveries_of(now: dict[str, bytes]) -> list[dict[str, Any]]:
     return tries
 
 
-ANY_JOB = "*"  # what an inbox is told at last that was told more than it read
+ANY_JOB = "*"  # the last message to an inbox that is too full: any job may have changed, so ask about all of them
 
 
 def announced(item: bytes) -> tuple[JobId, dict[str, bytes] | None]:
-    """What an inbox was told: the id of a job, and how it ended where that travels along, with the job's stamp."""
+    """Parse an inbox message: the id of a job with its stamp, and how the job ended, if the message includes it."""
     job_id, _, packed = item.partition(b" ")
     try:
         fields = fields_of(codec.unpack_raw(packed)) if packed else None
-    except (ValueError, TypeError, AttributeError, LookupError):  # not of a script of ours: whoever waits asks
+    except (ValueError, TypeError, AttributeError, LookupError):  # not from our scripts: the waiter asks the server
         fields = None
     stamp = fields.pop("posted", b"") if fields else b""
     return JobId(job_id.decode("utf-8", "replace"), stamp.decode("utf-8", "replace")), fields
 
 
 def is_finished(state: str) -> bool:
-    """Whether nothing more happens to a job in `state` by itself."""
+    """Whether a job in `state` has ended: it changes no more unless somebody requeues or deletes it."""
     return state in FINISHED

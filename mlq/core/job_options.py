@@ -1,4 +1,4 @@
-"""The options of a job: one table of what a post may say, and the check of each. `PostOptions` says what they mean."""
+"""The options of a job: one table of their names and checks. `PostOptions` says what they mean."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -20,18 +20,18 @@ from mlq.core.checks import (
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 
-REMEMBERED = 1000  # bytes of packed options up to which those of a record are remembered once they were read
+REMEMBERED = 1000  # bytes; a record's packed options are cached once decoded if they are smaller than this
 
 
 class PostOptions(TypedDict, total=False):
-    """Options of a post as keyword arguments. What is left out, or None, is as the listener declares it."""
+    """Options of a post as keyword arguments. An option that is left out or None is as the listener declares it."""
 
     queue: str | None  # the queue that the job waits in; "default" if left out
-    ttl: float | None  # seconds that the job is kept after its success; for ever if left out
+    ttl: float | None  # seconds that the job is kept after it succeeds; forever if left out
     timeout: float | None  # seconds that one attempt may take
-    retries: int | None  # attempts after one that raised or ran out of time
+    retries: int | None  # further attempts after one that raised or timed out
     backoff: float | None  # seconds before the first retry; doubled for each further one
-    webhook: str | None  # URL that is told of the end by a signed POST
+    webhook: str | None  # URL that gets a signed POST when the job ends
 
 
 def _check_functions(value: object) -> tuple[str, ...] | None:
@@ -53,7 +53,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 
 @dataclass(frozen=True)
 class JobOptions:
-    """Checked options of a job. Jobs that are posted alike share one."""
+    """Checked options of a job. Jobs that are posted with the same options share one instance."""
 
     callback: str | None = None
     functions: tuple[str, ...] | None = None
@@ -85,7 +85,7 @@ class JobOptions:
 
     @functools.cached_property
     def _head(self) -> bytes:
-        kept = {name: getattr(self, name) for name in _CHECKS if name != "queue"}  # which the lane tells
+        kept = {name: getattr(self, name) for name in _CHECKS if name != "queue"}  # the lane has the queue
         if self.functions is not None:
             kept["functions"] = list(self.functions)
         return pack_body(b"", {name: value for name, value in kept.items() if value is not None})
@@ -105,17 +105,17 @@ def pack_body(message: bytes, options: Mapping[str, object]) -> bytes:
 
 
 def options_of(callback: object, functions: object, options: Mapping[str, object]) -> JobOptions:
-    """The options of a post; most posts have none, and the others mostly those of an earlier one."""
+    """The options of a post. Most posts have none; most others have the same as an earlier one, so those are cached."""
     if callback is functions is None and not options:
         return PLAIN
     names = tuple(functions) if isinstance(functions, list) else functions
     try:
         return _remembered(callback=callback, functions=names, **options)
-    except TypeError:  # a value that can't be hashed: it is no text or number, so probably wrong, too
+    except TypeError:  # an unhashable value, so neither string nor number: probably invalid, and the checks will say so
         return JobOptions.of({"callback": callback, "functions": names, **options})
 
 
-@functools.lru_cache(maxsize=256, typed=True)  # spares 10 us
+@functools.lru_cache(maxsize=256, typed=True)  # saves 10 us
 def _remembered(**given: object) -> JobOptions:
     return JobOptions.of(given)
 

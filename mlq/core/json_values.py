@@ -1,15 +1,15 @@
-"""Values of messages and results as JSON text, and JSON text as messages. The command line uses it too.
+"""Converts messages and results to JSON text, and JSON text to messages. Also used by the command line.
 
-JSON has no form for some of what MessagePack carries. It becomes:
+Values that JSON can't represent become:
 
     bytes                       {"base64": "..."}
-    numpy arrays and scalars    lists and numbers, as their `tolist` gives them
+    numpy arrays and scalars    lists and numbers, as returned by `tolist`
     datetime, date, time        ISO 8601
     timedelta                   seconds
-    Decimal, UUID               their text
+    Decimal, UUID               strings
     NaN and the infinities      null, as in JavaScript
-    longdouble, complex         their text
-    keys that are no text       their text; where two become the same, there is no JSON
+    longdouble, complex         strings
+    keys that are not strings   strings; if two keys become the same, the conversion fails
 """
 
 import base64
@@ -23,15 +23,14 @@ from typing import Any, NoReturn, Self
 
 from mlq.errors import InputError, Undecodable
 
-MOST = 10_000_000  # parts of a value, containers among them, that JSON is made of: some seconds, and 1 GB
-TURN = 5_000  # parts after which other greenlets of the process have their turn: some milliseconds
+MOST = 10_000_000  # most parts of a value, containers included, that are converted: some seconds, and 1 GB
+TURN = 5_000  # parts after which to yield to other greenlets of the process: some milliseconds
 
 
 def to_json(value: object, indent: int | None = None) -> str:
-    """The value as strict JSON. A large one holds up no other greenlet: it is taken in parts.
+    """The value as strict JSON. Yields to other greenlets while it converts a large value.
 
-    Raises Undecodable for one that is nested too deeply for Python, whose keys would collide, or that has too many
-    parts.
+    Raises Undecodable if the value is nested too deeply for Python, has keys that would collide, or has too many parts.
     """
     with _Count() as count:
         try:
@@ -45,7 +44,7 @@ def to_json(value: object, indent: int | None = None) -> str:
 
 
 class _Count:
-    """Counts the parts of a value, and lets others have their turn. Only one large value is taken at a time."""
+    """Counts the parts of a value, and yields to other greenlets. Only one large value is converted at a time."""
 
     _room = threading.Lock()
 
@@ -62,14 +61,14 @@ class _Count:
             self._room.release()
 
     def check(self, parts: int) -> None:
-        """Raises Undecodable where there may not be so many more."""
+        """Raises Undecodable if so many more parts would be too many."""
         if self.total + parts > MOST:
             raise Undecodable(
                 f"this value has more than {MOST:,} parts, too many for JSON; read it with mlq.get_job in Python"
             )
 
     def add(self) -> None:
-        """One more. Raises Undecodable."""
+        """Count one part. Raises Undecodable."""
         self.total += 1
         if not self.total % TURN:
             self.check(0)
@@ -77,7 +76,7 @@ class _Count:
             sleep(0)
 
     def passing(self, text: str) -> str:
-        """The text, after a rest now and then."""
+        """Return the text, yielding to other greenlets now and then."""
         self._passed += 1
         if not self._passed % TURN:
             sleep(0)
@@ -85,12 +84,12 @@ class _Count:
 
 
 def as_text(value: object) -> str:
-    """A value that is neither bytes nor a container, as people write it: what `str` gives, and ISO 8601 for times."""
+    """A value that is neither bytes nor a container, for people to read: `str(value)`, or ISO 8601 for times."""
     return value.isoformat() if isinstance(value, (datetime, date, time)) else str(value)
 
 
 def is_array(value: object) -> bool:
-    """Whether it is a numpy array; numpy itself need not be here."""
+    """Whether it is a numpy array; numpy need not be installed."""
     return type(value).__module__ == "numpy" and hasattr(value, "tolist") and getattr(value, "shape", ()) != ()
 
 
@@ -105,7 +104,10 @@ def _plain(value: Any, count: _Count) -> Any:
     if isinstance(value, Mapping):
         made = {_key(key): _plain(item, count) for key, item in value.items()}
         if len(made) < len(value):
-            raise Undecodable("a map has keys that are the same in JSON, such as 1 and '1'; read it in Python")
+            raise Undecodable(
+                "this value has a dict with keys that are the same in JSON, such as 1 and '1'; "
+                "read it with mlq.get_job in Python"
+            )
         return made
     if isinstance(value, (list, tuple)):
         return [_plain(item, count) for item in value]
@@ -118,7 +120,7 @@ def _plain(value: Any, count: _Count) -> Any:
 
 def _from_numpy(value: Any, count: _Count) -> Any:
     parts = length = 1
-    for axis in value.shape:  # before lists are made of it: ten million empty ones take no byte in an array
+    for axis in value.shape:  # counted before `tolist`: an array of no bytes can become ten million empty lists
         length *= axis
         parts += length
     count.check(parts)
@@ -131,7 +133,7 @@ def _from_numpy(value: Any, count: _Count) -> Any:
 
 
 def _has_dates(dtype: Any) -> bool:
-    """Whether there are dates or spans in it: `tolist` makes bare numbers of those that count nanoseconds."""
+    """Whether the dtype has dates or durations: `tolist` turns those in nanoseconds into bare integers."""
     return dtype.base.kind in "mM" or any(_has_dates(dtype.base[name]) for name in dtype.base.names or ())
 
 
@@ -144,9 +146,9 @@ def _key(key: object) -> str:
 
 
 def from_json(text: str) -> Any:
-    """The value of strict JSON. Raises ValueError for all else, NaN included, and InputError for absurd nesting.
+    """The value of strict JSON. Raises ValueError for invalid JSON, NaN included, and InputError for absurd nesting.
 
-    A number that is too large for a float, such as 1e999, becomes an infinite one, as Python reads it.
+    A number that is too large for a float, such as 1e999, becomes infinite, as Python reads it.
     """
     try:
         return _decode(text)
@@ -155,7 +157,7 @@ def from_json(text: str) -> Any:
 
 
 def read_message(text: str) -> Any:
-    """A message given as text: what it says where it is JSON, else the text itself."""
+    """A message given as text: its value if it is JSON, else the text itself."""
     try:
         return from_json(text)
     except InputError:
@@ -168,4 +170,4 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse).decode  # made once: `json.loads` would make one each time
+_decode = json.JSONDecoder(parse_constant=_refuse).decode  # made once: `json.loads` would make one per call

@@ -1,46 +1,46 @@
-"""The names of everything that MLQ keeps in Redis.
+"""The names of all keys that MLQ uses in Redis.
 
-All keys of a namespace share the hash tag `{namespace}`, so that every script works on Redis Cluster and no namespace
-can see another's. A name that ends in a colon is a stem: the scripts append a job's id, a worker's or a caller's
-name.
+All keys of a namespace share the hash tag `{namespace}`, so that every script works on Redis Cluster and namespaces
+can't see each other. An attribute whose value ends in a colon is a prefix: what follows is a job's id, or the name of a
+worker or caller.
 
-    counter         string   the last id given out; survives `clear`
-    epoch           string   `<random> <run of server>`, new when data may be lost: posts name it
-    leaps           zset     ids left out after a loss: the id before them by the last of them; survives `clear`
-    post:<id>       string   what was posted; never changes (job.py describes the bytes)
-    job:<id>        hash     what became of it; made by the first claim or cancellation
-    lane:<lane>     zset     waiting ids by place; a lane is a queue and a set of functions
+    counter         string   the last id assigned; survives `clear`
+    epoch           string   `<random> <run of server>`, new when data may have been lost; posts name it
+    leaps           zset     ranges of ids skipped after a loss: the id before it, by its last id; survives `clear`
+    post:<id>       string   the record: what was posted; never changes (job.py describes the bytes)
+    job:<id>        hash     what became of the job; created by the first claim or cancellation
+    lane:<lane>     zset     ids of waiting jobs by place; a lane is a queue and a set of functions
     lanes           set      the lanes in which jobs wait
-    classes         zset     classes of workers by the time until which they are known; workers that serve the same
-                             things are one class
-    class:<class>:serves  set     what it serves, as in serves:<what>
-    class:<class>:ready   zset    the lanes of `lanes` that it serves, by the place of their first job; then an empty
-                             name, and a colon while that index is not complete
-    class:<class>:wake    list    at most one token: something waits for an idle worker of the class
-    class:<class>:cursor  string  how far it is
+    classes         zset     classes of workers by the time until which they are registered; workers that serve the same
+                             queues and functions are one class
+    class:<class>:serves  set     what the class serves, as in serves:<what>
+    class:<class>:ready   zset    its index: the lanes of `lanes` that it serves, by the place of their first job; last
+                             an empty name, and a colon while the index is incomplete
+    class:<class>:wake    list    at most one token: there is work for an idle worker of the class
+    class:<class>:cursor  string  how far building the index has come
     serves:<what>   set      classes that serve <what>: jobs of queue q that name no functions (`q`), jobs of q that
-                             do (`q:`), jobs that name function f (`:f`). A lane is served by those in all its sets
+                             do (`q:`), jobs that name function f (`:f`). The classes in all sets of a lane serve it
     leases          zset     `<id>:<token>` of every running attempt by deadline
-    scheduled       zset     ids of jobs that wait for the time of their retry, by that time; and of those that wait to
-                             run apart from others, by 1e11 and the time since when
-    apart-turn      string   the worker whose turn it is to make room for one of those
+    scheduled       zset     ids of jobs that wait for their retry, by its time; and of jobs that wait to run apart from
+                             others, by 1e11 plus the time since when they wait
+    apart-turn      string   the worker whose turn it is to pause claiming until it can run a job apart
     lost:<name>     string   how many attempts a worker lost a moment ago
-    dead            zset     dead letters by time of death
+    dead            zset     dead letters by time of failure
     workers         zset     workers by the time until which they count as alive
-    worker:<name>   hash     what a worker says of itself
-    reaping         hash     when somebody last looked for lapsed leases, and since when it is safe to take them
-    replay:<name>   string   a caller's last call and its reply, so that a repeated call has the effect of one
-    waiters:<id>    set      inboxes to tell when the job ends
-    followers       string   there while somebody follows a job: claims tell them only then
-    stream:<id>     stream   partial results and logs, as `<attempt>-<number>`; lapses a day after the last
-    inbox:<name>    list     what a waiting client or a worker is told
-    deliveries:<kind>  zset  ids whose callback or webhook (the kind) is to be sent, by due time
-    delivery:<kind>:<id>  hash  its URL, what to say, tries so far
+    worker:<name>   hash     what a worker reports about itself
+    reaping         hash     when somebody last looked for expired leases, and from when on it is safe to take them back
+    replay:<name>   string   a caller's last call and its reply, so that a call that is sent twice takes effect once
+    waiters:<id>    set      inboxes to notify when the job ends
+    followers       string   exists while somebody follows a job; otherwise claims notify nobody
+    stream:<id>     stream   partial results and logs, as `<attempt>-<number>`; expires a day after the last
+    inbox:<name>    list     messages to a waiting client or to a worker
+    deliveries:<kind>  zset  ids of jobs whose callback or webhook (the kind) is to be sent, by due time
+    delivery:<kind>:<id>  hash  its URL, content, and tries so far
     data:<key>      string   what `store_data` stored
     uploads         hash     heads of uploaded listeners by name (uploads/sealed.py describes the bytes)
     upload:<name>   string   the code of one
     uploads-version string   when `uploads` last changed
-    metrics         hash     what was counted, as `<queue>:<what>`; see ops/stats.py
+    metrics         hash     counts, as `<queue>:<what>`; see ops/stats.py
     format          string   version of this layout
 """
 
@@ -60,7 +60,7 @@ class Keys:
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
-        """Raises InputError for a namespace that can't be one."""
+        """Raises InputError if `namespace` is not a valid name."""
         self.namespace = check_namespace(namespace)
         self.root = root = f"{{{namespace}}}:"
         self.counter = root + "counter"

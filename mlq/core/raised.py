@@ -1,6 +1,6 @@
-"""Exceptions between processes: taken apart where they were raised, made again where they then say the same.
+"""Exceptions between processes: serialised where they were raised, rebuilt where the copy has the same message.
 
-What travels is what pickle would take, but packed: the arguments, and the attributes where there are any.
+The same parts are sent as pickle would use, but packed: the arguments, and the attributes if there are any.
 """
 
 import sys
@@ -9,14 +9,14 @@ from typing import Any
 from mlq.core import codec
 from mlq.errors import MLQError
 
-TEXT_LIMIT = 64 * 1024  # characters kept of an error's text or its traceback
+TEXT_LIMIT = 64 * 1024  # characters kept of an error's message or its traceback
 ARGS_LIMIT = 64 * 1024  # bytes kept of an exception's arguments, and of its attributes
 
-_STOPS = (StopIteration, StopAsyncIteration)  # would mean something else to the code that waits
+_STOPS = (StopIteration, StopAsyncIteration)  # would end a loop or generator of the code that waits
 
 
 def words_of(error: BaseException) -> str:
-    """What it says, or its type's name; without lone surrogates, which no encoding carries."""
+    """The exception's message, or its type's name; without lone surrogates, which can't be encoded."""
     try:
         return plain(str(error))[:TEXT_LIMIT] or type(error).__name__
     except BaseException:  # noqa: BLE001 - user code: the exception's __str__
@@ -24,12 +24,12 @@ def words_of(error: BaseException) -> str:
 
 
 def plain(words: str) -> str:
-    """Without lone surrogates."""
+    """The text with lone surrogates replaced."""
     return words.encode("utf-8", "replace").decode()
 
 
 def taken_apart(error: BaseException) -> dict[str, bytes | str]:
-    """The fields to make it again from: none where they would not be the same elsewhere."""
+    """The fields to rebuild the exception from; none if they would be different after the trip."""
     try:
         reduced: Any = error.__reduce__()
         kind, args, *rest = reduced
@@ -45,7 +45,7 @@ def taken_apart(error: BaseException) -> dict[str, bytes | str]:
 
 
 def _fields(packed: bytes, more: bytes, wanted: str) -> dict[str, bytes | str]:
-    """The fields, where the arguments come back as they are; lists may have been tuples, all of them."""
+    """The fields, if the arguments survive packing unchanged, or do so once all lists are turned back into tuples."""
     values = codec.unpack(packed)
     fields: dict[str, bytes | str] = {"error_args": packed}
     if more:
@@ -56,9 +56,9 @@ def _fields(packed: bytes, more: bytes, wanted: str) -> dict[str, bytes | str]:
 
 
 def put_together(fields: dict[str, bytes], kind: str, words: str) -> Exception | None:
-    """The exception, if its class is a builtin or is imported here, and what is made again says `words`.
+    """The exception, if its class is a builtin or already imported here and the copy's message is `words`; else None.
 
-    MLQ's own errors are none: the caller would take a listener's for those of the call that waits.
+    MLQ's own errors are not rebuilt: the caller would take a listener's error for one of its own call.
     """
     found = _class_of(kind)
     if not isinstance(found, type) or not issubclass(found, Exception) or issubclass(found, (*_STOPS, MLQError)):
@@ -68,7 +68,7 @@ def put_together(fields: dict[str, bytes], kind: str, words: str) -> Exception |
         args = codec.tuples(args) if "error_tuples" in fields else tuple(args)
         error: Exception = found(*args)
         BaseException.__setstate__(error, state)
-        if found.__reduce__ is BaseException.__reduce__:  # else the arguments are not all that the class is made from
+        if found.__reduce__ is BaseException.__reduce__:  # else its constructor may take more than `args`
             error.args = args
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - user code: the exception's constructor
         return None
@@ -76,7 +76,7 @@ def put_together(fields: dict[str, bytes], kind: str, words: str) -> Exception |
 
 
 def _class_of(kind: str) -> Any:
-    """What `module.Outer.Inner` names among the modules that are imported already."""
+    """The object that `module.Outer.Inner` names, if its module is already imported."""
     names = kind.split(".")
     for cut in range(len(names) - 1, 0, -1):
         found: Any = sys.modules.get(".".join(names[:cut]))

@@ -1,15 +1,15 @@
 """The states of a job and the transitions between them, as a table.
 
-Rule: what changes a job's state is listed here, and nothing else changes it. The scripts in `lua/` carry the
-transitions out, one file per event. What they ask about states, `docs/states.md` and the state-machine test are derived
-from this table.
+Rule: every event that changes a job's state is listed here, and nothing else changes it. The scripts in `lua/` carry
+out the transitions. The tables that the scripts include, `docs/states.md` and the state-machine test are generated from
+this table.
 """
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """What a job can be. `GONE` is no state in Redis: the job's keys are not there."""
+    """The states of a job. `GONE` is not stored: the job has no keys in Redis."""
 
     QUEUED = "queued"
     SCHEDULED = "scheduled"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a job; each is the name of one operation."""
+    """What can happen to a job."""
 
     POST = "post"
     CLAIM = "claim"
@@ -79,24 +79,24 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 FINISHED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
-# Why an attempt ended without a value: the listener raised, its worker or child died, the child died for want of
-# memory, it took too long, somebody cancelled the job, or the worker stopped.
+# Why an attempt ended without a value: the listener raised, its worker or child died, the child ran out of memory, the
+# attempt took too long, somebody cancelled the job, or the worker stopped.
 REASONS = ("error", "lost", "oom", "timeout", "cancelled", "handed back")
 
 
 def after(state: State, event: Event) -> State | None:
-    """The state that `event` leads to from `state`, or None where the event is refused."""
+    """The state that `event` leads to from `state`, or None if the event is refused."""
     return TRANSITIONS.get((state, event))
 
 
 def ended_in_lua() -> str:
-    """What scripts include as `ended`: whether a state is an end."""
+    """The Lua table that scripts include as `ended`: which states are final."""
     ends = ", ".join(f"{state} = true" for state in State if state in FINISHED)
     return f"local ENDED = {{{ends}}} -- generated from core/states.py\n"
 
 
 def transitions_in_lua() -> str:
-    """What scripts include as `transitions`: the state that an event leads to, nil where it is refused."""
+    """The Lua code that scripts include as `transitions`: the state that an event leads to, nil if it is refused."""
     rows = {state: "" for state, _ in TRANSITIONS}
     for (state, event), new in TRANSITIONS.items():
         rows[state] += f"['{event}'] = '{new}', "

@@ -1,8 +1,8 @@
--- A worker says that it lives, and what it is.
--- Guarantee: it counts as alive for `alive` seconds, unless it says so again. Drops the workers that have not.
+-- A worker's heartbeat, with what it reports about itself.
+-- Guarantee: the worker counts as alive for that many seconds from now. Drops the workers whose time has passed.
 -- KEYS  workers zset · worker hash · format string · uploads-version string · epoch string
--- ARGV  name · alive in seconds · version of the layout · field · value · ...
--- RETURNS  {'ok', version of the uploads, epoch of the ids or ''} · {'format', version} when the namespace is kept in another layout
+-- ARGV  name · seconds to count as alive · version of the layout · field · value · ...
+-- RETURNS  {'ok', version of the uploads, epoch of the ids or ''} · {'format', version} if the namespace has another layout
 --- include clock
 local workers, worker, format, uploads_version, epoch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local kept = redis.call('GET', format)

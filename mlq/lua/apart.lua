@@ -1,8 +1,9 @@
--- Tells which jobs wait to run apart, those first that wait longest, and who may make room for one.
--- Guarantee: one worker at a time holds the turn to make room, until it gives that back or lets it lapse.
--- KEYS  scheduled zset · posts stem · jobs stem · turn string
+-- Lists the jobs that wait to run apart, longest wait first, and says whether it is the worker's turn to pause claiming
+-- until it can run one of them.
+-- Guarantee: one worker at a time has the turn, until it gives it back or the turn expires.
+-- KEYS  scheduled zset · posts prefix · jobs prefix · turn string
 -- ARGV  worker · seconds for which it wants the turn, or 0 to give it back
--- RETURNS  {1 if the turn is the worker's, else 0, id, lane, times that it was lost with others, id, ...}
+-- RETURNS  {1 if the worker has the turn, else 0, id, lane, times that the job was lost with others, id, ...}
 --- include head
 local scheduled, posts, jobs, turn = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local worker, seconds = ARGV[1], tonumber(ARGV[2])

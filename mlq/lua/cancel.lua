@@ -1,8 +1,8 @@
--- Cancels a job that has not ended: takes it out of its lane, or from the worker that runs it, and tells that worker.
--- Guarantee: it will not run (on), unless a person requeues it, and what its attempt still says is refused. Cancelling
--- twice is the same as once.
+-- Cancels a job that has not ended: takes it out of its lane, or from the worker that runs it, and notifies that worker.
+-- Guarantee: the job does not run unless a person requeues it, and nothing more is accepted from its attempt. Cancelling
+-- twice has the same effect as once.
 -- KEYS  those of shared/lapse.lua · then metrics hash
--- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
+-- ARGV  id · stamp of the job that is meant, or '' for any with that id
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include clock
 --- include transitions
@@ -36,7 +36,7 @@ if state == 'running' then
   count_end(metrics, lane, 'cancelled')
 end
 redis.call('HDEL', jobs .. id, 'token', 'waits_for')
-leave_line(lane_stem, lanes, serves, classes, lane, id)
+leave_line(lane_prefix, lanes, serves, classes, lane, id)
 redis.call('ZREM', scheduled, id)
 queue_deliveries(
   deliveries, delivery, jobs, posts, clock(), id, options.callback, options.webhook, 'cancelled', '', '0'

@@ -1,18 +1,18 @@
--- Claims up to `count` of the jobs that a class of workers serves, oldest first over its lanes, each under a lease.
+-- Claims up to `count` of the jobs that a class of workers serves, oldest first across its lanes, each under a lease.
 -- Guarantee: a job is in its lane or under a lease, never both or neither; the same call sent again claims nothing more.
--- An entry whose message is missing becomes a dead letter instead of stopping the queue. However many lanes there are, it
--- looks at those alone whose first jobs are among the oldest: `count` of them at most.
--- KEYS  lanes set · lane stem · serves stem · class stem · posts stem · jobs stem · leases zset · replay string · dead zset
---       · followers string · waiters stem · inboxes stem
+-- An entry whose record is missing becomes a dead letter instead of blocking the queue. However many lanes there are, it
+-- reads only those whose first jobs are oldest, `count` of them at most.
+-- KEYS  lanes set · lane prefix · serves prefix · class prefix · posts prefix · jobs prefix · leases zset · replay string · dead zset
+--       · followers string · waiters prefix · inboxes prefix
 -- ARGV  number of the call · class · token · worker · lease in seconds · count
--- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'unknown'} when nobody registered the class, or not to the end;
---       an attempt after the first is a text that tells the errors before it, too: 'attempt errors'
+-- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'unknown'} if the class is not registered, or not completely;
+--       for attempts after the first, `attempt` is a string with the number of earlier errors: 'attempt errors'
 --- include wake
 --- include broken
 --- include again
 --- include announce
 --- include merge
-local lanes, lane_stem, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local lanes, lane_prefix, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local leases, replay, dead, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local number, class, token, worker = ARGV[1], classes .. ARGV[2], ARGV[3], ARGV[4]
 local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -27,12 +27,13 @@ if not ready[1] or ready[3] == ':' then return {'unknown'} end
 if ready[1] == '' then return {'ok', '0'} end
 
 local now, size, ids, records = clock(), 0, {}, {}
-local touched, left = merge(ready, lane_stem, count, function(id)
+local touched, left = merge(ready, lane_prefix, count, function(id)
   local record = is_id(id) and redis.pcall('GET', posts .. id)
-  record = type(record) == 'string' and record -- a key of another type is as good as none
+  record = type(record) == 'string' and record -- a key of another type counts as missing
   local length = record and #record or 0
-  if #ids > 0 and size + length > 2e6 then return false end -- a large message travels alone, and has 1 s more for each
-  size, ids[#ids + 1], records[#ids + 1] = size + length, id, record -- MB, as it can be renewed only when it is here
+  -- a large message is sent alone, under a lease with 1 s more per MB, since the worker can't renew it before it arrives
+  if #ids > 0 and size + length > 2e6 then return false end
+  size, ids[#ids + 1], records[#ids + 1] = size + length, id, record
   return true
 end)
 local deadline = string.format('%.6f', now + lease + (size > 2e6 and size / 1e6 or 0))
@@ -55,9 +56,9 @@ if #held > 0 then
 end
 for _, lane in ipairs(touched) do
   if #lane.taken > 0 then
-    redis.call('ZREM', lane_stem .. lane.name, unpack(lane.taken))
+    redis.call('ZREM', lane_prefix .. lane.name, unpack(lane.taken))
   elseif not lane.place then
-    redis.call('ZREM', class .. ':ready', lane.name) -- the index was wrong; perhaps the lane is not even ours
+    redis.call('ZREM', class .. ':ready', lane.name) -- the index was wrong; the class may not even serve this lane
   end
   first_left(lanes, serves, classes, lane.name, lane.place)
 end

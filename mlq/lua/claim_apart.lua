@@ -1,9 +1,9 @@
 -- Claims one job that waits to run apart, under a lease.
--- Guarantee: as that of claim.lua; the same call sent again gives the same attempt. The worker sees to it that the job
+-- Guarantee: as in claim.lua; the same call sent again returns the same attempt. The worker must make sure that the job
 -- runs apart.
--- KEYS  scheduled zset · posts stem · jobs stem · leases zset · waiters stem · inboxes stem
+-- KEYS  scheduled zset · posts prefix · jobs prefix · leases zset · waiters prefix · inboxes prefix
 -- ARGV  id · token · worker · lease in seconds
--- RETURNS  {'ok', now, id, attempt, record}, the attempt as in claim.lua · {'ok', now} when it waits no more
+-- RETURNS  {'ok', now, id, attempt, record}, the attempt as in claim.lua · {'ok', now} if the job no longer waits
 --- include broken
 --- include again
 --- include announce

@@ -1,14 +1,14 @@
--- How many jobs wait in each lane (over several calls where there are very many), how many wait for their retry, how many
--- run, and how many are dead letters.
--- KEYS  lanes set · lane stem · leases zset · dead zset · scheduled zset
+-- Counts the jobs that wait in each lane (in several calls if there are many lanes), that are scheduled, that run, and
+-- that are dead letters.
+-- KEYS  lanes set · lane prefix · leases zset · dead zset · scheduled zset
 -- ARGV  cursor ('0' to begin) · lanes of one call
 -- RETURNS  {next cursor ('0' at the end), running, dead, scheduled, lane, waiting, lane, waiting, ...}
-local lanes, lane_stem, leases, dead, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local lanes, lane_prefix, leases, dead, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local page = redis.call('SSCAN', lanes, ARGV[1], 'COUNT', ARGV[2])
 local reply = {page[1], redis.call('ZCARD', leases), redis.call('ZCARD', dead), redis.call('ZCARD', scheduled)}
 for _, lane in ipairs(page[2]) do
-  local waiting = redis.pcall('ZCARD', lane_stem .. lane)
-  if type(waiting) == 'number' then -- a key of another type is no lane
+  local waiting = redis.pcall('ZCARD', lane_prefix .. lane)
+  if type(waiting) == 'number' then -- a key of another type is not a lane
     reply[#reply + 1], reply[#reply + 2] = lane, waiting
   end
 end

@@ -1,7 +1,7 @@
 -- One page of the dead letters, oldest first.
--- KEYS  dead zset · jobs stem
+-- KEYS  dead zset · jobs prefix
 -- ARGV  first · last (places from 0)
--- RETURNS  per dead letter: id, time of death, reason, error type, error's text, attempts
+-- RETURNS  per dead letter: id, time of failure, reason, error type, error message, attempts
 --- include fields
 local dead, jobs = KEYS[1], KEYS[2]
 local page = redis.call('ZRANGE', dead, ARGV[1], ARGV[2], 'WITHSCORES')

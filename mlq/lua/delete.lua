@@ -1,8 +1,8 @@
--- Removes a job that does not run, with all that is kept of it. Works on a full server, too.
--- Guarantee: afterwards its id is unknown; whoever waits for it is told.
+-- Removes a job that does not run, with everything stored about it. Works on a full server, too.
+-- Guarantee: afterwards its id is unknown; everybody who waits for it is notified.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id · the state that it must be in, or '' for any but running; what is listed as a dead letter counts as failed
---       · stamp of the job that is meant, or ''
+-- ARGV  id · the state that it must be in, or '' for any but running; a job in the list of dead letters counts as failed
+--       · stamp of the job that is meant, or '' for any with that id
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include lapse
 --- include transitions
@@ -13,7 +13,7 @@ if word then
   return {word}
 end
 local state = redis.pcall('HGET', jobs .. id, 'state')
-state = type(state) == 'string' and state -- a key of another type is as good as none
+state = type(state) == 'string' and state -- a key of another type counts as missing
 local is_dead = redis.call('ZSCORE', dead, id)
 local lane = lane_of(posts, id)
 if (TRANSITIONS[state] and not after(state, 'delete')) or (ARGV[2] ~= '' and state ~= ARGV[2] and not is_dead and (state or lane)) then
@@ -21,7 +21,7 @@ if (TRANSITIONS[state] and not after(state, 'delete')) or (ARGV[2] ~= '' and sta
 end
 local removed = redis.call('DEL', jobs .. id, posts .. id)
 if lane then
-  leave_line(lane_stem, lanes, serves, classes, lane, id)
+  leave_line(lane_prefix, lanes, serves, classes, lane, id)
 end
 redis.call('ZREM', dead, id)
 redis.call('ZREM', scheduled, id)

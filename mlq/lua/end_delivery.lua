@@ -1,8 +1,8 @@
--- Records how a try of a delivery went, in the delivery's own hash and in the log of its job, which keeps the last 20.
--- Guarantee: only the try that is current; the last failure ends it. One that is tried again is kept for a week more.
+-- Records how a try of a delivery went, in the delivery's hash and in the log of its job, which keeps the last 20 tries.
+-- Guarantee: only the current try is recorded; without a next try, the delivery is removed, otherwise kept for a week more.
 -- KEYS  deliveries zset · delivery hash · job hash · metrics hash
--- ARGV  kind · id · time when it was queued · how often it was taken · status of the answer, or '' · what to record ('sent', or why not)
---       · seconds until the next try, or '' for none
+-- ARGV  kind · id · time when it was queued · how often it was taken · status of the response, or ''
+--       · what to record ('sent', or why not) · seconds until the next try, or '' for none
 -- RETURNS  'ok' or 'gone'
 --- include clock
 --- include whole
@@ -14,7 +14,7 @@ if known[1] ~= ARGV[3] or known[2] ~= ARGV[4] then
 end
 local try = whole(known[3]) + 1
 local now, due = clock(), ''
-redis.call('ZREM', deliveries, id) -- first, since a full server allows it, and all that follows it
+redis.call('ZREM', deliveries, id) -- first: a full server allows this, and then every later write of the script, too
 if ARGV[7] == '' then
   redis.call('DEL', delivery)
 else
@@ -36,5 +36,5 @@ if redis.call('EXISTS', job) == 1 then
   end
 end
 local outcome = note == 'sent' and 'sent' or due ~= '' and 'failed' or 'given up'
-redis.pcall('HINCRBY', metrics, ':' .. kind .. ':' .. outcome, 1) -- counting stops nothing
+redis.pcall('HINCRBY', metrics, ':' .. kind .. ':' .. outcome, 1) -- counting must not stop anything
 return 'ok'

@@ -1,10 +1,11 @@
--- Tells whoever wants to post the epoch that the ids belong to; begins a new one where data may have been lost.
--- Guarantee: in a new run of the server, or after a loss that anything here or the caller shows, no id is given out that
--- was given out before, as far as the counter and the caller know. Ids of a namespace that nobody used begin with 1.
--- Where the counter was lost alone, the epoch begins with '!': ids are looked at before they are given out.
+-- Returns the epoch that posts must name. If data may have been lost, first moves the counter of ids up and begins a new
+-- epoch.
+-- Guarantee: after a restart of the server, or a loss that shows in these keys or in what the caller knows, no id is
+-- assigned a second time, as far as the counter and the caller know. Ids of an unused namespace begin with 1.
+-- If only the counter was lost, the epoch begins with '!', and post.lua checks that ids are free before it assigns them.
 -- KEYS  counter string · epoch string · leaps zset · lanes set · metrics hash · dead zset
--- ARGV  random text for a new epoch · run of the server, or '' where it is not known · highest id that the caller saw
---       · epoch that the caller knew last, or ''
+-- ARGV  random string for a new epoch · run id of the server, or '' if unknown · highest id that the caller has seen
+--       · the last epoch that the caller knew, or ''
 -- RETURNS  the epoch
 --- include last_id
 local counter, epoch, leaps, lanes, metrics, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -12,18 +13,18 @@ local run, highest = ARGV[2], tonumber(ARGV[3])
 
 local known = redis.call('MGET', epoch, counter)
 local last = last_id(known[2])
-if highest >= MOST_ID then -- somebody wrote that into the counter; ids are looked at before they are given out then
+if highest >= MOST_ID then -- somebody wrote that into the counter: start again, with ids that are checked to be free
   highest = 0
 end
-local current = known[1] and string.match(known[1], '^[!-~]+ [!-~]*$') -- what is none was lost
+local current = known[1] and string.match(known[1], '^[!-~]+ [!-~]*$') -- a malformed epoch counts as lost
 local new_run = current and run ~= '' and string.match(current, ' (.*)$') ~= run
 local lost_alone = not last and (current or redis.call('EXISTS', lanes, metrics, dead) > 0)
 local above = math.max(last or 0, highest)
--- others who knew the caller's epoch may have seen some more ids than he did, and be idle
+-- other clients that knew the caller's epoch may have seen higher ids than the caller, and be idle now
 local fell_back = current and ARGV[4] ~= '' and ARGV[4] ~= current and (last or 0) < highest + 1e6
 if new_run or fell_back or lost_alone or highest > (last or 0) then
   redis.call('SET', counter, string.format('%d', above + 1e6))
-  if not lost_alone then -- else jobs of before may be there, with ids that nobody knows
+  if not lost_alone then -- else there may be earlier jobs whose ids are unknown, so no range was skipped for sure
     redis.call('ZADD', leaps, string.format('%d', above + 1e6), string.format('%d', last or 0))
     redis.call('ZREMRANGEBYRANK', leaps, 0, -1001)
   end

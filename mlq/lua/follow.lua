@@ -1,11 +1,11 @@
--- Reads what a job has said since an entry of its stream, and asks to be told when there is more.
--- Guarantee: either the reply holds something new, or the inbox gets the id when there is; so nothing is missed.
+-- Reads what is new in a job's stream, and if nothing is new, has an inbox notified when something is.
+-- Guarantee: either the reply has something new, or the inbox gets the id as soon as there is; so nothing is missed.
 -- KEYS  job hash · post string · stream · waiters set · followers string
--- ARGV  inbox's name, or '' · seconds until the asker will ask again · entry to go on after · most entries
---       · state and · progress that the asker knows, as told the last time · stamp of the job that is meant, or ''
+-- ARGV  inbox's name, or '' · seconds until the caller asks again · stream entry to read after · most entries
+--       · state and · progress in the previous reply · stamp of the job that is meant, or '' for any with that id
 --       · 0 to leave out the bytes of entries that are larger than 64 KiB, else 1
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes, how many}, ...},
---          {field, value, ...} of an end once all entries are told; of the results only the short one, up to 8,192 bytes}
+--          {field, value, ...} of a job that ended, with the last entries; of the results only the short one, up to 8,192 bytes}
 --- include meant
 --- include ended
 --- include make_way
@@ -37,13 +37,13 @@ if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress 
   make_way(waiters, 'set')
   redis.call('SADD', waiters, name)
   redis.call('EXPIRE', waiters, seconds * 2 + 10)
-  redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- claims tell followers from now on
+  redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- from now on, claims notify followers
 end
 local fields = {}
 if ended and are_all then
   local has_short = redis.call('HEXISTS', job, 'short') == 1
   for _, field in ipairs(redis.call('HKEYS', job)) do
-    -- 40 who followed a job with 60 MB had the server copy them for 10 s; whoever wants it asks for the result
+    -- no large results: for 40 followers of a job with 60 MB, the server copied for 10 s; they can fetch the result instead
     local is_result = field == 'short' or field == 'result'
     if not is_result or (redis.call('HSTRLEN', job, field) <= 8192 and (field == 'short' or not has_short)) then
       fields[#fields + 1], fields[#fields + 2] = field, redis.call('HGET', job, field)

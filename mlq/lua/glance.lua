@@ -1,6 +1,6 @@
--- A job's state and progress, without moving its message or result.
+-- A job's state and progress, without its message and result.
 -- KEYS  post string · job hash
--- ARGV  stamp of the job that is meant, or '' for whichever has the id
+-- ARGV  stamp of the job that is meant, or '' for any with that id
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, progress or false}
 --- include meant
 local post, job = KEYS[1], KEYS[2]

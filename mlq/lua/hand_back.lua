@@ -1,5 +1,5 @@
--- A worker that stops gives jobs back, so that another one starts them at once.
--- Guarantee: only under the lease; an attempt that never began does not count as a run.
+-- Puts the jobs of a worker that stops back into their lanes, so that another worker can run them at once.
+-- Guarantee: only jobs whose lease the worker holds; an attempt whose listener had not begun is not counted.
 -- KEYS  those of shared/lapse.lua · then metrics hash
 -- ARGV  per job: id · token · 1 if its listener had begun, else 0
 -- RETURNS  per job 'ok' or 'lost'

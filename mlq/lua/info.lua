@@ -1,6 +1,6 @@
--- What is kept of a job as of one moment, but for its message and result, which may be large.
+-- Everything stored about a job, in one consistent snapshot, except its message and result, which may be large.
 -- KEYS  post string · job hash
--- RETURNS  {the record with an empty message, or '', fields and values}
+-- RETURNS  {the record with nil for its message, or '', fields and values}
 local post, job = KEYS[1], KEYS[2]
 local head = redis.call('GETRANGE', post, 0, 1100)
 local lane, posted, size = string.match(head, '^([^\n]*)\n([^\n]*)\n(%d+)\n')

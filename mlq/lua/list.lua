@@ -1,7 +1,8 @@
 -- One page of the namespace's jobs, newest first.
--- KEYS  counter string · posts stem · jobs stem · leaps zset
--- ARGV  id to begin below, or '' for the newest · jobs a page · state to keep, or ''
--- RETURNS  {id to go on below, or '0' at the end, then per job: id, head of the record, state, attempts, worker, started, finished}
+-- KEYS  counter string · posts prefix · jobs prefix · leaps zset
+-- ARGV  list jobs below this id, or '' to begin with the newest · jobs per page · state to filter by, or ''
+-- RETURNS  {id below which the next page begins, or '0' at the end, then per job: id, head of the record, state, attempts,
+--          worker, started, finished}
 --- include head
 --- include fields
 --- include last_id
@@ -9,10 +10,10 @@ local counter, posts, jobs, leaps = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local wanted, most = ARGV[3], tonumber(ARGV[2])
 local id = ARGV[1] == '' and (last_id(redis.call('GET', counter)) or 0) or tonumber(ARGV[1]) - 1
 local reply = {'0'}
-local left_out, l = redis.pcall('ZREVRANGE', leaps, 0, -1, 'WITHSCORES'), 1 -- id before, last left out, ...
+local skipped, l = redis.pcall('ZREVRANGE', leaps, 0, -1, 'WITHSCORES'), 1 -- id before a range, its last id, ...
 for _ = 1, 2000 do
-  while left_out[l + 1] and id <= tonumber(left_out[l + 1]) do
-    id = math.min(id, last_id(left_out[l]) or id)
+  while skipped[l + 1] and id <= tonumber(skipped[l + 1]) do
+    id = math.min(id, last_id(skipped[l]) or id)
     l = l + 2
   end
   if id < 1 then

@@ -1,8 +1,8 @@
--- Ends attempts that have run longer than a limit that a user asked for: their jobs go back into their lanes, or, when
--- they were run again too often already, among the dead letters.
--- Guarantee: the attempt can record nothing from then on. Looks at one page of the running jobs a call.
+-- Ends attempts that exceed the time limit of a reaper (`create_reaper`): their jobs go back into their lanes, or become
+-- dead letters if that has happened too often.
+-- Guarantee: the attempt can record nothing from then on. Each call looks at one page of the running jobs.
 -- KEYS  those of shared/lapse.lua · then metrics hash
--- ARGV  limit in seconds · times that a job may and still run again · cursor ('0' to begin)
+-- ARGV  limit in seconds · how many overruns a job may have and still run again · cursor ('0' to begin)
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
 --- include lapse
@@ -16,7 +16,7 @@ for i = 1, #page[2], 2 do
   local lease = page[2][i]
   local id = string.match(lease, '^[^:]*')
   local run = redis.pcall('HMGET', jobs .. id, 'started', 'overruns', 'attempts')
-  local started = tonumber(run[1] or '') -- nil where the key is of another type, too
+  local started = tonumber(run[1] or '') -- nil also if the key is of another type
   local lane = lane_of(posts, id)
   if started and lane and now - started > limit then
     local overruns = whole(run[2]) + 1

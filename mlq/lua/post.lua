@@ -1,13 +1,13 @@
--- Posts jobs of one lane, in order, with ids that follow one another.
--- Guarantee: all of them or none; the same call sent again makes no second jobs, nor does one that
--- arrives after its caller gave it up and went on to the next number.
--- Nothing that is there is overwritten: ids that are taken, as after a loss of the counter, are left out.
--- KEYS  counter string · posts stem · lane zset · lanes set · serves stem · replay string · leases zset · class stem
---       · epoch string · jobs stem · streams stem
--- ARGV  number of the call · lane · lease of the posting attempt, or '' · what tells this post from others, where the
---       caller is an idempotency key, or '' · epoch that the caller knows, or '' to post in any · body of each job
--- RETURNS  'id stamp' of the first · 'lost' when the posting attempt no longer holds its lease · 'other' when the key was
---       for another post · 'stale' when the epoch is another one
+-- Posts jobs of one lane, in order, with consecutive ids.
+-- Guarantee: all of them or none. The same call sent again posts no second jobs, and neither does one that arrives after
+-- its caller gave up on it and went on to the next number. Nothing is overwritten: ids that are taken, as after a loss of
+-- the counter, are skipped.
+-- KEYS  counter string · posts prefix · lane zset · lanes set · serves prefix · replay string · leases zset · class prefix
+--       · epoch string · jobs prefix · streams prefix
+-- ARGV  number of the call · lane · lease of the posting attempt, or '' · hash of this post if the caller is an
+--       idempotency key, or '' · epoch that the caller knows, or '' to post in any · body of each job
+-- RETURNS  'id stamp' of the first · 'lost' if the posting attempt no longer holds its lease · 'other' if the key was used
+--       for a different post · 'stale' if the epoch has changed
 --- include clock
 --- include line_up
 --- include last_id
@@ -34,7 +34,7 @@ if expected ~= '' and (known[2] ~= expected or not last) then
 end
 
 local first = (last or 0) + 1
-if last and string.sub(known[2] or '', 1, 1) == '!' then -- the ids that were given out before are not known
+if last and string.sub(known[2] or '', 1, 1) == '!' then -- it is not known which ids were assigned before
   first = beyond(posts, jobs, streams, first, count)
 end
 local now = clock()
@@ -47,12 +47,12 @@ for i = 1, count do
       redis.call('DEL', posts .. string.format('%d', first + j - 1))
       redis.call('ZREM', lane_key, string.format('%d', first + j - 1))
     end
-    redis.call('DEL', counter) -- it lies: fence.lua is to mend it
+    redis.call('DEL', counter) -- it is wrong: fence.lua will set a new one
     return 'stale'
   end
   add_to_lane(lane_key, id)
 end
-if redis.call('SADD', lanes, lane) == 1 then -- it was empty: else workers know that it has work
+if redis.call('SADD', lanes, lane) == 1 then -- the lane was empty; otherwise workers know already that it has work
   first_came(serves, classes, lane, first)
 end
 local id = string.format('%d', first)

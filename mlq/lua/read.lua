@@ -1,4 +1,4 @@
--- Everything that is kept of a job, as of one moment.
+-- Everything stored about a job, in one consistent snapshot.
 -- KEYS  post string · job hash
 -- RETURNS  {record or false, fields and values}
 local post, job = KEYS[1], KEYS[2]

@@ -1,4 +1,4 @@
--- Head and code of an uploaded listener, as of one moment.
+-- Head and code of an uploaded listener, in one consistent snapshot.
 -- KEYS  uploads hash · code string
 -- ARGV  name
 -- RETURNS  {head or false, code or false}

@@ -1,11 +1,11 @@
--- Puts the jobs of lapsed leases back into their lanes, at their old places, and those whose retry is due, or that have
--- waited for an hour to run apart; one that has lost its lease too often becomes a dead letter (shared/loss.lua).
--- Guarantee: an attempt is taken only after its lease ran out, and never right after a pause in which nobody could have
--- renewed: when no worker has looked for `pause` seconds, leases get `grace` seconds more.
--- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash · lost stem · index of the caller's class zset
--- ARGV  pause in seconds · grace in seconds · leases that a job may lose · most jobs to take in this call
--- RETURNS  {how many were taken, how many callbacks and webhooks are due, microseconds until the next retry is due or -1,
---          how many wait to run apart, size of the index before}
+-- Puts jobs back into their lanes, at their old places: those whose lease expired, those whose retry is due, and those that
+-- have waited for an hour to run apart. A job that has lost its lease too often becomes a dead letter (shared/loss.lua).
+-- Guarantee: an attempt is ended only after its lease expired, and never right after a pause in which nobody could renew:
+-- if no worker has called this for `pause` seconds, leases get `grace` seconds more.
+-- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash · lost prefix · index of the caller's class zset
+-- ARGV  pause in seconds · grace in seconds · leases that a job may lose and still run again · most jobs of this call
+-- RETURNS  {how many leases were taken back, how many callbacks and webhooks are due, microseconds until the next retry is
+--          due or -1, how many jobs wait to run apart, size of the index before}
 --- include clock
 --- include transitions
 --- include loss
@@ -36,7 +36,7 @@ for _, id in ipairs(ready) do
   local state = after(redis.pcall('HGET', jobs .. id, 'state'), 'come due')
   if lane and state then
     redis.call('HSET', jobs .. id, 'state', state)
-    line_up(lane_stem, lanes, serves, classes, lane, id)
+    line_up(lane_prefix, lanes, serves, classes, lane, id)
   end
 end
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]

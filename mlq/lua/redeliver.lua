@@ -1,8 +1,8 @@
--- Queues the webhook of a job that ended, at once and with all its tries, whatever became of the last ones.
--- Guarantee: it tells of the same event, so it has the same id; a try that is under way counts no more.
+-- Queues the webhook of a job that ended once more, due now and with all its tries, however the earlier ones went.
+-- Guarantee: it is the same event, with the same id; the outcome of a try that is under way is ignored.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
--- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it} · {'none'} when the job has no webhook
+-- ARGV  id · stamp of the job that is meant, or '' for any with that id
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it} · {'none'} if the job has no webhook
 --- include clock
 --- include lapse
 --- include ended

@@ -1,24 +1,25 @@
--- Makes a class of workers known, or says that it still is, one step of many: each looks at some of the lanes with work.
--- Guarantee: from the first step on, whatever changes the first job of a lane tells the class; after the last step, its
--- index names every lane with work that it serves. Several workers may take steps of one class at once. What was lost of
--- a class is made again, and classes that nobody registers any more are dropped.
--- KEYS  lanes set · lane stem · serves stem · class stem · classes zset
--- ARGV  class · seconds that its index is kept; half of that, and whoever registers drops a class · lanes of one step · then every name of what it serves
+-- Registers a class of workers, or renews its registration, in several steps: each step looks at some lanes with work.
+-- Guarantee: from the first step on, every change of a lane's first job updates the index of the class; after the last
+-- step, the index has every lane with work that the class serves. Several workers may take steps for one class at the same
+-- time. Parts of a class that were lost are created again, and classes that nobody renews are dropped.
+-- KEYS  lanes set · lane prefix · serves prefix · class prefix · classes zset
+-- ARGV  class · seconds that its index is kept; the class itself is dropped after half of that unless renewed
+--       · lanes per step · then every name of what it serves
 -- RETURNS  1 after the last step, else 0
 --- include clock
 --- include make_way
-local lanes, lane_stem, serves, class_stem, classes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local class, now = class_stem .. ARGV[1], clock()
+local lanes, lane_prefix, serves, class_prefix, classes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local class, now = class_prefix .. ARGV[1], clock()
 local ready, seconds = class .. ':ready', tonumber(ARGV[2])
-local half = math.ceil(seconds / 2) -- what leads to an index lapses before it: else a post would make it anew, for ever
+local half = math.ceil(seconds / 2) -- references to an index expire before it, or posts would create it again, forever
 
 redis.call('ZADD', classes, now + half, ARGV[1])
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT', 0, 100)) do
-  local stem = class_stem .. name
-  for _, what in ipairs(redis.pcall('SMEMBERS', stem .. ':serves')) do
+  local prefix = class_prefix .. name
+  for _, what in ipairs(redis.pcall('SMEMBERS', prefix .. ':serves')) do
     redis.pcall('SREM', serves .. what, name)
   end
-  redis.call('UNLINK', stem .. ':serves', stem .. ':ready', stem .. ':wake', stem .. ':cursor')
+  redis.call('UNLINK', prefix .. ':serves', prefix .. ':ready', prefix .. ':wake', prefix .. ':cursor')
   redis.call('ZREM', classes, name)
 end
 
@@ -38,7 +39,8 @@ for i = 4, #ARGV do
 end
 if news then
   redis.call('UNLINK', ready, class .. ':cursor')
-  redis.call('ZADD', ready, 'inf', '', 'inf', ':') -- behind all lanes: the class is known; its index is not complete
+  -- markers behind all lanes: '' says that the class is registered, ':' that its index is incomplete
+  redis.call('ZADD', ready, 'inf', '', 'inf', ':')
 end
 for _, name in ipairs({classes, class .. ':serves', ready}) do
   redis.call('EXPIRE', name, seconds)
@@ -59,11 +61,11 @@ end
 
 local page = redis.call('SSCAN', lanes, redis.call('GET', class .. ':cursor') or '0', 'COUNT', ARGV[3])
 for _, lane in ipairs(page[2]) do
-  local first = is_served(lane) and redis.pcall('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')
+  local first = is_served(lane) and redis.pcall('ZRANGE', lane_prefix .. lane, 0, 0, 'WITHSCORES')
   if first and first[2] then
     redis.call('ZADD', ready, first[2], lane)
   elseif first then
-    redis.call('SREM', lanes, lane) -- it was removed by force, or is of another type
+    redis.call('SREM', lanes, lane) -- somebody deleted the lane's key, or it is of another type
   end
 end
 if page[1] ~= '0' then

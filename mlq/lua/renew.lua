@@ -1,8 +1,8 @@
 -- Extends the leases that a worker names.
--- Guarantee: a lease that was taken away is not revived. One that ran out, but that nobody took, is still the worker's.
+-- Guarantee: a lease that was taken away is not revived. One that expired, but was not taken away, still is the worker's.
 -- KEYS  leases zset
 -- ARGV  lease in seconds · `<id>:<token>` of each running attempt
--- RETURNS  the leases that are no longer the worker's
+-- RETURNS  the leases that the worker no longer holds
 --- include clock
 local leases = KEYS[1]
 local deadline = string.format('%.6f', clock() + tonumber(ARGV[1]))

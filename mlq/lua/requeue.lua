@@ -1,8 +1,8 @@
--- A person puts a dead letter or a cancelled job back into its lane, at its old place, with its losses and overruns forgiven.
--- Guarantee: what the failure left behind is gone; runs are counted on.
+-- Puts a dead letter or a cancelled job back into its lane, at its old place, because a person asked.
+-- Guarantee: what the failure left behind is removed, and losses, overruns and errors begin at zero; attempts do not.
 -- KEYS  those of shared/lapse.lua
--- ARGV  id · stamp of the job that is meant, or '' for whichever has the id
--- RETURNS  {'ok'} · {'gone'} · {'other'} · {'damaged'} for a dead letter without a readable message
+-- ARGV  id · stamp of the job that is meant, or '' for any with that id
+-- RETURNS  {'ok'} · {'gone'} · {'other'} · {'damaged'} for a dead letter without a readable record
 --          · {'state', the state that forbids it}
 --- include lapse
 --- include transitions
@@ -24,8 +24,8 @@ if not after(state, 'requeue') then
   return {'state', state}
 end
 if redis.call('HEXISTS', jobs .. id, 'started') == 1 then
-  local told = redis.call('HMGET', jobs .. id, 'reason', 'error_type', 'error', 'traceback', 'finished')
-  remember(jobs, id, told[5] or '', told[1] or '', told[2] or '', told[3] or '', told[4] or '')
+  local run = redis.call('HMGET', jobs .. id, 'reason', 'error_type', 'error', 'traceback', 'finished')
+  remember(jobs, id, run[5] or '', run[1] or '', run[2] or '', run[3] or '', run[4] or '')
 end
 redis.call('HSET', jobs .. id, 'state', 'queued')
 redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'finished', 'worker', 'losses', 'shared', 'overruns', 'errors',
@@ -35,5 +35,5 @@ redis.call('PERSIST', jobs .. id)
 redis.call('PERSIST', posts .. id)
 redis.call('ZREM', dead, id)
 drop_deliveries(deliveries, delivery, id)
-line_up(lane_stem, lanes, serves, classes, lane, id)
+line_up(lane_prefix, lanes, serves, classes, lane, id)
 return {'ok'}

@@ -1,5 +1,6 @@
 -- Records the outcomes of attempts.
--- Guarantee: each once, and only while its lease stands; one sent again is answered 'ok'. Stored before anybody is told.
+-- Guarantee: each once, and only under its lease; the reply to one that is sent again is 'ok'. Everything is stored before
+-- anybody is notified.
 -- KEYS  those of shared/lapse.lua
 -- ARGV  losses that a job may have and still run again · then per outcome: packed map (see `_packed` in ops/settling.py)
 --       · result, or ''
@@ -22,7 +23,7 @@ local function finish(ending, state, result)
     redis.call('HDEL', job, 'waits_for', state == 'succeeded' and 'reason' or 'waits_for')
   end
   if state == 'failed' then
-    redis.call('ZADD', dead, string.format('%.6f', now + #reply * 1e-6), ending.id) -- in their order
+    redis.call('ZADD', dead, string.format('%.6f', now + #reply * 1e-6), ending.id) -- keeps the order of a batch
   elseif ending.ttl then
     local expiry = string.format('%d', math.max(1, math.floor(ending.ttl * 1000 + 0.5)))
     redis.call('PEXPIRE', job, expiry)
@@ -52,7 +53,7 @@ function verdicts.retry(ending)
   put_off(id, id .. ':' .. ending.token, now + ending.retry_in, error.reason or 'error')
 end
 
--- The process of the attempt died; the message may be gone, too.
+-- The process of the attempt died. The record may be gone, too.
 function verdicts.lost(ending)
   local lane = lane_of(posts, ending.id)
   if not lane then

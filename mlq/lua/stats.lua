@@ -1,23 +1,24 @@
--- All that monitoring asks of a namespace, as of one moment, but for lanes, which take several calls where there are very
--- many. Takes time for lanes and workers, not for jobs: of those that run it looks at `most`.
--- KEYS  lanes set · lane stem · posts stem · leases zset · scheduled zset · dead zset · deliveries stem · workers zset
---       · worker stem · metrics hash
+-- Everything that monitoring needs about a namespace, in one consistent snapshot, except that very many lanes take several
+-- calls. The cost grows with lanes and workers, not with jobs: it looks at a limited number of running jobs.
+-- KEYS  lanes set · lane prefix · posts prefix · leases zset · scheduled zset · dead zset · deliveries prefix · workers zset
+--       · worker prefix · metrics hash
 -- ARGV  most running jobs to look at · cursor ('0' to begin) · lanes of one call
 -- RETURNS  {next cursor ('0' at the end), {lane, waiting, when its first job was posted or '', ...}} · at the end also
---          {now, running, scheduled, dead, callbacks, webhooks}, {queue, how many of the jobs looked at run for it, ...}, {slots, busy, queues of a worker, ...}, {field, count, ...}}
+--          {now, running, scheduled, dead, callbacks, webhooks}, {queue, how many of the jobs looked at are its own, ...},
+--          {slots, busy, queues of a worker, ...}, {field, count, ...}}
 --- include clock
 --- include head
 --- include fields
-local lanes, lane_stem, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local dead, deliveries, workers, worker_stem, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local lanes, lane_prefix, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local dead, deliveries, workers, worker_prefix, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local now = clock()
 
 local page = redis.call('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
 local waiting = {}
 for _, lane in ipairs(page[2]) do
-  local first = redis.pcall('ZRANGE', lane_stem .. lane, 0, 0)
-  if not first.err then -- a key of another type is no lane
-    waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_stem .. lane)
+  local first = redis.pcall('ZRANGE', lane_prefix .. lane, 0, 0)
+  if not first.err then -- a key of another type is not a lane
+    waiting[#waiting + 1], waiting[#waiting + 2] = lane, redis.call('ZCARD', lane_prefix .. lane)
     waiting[#waiting + 1] = first[1] and stamp_in(read_head(posts .. first[1])) or ''
   end
 end
@@ -37,7 +38,7 @@ end
 
 local living = {}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
-  local about = read_fields(worker_stem .. name, 'slots', 'busy', 'queues')
+  local about = read_fields(worker_prefix .. name, 'slots', 'busy', 'queues')
   living[#living + 1], living[#living + 2] = about[1] or '0', about[2] or '0'
   living[#living + 1] = about[3] or ''
 end

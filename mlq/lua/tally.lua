@@ -1,7 +1,7 @@
--- Adds what a worker has counted to the tally of its namespace.
--- Guarantee: each delivery once, though it may be sent again.
+-- Adds what a worker has counted to the metrics of its namespace.
+-- Guarantee: each report is added once, even if it is sent again.
 -- KEYS  replay string · metrics hash
--- ARGV  number of the delivery · then per entry: queue · what · by how much
+-- ARGV  number of the report · then per entry: queue · what · by how much
 -- RETURNS  'ok'
 --- include count
 local replay, metrics = KEYS[1], KEYS[2]

@@ -1,6 +1,6 @@
--- Records what a running listener says: its progress, partial results, and what it logs.
--- Guarantee: only under the lease; the same entries sent again are kept once. Those that follow the job are told.
--- KEYS  leases zset · job hash · stream · waiters stem · inboxes stem
+-- Records the progress, chunks and logs of a running job.
+-- Guarantee: only under the lease; entries that are sent again are stored once. Followers of the job are notified.
+-- KEYS  leases zset · job hash · stream · waiters prefix · inboxes prefix
 -- ARGV  `<id>:<token>` · id · attempt · packed progress, or '' for none · seconds that the stream is kept
 --       · then per entry: number (rising within the attempt) · kind · bytes
 -- RETURNS  'ok' or 'lost'

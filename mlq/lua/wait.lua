@@ -1,11 +1,11 @@
--- Asks how a job ended, and to be told if it has not.
--- Guarantee: either the reply says the end, or the inbox gets the id when it comes; so no end is missed. The inbox gets it
--- at once where the end is known, since the caller has already sent the command that waits for it. With a waiting job
--- named, jobs that would wait for one another in a circle are refused.
--- KEYS  job hash · post string · waiters set · inbox list · jobs stem
--- ARGV  id · inbox's name · seconds until the asker will ask again · lease (or id) of the job that waits, or ''
---       · 1 if the inbox serves this question alone (what an earlier one left in it goes) · stamp of the job that is meant,
---       or '' for whichever has the id · 1 for all that the job left, 0 for the state alone
+-- Reads how a job ended; if it has not ended, has an inbox notified when it does.
+-- Guarantee: either the reply has the outcome, or the inbox gets the id when the job ends; so no end is missed. If the
+-- reply has it, the inbox gets the id at once, since the caller has already sent the command that waits for it. If the
+-- caller is itself a job, waits that would form a circle are refused.
+-- KEYS  job hash · post string · waiters set · inbox list · jobs prefix
+-- ARGV  id · inbox's name · seconds until the caller asks again · lease (or id) of the job that waits, or ''
+--       · 1 if the inbox is for this call alone (leftovers of an earlier one are removed) · stamp of the job that is meant,
+--       or '' for any with that id · 1 for all fields of the job, 0 for its state alone
 -- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
 --- include meant
 --- include ended
@@ -43,7 +43,7 @@ if waiting ~= '' then
       break
     end
     other = redis.pcall('HGET', jobs .. other, 'waits_for')
-    other = type(other) == 'string' and other -- a key of another type waits for nothing
+    other = type(other) == 'string' and other -- a job whose key is of another type waits for nothing
   end
   if other then
     return at_once({'circle'})

@@ -197,7 +197,7 @@ def test_counts(value, least):
 @pytest.mark.parametrize(("value", "least"), [(-1, 0), (0, 1), (1.0, 0), ("1", 0), (True, 0), (10**9 + 1, 0), ([], 0)])
 def test_no_counts(value, least):
     """The error names the argument and the least."""
-    with pytest.raises(InputError, match=f"retries must be a whole number from {least}"):
+    with pytest.raises(InputError, match=f"retries must be a whole number of at least {least}"):
         check_count("retries", value, least)
 
 

@@ -160,14 +160,14 @@ OVERLAPPING = np.dtype({"names": ["a", "b"], "formats": ["i4", "i4"], "offsets":
     [
         ({1}, "msg (set): send a list"),
         ({"a": [1, 2, 3, frozenset()]}, "msg['a'][3] (frozenset): send a list"),
-        ({"a": {(1, object()): 2}}, "a key of msg['a'] (object): send what it holds as"),
+        ({"a": {(1, object()): 2}}, "a key of msg['a'] (object): send its content as"),
         ({10**5000: 1}, "a key of msg (int): it needs more than 64 bits"),
         ([-(2**63) - 1], "msg[0] (int): it needs more than 64 bits"),
         ({"x": "\ud800"}, "msg['x'] (str): UTF-8 has no lone surrogates"),
         ([memoryview(b"abcd")[::2]], "msg[0] (memoryview): memoryview: underlying buffer is not C-contiguous"),
-        ({"k" * 500: [1j]}, "kkk'][0] (complex): send what it holds as"),
+        ({"k" * 500: [1j]}, "kkk'][0] (complex): send its content as"),
         (Tensor(), "Tensor): send its .numpy()"),
-        ([np.array([None])], "msg[0] (numpy.ndarray): its dtype has no portable form; send .astype()"),
+        ([np.array([None])], "msg[0] (numpy.ndarray): its dtype object has no portable form; convert it with"),
         (np.zeros(1, [("a", "O")]), "no portable form"),
         (np.zeros(3, np.longdouble), "no portable form"),
         (np.clongdouble(1), "no portable form"),
@@ -201,7 +201,7 @@ def test_pandas_values_are_refused_with_a_way_out():
 def test_circles_and_depths_are_refused():
     circle = {"a": [1]}
     circle["a"].append((circle["a"],))
-    with pytest.raises(Unserializable, match=r"msg\['a'\]\[1\]\[0\]: it is msg\['a'\] itself"):
+    with pytest.raises(Unserializable, match=r"msg\['a'\]\[1\]\[0\]: this is msg\['a'\] itself"):
         pack(circle)
     deep = []
     for _ in range(100_000):

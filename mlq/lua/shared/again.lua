@@ -1,11 +1,11 @@
--- An attempt's number as a text that tells the errors of earlier attempts, too.
+-- An attempt's number and the number of earlier attempts that ended in an error, as one string.
 --- include whole
 --- include clock
 local function with_errors(jobs, id, attempt)
   return attempt .. ' ' .. whole(redis.call('HGET', jobs .. id, 'errors'))
 end
 
--- The reply to a claim that was sent again: those of the jobs that it got, in `last`, which it still holds.
+-- The reply to a claim that was sent again: of the jobs that it got (`last`), those that it still holds.
 local function claimed_again(jobs, posts, last, token)
   local reply = {'ok', clock()}
   for id in string.gmatch(last, ' ([^ ]+)') do

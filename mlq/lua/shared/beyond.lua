@@ -1,5 +1,4 @@
--- The first id from `first` on, in growing steps, after which `count` ids are free: of a record, a result, and of what a
--- job said.
+-- The first of `count` consecutive ids that have no record, job hash or stream. Searches from `first` in growing steps.
 local function beyond(posts, jobs, streams, first, count)
   for step = 0, 30 do
     local names = {}

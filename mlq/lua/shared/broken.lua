@@ -1,5 +1,5 @@
--- Makes a dead letter of an entry that is no id, or whose message is missing or of another type, so that it does not stop
--- the queue.
+-- Turns an entry that is not an id, or whose record is missing or of another type, into a dead letter, so that it does
+-- not block the queue.
 local function bury_broken(posts, jobs, dead, id, now)
   redis.call('DEL', posts .. id, jobs .. id)
   redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', 'error',
@@ -7,8 +7,8 @@ local function bury_broken(posts, jobs, dead, id, now)
   redis.call('ZADD', dead, now, id)
 end
 
--- Counts an attempt. What is no hash of ours under the job's name goes. Write something before: a server that refuses
--- now must not refuse this alone.
+-- Counts an attempt. If the job's key is not a hash of ours, it is replaced. Call this after another write, so that a
+-- server that refuses writes has refused before.
 local function count_attempt(jobs, id)
   local attempt = redis.pcall('HINCRBY', jobs .. id, 'attempts', 1)
   if type(attempt) ~= 'number' then

@@ -1,6 +1,7 @@
--- With how many others an attempt was lost. A lease names its worker: `<id>:<worker>.<number of the claim>`. All that a
--- dead worker held runs out within seconds, but not always in one look: what is yet to run out is among the leases, and
--- what was taken a moment ago was written down. An attempt that only waited for another job is not the cause, nor counted.
+-- Counts how many other attempts were lost together with one. A lease names its worker: `<id>:<worker>.<number of the
+-- claim>`. All leases of a dead worker expire within seconds, but not always by the same run of reap.lua: those that have
+-- yet to expire are still among the leases, and `note` has recorded those that were taken back a moment ago. An attempt
+-- that only waited for another job can't be the cause, and is not counted.
 --- include whole
 local function worker_of(lease)
   return string.match(lease, '^[^:]*:(.*)%.[^.]*$') or ''
@@ -10,7 +11,7 @@ local function only_waits(jobs, lease)
   return type(redis.pcall('HGET', jobs .. string.match(lease, '^[^:]*'), 'waits_for')) == 'string'
 end
 
--- Per worker of the lapsed leases the attempts that may be the cause, of the first 10,000 that run anywhere.
+-- For each worker with expired leases, the number of its attempts that may be the cause, among the first 10,000 leases.
 local function suspects_of(lapsed, leases, jobs, lost)
   local found = {}
   for _, lease in ipairs(lapsed) do
@@ -28,7 +29,7 @@ local function suspects_of(lapsed, leases, jobs, lost)
   return found
 end
 
--- Writes down how many were taken of those that had company, for the next look.
+-- Records for the next run how many attempts were taken back from workers that lost more than one.
 local function note(taken, suspects, lost)
   for worker, number in pairs(taken) do
     if suspects[worker] > 1 then

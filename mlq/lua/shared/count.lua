@@ -1,5 +1,6 @@
--- Adds to what is counted of a queue. A namespace keeps 200 queues apart, and counts those that come later as one, so that
--- nobody fills the server with names. Counting stops nothing: what stands under the key and is no hash of ours stays so.
+-- Adds to a queue's metrics. A namespace counts 200 queues separately, and all later ones together, so that nobody can
+-- fill the server with names. Errors are ignored, so a key that is not a hash stays as it is: counting must not stop
+-- anything.
 --- include whole
 local function count(metrics, queue, what, by)
   if queue ~= '(other)' and redis.pcall('HEXISTS', metrics, queue .. ':') == 0 then
@@ -14,7 +15,7 @@ local function count(metrics, queue, what, by)
   redis.pcall('HINCRBY', metrics, queue .. ':' .. what, by)
 end
 
--- Counts an attempt whose end no worker tells.
+-- Counts an attempt whose end no worker reports.
 local function count_end(metrics, lane, outcome)
   count(metrics, lane and string.match(lane, '^[^:]*') or '(other)', 'attempts:' .. outcome, 1)
 end

@@ -1,4 +1,4 @@
--- The values of these fields, in order; false for each that is not there, and for all where the key is of another type.
+-- The values of these fields, in order; false for each that is missing, and for all if the key is of another type.
 local function read_fields(key, ...)
   local found = redis.pcall('HMGET', key, ...)
   if found.err then

@@ -1,6 +1,6 @@
--- Queues what tells others that job `id` ended. A callback says little, and lapses after a day if nobody ever sends it.
-local function queue_callback(deliveries, stem, now, id, url, state, said, says)
-  local name = stem .. 'callback:' .. id
+-- Queues the deliveries for the end of job `id`. A callback is small, and expires after a day if nobody sends it.
+local function queue_callback(deliveries, prefix, now, id, url, state, said, says)
+  local name = prefix .. 'callback:' .. id
   local success = state == 'succeeded' and '1' or '0'
   redis.call('DEL', name)
   redis.call('HSET', name, 'url', url, 'success', success, 'says', says, 'said', said, 'queued', now, 'tries', 0)
@@ -8,10 +8,10 @@ local function queue_callback(deliveries, stem, now, id, url, state, said, says)
   redis.call('ZADD', deliveries .. 'callback', now, id)
 end
 
--- A webhook says more, and all of it is kept here, since it is tried for days and the job may be gone by then. A result
--- that is too large for it is left out. It lapses a week after its last try.
-local function queue_webhook(deliveries, stem, jobs, posts, now, id, url)
-  local name, job = stem .. 'webhook:' .. id, jobs .. id
+-- A webhook has more content, all of which is copied here, since it is tried for days and the job may be gone by then.
+-- A result that is too large is left out. The webhook expires a week after its last try.
+local function queue_webhook(deliveries, prefix, jobs, posts, now, id, url)
+  local name, job = prefix .. 'webhook:' .. id, jobs .. id
   redis.call('ZADD', deliveries .. 'webhook', now, id) -- first, so that a full server refuses
   redis.call('DEL', name)
   redis.call('HSET', name, 'url', url, 'queued', now, 'tries', 0, 'head', redis.call('GETRANGE', posts .. id, 0, 1100))
@@ -26,19 +26,19 @@ local function queue_webhook(deliveries, stem, jobs, posts, now, id, url)
   redis.call('EXPIRE', name, 604800)
 end
 
--- Both, where there are URLs: what is no text was not written by a client of ours.
-local function queue_deliveries(deliveries, stem, jobs, posts, now, id, callback, webhook, state, said, says)
+-- Queues both, as far as there are URLs. A URL that is not a string was not written by an MLQ client, and is ignored.
+local function queue_deliveries(deliveries, prefix, jobs, posts, now, id, callback, webhook, state, said, says)
   if type(callback) == 'string' and callback ~= '' then
-    queue_callback(deliveries, stem, now, id, callback, state, said, says)
+    queue_callback(deliveries, prefix, now, id, callback, state, said, says)
   end
   if type(webhook) == 'string' and webhook ~= '' then
-    queue_webhook(deliveries, stem, jobs, posts, now, id, webhook)
+    queue_webhook(deliveries, prefix, jobs, posts, now, id, webhook)
   end
 end
 
-local function drop_deliveries(deliveries, stem, id)
+local function drop_deliveries(deliveries, prefix, id)
   for _, kind in ipairs({'callback', 'webhook'}) do
     redis.call('ZREM', deliveries .. kind, id)
-    redis.call('DEL', stem .. kind .. ':' .. id)
+    redis.call('DEL', prefix .. kind .. ':' .. id)
   end
 end

@@ -1,5 +1,5 @@
--- Keeps what became of the attempt that ends now, when the job goes on after it: the last 20 of them, in fields of the
--- job. Texts are cut, so that a job that is retried for ever does not grow.
+-- Stores what became of an attempt that ends now, if the job will run again. The job's hash keeps the last 20 attempts.
+-- Strings are cut, so that a job that is retried forever does not grow.
 --- include whole
 local function remember(jobs, id, now, reason, kind, text, trace)
   local run = redis.call('HMGET', jobs .. id, 'attempts', 'worker', 'started')

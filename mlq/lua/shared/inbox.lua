@@ -1,5 +1,5 @@
--- Puts a message into an inbox, which lapses after a minute: who lives asks again sooner than that. One of another type is
--- replaced. Write something before: a server that refuses now must not refuse this alone.
+-- Puts a message into an inbox, which expires after a minute: a reader that is alive asks again sooner than that. An inbox
+-- of another type is replaced. Call this after another write, so that a server that refuses writes has refused before.
 local function send(inbox, message)
   if type(redis.pcall('RPUSH', inbox, message)) ~= 'number' then
     redis.call('DEL', inbox)

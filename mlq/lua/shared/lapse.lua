@@ -1,17 +1,18 @@
--- Ends an attempt that has no value to show: `give_back` puts its job back into its lane, `bury` among the dead letters;
--- loss.lua decides between the two for one that was lost. The script that includes it has these keys:
--- KEYS  leases zset · jobs stem · posts stem · lane stem · lanes set · serves stem · class stem · dead zset
---       · waiters stem · inboxes stem · deliveries stem · delivery stem · scheduled zset · streams stem
+-- Ends an attempt that has no result: `give_back` puts its job back into its lane, `put_off` schedules it for later, and
+-- `bury` makes it a dead letter. For an attempt that was lost, loss.lua decides between these. A script that includes this
+-- file takes these keys:
+-- KEYS  leases zset · jobs prefix · posts prefix · lane prefix · lanes set · serves prefix · class prefix · dead zset
+--       · waiters prefix · inboxes prefix · deliveries prefix · delivery prefix · scheduled zset · streams prefix
 --- include line_up
 --- include history
 --- include announce
 --- include make_way
 --- include finish
-local leases, jobs, posts, lane_stem, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local leases, jobs, posts, lane_prefix, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local classes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local scheduled, streams = KEYS[13], KEYS[14]
 
--- The options that job `id` was posted with. Read them before the first write: a record may hold anything.
+-- The options that job `id` was posted with. Call this before the first write: a damaged record may make it fail.
 local function options_of(id)
   if not lane_of(posts, id) then
     return {}
@@ -26,7 +27,7 @@ local function options_of(id)
   return ok and type(read) == 'table' and read or {}
 end
 
--- Tells the worker of an attempt that the job was taken from it, so that it need not wait for its next renewal.
+-- Notifies the worker of an attempt that its lease was taken away, so that it does not learn that only at its next renewal.
 local function tell_worker(id, lease)
   local worker = redis.call('HGET', jobs .. id, 'worker')
   if worker then
@@ -44,7 +45,7 @@ local function bury(now, id, lease, reason, kind, text)
   announce(jobs, posts, waiters, inboxes, id)
 end
 
--- Takes a job from its attempt: it is to run again, and waits until then in `state`.
+-- Ends the attempt of a job that is to run again, and that waits in `state` until then.
 local function take_from_attempt(id, lease, state, reason)
   redis.call('HSET', jobs .. id, 'state', state, 'reason', reason)
   redis.call('HDEL', jobs .. id, 'token', 'progress', 'started', 'worker', 'waits_for')
@@ -54,11 +55,11 @@ end
 local function give_back(now, id, lease, lane, reason, text)
   remember(jobs, id, now, reason, '', text, '')
   take_from_attempt(id, lease, 'queued', reason)
-  line_up(lane_stem, lanes, serves, classes, lane, id)
+  line_up(lane_prefix, lanes, serves, classes, lane, id)
   hint(waiters, inboxes, id)
 end
 
--- Puts a job off until `due`, among the scheduled ones.
+-- Schedules a job to run again at `due`.
 local function put_off(id, lease, due, reason)
   take_from_attempt(id, lease, 'scheduled', reason)
   redis.call('ZADD', scheduled, string.format('%.6f', due), id)

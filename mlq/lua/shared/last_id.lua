@@ -1,5 +1,5 @@
--- The last id that was given out, as the counter has it; nil where that holds no number that can be counted on from. Ids
--- end at 9e13: beyond 2^53 a Lua number tells two of them no longer apart, and a post of many needs room below that.
+-- The last id that was assigned, according to the counter; nil if the counter is missing or is not a valid number. Ids end
+-- at 9e13: above 2^53 a Lua number can't tell neighbouring ids apart, and a post of many jobs needs room below that.
 local MOST_ID = 9e13
 
 local function last_id(counted)

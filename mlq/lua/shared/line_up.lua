@@ -1,9 +1,9 @@
--- Jobs in their lanes: how one comes there, and how it leaves.
+-- Adds jobs to lanes, and removes them.
 --- include head
 --- include wake
 
--- Adds job `id` to a lane. What stands under the lane's name and is of another type goes: it would refuse every job of the
--- lane, for ever. Write something before: a server that refuses now must not refuse this alone.
+-- Adds job `id` to a lane. If the lane's key is of another type, it is replaced: it would refuse every job of the lane,
+-- forever. Call this after another write, so that a server that refuses writes has refused before.
 local function add_to_lane(lane_key, id)
   if type(redis.pcall('ZADD', lane_key, id, id)) ~= 'number' then
     redis.call('DEL', lane_key)
@@ -11,18 +11,18 @@ local function add_to_lane(lane_key, id)
   end
 end
 
--- Puts job `id` (back) into its lane at its own place: ids rise, so a job that was posted earlier comes first.
-local function line_up(lane_stem, lanes, serves, classes, lane, id)
+-- Puts job `id` (back) into its lane. Its place is its id; ids rise, so a job that was posted earlier comes first.
+local function line_up(lane_prefix, lanes, serves, classes, lane, id)
   redis.call('SADD', lanes, lane)
-  add_to_lane(lane_stem .. lane, id)
-  if redis.call('ZRANK', lane_stem .. lane, id) == 0 then
+  add_to_lane(lane_prefix .. lane, id)
+  if redis.call('ZRANK', lane_prefix .. lane, id) == 0 then
     first_came(serves, classes, lane, id)
   end
 end
 
 -- Takes job `id` out of its lane, if it waits there.
-local function leave_line(lane_stem, lanes, serves, classes, lane, id)
-  if redis.pcall('ZREM', lane_stem .. lane, id) == 1 then
-    first_left(lanes, serves, classes, lane, redis.call('ZRANGE', lane_stem .. lane, 0, 0, 'WITHSCORES')[2])
+local function leave_line(lane_prefix, lanes, serves, classes, lane, id)
+  if redis.pcall('ZREM', lane_prefix .. lane, id) == 1 then
+    first_left(lanes, serves, classes, lane, redis.call('ZRANGE', lane_prefix .. lane, 0, 0, 'WITHSCORES')[2])
   end
 end

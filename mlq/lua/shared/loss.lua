@@ -1,18 +1,19 @@
--- What becomes of a job whose attempt was lost with its worker or child. Needs all that lapse.lua does, and that.
+-- Decides what becomes of a job whose attempt was lost with its worker or child. Takes the keys of lapse.lua.
 --- include lapse
 
--- Has a job run as the only attempt in its process, as soon as a worker can see to that (claim_apart.lua). Until then it
--- is among the scheduled ones, at 1e11 and the time since when it waits: a time that never comes.
+-- Has a job run as the only attempt in its process, as soon as a worker can arrange that (claim_apart.lua). Until then the
+-- job is scheduled at 1e11 plus the current time, which is a time that never comes.
 local function set_apart(now, id, lease, reason, text)
   remember(jobs, id, now, reason, '', text, '')
   put_off(id, lease, now + 1e11, reason)
 end
 
--- An attempt was lost with its worker or child, and `beside` others with it, each of which may have been the cause. Only
--- a loss alone is the job's own, and more than `allowed` of those end it. A loss beside others costs it time: twice it runs
--- again as usual (a machine that is turned off must not make its jobs run one by one), from then on apart, where the one
--- that kills is lost alone. Nothing is free for ever: after 20 such losses (of one that kills only beside others) all count.
--- With none allowed, every loss counts: somebody wants one run at most.
+-- Call this for an attempt that was lost with its worker or child, together with `beside` others, each of which may have
+-- been the cause. Only a loss alone counts against the job, and more than `allowed` of those make it a dead letter. After
+-- a loss with others, it runs again as usual twice (a machine that is switched off must not make its jobs run one by one),
+-- and from then on apart, so that the job that kills its process is lost alone. After 20 losses with others every loss
+-- counts, since a job may kill only when others run beside it. If `allowed` is 0, every loss counts: the user wants at
+-- most one run.
 local function lose(now, id, lease, lane, reason, allowed, what, beside)
   local run = redis.call('HMGET', jobs .. id, 'waits_for', 'shared')
   local shared = whole(run[2])

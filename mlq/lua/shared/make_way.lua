@@ -1,4 +1,4 @@
--- What stands under a key of ours and is of another type goes: it would stop all that concerns the key, for ever.
+-- Deletes `key` if it exists with another type than `kind`: every command on it would fail, forever.
 local function make_way(key, kind)
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then

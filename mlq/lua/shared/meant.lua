@@ -1,6 +1,6 @@
--- Whether the job that has the id now is the one that an asker means: the one that was posted at `asked`, or whichever it
--- is where that is ''. Gives when it was posted, and, where it is another one, what to answer: 'other' or 'gone'. Read it
--- before the first write.
+-- Checks that the job that has the id now is the one that the caller means: the one with the stamp `asked`, or any if that
+-- is ''. Returns the job's stamp, and what to reply if it is not the one: 'other' or 'gone'. Call this before the first
+-- write.
 --- include head
 local function meant(post, job, asked)
   local stamp = stamp_in(read_head(post))
@@ -9,7 +9,7 @@ local function meant(post, job, asked)
   elseif stamp ~= '' then
     return stamp, 'other'
   end
-  -- a damaged record does not tell; a job whose message was missing is a dead letter that says no more than that
+  -- No stamp: the record may be damaged, or gone because bury_broken made the job a dead letter. Otherwise there is no job.
   local there = redis.call('EXISTS', post) == 1 or redis.pcall('HGET', job, 'error_type') == 'mlq.errors.Undecodable'
   return stamp, not there and 'gone' or nil
 end

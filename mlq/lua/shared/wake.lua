@@ -1,53 +1,54 @@
--- What a lane's first job means for workers. Workers that serve the same things are a class, and each class has an index
--- of the lanes with work that it serves, by the place of their first job: a claim looks at those that it needs.
+-- Tells workers about a lane's first job. Workers that serve the same queues and functions are a class, and each class has
+-- an index of the lanes with work that it serves, by the place of their first job: a claim reads only those that it needs.
 
--- Lets one idle worker of a class know that there is work. At most one token: a claim that leaves jobs passes it on.
+-- Wakes one idle worker of a class. There is at most one token: a claim that leaves jobs behind puts it back.
 local function wake(class)
   local tokens = redis.pcall('RPUSH', class .. ':wake', '1')
   if tokens == 1 then
-    redis.call('EXPIRE', class .. ':wake', 60) -- by then, somebody has looked
+    redis.call('EXPIRE', class .. ':wake', 60) -- every idle worker has checked its index by then
   elseif type(tokens) == 'number' then
     redis.call('LPOP', class .. ':wake')
-  else -- of another type: the next post or claim wakes
+  else -- a key of another type; the next post or claim wakes a worker
     redis.call('DEL', class .. ':wake')
   end
 end
 
--- Changes an index, or drops one of another type: workers make it anew.
+-- Changes an index, or removes a key of another type in its place: a worker creates the index again.
 local function change_index(ready, ...)
   if type(redis.pcall(...)) ~= 'number' then
     redis.call('DEL', ready)
   end
 end
 
--- Tells the classes that serve `lane` the place of its first job, or nil when it is empty; gives those classes.
+-- Updates the indexes of the classes that serve `lane` with the place of its first job (nil if it is empty). Returns those
+-- classes.
 local function tell_classes(serves, classes, lane, place)
   local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
   local needed = {serves .. queue .. (functions ~= '' and ':' or '')}
   for name in string.gmatch(functions, '[^,]+') do
     needed[#needed + 1] = serves .. ':' .. name
   end
-  local told = redis.pcall('SINTER', unpack(needed)) -- where a key is of another type: nobody, until workers register
-  for i, name in ipairs(told) do
-    told[i] = classes .. name
-    local ready = told[i] .. ':ready'
+  local found = redis.pcall('SINTER', unpack(needed)) -- none if a key is of another type, until a worker registers
+  for i, name in ipairs(found) do
+    found[i] = classes .. name
+    local ready = found[i] .. ':ready'
     if place then
       change_index(ready, 'ZADD', ready, place, lane)
     else
       change_index(ready, 'ZREM', ready, lane)
     end
   end
-  return told
+  return found
 end
 
--- A job came to `lane` and is its first one now: idle workers are to know.
+-- Call this when a new job has become the first one of `lane`: wakes idle workers.
 local function first_came(serves, classes, lane, place)
   for _, class in ipairs(tell_classes(serves, classes, lane, place)) do
     wake(class)
   end
 end
 
--- The first job of `lane` left it: the next one stands at `place`, or there is none.
+-- Call this when the first job of `lane` may have left it: `place` is that of the next one, or nil if there is none.
 local function first_left(lanes, serves, classes, lane, place)
   if not place then
     redis.call('SREM', lanes, lane)
