@@ -243,7 +243,7 @@ class Child:
     def _tell(self, *frame: Any) -> None:
         try:
             self.wire.send(*frame)
-        except OSError:
+        except ConnectionError:  # another OSError may come from a signal handler that a listener left
             orphaned()
 
     def _on_forget(self, name: str) -> None:

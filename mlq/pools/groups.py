@@ -46,11 +46,6 @@ class Groups:
         except OSError as error:
             log.warning("no shell (%s): what listeners start outlives a worker that is killed", error)
 
-    @property
-    def helper(self) -> int | None:
-        """The helper's process."""
-        return None if self._helper is None else self._helper.pid
-
     def begin(self, leader: int) -> None:
         """A child leads a group from now on."""
         self._living.add(leader)

@@ -199,17 +199,18 @@ class _Keeper:
             raise KeyboardInterrupt
         if self._signalled and working:
             os._exit(KILLED)
-        self._stop_all()
+        if not self._stop_all():  # what can't be stopped in order still has to end
+            os._exit(KILLED)
         ended, by_hand = self._main_ended.is_set(), number == signal.SIGINT
         grace = max((seconds for _, seconds in self._kept), default=0.0)
         self._leave_when_stopped(0 if ended or not by_hand else CTRL_C, None if by_hand else grace)
         if not ended:
             raise KeyboardInterrupt if by_hand else Stopped
 
-    def _stop_all(self) -> None:
+    def _stop_all(self) -> bool:
+        """Whether there was room for the threads that stop all."""
         self._signalled = True
-        for kept, grace in self._kept:
-            start_thread(kept.stop, grace)
+        return all(start_thread(kept.stop, grace) for kept, grace in self._kept)
 
 
 _keeper = _Keeper()
