@@ -100,6 +100,11 @@ class Kept(Service):
 
     def _record(self, item: Ended | Said) -> None:
         attempt = item.attempt
+        if self._desk.find(attempt.claimed.lease) is not attempt:  # cancelled or lost meanwhile: nothing of it counts
+            if attempt.spoke():
+                _gone(self._desk, attempt.speech.take()[1])
+            self._desk.release(attempt)
+            return
         shell = self._shell_for(item)
         for error in tell(self._desk, [attempt], shell).values():
             raise error
@@ -148,14 +153,24 @@ def tell(desk: Desk, attempts: Sequence[Attempt], shell: Shell) -> dict[Attempt,
     said = [(attempt, progress, entries) for attempt, progress, entries in said if progress or entries]
     failed: dict[Attempt, ServerError] = {}
     for (attempt, progress, entries), error in zip(said, _errors_of(desk, said, shell), strict=True):
-        if error is not None and not (isinstance(error, ValueRefused) and len(said) == 1):
+        if error is not None and not (_is_final(error) and len(said) == 1):
             attempt.speech.put_back(progress, entries)
             failed[attempt] = error  # alone it will be seen whether the server means this one
             continue
         if error is not None:
             log.warning("job %s: the server does not take what it says: %s", attempt.claimed.id, error)
-        desk.outbox.gone(sum(cost(data) for _, _, data in entries))
+        _gone(desk, entries)
     return failed
+
+
+def _gone(desk: Desk, entries: Sequence[Entry]) -> None:
+    """They are recorded, or will never be."""
+    desk.outbox.gone(sum(cost(data) for _, _, data in entries))
+
+
+def _is_final(error: ServerError) -> bool:
+    """Whether what a job says is not tried again: where somebody else wrote to its stream, its outcome still counts."""
+    return isinstance(error, ValueRefused) or "WRONGTYPE" in str(error)
 
 
 def _errors_of(

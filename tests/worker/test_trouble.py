@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from mlq import MLQ, server
+from mlq.core.keys import Keys
 from mlq.shell import trouble
 from mlq.worker import kept
 
@@ -265,7 +266,29 @@ def test_what_a_server_cuts_off_holds_up_nobody(how: str) -> None:
             until(lambda: mlq._worker._settler._kept._items or mlq._worker._settler._one_at_a_time.locked())
             assert mlq.submit(1).result(8) is not None  # it was 10 s at the least
             assert large.state() == "running"
+            large.cancel()
+            until(lambda: not mlq._worker._settler._kept._items)  # nor is it tried for ever
+        until(lambda: mlq._worker._desk.slots.free() == 4)
         mlq.shutdown(0)
+
+
+def test_what_a_job_says_and_can_not_be_recorded_does_not_hold_up_its_outcome(
+    mlq: MLQ, raw: redis.Redis, keys: Keys
+) -> None:
+    """Somebody wrote to where its stream is kept."""
+    go = threading.Event()
+
+    def work(message: Any, context: Any) -> Any:
+        go.wait(SOON)
+        context.emit("part")
+        return message
+
+    mlq.create_listener(work)
+    job = mlq.submit(1)
+    until(lambda: job.state() == "running")
+    raw.set(f"{keys.stream}{job.id}", "not a stream", ex=100)
+    go.set()
+    assert job.result(SOON) == 1
 
 
 class SlowLink:
