@@ -8,6 +8,7 @@ from mlq.core.identity import JobId, parse_reference
 from mlq.errors import InputError, TooLarge
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis itself stops at 512 MB a value
+PROGRESS_LIMIT = 64 * 1024  # bytes of a packed progress report: thousands of followers may get each of them
 NAMESPACE_LIMIT = 128  # characters
 LANE_LIMIT = 1000  # bytes of a queue with its functions; scripts read no more than that of a record's head
 URL_LIMIT = 8000  # characters of the URL of a callback or webhook; common servers refuse longer request lines

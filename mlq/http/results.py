@@ -19,7 +19,7 @@ from mlq.http.settings import Settings
 from mlq.ops.jobs import kept
 
 POLL = "1"  # seconds after which to look again
-LARGE = 262_144  # bytes of a value from which on it counts
+LARGE = 65_536  # bytes of a value from which on it counts
 READERS = 8  # values that are read at a time: each may be 64 MiB, some times over until it is an answer
 reading = threading.BoundedSemaphore(READERS)
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers

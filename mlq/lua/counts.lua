@@ -4,7 +4,10 @@
 -- ARGV  cursor ('0' to begin) · lanes of one call
 -- RETURNS  {next cursor ('0' at the end), running, dead, scheduled, lane, waiting, lane, waiting, ...}
 local lanes, lane_prefix, leases, dead, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local page = redis.call('SSCAN', lanes, ARGV[1], 'COUNT', ARGV[2])
+local page = redis.pcall('SSCAN', lanes, ARGV[1], 'COUNT', ARGV[2])
+if page.err then -- a key of another type names no lanes; posts replace it
+  page = {'0', {}}
+end
 local reply = {page[1], redis.call('ZCARD', leases), redis.call('ZCARD', dead), redis.call('ZCARD', scheduled)}
 for _, lane in ipairs(page[2]) do
   local waiting = redis.pcall('ZCARD', lane_prefix .. lane)

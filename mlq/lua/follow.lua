@@ -18,6 +18,9 @@ if word then
 end
 local now = redis.call('HMGET', job, 'state', 'attempts', 'progress')
 local state, progress = now[1] or 'queued', now[3] or ''
+if #progress > 65536 then -- no client of ours reports so much; thousands may follow
+  progress = ''
+end
 if not now[1] and stamp == '' and redis.call('EXISTS', post) == 0 then
   return {'gone'}
 end

@@ -52,7 +52,7 @@ for i = 1, count do
   end
   add_to_lane(lane_key, id)
 end
-if redis.call('SADD', lanes, lane) == 1 then -- the lane was empty; otherwise workers know already that it has work
+if add_lane(lanes, lane) then -- the lane was empty; otherwise workers know already that it has work
   first_came(serves, classes, lane, first)
 end
 local id = string.format('%d', first)

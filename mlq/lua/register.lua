@@ -59,7 +59,10 @@ local function is_served(lane)
   return served[queue .. (functions ~= '' and ':' or '')]
 end
 
-local page = redis.call('SSCAN', lanes, redis.call('GET', class .. ':cursor') or '0', 'COUNT', ARGV[3])
+local page = redis.pcall('SSCAN', lanes, redis.call('GET', class .. ':cursor') or '0', 'COUNT', ARGV[3])
+if page.err then -- a key of another type names no lanes; posts replace it
+  page = {'0', {}}
+end
 for _, lane in ipairs(page[2]) do
   local first = is_served(lane) and redis.pcall('ZRANGE', lane_prefix .. lane, 0, 0, 'WITHSCORES')
   if first and first[2] then

@@ -13,7 +13,10 @@ local lanes, lane_prefix, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], 
 local dead, deliveries, workers, worker_prefix, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local now = clock()
 
-local page = redis.call('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
+local page = redis.pcall('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
+if page.err then -- a key of another type names no lanes; posts replace it
+  page = {'0', {}}
+end
 local waiting = {}
 for _, lane in ipairs(page[2]) do
   local first = redis.pcall('ZRANGE', lane_prefix .. lane, 0, 0)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Unpack
 
 from mlq.client.arguments import data_key, value_of
 from mlq.core import codec
-from mlq.core.checks import MESSAGE_LIMIT, check_id, check_seconds, check_size, shown_url
+from mlq.core.checks import MESSAGE_LIMIT, PROGRESS_LIMIT, check_id, check_seconds, check_size, shown_url
 from mlq.core.job import Claimed, Record
 from mlq.core.job_options import PostOptions, options_of
 from mlq.errors import InputError, LeaseLost, TooLarge
@@ -141,8 +141,11 @@ class JobContext(dict[str, Any]):
         return self._claimed.attempt
 
     def update_progress(self, value: Any) -> bool:
-        """Report progress: any value that a message may hold. True, as the old package answered. Raises LeaseLost."""
-        self._line.report(check_size("progress", codec.pack(value, "progress")))
+        """Report progress: any value that a message may hold, of up to 64 KiB. True, as the old package answered.
+
+        Raises LeaseLost, Unserializable, TooLarge.
+        """
+        self._line.report(check_size("progress", codec.pack(value, "progress"), PROGRESS_LIMIT))
         return True
 
     def emit(self, chunk: Any) -> None:

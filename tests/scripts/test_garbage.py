@@ -143,6 +143,24 @@ def test_a_worker_of_another_type_hides_no_other(world, raw, keys):
     raw.delete(keys.worker + "damaged")
 
 
+def test_a_set_of_lanes_of_another_type_stops_nobody(world, raw, keys):
+    """Jobs are posted, claimed, handed back and settled; the set is there again with the next post."""
+    world.serving()
+    (first,) = world.post()
+    raw.delete(keys.lanes)
+    raw.set(keys.lanes, "text")
+    assert world.run(job_ops.counts(keys)).waiting == world.run(stats_ops.stats(keys)).waiting == 0
+    claimed = world.claim()[0]
+    assert world.run(work_ops.hand_back(keys, [(claimed, False)])) == [True]
+    assert raw.type(keys.lanes) == b"set"
+    raw.delete(keys.lanes)
+    raw.set(keys.lanes, "text")
+    (second,) = world.post()
+    taken = world.claim(5)
+    assert [one.id for one in taken] == [first, second]
+    assert all(world.settle(one) for one in taken)
+
+
 def test_a_lane_of_another_type_takes_jobs_again(world, raw, keys):
     """Those that are posted, and those that come back: none is lost."""
     back, again = world.running(), world.failed()

@@ -517,6 +517,18 @@ def test_partial_results_are_bounded(monkeypatch):
     assert 5 <= len(line.chunks()) <= 9
 
 
+def test_progress_is_bounded():
+    """Each of many followers may get it."""
+    line = Kept()
+
+    def listener(message, context):
+        context.update_progress(b"x" * 60_000)
+        context.update_progress(b"x" * 70_000)
+
+    assert error(run(listener, line=line))[0] == f"{TooLarge.__module__}.TooLarge"
+    assert line.progress == [b"x" * 60_000]
+
+
 # --- prints and logs
 
 

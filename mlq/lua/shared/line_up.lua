@@ -11,10 +11,20 @@ local function add_to_lane(lane_key, id)
   end
 end
 
+-- Adds a lane to the set of those that have jobs; whether it was not there. A set of another type is replaced, as above.
+local function add_lane(lanes, lane)
+  local added = redis.pcall('SADD', lanes, lane)
+  if type(added) ~= 'number' then
+    redis.call('DEL', lanes)
+    added = redis.call('SADD', lanes, lane)
+  end
+  return added == 1
+end
+
 -- Puts job `id` (back) into its lane. Its place is its id; ids rise, so a job that was posted earlier comes first.
 local function line_up(lane_prefix, lanes, serves, classes, lane, id)
-  redis.call('SADD', lanes, lane)
   add_to_lane(lane_prefix .. lane, id)
+  add_lane(lanes, lane)
   if redis.call('ZRANK', lane_prefix .. lane, id) == 0 then
     first_came(serves, classes, lane, id)
   end

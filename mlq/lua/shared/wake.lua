@@ -51,7 +51,7 @@ end
 -- Call this when the first job of `lane` may have left it: `place` is that of the next one, or nil if there is none.
 local function first_left(lanes, serves, classes, lane, place)
   if not place then
-    redis.call('SREM', lanes, lane)
+    redis.pcall('SREM', lanes, lane)
   end
   tell_classes(serves, classes, lane, place)
 end
