@@ -1,8 +1,8 @@
-"""Where callbacks and webhooks may go, by the addresses that a host name stands for. Pure but for `find`.
+"""Which addresses callbacks and webhooks may go to (protection against SSRF). Pure except for `find`.
 
-Whoever may post a job has a worker send a request to a host of his choice, from inside its network. So the addresses
-are checked that are then connected to: a name that is looked up twice may stand for another address the second time.
-Of several addresses each must be allowed, and so must the IPv4 addresses that IPv6 ones lead to.
+Anybody who may post a job can make a worker send a request to any host, from inside its network. So the check applies
+to the very addresses that are connected to: a name that is looked up twice may have another address the second time. If
+a host has several addresses, all must be allowed, and so must the IPv4 addresses that IPv6 addresses map to.
 """
 
 import ipaddress
@@ -27,18 +27,18 @@ def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-# Never a receiver, unless a network is named that holds it: link-local addresses, where clouds tell machines their
-# credentials, the other addresses at which they do (Alibaba, Azure, Oracle, AWS, Google), what is no single host,
-# IPv6 addresses that lead to IPv4 ones in a way that only their operator knows, and segments of routes (SRv6).
+# Always refused, unless the setting names a network that contains the address: link-local addresses, where clouds serve
+# credentials to machines, their other addresses for that (Alibaba, Azure, Oracle, AWS, Google), addresses that are not
+# a single host, IPv6 addresses that map to IPv4 in a way that only their operator knows, and route segments (SRv6).
 REFUSED = _networks(
     "169.254.0.0/16", "fe80::/10", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::/32", "fd20:ce::254",
     "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255", "64:ff9b:1::/48", "::ffff:0:0:0/96",
     "5f00::/16",
 )  # fmt: skip
 
-# What `public` allows besides, by IANA's registries of special-purpose addresses. Python's `is_global` says something
-# else in each patch version, and lets through whatever was assigned after it. Of IPv6 only global unicast addresses are
-# public, and those of NAT64 as far as the IPv4 address is to which they lead: a network without IPv4 needs them.
+# `public` allows GLOBAL without NOT_PUBLIC, by IANA's registries of special-purpose addresses. Python's `is_global`
+# differs between patch versions, and allows whatever was assigned later. Of IPv6, only global unicast addresses are
+# public, and NAT64 addresses if the IPv4 address that they map to is: a network without IPv4 needs them.
 GLOBAL = _networks("0.0.0.0/0", "2000::/3", "64:ff9b::/96")
 NOT_PUBLIC = _networks(
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
@@ -52,14 +52,15 @@ ISATAP = (0x00005EFE, 0x02005EFE)  # bits 64 to 95 of an address that ends with 
 
 
 class TargetRefused(Exception):
-    """A callback or webhook may not go there."""
+    """A callback or webhook may not be sent to this host."""
 
 
 class Targets:
     """What `MLQ_CALLBACK_TARGETS` allows.
 
-    `local` (the default): all but REFUSED. `public`: no private, loopback or shared addresses either. Else a list of
-    host names, addresses and networks, with commas between, which alone are allowed; no name leads to REFUSED either.
+    `local` (the default): all but REFUSED. `public`: no private, loopback or shared addresses either. Otherwise a
+    comma-separated list of host names, addresses and networks, and only these are allowed; a host name never allows an
+    address in REFUSED.
     """
 
     def __init__(self, setting: str = "") -> None:
@@ -78,7 +79,7 @@ class Targets:
         return cls(os.environ.get(SETTING, ""))
 
     def for_strangers(self) -> "Targets":
-        """What holds for URLs of those whom a token let in: `public`, unless somebody has set something."""
+        """The rules for URLs that came in over HTTP with a token: `public`, unless the environment sets something."""
         return self if self._is_set else Targets(PUBLIC)
 
     def _allow(self, word: str) -> None:
@@ -87,13 +88,13 @@ class Targets:
         except ValueError as error:
             if word in (LOCAL, PUBLIC) or not NAME.fullmatch(word) or word.replace(".", "").isdigit():
                 raise InputError(
-                    f"{SETTING} must be {LOCAL}, {PUBLIC}, or host names and networks with commas between: "
-                    f"{word!r:.80} is none ({error})"
+                    f"{SETTING} must be {LOCAL}, {PUBLIC}, or a comma-separated list of host names and networks, "
+                    f"and {word!r:.80} is neither ({error})"
                 ) from None
             self._names.add(word.rstrip("."))
 
     def check(self, host: str, addresses: list[str]) -> None:
-        """Raises TargetRefused unless all that `host` stands for is allowed."""
+        """Raises TargetRefused unless all `addresses` of `host` are allowed."""
         for address in addresses:
             if not self._allows(host.lower().rstrip("."), ipaddress.ip_address(address)):
                 which = host if host == address else f"{host} ({address})"
@@ -113,20 +114,21 @@ class Targets:
 
 
 def trusts_strangers() -> bool:
-    """Whether the environment says that strangers' URLs may lead where ours may.
+    """Whether the environment allows strangers' URLs to go to the same targets as ours.
 
-    Only `local` does. Of a narrower setting that the HTTP service alone has, workers know nothing, and would allow all.
+    Only an explicit `local` does. A narrower setting may be known only to the HTTP service; workers without it would
+    allow everything.
     """
     return os.environ.get(SETTING, "").strip().lower() == LOCAL
 
 
 def _is_public(address: Address) -> bool:
-    """Whether it belongs to one host of the internet, and that in the usual spelling: no IPv4 address as IPv6."""
+    """Whether it belongs to one host on the internet, and is not an IPv4 address in the form of an IPv6 one."""
     return any(address in network for network in GLOBAL) and not any(address in network for network in NOT_PUBLIC)
 
 
 def forms_of(address: Address) -> Iterator[Address]:
-    """The IPv4 address that an IPv6 address stands for; else it, and the IPv4 addresses to which it leads."""
+    """The address, and the IPv4 addresses that it maps to; of an IPv4-mapped IPv6 address, only its IPv4 address."""
     if isinstance(address, ipaddress.IPv4Address):
         yield address
         return
@@ -147,7 +149,7 @@ def forms_of(address: Address) -> Iterator[Address]:
 def find(host: str, port: int, seconds: float) -> list[str]:
     """The addresses of a host, in the order in which to try them. Raises OSError, TimeoutError.
 
-    On a thread of its own, since nothing ends a resolver that hangs.
+    Uses a thread, since a resolver that hangs can't be interrupted.
     """
     with suppress(ValueError):
         return [str(ipaddress.ip_address(host))]

@@ -1,6 +1,6 @@
-"""What a callback says, and when it is tried again: a GET, three times within 30 s.
+"""The content of a callback, and when it is tried again: a GET, up to three tries within 30 s.
 
-A try takes 5 s at most, the pauses are 2 and 5 s, and the look for due ones comes every 1.5 s: so all within 25 s.
+A try takes 5 s at most, the pauses are 2 and 5 s, and due deliveries are looked for every 1.5 s: so all within 25 s.
 """
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -15,15 +15,15 @@ LEASE = 10.0  # seconds; above TRY_TIMEOUT
 
 
 def request(delivery: Delivery) -> Request:
-    """The URL with `success`, `job_id` and, where it fits, `short_result` added to its query."""
-    said = {"success": delivery.text("success"), "job_id": delivery.id}
+    """The URL with `success`, `job_id` and, if it fits, `short_result` added to its query."""
+    added = {"success": delivery.text("success"), "job_id": delivery.id}
     if delivery.fields["says"] == b"1":
-        said["short_result"] = delivery.text("said")
+        added["short_result"] = delivery.text("said")
     parts = urlsplit(delivery.text("url"))
-    query = "&".join(part for part in (parts.query, urlencode(said)) if part)
+    query = "&".join(part for part in (parts.query, urlencode(added)) if part)
     return Request("GET", urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")), {}, None, TRY_TIMEOUT)
 
 
 def pause(delivery: Delivery, answer: Answer) -> float | None:
-    """Seconds until the next try; None where there is none."""
+    """Seconds until the next try; None if there is none."""
     return None if answer.refused or delivery.attempt >= TRIES else PAUSES[delivery.attempt - 1]

@@ -1,4 +1,4 @@
-"""One HTTP request to whoever is to be told, and its answer: only to where it may go, and in bounded time."""
+"""One HTTP request to a receiver, and its response: only to an allowed target, and in bounded time."""
 
 import socket
 import threading
@@ -12,8 +12,8 @@ from mlq.deliveries.allowed import TargetRefused, Targets, find
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
-_ASCII = "".join(map(chr, range(33, 127)))  # stays as it was posted; all else is sent as browsers do, as UTF-8
-TOLD = 300  # characters kept of what went wrong
+_ASCII = "".join(map(chr, range(33, 127)))  # sent as it was posted; all else is percent-encoded UTF-8, as in browsers
+ERROR_LIMIT = 300  # characters kept of an error
 
 
 class Request(NamedTuple):
@@ -23,21 +23,21 @@ class Request(NamedTuple):
     url: str
     headers: dict[str, str]
     body: bytes | None
-    seconds: float  # for all of it, the look-up of the name included
+    seconds: float  # for everything, including the look-up of the host
 
 
 class Answer(NamedTuple):
     """What came of it."""
 
-    status: int | None  # None: there was no answer
-    error: str | None  # None: it was taken, by 2xx
+    status: int | None  # None: there was no response
+    error: str | None  # None: the receiver accepted it, with 2xx
     retry_after: str = ""  # the header
-    refused: bool = False  # as a target: nothing was sent, and no other try would be
+    refused: bool = False  # the target is not allowed: nothing was sent, and another try would not be sent either
 
 
 def exchange(request: Request, targets: Targets) -> Answer:
-    """Send once. Redirects are not followed, and nothing is read of the answer but its head."""
-    from http.client import HTTPException  # with urllib3 30 ms and 3 MB that a worker without deliveries spares
+    """Send once. Redirects are not followed, and only the head of the response is read."""
+    from http.client import HTTPException  # with urllib3 30 ms and 3 MB, which only workers with deliveries need
 
     import urllib3
 
@@ -51,9 +51,9 @@ def exchange(request: Request, targets: Targets) -> Answer:
         connection = _connected(parts.scheme, host, port, addresses, deadline)
         return _answer(connection, request, parts, host, deadline)
     except TargetRefused as error:
-        return Answer(None, str(error)[:TOLD], refused=True)
+        return Answer(None, str(error)[:ERROR_LIMIT], refused=True)
     except (urllib3.exceptions.HTTPError, OSError, ValueError, HTTPException) as error:
-        return Answer(None, f"{type(error).__name__}: {error}"[:TOLD])
+        return Answer(None, f"{type(error).__name__}: {error}"[:ERROR_LIMIT])
 
 
 def _ascii(host: str) -> str:
@@ -61,7 +61,7 @@ def _ascii(host: str) -> str:
 
 
 def _connected(scheme: str, host: str, port: int, addresses: list[str], deadline: float) -> "HTTPConnection":
-    """A connection to the first of the addresses, which were checked, that takes one; certificates are the host's."""
+    """A connection to the first of the checked addresses that accepts one. TLS verifies the certificate of `host`."""
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -72,7 +72,7 @@ def _connected(scheme: str, host: str, port: int, addresses: list[str], deadline
         else:
             connection = HTTPConnection(address, port, timeout=left)
         try:
-            with _Cut(connection, left):
+            with _Deadline(connection, left):
                 connection.connect()
         except (urllib3.exceptions.HTTPError, OSError):
             connection.close()
@@ -80,7 +80,7 @@ def _connected(scheme: str, host: str, port: int, addresses: list[str], deadline
                 raise
         else:
             return connection
-    raise OSError(f"no address is known for {host}")
+    raise OSError(f"{host} has no address")
 
 
 def _answer(connection: "HTTPConnection", request: Request, parts: SplitResult, host: str, deadline: float) -> Answer:
@@ -88,7 +88,7 @@ def _answer(connection: "HTTPConnection", request: Request, parts: SplitResult, 
     headers = {"Host": name if parts.port is None else f"{name}:{parts.port}"} | request.headers
     path = quote(f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}", safe=_ASCII)
     try:
-        with _Cut(connection, max(0.001, deadline - time.monotonic())):
+        with _Deadline(connection, max(0.001, deadline - time.monotonic())):
             connection.request(request.method, path, request.body, headers, preload_content=False)
             reply = connection.getresponse()
     finally:
@@ -97,10 +97,10 @@ def _answer(connection: "HTTPConnection", request: Request, parts: SplitResult, 
     return Answer(reply.status, error, reply.headers.get("Retry-After") or "")
 
 
-class _Cut:
-    """Ends what a connection does when its time is up.
+class _Deadline:
+    """Shuts a connection down when its time is up.
 
-    Its own timeout holds for each reception; a receiver that sends a byte a second must not hold us longer, either.
+    The connection's own timeout applies to each read; a receiver that sends one byte a second would escape that.
     """
 
     def __init__(self, connection: "HTTPConnection", seconds: float) -> None:
@@ -114,7 +114,7 @@ class _Cut:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        if self._over:  # it may have come before there was anything to cut
+        if self._over:  # time may have been up before there was a socket to shut down
             self._connection.close()
             raise TimeoutError("took too long")
 

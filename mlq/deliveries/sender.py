@@ -1,6 +1,6 @@
-"""The duty that sends what is due, on threads of its own: no receiver holds up the worker, nor one kind the other.
+"""The duty that sends due deliveries, on threads of its own: receivers don't block the worker, nor one kind the other.
 
-A delivery is taken under a lease like a job, so it survives this worker.
+A delivery is taken under a lease, as a job is, so it survives this worker.
 """
 
 import logging
@@ -26,13 +26,13 @@ from mlq.system.service import Complaint, Service
 
 log = logging.getLogger("mlq.delivery")
 
-AT_ONCE = 16  # of each kind under way: receivers that hang hold up so many others, never the worker
+AT_ONCE = 16  # concurrent tries of each kind: so many receivers that hang block other deliveries, but not the worker
 
 
-class Manner(NamedTuple):
-    """How one kind is delivered."""
+class Kind(NamedTuple):
+    """How one kind of delivery is sent."""
 
-    kind: str
+    name: str
     tries: int
     lease: float  # seconds
     request: Callable[[Delivery], Request]
@@ -44,7 +44,7 @@ class Sender(Service):
     """Takes due callbacks and webhooks and sends them."""
 
     def __init__(self, keys: Keys, shell: Shell, died: Callable[[], None]) -> None:
-        """Makes no connection before the first one is due. Raises InputError for settings that make no sense."""
+        """Makes no connection before a delivery is due. Raises InputError for invalid settings."""
         super().__init__("sender", died)
         self._keys = keys
         self._shell = shell
@@ -52,96 +52,98 @@ class Sender(Service):
         self._secrets = read_secrets(os.environ.get(SECRETS, ""))
         self._pool = Threads("mlq-delivery")
         self._due = threading.Event()
-        self._trouble = Complaint("can't take what is to be delivered")
-        self._full = False  # there was no room for something that may be due
-        self._manners = (
-            Manner("callback", callback.TRIES, callback.LEASE, callback.request, callback.pause, _room()),
-            Manner("webhook", webhook.TRIES, webhook.LEASE, self._signed, webhook.pause, _room()),
+        self._trouble = Complaint("can't take deliveries that are due")
+        self._full = False  # something may be due that there was no room for
+        self._kinds = (
+            Kind("callback", callback.TRIES, callback.LEASE, callback.request, callback.pause, _room()),
+            Kind("webhook", webhook.TRIES, webhook.LEASE, self._signed, webhook.pause, _room()),
         )
 
     def due(self) -> None:
-        """Say that there is something to send."""
+        """Wake the sender: something is due."""
         self._due.set()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Let the tries that are under way end; what is left comes due again, for any worker."""
+        """Let the tries that are under way end; other deliveries become due again, for any worker."""
         self.stopping.set()
         self._due.set()
         super().stop(timeout)
         give_up = time.monotonic() + (timeout or 0.0)
-        for manner in self._manners:
-            for _ in range(AT_ONCE):  # all permits are back when no try is under way
-                manner.room.acquire(timeout=max(0.0, give_up - time.monotonic()))
+        for kind in self._kinds:
+            for _ in range(AT_ONCE):  # all permits are available once no try is under way
+                kind.room.acquire(timeout=max(0.0, give_up - time.monotonic()))
         self._pool.stop()
 
     def turn(self) -> None:
-        """Wait for word of something due, then send all that is."""
+        """Wait until something is due, then send everything that is."""
         self._due.wait()
         self._due.clear()
         self._full = False
         try:
-            for manner in self._manners:
-                self._send_all(manner)
+            for kind in self._kinds:
+                self._send_all(kind)
             self._trouble.over()
         except ServerError as error:
             self._trouble.tell(error)
 
-    def _send_all(self, manner: Manner) -> None:
-        while not self.stopping.is_set() and self._takes(manner.room):
+    def _send_all(self, kind: Kind) -> None:
+        while not self.stopping.is_set() and self._has_room(kind.room):
             taken: list[Delivery] = []
             try:
-                taken = self._shell.run(delivery_ops.take(self._keys, manner.kind, 1, manner.lease, manner.tries))
+                taken = self._shell.run(delivery_ops.take(self._keys, kind.name, 1, kind.lease, kind.tries))
             finally:
                 if not taken:
-                    manner.room.release()
+                    kind.room.release()
             if not taken:
                 return
-            self._pool.submit(lambda delivery=taken[0]: self._send(manner, delivery))  # type: ignore[misc]
+            self._pool.submit(lambda delivery=taken[0]: self._send(kind, delivery))  # type: ignore[misc]
 
-    def _takes(self, room: threading.Semaphore) -> bool:
-        """Whether there is room. Where there is none, the first try that ends has us look again."""
+    def _has_room(self, room: threading.Semaphore) -> bool:
+        """Take a permit, if there is one. If not, the next try that ends wakes the sender again."""
         if room.acquire(blocking=False):
             return True
         self._full = True
-        return room.acquire(blocking=False)  # one may have ended before it could know
+        return room.acquire(blocking=False)  # a try may have ended just before `_full` was set
 
-    def _send(self, manner: Manner, delivery: Delivery) -> None:
+    def _send(self, kind: Kind, delivery: Delivery) -> None:
         try:
-            answer = self._try(manner, delivery)
-            again = None if answer.error is None else manner.pause(delivery, answer)
+            answer = self._try(kind, delivery)
+            again = None if answer.error is None else kind.pause(delivery, answer)
             if answer.error is not None:
-                log.warning("%s of job %s, try %d of %d: %s%s", manner.kind, delivery.id, delivery.attempt,
-                            manner.tries, answer.error, " (the last)" if again is None else "")  # fmt: skip
-            self._record(manner, delivery, delivery_ops.end(
+                log.warning("%s of job %s, try %d of %d: %s%s", kind.name, delivery.id, delivery.attempt,
+                            kind.tries, answer.error, " (the last)" if again is None else "")  # fmt: skip
+            self._record(kind, delivery, delivery_ops.end(
                 self._keys, delivery, answer.status, answer.error or "sent", again
             ))  # fmt: skip
         finally:
-            manner.room.release()
+            kind.room.release()
             if self._full:
                 self._due.set()
 
-    def _record(self, manner: Manner, delivery: Delivery, op: Op[None]) -> None:
-        """Try while the delivery is ours: whoever takes it after that sends it again."""
-        give_up = time.monotonic() + manner.lease
+    def _record(self, kind: Kind, delivery: Delivery, op: Op[None]) -> None:
+        """Try until the lease of the delivery expires; after that, somebody else takes it and sends it again."""
+        give_up = time.monotonic() + kind.lease
         while True:
             try:
                 return self._shell.run(op)
             except ServerError as error:
                 if time.monotonic() > give_up or self.stopping.wait(1.0):
-                    log.warning("can't record the %s of job %s, it is sent again: %s", manner.kind, delivery.id, error)
+                    log.warning(
+                        "can't record the %s of job %s, it will be sent again: %s", kind.name, delivery.id, error
+                    )
                     return None
 
-    def _try(self, manner: Manner, delivery: Delivery) -> Answer:
+    def _try(self, kind: Kind, delivery: Delivery) -> Answer:
         try:
             is_strangers = delivery.text("url").endswith(STRANGERS)
             allowed = self._targets.for_strangers() if is_strangers else self._targets
-            return exchange(manner.request(delivery), allowed)
-        except (_Unsigned, KeyError, ValueError, OverflowError) as error:  # or no script of ours queued it
+            return exchange(kind.request(delivery), allowed)
+        except (_Unsigned, KeyError, ValueError, OverflowError) as error:  # unsigned, or not queued by our scripts
             return Answer(None, str(error) if isinstance(error, _Unsigned) else f"can't be sent: {error!r:.200}")
 
     def _signed(self, delivery: Delivery) -> Request:
         if not self._secrets:
-            raise _Unsigned(f"not sent, since it can't be signed: set {SECRETS} where workers run")
+            raise _Unsigned(f"not sent, since it can't be signed: set {SECRETS} for the workers")
         return webhook.request(delivery, self._secrets)
 
 

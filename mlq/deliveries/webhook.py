@@ -1,4 +1,4 @@
-"""What a webhook says, how it is signed, and when it is tried again: a POST, ten times within four days."""
+"""The content of a webhook, and when it is tried again: a signed POST, up to ten tries within four days."""
 
 import json
 import random
@@ -20,12 +20,12 @@ from mlq.version import __version__
 TRY_TIMEOUT = 15.0  # seconds
 PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)  # seconds before each further try
 TRIES = len(PAUSES) + 1
-JITTER = 0.1  # of a pause: receivers that were away are not called by all at once
-LONGEST = 86400.0  # seconds that a receiver may have us wait
+JITTER = 0.1  # of a pause, so that a receiver that was down does not get all webhooks at once
+LONGEST = 86400.0  # most seconds that a receiver may ask us to wait
 LEASE = 20.0  # seconds; above TRY_TIMEOUT
 GONE = 410
 THROTTLED = (429, 503)
-SHORT_LIMIT = 8000  # bytes of a short result; all of the body should stay below 20,000
+SHORT_LIMIT = 8000  # bytes of a short result; the whole body should stay below 20,000
 
 
 def request(delivery: Delivery, keys: Iterable[bytes]) -> Request:
@@ -43,12 +43,12 @@ def request(delivery: Delivery, keys: Iterable[bytes]) -> Request:
 
 
 def event_id_of(delivery: Delivery) -> str:
-    """The same for all tries to tell of one end, a replay included, and never that of another."""
+    """An id that is the same for all tries to report one end of a job, redeliveries included, and for no other end."""
     return f"job-{delivery.id}-{delivery.text('finished').replace('.', '')}"
 
 
 def event(delivery: Delivery) -> dict[str, Any]:
-    """What a webhook says."""
+    """The event in the body of a webhook."""
     lane, posted = head_of(delivery.fields["head"])
     finished = float(delivery.text("finished"))
     data: dict[str, Any] = {
@@ -65,7 +65,7 @@ def event(delivery: Delivery) -> dict[str, Any]:
 
 
 def _short(delivery: Delivery) -> dict[str, Any]:
-    """The short result; nothing where it does not fit, or has no form in JSON."""
+    """The short result; empty if it is too large, or can't be represented in JSON."""
     try:
         short = codec.unpack(delivery.fields["short"])
         fits = len(json.dumps(short, ensure_ascii=False, allow_nan=False).encode()) <= SHORT_LIMIT
@@ -79,7 +79,7 @@ def _moment(seconds: float) -> str:
 
 
 def pause(delivery: Delivery, answer: Answer) -> float | None:
-    """Seconds until the next try; None where there is none."""
+    """Seconds until the next try; None if there is none."""
     if answer.refused or answer.status == GONE or delivery.attempt >= TRIES:
         return None
     asked = retry_after(answer.retry_after, time.time()) if answer.status in THROTTLED else None
@@ -88,7 +88,7 @@ def pause(delivery: Delivery, answer: Answer) -> float | None:
 
 
 def retry_after(header: str, now: float) -> float | None:
-    """The seconds that a receiver asks for, from 1 to a day; None where the header is no such thing."""
+    """The seconds that a receiver asks for, clamped to 1 s to 1 day; None if the header is missing or malformed."""
     try:
         seconds = float(int(header)) if header.strip().isdecimal() else parsedate_to_datetime(header).timestamp() - now
     except (ValueError, TypeError, OverflowError):

@@ -1,10 +1,10 @@
 """Every operation on Redis as a value: built by pure functions here, carried out by `mlq.shell`.
 
-An `Op` is one command and what to make of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent
-as EVALSHA; they answer with a word first, and the op's parser turns that into a value or a named error.
+An `Op` is one command and the parser of its reply. Ops that change more than one key are scripts (`mlq/lua/`), sent as
+EVALSHA; the first element of their reply is a word, which the op's parser turns into a value or a named error.
 
-Whoever can write to Redis may have put anything there. A parser is therefore strict, and what it raises for a reply
-that it can't make sense of becomes `Undecodable` in one place, `Op.result`.
+Anybody who can write to Redis may have put anything there. A parser is therefore strict, and whatever it raises for a
+malformed reply becomes `Undecodable` in one place, `Op.result`.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from mlq.ops.scripts import Script
 
 T = TypeVar("T")
 Argument = str | bytes | int | float
-# What a parser's own steps raise for bytes that no script of ours and no client wrote.
+# What parsers raise for bytes that neither our scripts nor our clients wrote.
 _BROKEN = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
@@ -33,7 +33,7 @@ class Op(Generic[T]):
     ) -> None:
         """`parse` gets the raw reply (bytes, ints, lists) and may raise an MLQError.
 
-        `about` names what the reply tells of ("job 7"), for the error when it can't be read.
+        `about` names the subject of the reply ("job 7"), for the error if it can't be read.
         """
         self.command = command
         self.parse = parse
@@ -41,7 +41,7 @@ class Op(Generic[T]):
         self.about = about
 
     def result(self, reply: Any) -> T:
-        """What the raw `reply` means. Raises what the parser raises, or Undecodable for a reply that makes no sense."""
+        """The parsed `reply`. Raises what the parser raises, or Undecodable for a malformed reply."""
         try:
             return self.parse(reply)
         except Undecodable as error:
@@ -53,7 +53,7 @@ class Op(Generic[T]):
 
     def _damaged(self, error: Exception) -> Undecodable:
         what = self.about or (self.script.name if self.script else str(self.command[0]))
-        return Undecodable(f"what Redis holds for {what} was not written by MLQ, or is damaged: {error!s:.200}")
+        return Undecodable(f"the data in Redis for {what} was not written by MLQ, or is damaged: {error!s:.200}")
 
 
 def call(
@@ -64,4 +64,4 @@ def call(
 
 
 def nothing(_reply: object) -> None:
-    """The parser of ops whose reply says nothing."""
+    """The parser of ops whose reply carries no information."""

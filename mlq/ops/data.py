@@ -7,18 +7,18 @@ from mlq.ops import Op, nothing
 
 
 def store(keys: Keys, key: str, packed: bytes, expiry: float | None) -> Op[None]:
-    """Keep `packed` under `key`, for `expiry` seconds or for ever."""
+    """Store `packed` under `key`, for `expiry` seconds or forever."""
     command: tuple[Any, ...] = ("SET", keys.data + key, packed)
     return Op(command if expiry is None else (*command, "PX", max(1, int(expiry * 1000))), nothing)
 
 
 def fetch(keys: Keys, key: str) -> Op[bytes | None]:
-    """What is kept under `key`."""
+    """What is stored under `key`; None if there is nothing."""
     return Op(("GET", keys.data + key), lambda reply: reply)
 
 
 def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
-    """One page of the namespace's keys, but for the count of ids and what workers registered."""
+    """One page of the namespace's keys, except those for counting ids and those that workers registered."""
     kept = tuple(
         name.encode() for name in (keys.counter, keys.epoch, keys.leaps, keys.classes, keys.class_, keys.serves)
     )
@@ -36,5 +36,5 @@ def unlink(names: list[bytes]) -> Op[int]:
 
 
 def wake_up(keys: Keys, worker: str) -> tuple[Op[None], Op[None]]:
-    """Make a worker that waits for jobs look again, at once."""
+    """Make a worker that waits for jobs check for work at once."""
     return Op(("RPUSH", keys.inbox + worker, "wake"), nothing), Op(("EXPIRE", keys.inbox + worker, 60), nothing)

@@ -1,4 +1,4 @@
-"""Ops of deliveries: the callbacks and webhooks that tell others how jobs ended."""
+"""Ops on deliveries: the callbacks and webhooks that report how jobs ended."""
 
 from typing import Any, NamedTuple
 
@@ -21,21 +21,21 @@ class Delivery(NamedTuple):
 
     @property
     def attempt(self) -> int:
-        """1 for the first try; those that died with their sender are not counted."""
+        """The number of this try, from 1; tries that died with their sender are not counted."""
         return (or_none(int, self.fields.get("failed", 0)) or 0) + 1
 
     @property
     def taken(self) -> int:
-        """How often it was taken: what tells this try from a later one."""
+        """How often it was taken, which distinguishes this try from a later one."""
         return int(self.fields["tries"])
 
     def text(self, name: str) -> str:
-        """A field as a text; texts may be cut within a character."""
+        """A field as a string; it may have been cut in the middle of a character."""
         return self.fields[name].decode("utf-8", "replace")
 
 
 def take(keys: Keys, kind: str, most: int, lease: float, tries: int) -> Op[list[Delivery]]:
-    """Take up to `most` due deliveries of a kind for `lease` seconds; one that failed `tries` times is dropped."""
+    """Take up to `most` due deliveries of a kind for `lease` seconds; drop those that failed `tries` times."""
 
     def parse(reply: list[Any]) -> list[Delivery]:
         rows = (reply[i : i + 2] for i in range(0, len(reply), 2))
@@ -47,7 +47,7 @@ def take(keys: Keys, kind: str, most: int, lease: float, tries: int) -> Op[list[
 
 
 def end(keys: Keys, delivery: Delivery, status: int | None, note: str, again_in: float | None) -> Op[None]:
-    """Record how a try went; `again_in` seconds from now comes the next, None ends it."""
+    """Record how a try went. The next one is due in `again_in` seconds; None ends the delivery."""
     kind, job_id = delivery.kind, delivery.id
     names = (keys.deliveries + kind, f"{keys.delivery}{kind}:{job_id}", keys.job + job_id, keys.metrics)
     args = (kind, job_id, delivery.text("queued"), delivery.taken, "" if status is None else status, note,
@@ -56,12 +56,14 @@ def end(keys: Keys, delivery: Delivery, status: int | None, note: str, again_in:
 
 
 def redeliver(keys: Keys, job_id: str) -> Op[None]:
-    """Queue the webhook of a job that ended, again."""
+    """Queue the webhook of a job that ended once more."""
 
     def parse(reply: list[bytes]) -> None:
         check_meant(keys, job_id, reply[0])
         if reply[0] == b"state":
-            raise WrongState(f"can't redeliver job {job_id}: it is {reply[1].decode()}, and webhooks tell of ends")
+            raise WrongState(
+                f"can't redeliver job {job_id}: it is {reply[1].decode()}; a webhook is sent when a job ends"
+            )
         if reply[0] == b"none":
             raise WrongState(f"can't redeliver job {job_id}: it was posted without a webhook")
 

@@ -10,7 +10,7 @@ from mlq.ops import Op, call
 from mlq.ops.meant import check_meant
 from mlq.ops.scripts import script
 
-ENTRIES = 500  # entries of a job's stream that one call reads
+ENTRIES = 500  # most entries of a job's stream that one call reads
 
 
 class Said(NamedTuple):
@@ -24,16 +24,16 @@ class Said(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """What a job has said, and where it stands."""
+    """What is new about a job that somebody follows, and its state."""
 
     state: State
     attempt: int  # 0 before the first
     progress: bytes  # packed, or empty
     said: list[Said]
-    ended: dict[str, bytes] | None  # of a finished job, once all it said was read; no large result
+    ended: dict[str, bytes] | None  # the fields of a finished job, after the end of its stream; without a large result
 
     def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
-        """What to say is known, and to go on after, in the next question."""
+        """The arguments `known` and `after` for the next `follow`."""
         return (self.state, self.progress), (self.said[-1].attempt, self.said[-1].number) if self.said else after
 
 
@@ -41,9 +41,10 @@ def follow(
     keys: Keys, job_id: str, inbox: str, seconds: int, known: tuple[str, bytes], after: tuple[int, int], *,
     whole: bool = True,
 ) -> Op[Followed]:  # fmt: skip
-    """What a job said after entry `after` (attempt and number); where that is nothing, `inbox` is told when there is.
+    """What is new after entry `after` (attempt and number) of a job; if nothing is, `inbox` is notified when there is.
 
-    `known`: state and progress as last told; `whole`: entries above 64 KiB come with their bytes.
+    `seconds`: until the caller asks again. `known`: state and progress from the previous reply. `whole`: entries above
+    64 KiB come with their bytes.
     """
 
     def parse(reply: list[Any]) -> Followed:
@@ -61,7 +62,7 @@ def follow(
 
 
 def entry(keys: Keys, job_id: str, said: Said) -> Op[bytes | None]:
-    """The bytes of an entry that was left out; None where it is gone."""
+    """The bytes of an entry that was left out; None if it is gone."""
     place = f"{said.attempt}-{said.number}"
     asked = ("XRANGE", keys.stream + job_id, place, place)
     return Op(asked, lambda reply: reply[0][1][1] if reply else None, about=f"job {job_id}")

@@ -1,4 +1,4 @@
-"""Ops on jobs from outside a worker: post (see `posting.py`), read, wait, cancel, requeue, delete, list."""
+"""Ops on jobs for clients: post (see `posting.py`), read, wait, cancel, requeue, delete, list."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from mlq.core.states import State
 from mlq.errors import Undecodable, WaitCircle, WrongState
 from mlq.ops import Op, call
 from mlq.ops.meant import check_meant, check_stamp, unknown
-from mlq.ops.posting import post, post_once  # noqa: F401 - ops on jobs, too, in a file of their own
+from mlq.ops.posting import post, post_once  # noqa: F401 - re-exported: these are ops on jobs, too
 from mlq.ops.scripts import script
 
 LANES = 500  # lanes that one call looks at: 1 ms of the server's time
@@ -25,12 +25,12 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
 
 
 def _shown(value: str | bytes) -> str:
-    """An id or a state as text, though it may be neither."""
+    """An id as a string, even if Redis holds bytes that are not one."""
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
-    """Everything of a job, as `describe` words it."""
+    """Everything about a job, as `describe` returns it."""
 
     def parse(reply: list[Any]) -> dict[str, Any]:
         if reply[0] is None:
@@ -73,17 +73,17 @@ def glance(keys: Keys, job_id: str) -> Op[tuple[State, bytes | None]]:
 
 
 def outcome(keys: Keys, job_id: str) -> Op[dict[str, bytes] | None]:
-    """The fields of a finished job; None while it is not."""
+    """The fields of a finished job; None if it has not ended."""
     return wait(keys, job_id, "", 0)
 
 
 def wait(
     keys: Keys, job_id: str, inbox: str, seconds: int, waiting: str = "", *, alone: bool = False, whole: bool = True
 ) -> Op[dict[str, bytes] | None]:
-    """The fields of a finished job; else None, and `inbox` is told when it ends.
+    """The fields of a finished job; else None, and `inbox` is notified when it ends.
 
-    `waiting` is the job that waits, or its lease; `alone`: the inbox serves this question and no other; `whole`: all
-    fields are wanted, and not the state alone.
+    `seconds`: until the caller asks again. `waiting`: the job that waits, or its lease, if the caller is a listener.
+    `alone`: the inbox is used for this call and no other. `whole`: all fields are wanted, not just the state.
     """
 
     def parse(reply: list[bytes]) -> dict[str, bytes] | None:
@@ -100,7 +100,7 @@ def wait(
 
 
 def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *more: str) -> Op[None]:
-    """An op of a person on one job, the first of `args`; `more` keys than those of shared/lapse.lua."""
+    """An op that a person requests on one job, the first of `args`; `more`: keys besides those of shared/lapse.lua."""
     name, job_id = "delete" if verb == "discard" else verb, _shown(args[0])
 
     def parse(reply: list[bytes]) -> None:
@@ -125,7 +125,7 @@ def requeue(keys: Keys, job_id: str | bytes) -> Op[None]:
 
 
 def try_change(op: Op[None]) -> Op[bool]:
-    """`op`, but giving False where it would raise because the job is gone or in another state by now."""
+    """`op`, except that it returns False instead of raising if the job is gone or in another state by now."""
 
     def parse(reply: list[bytes]) -> bool:
         return reply[0] == b"ok"
@@ -134,19 +134,19 @@ def try_change(op: Op[None]) -> Op[bool]:
 
 
 def delete(keys: Keys, job_id: str) -> Op[None]:
-    """Remove all that is kept of a job that does not run."""
+    """Remove everything stored about a job that does not run."""
     return _change("delete", keys, (job_id, ""), "a running job can't be deleted")
 
 
 def discard(keys: Keys, job_id: str | bytes) -> Op[None]:
-    """Remove all that is kept of a dead letter, even of one that nobody can read."""
+    """Remove everything stored about a dead letter, even one that can't be decoded."""
     return _change("discard", keys, (job_id, State.FAILED), "only a failed job can be discarded")
 
 
 class Place(NamedTuple):
     """Where a job waits."""
 
-    ahead: int | None  # jobs before it in its lane; None when it does not wait
+    ahead: int | None  # jobs ahead of it in its lane; None if it does not wait there
     lane: str
 
 
@@ -161,26 +161,26 @@ def place(keys: Keys, job_id: str) -> Op[Place]:
 
 
 class Counts(NamedTuple):
-    """How many jobs there are, now."""
+    """How many jobs there are in each state."""
 
     running: int
     dead: int
     scheduled: int  # waiting for the time of their retry
     lanes: dict[str, int]  # waiting for a worker, by lane
-    cursor: str = "0"  # where the lanes go on that are not counted yet
+    cursor: str = "0"  # from which to go on counting lanes; "0" when all are counted
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait for a worker, over all lanes."""
+        """Jobs that wait for a worker, in all lanes."""
         return sum(self.lanes.values())
 
 
 def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
-    """How many jobs wait, are scheduled, run, and are dead letters. Go on with the answer until its cursor is "0"."""
+    """Count the jobs in each state. Repeat with the result as `begun` until its cursor is "0"."""
 
     def parse(reply: list[Any]) -> Counts:
         cursor, running, dead, scheduled, *rows = reply
-        lanes = begun.lanes if begun else {}  # itself: copies of 100,000 lanes in 200 calls take a second
+        lanes = begun.lanes if begun else {}  # not a copy: copying 100,000 lanes in 200 calls takes a second
         lanes.update((rows[i].decode("utf-8", "replace"), rows[i + 1]) for i in range(0, len(rows), 2))
         return Counts(running, dead, scheduled, lanes, cursor.decode())
 
@@ -189,7 +189,7 @@ def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
 
 
 def last_id(keys: Keys) -> Op[int]:
-    """The last id that was given out; 0 before the first."""
+    """The last id that was assigned; 0 before the first."""
     return Op(("GET", keys.counter), lambda reply: or_none(int, reply or b"0") or 0)
 
 
@@ -211,7 +211,7 @@ def _page(width: int, make: Callable[[list[Any]], Any], reply: list[Any]) -> lis
 
 
 def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = None) -> Op[tuple[list[Listed], str]]:
-    """A page of jobs, newest first, and the id to go on `below` ("0" at the end). Pages may be short when few match."""
+    """A page of jobs, newest first, and `below` for the next page ("0" at the end). Pages may be short if few match."""
 
     def make(row: list[Any]) -> Listed:
         lane, posted = head_of(row[1])
@@ -225,7 +225,7 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
 
 
 def dead_ids(keys: Keys) -> Op[list[bytes]]:
-    """The ids of all dead letters, oldest first, as Redis holds them: what is not text can be discarded, too."""
+    """The ids of all dead letters, oldest first, as raw bytes, so that even malformed ones can be discarded."""
     return Op(("ZRANGE", keys.dead, 0, -1), list)
 
 
@@ -241,7 +241,7 @@ class DeadLetter(NamedTuple):
 
 
 def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
-    """Dead letters by place, oldest first; both ends included, -1 is the last."""
+    """Dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
 
     def make(row: list[Any]) -> DeadLetter:
         return DeadLetter(_shown(row[0]), or_none(number, row[1]) or 0.0, text(row[2]) or "", text(row[3]) or "",

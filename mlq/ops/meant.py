@@ -1,4 +1,4 @@
-"""Whether the job that answered is the one that was asked for; what to raise where it is not."""
+"""Checks that a reply is about the job that was meant, by its stamp, and raises the right error if it is not."""
 
 from mlq.core.identity import bind, stamp_of
 from mlq.core.keys import Keys
@@ -16,18 +16,18 @@ def unknown(keys: Keys, job_id: str) -> UnknownJob:
 
 
 def check_meant(keys: Keys, job_id: str, word: bytes) -> None:
-    """Raises UnknownJob or JobLost where a script answered that the job that is meant is not there."""
+    """Raises UnknownJob or JobLost if a script replied that the job that is meant does not exist."""
     if word == b"gone":
         raise unknown(keys, job_id)
     if word == b"other":
         raise JobLost(
             f"job {job_id} of namespace {keys.namespace!r} is lost: the server lost data after it was posted, "
-            "and another job has its id now"
+            "and its id now belongs to another job"
         )
 
 
 def check_stamp(keys: Keys, job_id: str, stamp: str) -> None:
-    """The same for what an answer itself says, which binds an id that knows no job yet."""
+    """The same for a `stamp` in a reply. Fills in the stamp of an id that has none."""
     if stamp_of(job_id) not in ("", stamp):
         check_meant(keys, job_id, b"other")
     bind(job_id, stamp)

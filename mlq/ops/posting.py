@@ -1,4 +1,4 @@
-"""Ops that post, under the epoch that the caller knows: no id is given out twice after a loss (docs/adr/0014)."""
+"""Ops that post jobs. They name the epoch that the caller knows: no id is reused after a loss (docs/adr/0014)."""
 
 import hashlib
 import secrets
@@ -13,7 +13,7 @@ from mlq.ops.scripts import script
 
 
 class Posted(NamedTuple):
-    """Jobs that were posted together: ids from `first` on, of one moment."""
+    """Jobs that were posted together: consecutive ids from `first` on, with the same stamp."""
 
     first: int
     size: int  # how many
@@ -44,10 +44,10 @@ def _post_keys(keys: Keys, caller: str, lane: str) -> tuple[str, ...]:
 
 
 def fence(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
-    """The epoch that posts must name, a new one after a loss.
+    """The epoch that posts must name; after a loss, a new one, and the counter of ids is moved up.
 
-    `run`: the server's, blank where it does not tell; `highest`: the highest id that was seen; `known`: the epoch that
-    was the right one before.
+    `run`: the server's run id, empty if unknown; `highest`: the highest id that the caller has seen; `known`: the last
+    epoch that the caller knew.
     """
     args = (secrets.token_urlsafe(9), run, highest, known)
     return call(
@@ -58,9 +58,9 @@ def fence(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
 def post(
     keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = ""
 ) -> Op[Posted | None]:
-    """Post jobs of one lane; None where `epoch`, if it is named, is out of date: ask `fence`, and post again.
+    """Post jobs of one lane. The result is None if `epoch` is given and out of date: run `fence`, then post again.
 
-    `lease` fences posts from a listener.
+    `lease`: of the attempt that posts, if the caller is a listener; the post is refused once the attempt has lost it.
     """
 
     def parse(reply: bytes) -> Posted | None:
@@ -73,9 +73,9 @@ def post(
 
 
 def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "") -> Op[Posted | None]:
-    """Post one job, or give the id of the one that was posted with this idempotency key in the last day.
+    """Post one job, or return the id of the one that was posted with this idempotency key in the last day.
 
-    The key takes a caller's place, whose one call this is.
+    To the script, the key is a caller that makes just this one call.
     """
 
     def parse(reply: bytes) -> Posted | None:
@@ -84,5 +84,5 @@ def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "") -> 
         return _posted(reply, 1)
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
-    print_of = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    return call(script("post"), _post_keys(keys, caller, lane), (1, lane, "", print_of, epoch, body), parse)
+    fingerprint = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
+    return call(script("post"), _post_keys(keys, caller, lane), (1, lane, "", fingerprint, epoch, body), parse)

@@ -1,8 +1,8 @@
 """Loads the scripts of `mlq/lua/` and addresses them by the hash of their content.
 
-By content and not by name, so that two versions of MLQ can work on one server during a rolling upgrade. A line
-`--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`, once in a script: each file names what it needs itself.
-What scripts ask about states is made from the table of states.
+By content and not by name, so that two versions of MLQ can use one server during a rolling upgrade. A line
+`--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`, once per script; each file includes all that it uses. The
+includes `ended` and `transitions` are generated from the table of states.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _GENERATED = {"ended": ended_in_lua, "transitions": transitions_in_lua}
 
 
 class Script(NamedTuple):
-    """A script ready to be sent."""
+    """A script with its includes, ready to be sent."""
 
     name: str
     source: str
@@ -34,7 +34,7 @@ def script(name: str) -> Script:
 
 
 def _whole(path: Path, included: set[str]) -> str:
-    """The text of a file with all that it includes, but for what was `included` before."""
+    """The text of a file with its includes, except those that were `included` before."""
 
     def include(found: re.Match[str]) -> str:
         if found[1] in included:

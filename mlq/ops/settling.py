@@ -1,4 +1,4 @@
-"""The op that records outcomes of attempts: one packed map for each, and what may be large beside it."""
+"""The op that records outcomes of attempts: for each a packed map, and separately the result, which may be large."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,21 +14,21 @@ from mlq.ops.scripts import script
 
 
 class Ending(NamedTuple):
-    """What becomes of an attempt: its outcome, and the verdict of the job's policy on it."""
+    """An attempt that ended: its outcome, and what becomes of its job by the job's policy (the verdict)."""
 
     claimed: Claimed
     outcome: Outcome
     options: JobOptions  # the record's
-    retry_in: float | None = None  # seconds until the job is tried again; None ends it
+    retry_in: float | None = None  # seconds until the job is tried again; None if the job ends
     waited: bool = False  # the attempt waited for another job
-    lost: bool = False  # it died with its child: the job runs again, unless that has happened too often
-    beside: int = 0  # others that died with it
+    lost: bool = False  # the attempt died with its child: the job runs again, unless that has happened too often
+    beside: int = 0  # other attempts that died with it
 
 
 def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]:
-    """Record what became of attempts; per attempt whether its lease still stood.
+    """Record what became of attempts. The result says for each whether its lease was still held.
 
-    `losses`: how many attempts of a job may die and it still runs again.
+    `losses`: how many losses a job may have and still run again.
     """
     args: list[Argument] = [losses]
     for ending in endings:
@@ -41,20 +41,20 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]
 
 
 def _packed(ending: Ending) -> bytes:
-    """An ending as settle.lua reads it. The result stays out: unpacking would copy it, and it may have 64 MiB."""
+    """An ending as settle.lua reads it. Without the result: unpacking would copy it, and it may be 64 MiB."""
     claimed, outcome, options = ending.claimed, ending.outcome, ending.options
-    told: dict[str, Any] = {
+    sent: dict[str, Any] = {
         "id": claimed.id,
         "token": claimed.token,
         "fields": {name: value for name, value in outcome.fields.items() if name != "result"},
     }
     if ending.lost:
-        told |= {"verdict": "lost", "beside": ending.beside}
+        sent |= {"verdict": "lost", "beside": ending.beside}
     elif ending.retry_in is not None:
-        told |= {"verdict": "retry", "retry_in": ending.retry_in}
+        sent |= {"verdict": "retry", "retry_in": ending.retry_in}
     else:
-        told |= {"verdict": str(outcome.state), "may_have_left": ending.waited or claimed.attempt > 1}
+        sent |= {"verdict": str(outcome.state), "may_have_left": ending.waited or claimed.attempt > 1}
         also = {"ttl": options.ttl, "callback": options.callback, "webhook": options.webhook, "said": outcome.said}
-        told |= {name: value for name, value in also.items() if value is not None}
-    packed: bytes = msgpack.packb(told, use_bin_type=False)  # Redis' library knows texts alone
+        sent |= {name: value for name, value in also.items() if value is not None}
+    packed: bytes = msgpack.packb(sent, use_bin_type=False)  # Redis' cmsgpack has no type for bytes
     return packed

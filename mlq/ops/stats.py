@@ -1,4 +1,4 @@
-"""Ops of monitoring: what workers count, and all that is asked of a namespace, in one call."""
+"""Ops for monitoring: adding what workers count, and reading all numbers of a namespace."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +14,13 @@ from mlq.ops.scripts import script
 
 OUTCOMES = ("succeeded", *REASONS)
 KINDS = ("callback", "webhook")  # of deliveries
-TRIES = ("sent", "failed", "given up")  # what becomes of a try; after a failed one comes another
+TRIES = ("sent", "failed", "given up")  # how a try can end; a failed one is followed by another
 BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)  # seconds
-OTHER = "(other)"  # queues that are not kept apart, and jobs whose queue can't be read; see lua/shared/count.lua
-LOOK = 1000  # running jobs that one look asks for their queue: 3 ms of the server's time
+OTHER = "(other)"  # queues that are counted together, and jobs whose queue can't be read; see lua/shared/count.lua
+LOOK = 1000  # most running jobs whose queue one call reads: 3 ms of the server's time
 
-_PARTS = (*map(str, range(len(BOUNDS) + 1)), "sum")  # of a histogram: its buckets, and microseconds in all
-# What is counted of a queue. Rows of counts have this order.
+_PARTS = (*map(str, range(len(BOUNDS) + 1)), "sum")  # of a histogram: its buckets, and the sum in microseconds
+# What is counted for a queue. Rows of counts have this order.
 WHAT = (
     *(f"attempts:{outcome}" for outcome in OUTCOMES),
     *(f"wait:{part}" for part in _PARTS),
@@ -31,8 +31,8 @@ WHAT = (
 class Histogram(NamedTuple):
     """How often something took how long."""
 
-    buckets: tuple[int, ...]  # for each of BOUNDS: how often up to that, but above the one before; then, above all
-    seconds: float  # in all
+    buckets: tuple[int, ...]  # for each of BOUNDS: how often up to it and above the previous one; last: above all
+    seconds: float  # the sum
 
     @property
     def total(self) -> int:
@@ -45,12 +45,12 @@ class QueueStats(NamedTuple):
 
     waiting: int
     running: int
-    oldest: float | None  # seconds since the job was posted that waits at the head; None where none waits
+    oldest: float | None  # seconds since the oldest waiting job was posted; None if none waits
     workers: int
     slots: int
-    attempts: dict[str, int]  # by OUTCOMES, ever
-    wait: Histogram  # from the post to the first attempt
-    run: Histogram  # of one attempt
+    attempts: dict[str, int]  # by OUTCOMES, since the beginning
+    wait: Histogram  # from a job's post to its first attempt
+    run: Histogram  # of attempts
 
     @property
     def wanted(self) -> int:
@@ -62,13 +62,13 @@ class DeliveryStats(NamedTuple):
     """Callbacks, or webhooks."""
 
     pending: int  # to be sent, or tried again
-    tries: dict[str, int]  # by TRIES, ever
+    tries: dict[str, int]  # by TRIES, since the beginning
 
 
 class Stats(NamedTuple):
     """A namespace."""
 
-    queues: dict[str, QueueStats]  # by name; those that have jobs or workers, or ever had
+    queues: dict[str, QueueStats]  # by name; those that have or had jobs, or have workers
     waiting: int
     scheduled: int
     running: int
@@ -84,33 +84,33 @@ class Stats(NamedTuple):
         return self.waiting + self.running
 
 
-Row = list[float]  # what was counted, in the order of WHAT; sums in seconds
+Row = list[float]  # counts, in the order of WHAT; sums in seconds
 
 
 def tally(keys: Keys, worker: str, number: int, rows: Iterable[tuple[str, Row]]) -> Op[None]:
-    """Add what a worker counted, by queue, to the namespace's tally: its delivery of that number."""
+    """Add what a worker counted, by queue, to the namespace's metrics. `number`: of this report, so it counts once."""
     args: list[Argument] = [number]
     for queue, row in rows:
         for what, counted in zip(WHAT, row, strict=True):
             by = int(counted * 1e6) if what.endswith(":sum") else counted
-            if by > 0:  # a clock that was set back must not turn a counter back
+            if by > 0:  # a counter must not decrease because a clock was set back
                 args += (queue, what, by)
     return call(script("tally"), (f"{keys.replay}{worker}:tally", keys.metrics), tuple(args), nothing)
 
 
 class Begun(NamedTuple):
-    """Some of the lanes of a namespace that has very many."""
+    """Statistics that are incomplete: the lanes read so far, of a namespace that has very many."""
 
     cursor: str
     lanes: dict[bytes, tuple[int, bytes]]  # jobs that wait, and when the first one was posted
 
 
 def stats(keys: Keys, begun: Begun | None = None) -> Op[Stats | Begun]:
-    """All numbers of a namespace, or a beginning, to go on with in the next call."""
+    """All numbers of a namespace; or `Begun`, to be passed to the next call."""
 
     def parse(reply: list[Any]) -> Stats | Begun:
         cursor, rows, *rest = reply
-        lanes = begun.lanes if begun else {}  # itself: copies of 100,000 lanes in 200 calls take a second
+        lanes = begun.lanes if begun else {}  # not a copy: copying 100,000 lanes in 200 calls takes a second
         lanes.update((lane, (number, posted)) for lane, number, posted in _rows(rows))
         return _parse(lanes, *rest) if rest else Begun(cursor.decode(), lanes)
 
@@ -166,20 +166,20 @@ def _waiting(now: float, lanes: dict[bytes, tuple[int, bytes]]) -> tuple[Counter
         queue = queue_of(_text(lane))
         waiting[queue] += jobs
         since = or_none(number, posted)
-        if since is not None:  # else an empty lane, or no record of ours
+        if since is not None:  # else the lane is empty, or the record is not ours
             oldest[queue] = max(0.0, now - since, oldest.get(queue, 0.0))
     return waiting, oldest
 
 
 def _running(total: int, looked_at: list[Any]) -> Counter[str]:
-    """By queue: the jobs that run. Where there are more than were looked at, the shares of those count for all."""
+    """By queue: the jobs that run. If only some were looked at, their numbers are scaled up to the total."""
     found = {_text(looked_at[i]): looked_at[i + 1] for i in range(0, len(looked_at), 2)}
     seen = sum(found.values())
     return Counter({queue: round(number * total / seen) for queue, number in found.items()})
 
 
 def _counted(flat: list[bytes]) -> dict[str, dict[str, int]]:
-    """By queue: what was counted of it."""
+    """By queue: its counts."""
     found: dict[str, dict[str, int]] = {}
     for i in range(0, len(flat), 2):
         queue, _, what = _text(flat[i]).partition(":")
@@ -202,4 +202,4 @@ def _histogram(counts: dict[str, int], what: str) -> Histogram:
     return Histogram(tuple(buckets), microseconds / 1e6)
 
 
-_NEVER = _measures({})  # of a queue whose jobs nobody ran yet; there may be 100,000, and nobody changes it
+_NEVER = _measures({})  # for queues without a finished attempt; shared, since there may be 100,000 and it never changes

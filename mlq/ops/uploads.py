@@ -1,4 +1,4 @@
-"""Ops on uploaded listeners: keep, remove, list, read. What the bytes mean is said in `mlq.uploads`."""
+"""Ops on uploaded listeners: store, remove, list, read. `mlq.uploads` documents the bytes."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ def _keys(keys: Keys, name: str) -> tuple[str, ...]:
 
 
 def put(keys: Keys, name: str, head: bytes, code: bytes) -> Op[None]:
-    """Keep an upload, in place of one of the same name."""
+    """Store an upload, replacing one of the same name."""
     return call(script("upload"), _keys(keys, name), (name, head, code), nothing)
 
 
 def remove(keys: Keys, name: str) -> Op[bool]:
-    """Remove an upload; whether it was there."""
+    """Remove an upload. The result says whether it existed."""
     return call(script("remove_upload"), _keys(keys, name), (name,), lambda reply: reply[0] == b"ok")
 
 
 def version(keys: Keys) -> Op[str]:
-    """When uploads last changed; empty where there never was one."""
+    """When uploads last changed; empty if there never was one."""
     return Op(("GET", keys.uploads_version), lambda reply: (reply or b"").decode("utf-8", "replace"))
 
 
@@ -37,7 +37,7 @@ def heads(keys: Keys) -> Op[dict[str, bytes]]:
 
 
 def read(keys: Keys, name: str) -> Op[tuple[bytes, bytes] | None]:
-    """Head and code of an upload; None where it is gone."""
+    """Head and code of an upload; None if it is gone."""
 
     def parse(reply: list[Any]) -> tuple[bytes, bytes] | None:
         head, code = reply

@@ -1,4 +1,4 @@
-"""Ops of workers: register their class, claim, renew, hand back, report progress, reap, say that one lives."""
+"""Ops of workers: register their class, claim, renew, hand back, report progress, reap, send heartbeats."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,20 +13,20 @@ from mlq.ops.scripts import script
 
 
 class WorkerClass(NamedTuple):
-    """What a worker serves. Those that serve the same things are one class, under one name."""
+    """What a worker serves. Workers that serve the same queues and functions are one class."""
 
     name: str
     serves: tuple[str, ...]  # as in the keys serves:<what>
 
     @classmethod
     def of(cls, plain: Iterable[str], queues: Iterable[str], functions: Iterable[str]) -> "WorkerClass":
-        """Serves jobs of `plain` queues that name no functions, and jobs of `queues` that name some of `functions`."""
+        """The class that serves jobs of `plain` queues without functions, and of `queues` with any of `functions`."""
         serves = sorted({*plain, *(f"{queue}:" for queue in queues), *(f":{name}" for name in functions)})
         return cls(hashlib.sha256("\n".join(serves).encode()).hexdigest()[:16], tuple(serves))
 
 
 def register(keys: Keys, served: WorkerClass, seconds: float) -> Op[bool]:
-    """Take one step of making a class known, for `seconds` from now; whether it was the last one."""
+    """Take one step of registering a class for `seconds`. The result says whether it was the last step."""
     names = (keys.lanes, keys.lane, keys.serves, keys.class_, keys.classes)
     return call(script("register"), names, (served.name, seconds, LANES, *served.serves), bool)
 
@@ -34,7 +34,7 @@ def register(keys: Keys, served: WorkerClass, seconds: float) -> Op[bool]:
 def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, count: int) -> Op[list[Claimed] | None]:
     """Claim up to `count` jobs that the class named `served` serves, under leases of `seconds`.
 
-    Gives None where nobody registered that class: do so, and ask again.
+    The result is None if that class is not registered: register it, then claim again.
     """
     token = f"{worker}.{number}"
 
@@ -61,7 +61,7 @@ def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, cou
 
 
 def rests(keys: Keys, served: str) -> Op[bool]:
-    """Whether nothing waits for a class of workers, which is known: so an idle worker of it misses nothing."""
+    """Whether no work waits for a registered class, so that its idle workers may sleep. False if not registered."""
     return Op(("ZCARD", _index(keys, served)), _rests)
 
 
@@ -70,11 +70,11 @@ def _index(keys: Keys, served: str) -> str:
 
 
 def _rests(size: int) -> bool:
-    return size == 1  # its empty name alone
+    return size == 1  # only the marker, an empty name
 
 
 def _claimed(reply: list[Any], token: str, worker: str) -> list[Claimed]:
-    """The attempts of a reply: a word, the time, and three parts of each."""
+    """The attempts in a reply: a word, the time, and three items per attempt."""
     started, claimed = float(reply[1]), []
     for i in range(2, len(reply), 3):
         number, errors = (reply[i + 1], 0) if isinstance(reply[i + 1], int) else map(int, reply[i + 1].split())
@@ -84,7 +84,7 @@ def _claimed(reply: list[Any], token: str, worker: str) -> list[Claimed]:
 
 
 def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]]:
-    """Extend leases by `seconds` from now; gives those that were taken away (as `Claimed.lease`)."""
+    """Extend leases to `seconds` from now. The result has those that were taken away (as `Claimed.lease`)."""
 
     def parse(reply: list[bytes]) -> set[str]:
         return {lease.decode() for lease in reply}
@@ -93,7 +93,7 @@ def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]
 
 
 def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bool]]:
-    """Give jobs back to their lanes; each with whether its listener had begun."""
+    """Put jobs back into their lanes; each with whether its listener had begun."""
     args = [part for one, begun in claimed for part in (one.id, one.token, int(begun))]
 
     def parse(reply: list[bytes]) -> list[bool]:
@@ -106,7 +106,7 @@ STREAM_KEPT = 86400  # seconds after its last entry that a job's stream is kept
 
 
 def tell(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[int, str, bytes]]) -> Op[bool]:
-    """Record progress (packed; empty for none) and entries of the stream; whether the lease stood."""
+    """Record progress (packed; empty for none) and stream entries. The result says whether the lease was held."""
 
     def parse(reply: bytes) -> bool:
         return reply == b"ok"
@@ -119,23 +119,23 @@ def tell(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[
 
 
 def waits_no_more(keys: Keys, claimed: Claimed) -> Op[None]:
-    """A listener stopped waiting for another job."""
+    """Record that a listener stopped waiting for another job."""
     return Op(("HDEL", keys.job + claimed.id, "waits_for"), nothing)
 
 
 class Reaped(NamedTuple):
-    """What one look for lapsed leases found."""
+    """What one search for expired leases found."""
 
-    taken: int
+    taken: int  # leases that were taken back
     deliveries_due: int
     retry_in: float | None  # seconds until the next retry is due
     apart: int = 0  # jobs that wait to run apart from others
 
 
 def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
-    """Take back jobs whose lease ran out, and line up those whose retry is due; see reap.lua.
+    """Requeue jobs whose lease expired, and jobs whose retry is due; see reap.lua.
 
-    `losses` is how many leases a job may lose and run again.
+    `losses`: how many leases a job may lose and still run again.
     """
 
     def parse(reply: list[int]) -> Reaped:
@@ -146,20 +146,20 @@ def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, s
 
 
 def look(keys: Keys, pause: float, grace: float, losses: int, served: str) -> Op[tuple[Reaped, bool]]:
-    """As `reap`; with whether the worker's class `rests`, as of before."""
+    """As `reap`, and also whether the worker's class `rests`, as of before the op."""
     op = reap(keys, pause, grace, losses, served=served)
     return Op(op.command, lambda reply: (op.parse(reply), _rests(reply[-1])), op.script)
 
 
 class Apart(NamedTuple):
-    """What waits to run apart from others, and whether it is this worker's turn to make room for it."""
+    """The jobs that wait to run apart, and whether it is this worker's turn to pause claiming until it can run one."""
 
     my_turn: bool
-    jobs: list[tuple[str, str, int]]  # id, lane, and how often it was lost with others; those first that wait longest
+    jobs: list[tuple[str, str, int]]  # id, lane, and how often it was lost with others; longest wait first
 
 
 def apart(keys: Keys, worker: str, seconds: float) -> Op[Apart]:
-    """Ask what waits to run apart, and for the turn to make room, for so many seconds; 0 gives that back."""
+    """List the jobs that wait to run apart, and ask for the turn for so many seconds; 0 gives it back."""
 
     def parse(reply: list[Any]) -> Apart:
         rows = (reply[i : i + 3] for i in range(1, len(reply), 3))
@@ -169,7 +169,7 @@ def apart(keys: Keys, worker: str, seconds: float) -> Op[Apart]:
 
 
 def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: float) -> Op[list[Claimed]]:
-    """Claim one job that waits to run apart, under a lease of `seconds`; nothing where it waits no more."""
+    """Claim one job that waits to run apart, under a lease of `seconds`; nothing if it no longer waits."""
     token = f"{worker}.{number}"
 
     def parse(reply: list[Any]) -> list[Claimed]:
@@ -180,7 +180,7 @@ def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: floa
 
 
 def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tuple[str, list[str]]]:
-    """End attempts older than `limit` seconds on one page of the running jobs: (next cursor, ids of the ended)."""
+    """End the attempts older than `limit` seconds on one page of running jobs: (next cursor, ids of their jobs)."""
 
     def parse(reply: list[bytes]) -> tuple[str, list[str]]:
         return reply[0].decode(), [job_id.decode() for job_id in reply[1:]]
@@ -189,12 +189,12 @@ def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tup
 
 
 def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[tuple[str, str]]:
-    """Say that a worker lives for `seconds` more, and what it is; gives the version of the uploads, and the epoch."""
+    """A worker's heartbeat: it counts as alive for `seconds`. Returns the version of the uploads, and the epoch."""
 
     def parse(reply: list[bytes]) -> tuple[str, str]:
         if reply[0] == b"format":
             raise Unsupported(
-                f"namespace {keys.namespace!r} is kept in layout {text(reply[1])!r:.80}, this MLQ reads {FORMAT!r}"
+                f"namespace {keys.namespace!r} is stored in layout {text(reply[1])!r:.80}, this MLQ reads {FORMAT!r}"
             )
         return reply[1].decode("utf-8", "replace"), reply[2].decode("utf-8", "replace")
 
@@ -204,12 +204,12 @@ def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | 
 
 
 def retire(keys: Keys, worker: str) -> tuple[Op[int], Op[int]]:
-    """A worker that stopped is no longer listed."""
+    """Remove a worker that stopped from the list of workers."""
     return Op(("ZREM", keys.workers, worker), int), Op(("DEL", keys.worker + worker, keys.inbox + worker), int)
 
 
 def workers(keys: Keys) -> Op[list[dict[str, str]]]:
-    """The workers that live: what each says of itself, with its name under `name`."""
+    """The workers that are alive: what each reports about itself, with its name under `name`."""
 
     def parse(reply: list[Any]) -> list[dict[str, str]]:
         return [

@@ -1,1 +1,1 @@
-"""The only code that knows a socket: carries ops out, for ordinary programs (`sync`) and for asyncio ones (`aio`)."""
+"""The only code that uses a socket to the server: runs ops, blocking (`sync`) or on an event loop (`aio`)."""

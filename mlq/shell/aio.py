@@ -1,6 +1,6 @@
-"""Carries ops out on an event loop: the asyncio twin of `sync`, with the same rules.
+"""Runs ops on an event loop: the asyncio twin of `sync`, with the same rules.
 
-Any number of tasks may wait for jobs: they share one connection that listens to this client's inbox.
+Any number of tasks may wait for jobs: they share one connection, which reads this client's inbox.
 """
 
 import asyncio
@@ -34,19 +34,19 @@ class AsyncShell:
     """Connections to one server, for the tasks of the running event loop."""
 
     def __init__(self, named: Target | None, most: int = 20, patience: float = trouble.PATIENCE) -> None:
-        """`most`: connections for calls at a time; `patience`: seconds a call waits for a server that went away."""
+        """`most`: concurrent calls; `patience`: seconds that a call waits for a server that went away."""
         self.named = named
         self.patience = patience
         self.callers = Callers()
         self._most = most
         self._target: Target | None = None
-        self._home: tuple[int, asyncio.AbstractEventLoop | None] = (0, None)
+        self._owner: tuple[int, asyncio.AbstractEventLoop | None] = (0, None)
 
-    def _go_home(self) -> None:
-        """Connections belong to one loop of one process: begin anew in another `asyncio.run` or a forked child."""
-        home = (os.getpid(), asyncio.get_running_loop())
-        if home != self._home:
-            self._home = home
+    def _reset_for_new_loop(self) -> None:
+        """Connections belong to one loop of one process: start over in another `asyncio.run` or a forked child."""
+        owner = (os.getpid(), asyncio.get_running_loop())
+        if owner != self._owner:
+            self._owner = owner
             self._pool: redis.asyncio.ConnectionPool | None = None
             self._idle: deque[Any] = deque()
             self._room = asyncio.Semaphore(self._most)
@@ -54,8 +54,8 @@ class AsyncShell:
             self._answered = False
 
     async def target(self) -> Target:
-        """The server in use; chosen (in a thread: the embedded one may have to start) on first need."""
-        self._go_home()
+        """The server in use; chosen when first needed (in a thread: the embedded one may have to start)."""
+        self._reset_for_new_loop()
         if self._target is not None:
             return self._target
         async with self._choosing:
@@ -64,14 +64,14 @@ class AsyncShell:
         return self._target
 
     async def run(self, op: Op[T]) -> T:
-        """Carry one op out. Raises ServerError, or what the op's parser raises."""
+        """Run one op. Raises ServerError, or what the op's parser raises."""
         return op.result(await self._with_connection(lambda connection: self._exchange(connection, op)))
 
     async def run_here(self, make: Callable[[str], Op[T]]) -> T:
-        """Carry out the op that `make` gives for the run of the server that the connection leads to."""
+        """Run the op that `make` returns for the server's run id, which the connection knows."""
 
         async def exchange(connection: Any) -> tuple[Op[T], Any]:
-            await connection.connect()  # one that broke may lead to another run from now on
+            await connection.connect()  # after a broken connection, the run id may be another one
             op = make(connection.server_run)
             return op, await self._exchange(connection, op)
 
@@ -79,14 +79,14 @@ class AsyncShell:
         return op.result(reply)
 
     async def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
-        """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
+        """Run ops in one round trip; the results in order. An op's own error is raised after all were sent."""
         replies = await self._with_connection(lambda connection: self._exchange_many(connection, ops))
         return [trouble.result_of(op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 
     async def pop(
         self, names: Sequence[str], seconds: float, anew: Callable[[], None] | None = None
     ) -> tuple[str, bytes] | None:
-        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None. `anew`: as in the sync twin."""
+        """Wait up to `seconds` for an item in the lists `names`: (name, item) or None. `anew`: as in the sync twin."""
         tries = itertools.count()
 
         async def exchange(connection: Any) -> Any:
@@ -100,7 +100,7 @@ class AsyncShell:
 
     async def close(self) -> None:
         """Close all idle connections."""
-        self._go_home()
+        self._reset_for_new_loop()
         while self._idle:
             await self._idle.pop().disconnect()
 
@@ -114,23 +114,23 @@ class AsyncShell:
             return await self._receive(connection, sent)
 
     async def _send(self, connection: Any, commands: Sequence[tuple[Argument, ...]]) -> int:
-        """Send these; how many bytes that were. Raises ResponseError where the server said why it takes no more."""
+        """Send the commands; returns their bytes. Raises ResponseError if the server replies why it accepts no more."""
         pieces = trouble.packed(commands)
         for piece in pieces:
-            reader = connection._reader  # noqa: SLF001 - redis-py closes it, with what the server said last
+            reader = connection._reader  # noqa: SLF001 - redis-py drops it, with the server's last reply
             try:
                 await connection.send_packed_command([piece], check_health=False)
             except redis_errors.ConnectionError:
-                said = bytes(getattr(reader, "_buffer", b""))  # `read` would raise, now that the connection is lost
-                if said.startswith(b"-"):
+                reply = bytes(getattr(reader, "_buffer", b""))  # `read` would raise, now that the connection is lost
+                if reply.startswith(b"-"):
                     raise redis_errors.ResponseError(
-                        said[1:].partition(b"\r\n")[0].decode("utf-8", "replace")
+                        reply[1:].partition(b"\r\n")[0].decode("utf-8", "replace")
                     ) from None
                 raise
         return sum(map(len, pieces))
 
     async def _receive(self, connection: Any, sent: int) -> Any:
-        """An answer to so many bytes; to many it may take longer."""
+        """The reply to `sent` bytes; after many bytes, it may take longer."""
         if sent <= trouble.PIECE:
             return await connection.read_response()
         return await connection.read_response(timeout=ANSWER_TIMEOUT + sent / trouble.RATE)
@@ -147,7 +147,7 @@ class AsyncShell:
         return replies
 
     async def _read(self, connection: Any, sent: int = 0) -> Any:
-        """One reply of several to so many bytes; an error of the server is one, too."""
+        """One of several replies to `sent` bytes. An error from the server is returned, not raised."""
         try:
             return await self._receive(connection, sent)
         except redis_errors.ResponseError as error:
@@ -161,21 +161,21 @@ class AsyncShell:
         await connection.read_response()
 
     async def _with_connection(self, exchange: Callable[[Any], Awaitable[T]]) -> T:
-        """Run `exchange` on a connection; again after a pause while the connection breaks and patience lasts."""
-        self._go_home()
+        """Run `exchange` on a connection; if the connection breaks, again after a pause until patience runs out."""
+        self._reset_for_new_loop()
         failures, give_up = 0, time.monotonic() + self.patience
         while True:
             try:
                 return await self._once(exchange)
             except MLQError:
-                raise  # ours already, and a ConnectionError too
+                raise  # already translated; ServerError is a ConnectionError, too
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
                 if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 await asyncio.sleep(wait)
-                await self._revive()
+                await self._restart_embedded()
             except redis_errors.RedisError as error:
                 raise trouble.translate(error, self._target) from None
 
@@ -191,14 +191,14 @@ class AsyncShell:
                     await connection.disconnect(nowait=True)
                 self._idle.append(connection)
                 raise
-            except BaseException:  # cancelled as well: what the next reader would get is not its reply
+            except BaseException:  # also when cancelled: the next reader would get this call's reply
                 await connection.disconnect(nowait=True)
                 self._idle.append(connection)
                 raise
             self._idle.append(connection)
         if (
             task and task.cancelling() > cancelled_before
-        ):  # asyncio.wait_for of 3.11, which redis-py uses, may swallow it
+        ):  # Python 3.11's asyncio.wait_for, which redis-py uses, may swallow a cancellation
             raise asyncio.CancelledError
         return reply
 
@@ -208,11 +208,11 @@ class AsyncShell:
             options = connection_options(target.url) | {"retry": Retry(NoBackoff(), 0)}
             pool = redis.asyncio.ConnectionPool.from_url(target.url, **options)
             if target.origin == "embedded":
-                pool.connection_class = _OursAlone
+                pool.connection_class = _OwnServerConnection
             self._pool = pool
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
-            connection.register_connect_callback(self._meet)  # redis-py connects one that broke again by itself
+            connection.register_connect_callback(self._meet)  # called also when redis-py reconnects by itself
             await connection.connect()
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -220,55 +220,55 @@ class AsyncShell:
         return connection
 
     async def _meet(self, connection: Any) -> None:
-        """Ask which run of the server it is, and the first time, whether it can do what we need."""
+        """Ask for the server's run id, and on the first connection, whether it has what we need."""
         asked = meeting.questions(first=not self._answered)
         await self._send(connection, asked)
         connection.server_run = meeting.learn([await self._read(connection) for _ in asked], self._target)
         self._answered = True
 
-    async def _revive(self) -> None:
-        """The embedded server, when it went away, is ours to start again."""
+    async def _restart_embedded(self) -> None:
+        """Start the embedded server again if that is the one in use."""
         if self._target is not None and self._target.origin == "embedded":
             from mlq import server
 
             await asyncio.to_thread(server.ensure_running)
 
 
-class _OursAlone(redis.asyncio.UnixDomainSocketConnection):
-    """A connection to the embedded server, which says nothing to a process of somebody else."""
+class _OwnServerConnection(redis.asyncio.UnixDomainSocketConnection):
+    """A connection to the embedded server, which sends nothing to a process of another user."""
 
     async def on_connect(self) -> None:
-        check_peer(self)  # a `redis_connect_func` would come too late: `_connect` has talked by then
+        check_peer(self)  # a `redis_connect_func` would be called too late: after `_connect` has sent something
         await super().on_connect()
 
 
 class Heard(asyncio.Event):
-    """That something happened to a job, with how it ended where that is known."""
+    """The event that something happened to a job, with how it ended if that is known."""
 
     def __init__(self, job_id: JobId) -> None:
-        """Nothing was heard."""
+        """Nothing has happened yet."""
         super().__init__()
         self._id = job_id
         self.fields: dict[str, bytes] | None = None
 
     def tell(self, job_id: JobId, fields: dict[str, bytes] | None = None) -> None:
-        """It happened to `job_id`, or to another job of that number."""
+        """Something happened to `job_id`, which may be another job with the same number."""
         self.fields = fields if same(job_id, self._id) else None
         self.set()
 
     def clear(self) -> None:
-        """Wait anew."""
+        """Reset, to wait again."""
         self.fields = None
         super().clear()
 
 
 class AsyncInbox:
-    """Where an asyncio client is told that jobs ended. Reads only while somebody waits."""
+    """Where an asyncio client is notified that jobs ended. Reads only while somebody waits."""
 
     LISTEN = 5.0  # seconds of one wait on the server
 
     def __init__(self, shell: AsyncShell, key_stem: str) -> None:
-        """`key_stem` is the stem of inboxes."""
+        """`key_stem`: the key prefix of inboxes."""
         self._main = shell
         self._shell = AsyncShell(shell.named, most=1)
         self.name = Caller().name
@@ -278,11 +278,11 @@ class AsyncInbox:
 
     @contextlib.contextmanager
     def listen(self, job_id: JobId) -> Any:
-        """An event that is set when the inbox hears of `job_id`. Ask for `name` afterwards: it may be a new one."""
+        """An event that is set when a message about `job_id` comes. Read `name` only afterwards: it may change."""
         heard = Heard(job_id)
         self._waiting[job_id].add(heard)
         if self._reader is None or self._reader.done() or self._reader.get_loop() is not asyncio.get_running_loop():
-            self.name = Caller().name  # what was left in the old inbox may be out of date
+            self.name = Caller().name  # messages left in the old inbox may be out of date
             self._reader = asyncio.create_task(self._read())
         try:
             yield heard
@@ -297,7 +297,7 @@ class AsyncInbox:
                 self._shell.named = await self._main.target()
                 item = await self._shell.pop([self._stem + self.name], self.LISTEN, lambda: self._tell(JobId(ANY_JOB)))
             except ServerError:
-                await asyncio.sleep(1.0)  # waiters ask again by themselves
+                await asyncio.sleep(1.0)  # meanwhile, waiters ask again by themselves
                 continue
             if item is not None:
                 job_id, fields = announced(item[1])
@@ -310,7 +310,7 @@ class AsyncInbox:
     async def close(self) -> None:
         """Stop reading."""
         if self._reader is not None and self._reader.get_loop() is asyncio.get_running_loop():
-            while not self._reader.done():  # wait_for of 3.11 may swallow a cancellation, and the wait would go on
+            while not self._reader.done():  # Python 3.11's wait_for may swallow a cancellation: cancel until it is done
                 self._reader.cancel()
                 await asyncio.wait([self._reader], timeout=0.1)
         await self._shell.close()

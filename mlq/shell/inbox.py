@@ -1,4 +1,4 @@
-"""Where a client's threads are told what happens to the jobs that they follow: one connection for all of them."""
+"""The inbox through which a client's threads learn about the jobs that they follow: one connection for all of them."""
 
 import os
 import threading
@@ -14,14 +14,14 @@ from mlq.shell.callers import Caller
 from mlq.shell.sync import Shell
 
 LISTEN = 5.0  # seconds of one wait on the server
-AGAIN = 1.0  # seconds before the next try where the server is away; followers ask again by themselves
+AGAIN = 1.0  # seconds before the next try if the server is away; meanwhile, followers ask again by themselves
 
 
 class Inbox:
     """Reads on a thread of its own, while somebody follows a job. Usable from any thread, and in a forked child."""
 
     def __init__(self, shell: Shell, key_stem: str) -> None:
-        """`key_stem` is the stem of inboxes."""
+        """`key_stem`: the key prefix of inboxes."""
         self._shell = shell
         self._stem = key_stem
         self._begin()
@@ -35,7 +35,7 @@ class Inbox:
 
     @contextmanager
     def listen(self, job_id: str) -> Iterator[threading.Event]:
-        """An event that is set when the inbox hears of `job_id`. Ask for `name` afterwards: it may be a new one."""
+        """An event that is set when a message about `job_id` comes. Read `name` only afterwards: it may change."""
         if self._pid != os.getpid():
             self._begin()
         heard = threading.Event()
@@ -43,7 +43,7 @@ class Inbox:
             with self._lock:
                 self._followed[job_id].add(heard)
                 if not self._reads:
-                    self.name = Caller().name  # what was left in the old inbox may be out of date
+                    self.name = Caller().name  # messages left in the old inbox may be out of date
                     threading.Thread(target=self._read, name="mlq-inbox", daemon=True).start()
                     self._reads = True
             yield heard

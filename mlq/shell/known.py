@@ -1,8 +1,8 @@
-"""What this process knows of the ids of a namespace, and how posts make use of it (docs/adr/0014).
+"""What this process knows about the ids of a namespace, so that none is assigned twice (docs/adr/0014).
 
-A post names the epoch that it believes in. Where the server has begun another one, since it lost data or was started
-anew, nothing is posted: the caller tells the highest id that this process ever saw, the counter is raised beyond it,
-and the post is sent again.
+A post names the epoch that this process knows. If the server is in another one, because it lost data or was restarted,
+nothing is posted: the process reports the highest id that it has ever seen, the counter is raised beyond that, and the
+post is sent again.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from mlq.shell.aio import AsyncShell
     from mlq.shell.sync import Shell
 
-KEPT = 5000  # posts of one generation; two are kept
-UNKNOWN = "?"  # no epoch
-TRIES = 20  # of one post; each but the last finds that the epoch has changed since the one before
+KEPT = 5000  # posts of one generation; two generations are remembered
+UNKNOWN = "?"  # matches no epoch
+TRIES = 20  # of one post; it is tried again only if the epoch has changed once more
 
 Make = Callable[[str], Op[Posted | None]]
 
 
 class Known:
-    """What is known of one namespace on one server. Lasts as long as the process; safe with threads."""
+    """What is known about one namespace on one server. Lasts as long as the process; thread-safe."""
 
     __slots__ = ("_earlier", "_keys", "_recent", "epochs", "highest", "last_epoch")
 
     def __init__(self, keys: Keys) -> None:
-        """Nothing is known."""
+        """Nothing is known yet."""
         self._keys = keys
-        self.epochs: dict[str, str] = {}  # by run of the server, which a connection knows
-        self.highest = 0  # id that the server told; one that a user typed in says nothing
+        self.epochs: dict[str, str] = {}  # by the server's run id, which a connection knows
+        self.highest = 0  # the highest id in a reply of the server; an id that a user typed proves nothing
         self.last_epoch = ""  # of any run
         self._recent: dict[str, str] = {}  # stamps of posts by id
         self._earlier: dict[str, str] = {}
 
     def saw(self, ids: Iterable[str | int]) -> None:
-        """Remember ids that the server told."""
+        """Remember ids that were in a reply of the server."""
         self.highest = max(self.highest, *map(int, ids))
 
     def posted(self, posted: Posted) -> Posted:
@@ -54,7 +54,7 @@ class Known:
         return posted
 
     def meant(self, job_id: JobId) -> JobId:
-        """An id that knows no job means the one that this process posted, where it did so not long ago."""
+        """Fill in the stamp of an id that has none, if this process posted that job not long ago."""
         bind(job_id, self._recent.get(job_id) or self._earlier.get(job_id, ""))
         return job_id
 
@@ -63,8 +63,8 @@ class Known:
         return self.epochs.get(run, UNKNOWN)
 
     def fence(self, run: str) -> Op[str]:
-        """Ask for the epoch, and have the counter raised beyond what was seen."""
-        posted = map(int, [*self._recent, *self._earlier])  # a thread may have set `highest` back for another's post
+        """The op that asks for the epoch, and has the counter raised beyond the highest id seen."""
+        posted = map(int, [*self._recent, *self._earlier])  # threads may race in `posted` and leave `highest` too low
         op = fence(self._keys, run, max(self.highest, *posted, 0), self.last_epoch)
 
         def parse(reply: bytes) -> str:
@@ -78,13 +78,13 @@ _all: dict[tuple[str, str], Known] = {}
 
 
 def known_of(target: Target, keys: Keys) -> Known:
-    """What the process knows of a namespace on a server, for all clients and workers."""
+    """What the process knows about a namespace on a server, shared by all its clients and workers."""
     name = (target.url, keys.namespace)
     return _all.get(name) or _all.setdefault(name, Known(keys))
 
 
 def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
-    """Carry out the post that `make` gives for an epoch. Raises ServerError, or what the op's parser raises."""
+    """Run the post that `make` returns for an epoch. Raises ServerError, or what the op's parser raises."""
     known = known_of(shell.target, keys)
     if not known.epochs:
         shell.run_here(known.fence)
@@ -93,7 +93,7 @@ def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
         if posted is not None:
             return known.posted(posted)
         shell.run_here(known.fence)
-    raise _restless(shell.target)
+    raise _unstable(shell.target)
 
 
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
@@ -106,10 +106,10 @@ async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
         if posted is not None:
             return known.posted(posted)
         await shell.run_here(known.fence)
-    raise _restless(await shell.target())
+    raise _unstable(await shell.target())
 
 
-def _restless(target: Target) -> ServerError:
+def _unstable(target: Target) -> ServerError:
     return ServerError(
-        f"the server at {target} begins anew again and again, nothing was posted: it seems to lose its data"
+        f"nothing was posted: the server at {target} seems to lose its data again and again. See its log for why"
     )

@@ -1,4 +1,4 @@
-"""What each new connection asks first: which run of the server it is, and once, whether that one will do."""
+"""What each new connection asks first: the server's run id, and once per shell, whether the server is suitable."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ log = logging.getLogger("mlq.server")
 
 _RUN: tuple[str, ...] = ("INFO", "server")
 _ONCE: tuple[tuple[str, ...], ...] = (("COMMAND", "INFO", *trouble.NEEDED), ("INFO", "memory"))
-_warned: set[tuple[str, str]] = set()  # what this process has said, and of which server
+_warned: set[tuple[str, str]] = set()  # the warnings that this process has logged, with the server
 
 
 def questions(*, first: bool) -> tuple[tuple[str, ...], ...]:
@@ -22,7 +22,7 @@ def questions(*, first: bool) -> tuple[tuple[str, ...], ...]:
 
 
 def learn(replies: list[Any], target: Target | None) -> str:
-    """The server's run id, blank where it does not tell, from replies or the server's errors. Raises Unsupported."""
+    """The server's run id, empty if unknown, from its replies, which may be errors. Raises Unsupported."""
     if len(replies) > 1:
         _permitted(replies[1])
         trouble.check_features(replies[1], target)
@@ -30,21 +30,21 @@ def learn(replies: list[Any], target: Target | None) -> str:
         if policy not in ("", "noeviction"):
             _warn(
                 "policy", target,
-                "the server at %s has the maxmemory-policy %s: when its memory is full, it removes jobs, results and "
-                "the count of ids without a word. Set it to noeviction", target, policy,
+                "the server at %s has maxmemory-policy %s: when its memory is full, it silently removes jobs, results "
+                "and the counter of ids. Set it to noeviction", target, policy,
             )  # fmt: skip
     run = _field(replies[0], "run_id")
     if not run:
         _warn(
             "run", target,
-            "the server at %s does not tell its run id: after a failover, or a restart with old data, ids may be given "
-            "out again. Allow INFO", target,
+            "the server at %s does not report its run id: after a failover, or a restart with old data, ids may be "
+            "assigned twice. Allow the command INFO", target,
         )  # fmt: skip
     return run
 
 
 def _permitted(reply: Any) -> None:
-    """Raises what the server answered, but not that it does not tell: what is missing will say so itself."""
+    """Raises the server's error, unless we may not ask: commands that are missing then fail when they are needed."""
     if isinstance(reply, redis_errors.ResponseError) and not isinstance(reply, redis_errors.NoPermissionError):
         raise reply
 
@@ -55,7 +55,7 @@ def _field(info: Any, name: str) -> str:
 
 
 def _warn(what: str, target: Target | None, words: str, *args: object) -> None:
-    """Once per process and server."""
+    """Log a warning once per process and server."""
     url = "" if target is None else target.url
     if (what, url) not in _warned:
         _warned.add((what, url))

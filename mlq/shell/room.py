@@ -1,6 +1,6 @@
-"""Room for so many at a time, given in the order of asking.
+"""A fair semaphore: waiting threads get their places first come, first served.
 
-A plain semaphore lets a thread that asks again at once overtake those that wait: sixteen listeners that reported
+With a plain semaphore, a thread that asks again at once overtakes those that wait: sixteen listeners that reported
 progress in a loop kept a worker from renewing its leases for 9 s.
 """
 
@@ -10,19 +10,19 @@ from types import TracebackType
 
 
 class Room:
-    """A fair semaphore, for `with`. A finaliser or signal handler amid its thread's own call takes no place."""
+    """A fair semaphore, as a context manager. Reentrant: a finaliser or signal handler may interrupt its own thread."""
 
     def __init__(self, places: int) -> None:
-        """`places`: how many may be inside at a time."""
+        """`places`: how many threads may be inside at a time."""
         self._most = places
         self._places = places
-        self._depths: dict[int, int] = {}  # of calls within calls, by thread
+        self._depths: dict[int, int] = {}  # of nested calls, by thread
         self._waiting: deque[threading.Lock] = deque()
-        self._lock = threading.Lock()  # for threads with no other call under way alone: none wants it twice
+        self._lock = threading.Lock()  # taken only by a thread's outermost call, so no thread takes it twice
 
     @property
     def alone(self) -> bool:
-        """Whether whoever is inside is the only one."""
+        """Whether this thread is the only one inside, in its outermost call."""
         return self._places == self._most - 1 and self._depths.get(threading.get_ident()) == 1
 
     def __enter__(self) -> None:
@@ -53,7 +53,7 @@ class Room:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave; whoever waits longest enters."""
+        """Leave; the thread that has waited longest enters."""
         me = threading.get_ident()
         if self._depths[me] > 1:
             self._depths[me] -= 1

@@ -1,9 +1,8 @@
-"""Carries ops out over blocking sockets.
+"""Runs ops over blocking sockets.
 
-Why: every op has the effect of one however often it is sent, so a call whose connection broke is simply sent
-again. A server that has answered before is worth waiting for (`patience`); one that never has is a mistake and is
-reported at once. Connections are redis-py's; taking one from our own stack saves the 15 us that redis-py's client and
-pool spend per call.
+Every op is idempotent, so a call whose connection broke is simply sent again. A server that has responded before is
+worth waiting for (`patience`); if it never has, its address is probably wrong, and the error is raised at once.
+Connections are redis-py's; keeping our own stack of them saves the 15 us per call of redis-py's client and pool.
 """
 
 import itertools
@@ -32,7 +31,7 @@ from mlq.shell.watch import Watch
 
 T = TypeVar("T")
 
-LAST_WORD = 1.0  # seconds to wait for what a server says that cuts the connection amid a command
+LAST_REPLY = 1.0  # seconds to wait for the error message of a server that closes the connection during a command
 
 
 class Shell:
@@ -46,9 +45,10 @@ class Shell:
         answer: float = ANSWER_TIMEOUT,
         watch: Watch | None = None,
     ) -> None:
-        """`most` calls at a time; seconds that a call waits for a server that went away, and for one reply.
+        """`most`: concurrent calls. `patience`: seconds that a call waits for a server that went away.
 
-        `watch` looks for replies before a call sleeps: for programs that have nothing else to do meanwhile.
+        `answer`: seconds to wait for one reply. `watch` polls for replies before a call sleeps: for programs that have
+        nothing else to do meanwhile.
         """
         self.named = named
         self.patience = patience
@@ -69,12 +69,12 @@ class Shell:
 
     @property
     def chosen(self) -> Target | None:
-        """What another shell is to be told, so that it uses the same server."""
+        """The target to give another shell, so that it uses the same server."""
         return self._target or self.named
 
     @property
     def target(self) -> Target:
-        """The server in use; chosen (and the embedded one started) on first need."""
+        """The server in use; chosen when first needed, which may start the embedded one."""
         if self._target is None:
             with self._lock:
                 self._target = self._target or choose(self.named)
@@ -82,26 +82,26 @@ class Shell:
 
     @property
     def pool(self) -> redis.ConnectionPool:
-        """redis-py's pool for this server, as a maker of connections."""
+        """redis-py's pool for this server, which is used only to create connections."""
         if self._pool is None:
             options = connection_options(self.target.url, self.answer) | {"retry": Retry(NoBackoff(), 0)}
             if self.target.origin == "embedded":
-                options["redis_connect_func"] = _greet
+                options["redis_connect_func"] = _connect_to_own_server
             self._pool = redis.ConnectionPool.from_url(self.target.url, **options)
         return self._pool
 
     def run(self, op: Op[T]) -> T:
-        """Carry one op out. Raises ServerError, or what the op's parser raises."""
+        """Run one op. Raises ServerError, or what the op's parser raises."""
         return op.result(self._with_connection(lambda connection: self._exchange(connection, op)))
 
     def run_here(self, make: Callable[[str], Op[T]]) -> T:
-        """Carry out the op that `make` gives for the run of the server that the connection leads to.
+        """Run the op that `make` returns for the server's run id, which the connection knows.
 
-        It is asked again for each connection that the op is sent over.
+        `make` is called again for each connection that the op is sent over.
         """
 
         def exchange(connection: Any) -> tuple[Op[T], Any]:
-            if connection._sock is None:  # noqa: SLF001 - it broke, and may lead to another run from now on
+            if connection._sock is None:  # noqa: SLF001 - it broke; the run id may be another one from now on
                 connection.connect()
             op = make(connection.server_run)
             return op, self._exchange(connection, op)
@@ -110,16 +110,16 @@ class Shell:
         return op.result(reply)
 
     def run_many(self, ops: Sequence[Op[Any]]) -> list[Any]:
-        """Carry ops out in one round trip; the results in order. An op's own error is raised after all were sent."""
+        """Run ops in one round trip; the results in order. An op's own error is raised after all were sent."""
         return [result() for result in self.run_each(ops)]
 
     def run_each(self, ops: Sequence[Op[Any]]) -> list[Callable[[], Any]]:
-        """As `run_many`, but each result is a function that gives it or raises that op's own error."""
+        """As `run_many`, but each result is a function that returns it or raises that op's own error."""
         replies = self._with_connection(lambda connection: self._exchange_many(connection, ops))
         return [partial(trouble.result_of, op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 
     def run_and_pop(self, op: Op[T], names: Sequence[str], seconds: float) -> tuple[T, tuple[str, bytes] | None]:
-        """Carry one op out, and in the same round trip wait up to `seconds` for an item of the lists `names`."""
+        """Run one op, and in the same round trip wait up to `seconds` for an item in the lists `names`."""
 
         def exchange(connection: Any) -> tuple[Any, Any]:
             pop = ("BLPOP", *names, f"{seconds:.3f}")
@@ -127,7 +127,7 @@ class Shell:
             try:
                 reply = self._receive(connection, sent)
             except redis_errors.ResponseError as error:
-                connection.disconnect()  # with the wait that is still under way
+                connection.disconnect()  # also ends the BLPOP, which is still waiting
                 if isinstance(error, redis_errors.NoScriptError):
                     self._load(connection, op.script)
                     return exchange(connection)
@@ -140,9 +140,9 @@ class Shell:
     def pop(
         self, names: Sequence[str], seconds: float, anew: Callable[[], None] | None = None
     ) -> tuple[str, bytes] | None:
-        """Wait up to `seconds` for an item of the lists `names`: (name, item) or None.
+        """Wait up to `seconds` for an item in the lists `names`: (name, item) or None.
 
-        `anew` is called when the connection broke and there is another one: what was told meanwhile may be lost.
+        `anew` is called after a reconnect, since messages may have been lost meanwhile.
         """
         tries = itertools.count()
 
@@ -156,13 +156,13 @@ class Shell:
         return item and (item[0].decode(), item[1])
 
     def close(self) -> None:
-        """Close the idle connections; the next call makes new ones."""
+        """Close the idle connections; the next call opens new ones."""
         while (connection := self._take_idle()) is not None:
             connection.disconnect()
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
         sent = self._send(connection, [op.command])
-        if self._watch and self._room.alone:  # else there are other threads that can go on meanwhile
+        if self._watch and self._room.alone:  # otherwise, polling would take time from other threads
             self._watch.wait(connection)
         try:
             return self._receive(connection, sent)
@@ -172,27 +172,27 @@ class Shell:
             return self._receive(connection, sent)
 
     def _send(self, connection: Any, commands: Sequence[tuple[Argument, ...]]) -> int:
-        """Send these; how many bytes that were. Raises ResponseError where the server said why it takes no more."""
+        """Send the commands; returns their bytes. Raises ResponseError if the server replies why it accepts no more."""
         pieces = trouble.packed(commands)
         if len(pieces) == 1:
             connection.send_packed_command(pieces)
             return len(pieces[0])
-        if not connection._sock:  # noqa: SLF001 - idle connections that broke are connected anew
+        if not connection._sock:  # noqa: SLF001 - reconnects an idle connection that broke
             connection.connect()
         try:
             for piece in pieces:
-                connection._sock.sendall(piece)  # noqa: SLF001 - redis-py would close it, with what the server said last
+                connection._sock.sendall(piece)  # noqa: SLF001 - redis-py would close it, and lose the server's last reply
         except OSError as error:
             try:
                 if not isinstance(error, TimeoutError):
-                    connection.read_response(timeout=LAST_WORD)
+                    connection.read_response(timeout=LAST_REPLY)
             finally:
                 connection.disconnect()
             raise
         return sum(map(len, pieces))
 
     def _receive(self, connection: Any, sent: int) -> Any:
-        """An answer to so many bytes; to many it may take longer."""
+        """The reply to `sent` bytes; after many bytes, it may take longer."""
         if sent <= trouble.PIECE:
             return connection.read_response()
         return connection.read_response(timeout=self.answer + sent / trouble.RATE)
@@ -209,7 +209,7 @@ class Shell:
         return replies
 
     def _read(self, connection: Any, sent: int = 0) -> Any:
-        """One reply of several to so many bytes; an error of the server is one, too."""
+        """One of several replies to `sent` bytes. An error from the server is returned, not raised."""
         try:
             return self._receive(connection, sent)
         except redis_errors.ResponseError as error:
@@ -223,9 +223,9 @@ class Shell:
         connection.read_response()
 
     def _with_connection(self, exchange: Callable[[Any], T], *, sleeps: bool = False) -> T:
-        """Run `exchange` on a connection; again after a pause while the connection breaks and patience lasts.
+        """Run `exchange` on a connection; if the connection breaks, again after a pause until patience runs out.
 
-        One that sleeps on the server takes no room: calls must not queue behind sleepers.
+        `sleeps`: the call blocks on the server, so it takes no place in the room: other calls must not queue behind it.
         """
         if self._pid != os.getpid():
             self._reset()
@@ -235,14 +235,14 @@ class Shell:
                 with nullcontext() if sleeps else self._room:
                     return self._once(exchange)
             except MLQError:
-                raise  # ours already, and a ConnectionError too
+                raise  # already translated; ServerError is a ConnectionError, too
             except trouble.LOST as error:
                 failures += 1
                 wait = trouble.pause(failures)
                 if trouble.is_final(error, answered=self._answered) or time.monotonic() + wait > give_up:
                     raise trouble.translate(error, self._target) from None
                 time.sleep(wait)
-                self._revive()
+                self._restart_embedded()
             except redis_errors.RedisError as error:
                 raise trouble.translate(error, self._target) from None
 
@@ -254,7 +254,7 @@ class Shell:
             if trouble.ends_connection(error):
                 connection.disconnect()
             raise
-        except BaseException:  # Ctrl-C as well: what the next reader would get is not its reply
+        except BaseException:  # also on Ctrl-C: the next reader would get this call's reply
             connection.disconnect()
             raise
         finally:
@@ -263,13 +263,13 @@ class Shell:
     def _take_idle(self) -> Any:
         try:
             return self._idle.pop()
-        except IndexError:  # another thread may have been faster than a look at the length
+        except IndexError:  # not `if self._idle`: another thread may take the last one in between
             return None
 
     def _connect(self) -> Any:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
         try:
-            connection.register_connect_callback(self._meet)  # redis-py connects one that broke again by itself
+            connection.register_connect_callback(self._meet)  # called also when redis-py reconnects by itself
             connection.connect()
         except BaseException:
             connection.disconnect()
@@ -277,21 +277,21 @@ class Shell:
         return connection
 
     def _meet(self, connection: Any) -> None:
-        """Ask which run of the server it is, and the first time, whether it can do what we need."""
+        """Ask for the server's run id, and on the first connection, whether it has what we need."""
         asked = meeting.questions(first=not self._answered)
         connection.send_packed_command(trouble.packed(asked))
         connection.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)
         self._answered = True
 
-    def _revive(self) -> None:
-        """The embedded server, when it went away, is ours to start again."""
+    def _restart_embedded(self) -> None:
+        """Start the embedded server again if that is the one in use."""
         if self._target is not None and self._target.origin == "embedded":
             from mlq import server
 
             server.ensure_running()
 
 
-def _greet(connection: Any) -> None:
-    """What a connection to the embedded server begins with: nothing is said to a process of somebody else."""
+def _connect_to_own_server(connection: Any) -> None:
+    """Check that the embedded server is a process of this user before anything is sent to it."""
     check_peer(connection)
     connection.on_connect()

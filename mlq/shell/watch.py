@@ -1,9 +1,8 @@
-"""Watches a connection for a reply that comes at once, before its reader goes to sleep.
+"""Polls a connection for an immediate reply, before its reader goes to sleep.
 
-A thread that sleeps until its reply is there needs 40 to 50 us to wake up where processors are virtual, twice the time
-that the server takes for it; looking for the reply again and again spares them (docs/adr/0013). At every look, other
-programs that want the processor go first. Where looking finds nothing, as with a server far away, it is left off for
-a while.
+A thread that sleeps until its reply comes needs 40 to 50 us to wake up on virtual processors, twice the time that the
+server takes; polling saves that (docs/adr/0013). Between polls, other programs that want the processor go first. If
+polling finds nothing, as with a distant server, it is suspended for a while.
 """
 
 import os
@@ -12,31 +11,31 @@ import time
 from types import BuiltinFunctionType
 from typing import Any
 
-LOOK = 200e-6  # seconds; a small call takes 60 to 100 us on the machine that the server runs on
-MISSES = 4  # in a row, after which it rests
-REST = 250  # calls; so a server far away costs 3 us of looking a call
+LOOK = 200e-6  # seconds of polling; a small call takes 60 to 100 us on the machine that the server runs on
+MISSES = 4  # in a row, after which polling is suspended
+REST = 250  # calls without polling; so with a distant server, polling costs 3 us a call
 
 
 class Watch:
-    """What is known of a server's replies. Threads may share it: a count that gets lost does no harm."""
+    """Polls, and remembers whether that helps. Threads may share it: a lost update of a counter does no harm."""
 
     __slots__ = ("_misses", "_rest")
 
     def __init__(self) -> None:
-        """Nothing is known."""
+        """Nothing is known yet."""
         self._misses = 0
         self._rest = 0
 
     def wait(self, connection: Any) -> None:
-        """Return when a reply is there, or when its reader had better sleep until it comes."""
+        """Return when a reply has arrived, or when the reader had better sleep until it does."""
         if self._rest:
             self._rest -= 1
             return
         make = getattr(select, "poll", None)
-        if not isinstance(make, BuiltinFunctionType):  # gevent's, which lets greenlets run meanwhile; none on Windows
+        if not isinstance(make, BuiltinFunctionType):  # gevent has replaced it, or there is none (Windows)
             return
         poll = make()
-        poll.register(connection._sock, select.POLLIN)  # noqa: SLF001 - redis-py tells it in no other way
+        poll.register(connection._sock, select.POLLIN)  # noqa: SLF001 - redis-py has no public access to it
         end = time.perf_counter() + LOOK
         while not (there := poll.poll(0)) and time.perf_counter() < end:
             os.sched_yield()

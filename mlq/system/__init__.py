@@ -1,1 +1,1 @@
-"""What a process needs of Python and of the operating system: logs, threads, memory, terminals."""
+"""What a process needs from Python and the operating system: logs, threads, memory, terminals."""

@@ -1,7 +1,7 @@
-"""Keeps what a job prints and logs with the job, beside where it goes anyway.
+"""Captures what a job prints and logs, in addition to where that goes anyway.
 
-Which job speaks is a context variable: threads and tasks each have their own. Output of threads that a listener starts
-itself, and of C code, is not kept.
+A context variable says whose output it is, so threads and tasks are told apart. Output of threads that a listener
+starts itself, and of C code, is not captured.
 """
 
 import contextlib
@@ -13,26 +13,26 @@ from typing import Any, Protocol, TextIO
 
 
 class Speaker(Protocol):
-    """The voice of one attempt."""
+    """What takes the output of one attempt."""
 
     job_id: str
 
     def log(self, words: str) -> None:
-        """Keep these words, or not: whoever prints must not fail for want of somebody who listens."""
+        """Keep the text if possible. Must not raise: printing must not fail because nobody can take the output."""
 
 
 _speaker: contextvars.ContextVar[Speaker | None] = contextvars.ContextVar("mlq_speaker", default=None)
-# Handlers of `logging` are at work. What they print is not kept: it is a record once more, or one that is not to be.
+# Whether `logging` handlers are running. What they print is not captured: `_handle` captures the record itself.
 _handling: contextvars.ContextVar[bool] = contextvars.ContextVar("mlq_handling", default=False)
 
 
 class speaking:  # noqa: N801 - used as `with speaking(...)`; a generator would cost each job 1 us more
-    """Within, what is printed and logged is this speaker's."""
+    """Within this context manager, what is printed and logged goes to the speaker."""
 
     __slots__ = ("_speaker", "_token")
 
     def __init__(self, speaker: Speaker) -> None:
-        """`speaker`: the voice of an attempt."""
+        """`speaker`: takes the output of an attempt."""
         self._speaker = speaker
 
     def __enter__(self) -> None:
@@ -45,13 +45,13 @@ class speaking:  # noqa: N801 - used as `with speaking(...)`; a generator would 
 
 
 def speaking_job() -> str | None:
-    """The id of the job whose code runs here, if any."""
+    """The id of the job whose code runs in this context, if any."""
     speaker = _speaker.get()
     return None if speaker is None else speaker.job_id
 
 
 def hush() -> None:
-    """Keep nothing more of what is said in this context: it is no job's."""
+    """Capture no more output in this context: it does not belong to a job."""
     _speaker.set(None)
 
 
@@ -62,7 +62,7 @@ def _keep(words: str) -> None:
 
 
 class _Tee:
-    """A stream that also keeps what jobs write to it."""
+    """A stream that also captures what jobs write to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -81,15 +81,15 @@ class _Tee:
 
 
 _FORMAT = logging.Formatter()
-_call_handlers: Any = None  # the method of loggers before ours
+_call_handlers: Any = None  # the original `Logger.callHandlers`
 
 
 def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
-    """Have a record handled, and keep it where a job speaks and the record reaches the root logger.
+    """Handle a record, and capture it if it comes from a job and reaches the root logger.
 
-    In place of `Logger.callHandlers`, where a record comes that levels and filters of its logger let pass, as they
-    left it. A handler of the root logger would make `logging.basicConfig` do nothing, and `dictConfig` and
-    `basicConfig(force=True)` would remove it; a factory of records sees what filters refuse.
+    Replaces `Logger.callHandlers`, which gets exactly the records that pass the logger's level and filters. A handler
+    on the root logger would make `logging.basicConfig` do nothing, and be removed by `dictConfig` and
+    `basicConfig(force=True)`; a record factory would see records that filters reject.
     """
     speaker = _speaker.get()
     if speaker is None:
@@ -103,7 +103,7 @@ def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
         _handling.set(before)
     if not record.name.startswith("mlq.") and _reaches_root(self):
         words = ""
-        with contextlib.suppress(Exception):  # arguments that don't fit are told of where the record is shown
+        with contextlib.suppress(Exception):  # bad arguments: `logging` reports those where it formats the record
             words = _words(record)
         _keep(words)
 
@@ -115,7 +115,7 @@ def _reaches_root(logger: logging.Logger | None) -> bool:
 
 
 def _words(record: logging.LogRecord) -> str:
-    """What is kept of it. Nothing is noted in the record: formatters would take that for their own."""
+    """The text to keep of a record. Leaves the record unchanged: formatters would reuse a cached `exc_text`."""
     parts = [f"{record.levelname} {record.name}: {record.getMessage()}"]
     if record.exc_text:
         parts.append(record.exc_text)
@@ -128,11 +128,11 @@ def _words(record: logging.LogRecord) -> str:
 
 _lock = threading.Lock()
 _users = 0
-_hooked = False  # ours is in place of `Logger.callHandlers`, or is called by what somebody else has put there
+_hooked = False  # `_handle` is `Logger.callHandlers`, or is called by what somebody else has put there
 
 
 def begin() -> None:
-    """Capture from now on. Handlers that were made before go on writing to the stream that they know."""
+    """Capture from now on. Handlers that were created before keep writing to the original stream."""
     global _users, _hooked, _call_handlers  # noqa: PLW0603 - a process has one pair of streams
     with _lock:
         _users += 1
@@ -148,7 +148,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Undo `begin`, where nobody else has replaced the same since."""
+    """Undo `begin`, except where somebody else has since installed a replacement."""
     global _users, _hooked  # noqa: PLW0603 - as above
     with _lock:
         _users -= 1

@@ -1,8 +1,8 @@
-"""How processes of our own are started: a Python that finds this same library, and nothing in the working directory.
+"""How MLQ starts its own processes: with this same library on the path, and without the working directory.
 
-Python puts the working directory (`-m`, `-c`) or a program's folder in front of the standard library. There a
-`queue.py` or `types.py` that has nothing to do with us would break the process, and run as a part of it. `-P` leaves
-both out; then this file, run as a program, sees to it that the library is found where its starter found it.
+Python puts the working directory (`-m`, `-c`) or a program's folder before the standard library. An unrelated
+`queue.py` or `types.py` there would be imported into our process, and break it. `-P` leaves both out; then this file,
+run as a program, makes sure that the library is found where the parent process found it.
 """
 
 import importlib
@@ -13,12 +13,12 @@ _PLAIN, _GREEN = "plain", "green"
 
 
 def command(module: str, *, green: bool = False) -> list[str]:
-    """The command line that calls `main` of a module; its arguments may be added. `green`: under gevent's patches."""
+    """The command line that calls `main` of a module; append its arguments. `green`: with gevent's monkey-patching."""
     return [sys.executable, "-P", __file__, _GREEN if green else _PLAIN, module]
 
 
 def _find_library() -> None:
-    """Put the library's folder on the path where it is not there, before those of installed packages."""
+    """Put the library's folder on the path if it is missing there, before the folders of installed packages."""
     folder = str(Path(__file__).resolve().parents[2])
     if folder not in sys.path:
         installed = (i for i, entry in enumerate(sys.path) if entry.endswith("-packages"))

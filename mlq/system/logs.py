@@ -1,4 +1,4 @@
-"""How MLQ's programs log, and what may stand in what MLQ logs: no job's words can steer a terminal or forge a line."""
+"""How MLQ's programs log. Records are escaped, so that no job's output can control a terminal or forge a log line."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ LOGGERS = ("mlq", "mlq.cli", "mlq.controller", "mlq.delivery", "mlq.http", "mlq.
 
 
 class PlainFormatter(logging.Formatter):
-    """For people. Further lines of a message are indented, so that none looks like a record of its own."""
+    """For people. Continuation lines of a message are indented, so that none looks like a record of its own."""
 
     def __init__(self) -> None:
         """Time, level, logger, message."""
@@ -26,20 +26,20 @@ class PlainFormatter(logging.Formatter):
         return super().formatMessage(record).replace("\n", "\n    ")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and the traceback where there is one."""
+        """The line, and the traceback if there is one."""
         return escaped(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """For machines, one object a line: time (UTC), level, logger, message, and the job that speaks and the traceback.
+    """For machines, one object per line: time (UTC), level, logger, message, and the id of the job and the traceback.
 
-    JSON's own escapes leave nothing in it but printable ASCII.
+    JSON's escapes leave only printable ASCII.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        told = {
+        entry = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -47,11 +47,11 @@ class JsonFormatter(logging.Formatter):
             "job": speaking_job(),
             "traceback": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        return json.dumps({name: value for name, value in told.items() if value is not None}, default=str)
+        return json.dumps({name: value for name, value in entry.items() if value is not None}, default=str)
 
 
 def begin(level: int | str, *, as_json: bool = False) -> None:
-    """Log to stderr from now on; a program that set its own handlers up keeps them."""
+    """Log to stderr from now on; a program that has set up its own handlers keeps them."""
     logging.basicConfig(handlers=[to_stderr(as_json=as_json)])
     if as_json:
         for one in logging.getLogger().handlers:
@@ -67,9 +67,9 @@ def to_stderr(*, as_json: bool) -> logging.Handler:
 
 
 class _Escaping(logging.Filter):
-    """Escapes what MLQ's own records say of jobs: programs that set no handler up have Python's, which escapes nothing.
+    """Escapes MLQ's own records, which may quote jobs: Python's default handler, for one, does not.
 
-    Records without such characters, which is nearly all, stay as they are.
+    Records without control characters, which is nearly all, stay as they are.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -88,45 +88,45 @@ def _harmless(value: Any) -> Any:
         return value
     try:
         text = str(value)
-    except Exception:  # noqa: BLE001 - user code: logging tells so where it formats the record
+    except Exception:  # noqa: BLE001 - user code: logging reports it where it formats the record
         return value
     safe = escaped(text)
     return value if safe == text else safe
 
 
 def guard() -> None:
-    """Have MLQ's own records escaped, whoever handles them."""
+    """Escape MLQ's own records, whichever handler gets them."""
     for name in LOGGERS:
-        logging.getLogger(name).addFilter(_ESCAPING)  # adding it twice adds nothing
+        logging.getLogger(name).addFilter(_ESCAPING)  # adding it twice has no effect
 
 
 _ESCAPING = _Escaping()
 
 
-class _Ours(int):
-    """A level that is told from the same one set by somebody else."""
+class _OwnLevel(int):
+    """A level that can be distinguished from the same one set by somebody else."""
 
 
 class Provisional:
-    """Logging while a module is imported that may configure it: as if nobody had, but nothing is lost.
+    """Logging during the import of a module that may configure logging itself: no record is lost, nothing interferes.
 
-    `logging.basicConfig` does nothing where the root logger has a handler. So ours is Python's last resort at first,
-    which gets what no other handler takes.
+    `logging.basicConfig` does nothing if the root logger has a handler. So ours is Python's handler of last resort
+    until the import is done; that one gets the records for which there is no other handler.
     """
 
     def __init__(self, handler: logging.Handler, level: int) -> None:
-        """Show by `handler` what is of this level; for MLQ's own loggers that holds whatever the module does."""
+        """Log from `level` on to `handler`. MLQ's own loggers keep that level whatever the module configures."""
         self._handler = handler
         self._before = logging.lastResort
         logging.lastResort = handler
         logging.getLogger("mlq").setLevel(level)
-        logging.getLogger().setLevel(_Ours(level))
+        logging.getLogger().setLevel(_OwnLevel(level))
 
     def settle(self) -> None:
-        """The module is imported: what it configured stays, and is what it would be without us."""
+        """Call this after the import: what the module configured stays, and is what it would be without us."""
         root = logging.getLogger()
         logging.lastResort = self._before
         if not root.handlers:
             root.addHandler(self._handler)
-        elif type(root.level) is _Ours:
+        elif type(root.level) is _OwnLevel:
             root.setLevel(logging.WARNING)

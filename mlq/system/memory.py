@@ -1,9 +1,9 @@
-"""Gives memory back to the system after large values.
+"""Returns memory to the operating system after large values.
 
-glibc keeps what was freed in an arena of each thread: pieces amid it until somebody asks (`malloc_trim`), and the end
-of all arenas but the first, for which nobody can ask, while it is smaller than a limit. Both that limit and the size
-above which a value gets memory of its own, which goes back at once, grow with what is freed: to 64 and 32 MB. Three
-values of 60 MB left up to 100 MB behind.
+glibc keeps freed memory in arenas, one per thread. Free pieces inside an arena stay until `malloc_trim` is called. The
+free top of an arena stays while it is smaller than the trim threshold, and for all arenas but the first, no call can
+return it. Values above the mmap threshold get memory of their own, which is returned at once. But glibc raises both
+thresholds as large values are freed, up to 64 and 32 MB: three values of 60 MB left up to 100 MB behind.
 """
 
 import functools
@@ -12,28 +12,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ctypes
 
-LARGE = 8 * 1024 * 1024  # bytes of a message or result after which it is worth some milliseconds
+LARGE = 8 * 1024 * 1024  # bytes of a message or result after which `give_back` is worth some milliseconds
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
 @functools.cache
 def _library() -> "ctypes.CDLL | None":
-    """The C library where it is glibc."""
+    """The C library if it is glibc, else None."""
     try:
-        import ctypes  # 1 MB, for those that need it
+        import ctypes  # 1 MB, so only if it is needed
 
         library = ctypes.CDLL(None)
         return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
-    except (ImportError, OSError, TypeError):  # none that can be found: Windows, static programs
+    except (ImportError, OSError, TypeError):  # no C library can be loaded: Windows, statically linked Pythons
         return None
 
 
 @functools.cache
 def expect_large() -> None:
-    """From the first large value on, those limits stay where they are.
+    """Fix both thresholds. Call this when a large value is seen.
 
-    Not before: numerical programs that never see one gain from arrays of some MB that are not given back each time.
+    Not before: numerical programs without large values are faster if arrays of some MB are not returned each time.
     """
     if (library := _library()) is not None:
         library.mallopt(_MMAP_THRESHOLD, LARGE)
@@ -41,7 +41,7 @@ def expect_large() -> None:
 
 
 def give_back() -> None:
-    """Give back what lies amid the arenas."""
+    """Return the free memory inside the arenas."""
     expect_large()
     if (library := _library()) is not None:
         library.malloc_trim(0)

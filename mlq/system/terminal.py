@@ -1,20 +1,20 @@
-"""The one place through which MLQ prints, so that no job, name or error can steer the terminal that shows it.
+"""The one place through which MLQ prints, so that no job, name or error can control the terminal that shows it.
 
-A terminal obeys what it is sent: it can be made to hide lines, to change its title, to answer as if the user had typed,
-or to show words in another order. So all characters that do such things are shown as Python's escapes instead.
+Control characters can make a terminal hide lines, change its title, reply as if the user had typed, or show words in
+another order. So all such characters are shown as Python escapes instead.
 """
 
 import re
 import sys
 
-# C0 (which holds ESC, BEL and CR) without tab and newline, DEL, C1, what changes the direction of writing, the line and
-# paragraph separators, and halves of characters, which can't be encoded.
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
+# C0 (which has ESC, BEL and CR) without tab and newline, DEL, C1, bidirectional controls, the line and paragraph
+# separators, and lone surrogates, which can't be encoded.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 
 
 def escaped(text: str) -> str:
-    """The text with what steers a terminal shown as Python's escapes; within JSON those above U+007E are JSON's own."""
-    return _STEERING.sub(_escape, text)
+    """The text with control characters as Python escapes. Those above U+007E are also valid escapes in JSON."""
+    return _CONTROL.sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -25,23 +25,22 @@ def _escape(found: re.Match[str]) -> str:
 def write(text: str = "", *, err: bool = False, end: str = "\n", exact: bool = False) -> None:
     """Write a text and `end` to stdout, or with `err` to stderr.
 
-    `exact`: a job's own words, which a file or a program at the other end of a pipe must get unchanged; only what goes
-    to a terminal is escaped then.
+    `exact`: for a job's own output, which a file or pipe must get unchanged; it is escaped only on a terminal.
     """
     stream = sys.stderr if err else sys.stdout
-    if stream is None:  # a program without one
+    if stream is None:  # the process has no such stream
         return
     stream.write((text if exact and not stream.isatty() else escaped(text)) + end)
     stream.flush()
 
 
 def is_watched() -> bool:
-    """Whether stderr is a terminal: somebody looks, or may."""
+    """Whether stderr is a terminal, so that somebody may be watching."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def write_bytes(data: bytes) -> None:
-    """Write a binary result to stdout. On a terminal its size is told instead, on stderr."""
+    """Write a binary result to stdout. On a terminal, write its size to stderr instead."""
     if sys.stdout is None:
         return
     if sys.stdout.isatty():

@@ -1,9 +1,9 @@
-"""A lock for which nobody waits: whoever finds it taken leaves the work to the one that has it.
+"""A lock that nobody waits for: a caller that finds it taken leaves the work to the holder.
 
-Finalisers (`__del__`, weak references) and signal handlers run amid any Python code, in the same thread, and may print,
-log, emit or report progress. If they then waited for a lock that their own thread holds further up its stack, it would
-be for ever. Signal handlers may also raise anywhere, even between a lock's `acquire` and the `try` after it, and the
-lock would stay taken.
+Finalisers (`__del__`, weak references) and signal handlers can interrupt any Python code, in the same thread, and may
+print, log, emit or report progress. If they then waited for a lock that their own thread holds further up its stack,
+they would wait forever. Signal handlers may also raise anywhere, even between a lock's `acquire` and the `try` after
+it, which would leave the lock taken.
 """
 
 from collections.abc import Callable
@@ -22,14 +22,14 @@ class Turn:
         self._holders: dict[str, tuple[int]] = {}
 
     def run(self, work: Callable[[], None]) -> bool:
-        """Do `work` if nobody else has the turn; whether it was done. Raises what `work` raises."""
-        mine = (get_ident(),)  # an object of its own: a call further up the stack of this thread is somebody else
+        """Do `work` if nobody else has the turn; returns whether it was done. Raises what `work` raises."""
+        mine = (get_ident(),)  # a new object: a call further up the stack of this thread counts as somebody else
         try:
             if self._holders.setdefault(_KEY, mine) is not mine:
                 return False
             work()
             return True
-        finally:  # without a call before the turn is given up: signal handlers come in at calls and loops only
+        finally:  # no function call before the turn is released: signal handlers run only at calls and loops
             if _KEY in self._holders and self._holders[_KEY] is mine:
                 del self._holders[_KEY]
 

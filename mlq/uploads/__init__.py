@@ -1,1 +1,1 @@
-"""Listeners that travel to the workers as code: what is signed, with which secret, and how code becomes a function."""
+"""Listeners that are sent to the workers as code: signatures, their secret, and conversion of functions to code."""

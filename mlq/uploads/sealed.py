@@ -1,15 +1,15 @@
-"""What is kept of an upload, and its signature.
+"""How an upload is stored and signed.
 
-An upload has a name, its code (what cloudpickle made of the function), and a head: the time at which it came, by Redis'
-clock, a blank, and a packed map
+An upload has a name, its code (the output of cloudpickle), and a head: the time of the upload by Redis' clock, a space,
+and a packed map
 
-    python       the minor version that can run the code: "3.12"
-    fingerprint  SHA-256 of the code, the first 16 digits in hex
+    python       the minor version of Python that can run the code: "3.12"
+    fingerprint  SHA-256 of the code, the first 16 hex digits
     size         of the code in bytes
-    signature    HMAC-SHA256 over the namespace, the name, the version and the code
+    signature    HMAC-SHA256 over the namespace, the name, the Python version and the code
 
-Uploads are code, and whoever can write to Redis must not be able to run his own on the workers. So a worker loads none
-that was not signed with the secret that it knows itself (`secret.py`).
+Uploads are code, and somebody who can write to Redis must not be able to run code on the workers. So a worker loads
+only uploads that were signed with the secret that it has itself (`secret.py`).
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _PURPOSE = "mlq upload 1"
 
 
 class Head(NamedTuple):
-    """What is kept of an upload beside its code."""
+    """What is stored about an upload besides its code."""
 
     uploaded: float  # seconds since 1970
     python: str
@@ -39,7 +39,7 @@ class Head(NamedTuple):
 
 
 def seal(namespace: str, name: str, code: bytes, python: str = PYTHON) -> bytes:
-    """The packed map for an upload's head. Raises TooLarge, or InputError where there is no usable secret."""
+    """The packed map for an upload's head. Raises TooLarge, or InputError if there is no usable secret."""
     check_size("the code of an uploaded listener", code, LIMIT)
     secret = find_secret(make=True) or b""
     return codec.pack({
@@ -49,16 +49,16 @@ def seal(namespace: str, name: str, code: bytes, python: str = PYTHON) -> bytes:
 
 
 def read_head(raw: bytes) -> Head:
-    """A head. Raises Undecodable."""
+    """Parse a head. Raises Undecodable."""
     uploaded, _, packed = raw.partition(b" ")
     found = codec.unpack(packed)
     try:
         head = Head(float(uploaded), **found)
     except (TypeError, ValueError):
-        raise Undecodable("it is none that MLQ wrote") from None
+        raise Undecodable("it was not written by MLQ") from None
     kinds = (float, str, str, int, bytes)
     if not all(isinstance(value, kind) for value, kind in zip(head, kinds, strict=True)):
-        raise Undecodable("it is none that MLQ wrote")
+        raise Undecodable("it was not written by MLQ")
     return head
 
 
@@ -68,18 +68,18 @@ def check(namespace: str, name: str, raw: bytes, code: bytes) -> Head:
     secret = find_secret(make=False)
     if secret is None:
         raise InputError(
-            f"there is no secret to check its signature with: set {VARIABLE} here as where it was uploaded"
+            f"there is no secret to check its signature with: set {VARIABLE} to the same value as where it was uploaded"
         )
     wanted = _signature(secret, namespace, name, head.python, code)
     if not hmac.compare_digest(wanted, head.signature):
         raise Undecodable(f"its signature is wrong: forged, or signed with another {VARIABLE}")
     if head.python != PYTHON:
-        raise InputError(f"it was made for Python {head.python}, whose code this one ({PYTHON}) can't run")
+        raise InputError(f"it was uploaded from Python {head.python}, and this Python {PYTHON} can't run its code")
     return head
 
 
 def overview(heads: dict[str, bytes]) -> list[dict[str, Any]]:
-    """Uploads as people see them, by name; what MLQ did not write is left out."""
+    """Uploads as shown to users, by name; malformed entries are left out."""
     found = []
     for name, raw in sorted(heads.items()):
         with suppress(Undecodable):
@@ -90,11 +90,11 @@ def overview(heads: dict[str, bytes]) -> list[dict[str, Any]]:
 
 
 def fingerprint(code: bytes) -> str:
-    """What tells one upload's code from another's."""
+    """A short hash that distinguishes one upload's code from another's."""
     return hashlib.sha256(code).hexdigest()[:16]
 
 
 def _signature(secret: bytes, namespace: str, name: str, python: str, code: bytes) -> bytes:
     made = hmac.new(secret, codec.pack([_PURPOSE, namespace, name, python]), "sha256")
-    made.update(code)  # the packed list says itself where it ends
+    made.update(code)  # unambiguous without a separator: the packed list is self-delimiting
     return made.digest()

@@ -1,4 +1,4 @@
-"""The secret that signs uploads: MLQ_UPLOAD_SECRET, or where that is not set the content of a file of this user."""
+"""The secret that signs uploads: MLQ_UPLOAD_SECRET, or if that is not set, the content of a file of this user."""
 
 import os
 import secrets
@@ -14,12 +14,12 @@ FILE = "upload-secret"
 
 
 def find_secret(*, make: bool) -> bytes | None:
-    """The secret; where there is none yet, a new one in the file if `make` says so. Raises InputError."""
+    """The secret; if there is none and `make` is set, a new one is stored in the file. Raises InputError."""
     return configured() or _in_file(make=make)
 
 
 def configured() -> bytes | None:
-    """The secret in the environment, None where there is none. Raises InputError for one that is too short."""
+    """The secret in the environment, or None. Raises InputError if it is too short."""
     secret = os.environ.get(VARIABLE, "")
     if secret and len(secret) < LEAST:
         raise InputError(f"{VARIABLE} has fewer than {LEAST} characters: openssl rand -hex 32 makes a good one")
@@ -27,7 +27,7 @@ def configured() -> bytes | None:
 
 
 def _in_file(*, make: bool) -> bytes | None:
-    """The secret in this user's file, made where there is none yet and `make` says so. Raises InputError."""
+    """The secret in this user's file, which is created if it is missing and `make` is set. Raises InputError."""
     from mlq.server.home import Home
 
     home = Home.at()
@@ -44,7 +44,7 @@ def _in_file(*, make: bool) -> bytes | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """Raises OSError for a file that others can reach: they may have read or written it."""
+    """Raises OSError if other users can access the file: they may have read or written it."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -52,15 +52,15 @@ def _read(path: Path) -> bytes | None:
     with open(number, "rb") as file:
         kind = os.fstat(number)
         if not stat.S_ISREG(kind.st_mode) or kind.st_uid != os.getuid() or kind.st_mode & 0o077:
-            raise PermissionError(f"it is not a file that user {os.getuid()} alone can read (chmod 600)")
+            raise PermissionError(f"only user {os.getuid()} may have access to it (chmod 600)")
         secret = file.read(4096).strip()
     if len(secret) < LEAST:
-        raise PermissionError(f"it holds fewer than {LEAST} characters: delete it, and a new one is made")
+        raise PermissionError(f"it has fewer than {LEAST} characters: delete it to have a new one created")
     return secret
 
 
 def _write(path: Path) -> None:
-    """A new secret, whole or not at all; where another process is faster, its secret stands."""
+    """Write a new secret atomically; if another process is faster, its secret is kept."""
     fresh = path.with_name(f"{FILE}.{secrets.token_hex(8)}")
     try:
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -66,7 +66,7 @@ def test_a_server_that_does_not_tell_its_run_is_warned_of_once(
             mine.result()
         assert int(mlq.post("later")) > FAR
     (told,) = warnings(caplog)
-    assert "Allow INFO" in told
+    assert "Allow the command INFO" in told
 
 
 @pytest.mark.usefixtures("unwarned")

@@ -93,7 +93,7 @@ def test_missing_header(name):
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff"])
 def test_signed_body_that_is_no_event(body):
     """It is told as all else."""
-    with pytest.raises(Unverified, match="no JSON object"):
+    with pytest.raises(Unverified, match="not a JSON object"):
         verify_webhook(body, headers(body=body), NEW)
 
 
@@ -112,7 +112,7 @@ def test_secrets_that_are_none(secret):
     """The error says which one, and shows nothing of it."""
     with pytest.raises(InputError, match="number 2") as caught:
         read_secrets(f"{OLD} {secret}")
-    assert str(caught.value) == "webhook secret number 2 is not whsec_ and the base64 of 24 to 64 bytes"
+    assert str(caught.value) == "webhook secret number 2 must be whsec_ followed by the base64 of 24 to 64 bytes"
 
 
 def test_no_secret():

@@ -92,7 +92,7 @@ def test_variable_that_is_no_url(monkeypatch):
 def test_choice_is_logged_without_the_password(caplog, monkeypatch):
     """It can be asked for as well."""
     caplog.set_level("INFO", "mlq")
-    monkeypatch.setattr(target, "_told", set())
+    monkeypatch.setattr(target, "_logged", set())
     choose(Target("redis://user:secret@host:1", "arguments"))
     assert "user:***@host:1 (from arguments)" in caplog.text
     assert "secret" not in caplog.text
@@ -218,9 +218,9 @@ def test_keepalive_is_for_tcp():
         (
             redis_errors.ResponseError("ERR Protocol error: invalid bulk length"),
             ValueRefused,
-            "does not take this value",
+            "does not accept this value",
         ),
-        (redis_errors.ResponseError("ERR string exceeds maximum allowed size (512MB)"), ValueRefused, "keep the data"),
+        (redis_errors.ResponseError("ERR string exceeds maximum allowed size (512MB)"), ValueRefused, "store the data"),
         (redis_errors.ResponseError("ERR max request size exceeded. Limit: 1048576 bytes"), ValueRefused, "its limit"),
         (redis_errors.ResponseError("ERR Protocol error: unauthenticated bulk length"), ServerError, "unauthenticated"),
         (redis_errors.ResponseError("MISCONF Errors writing to the AOF file"), ServerError, "MISCONF"),

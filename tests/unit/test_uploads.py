@@ -48,7 +48,7 @@ def test_a_signature_holds_for_one_namespace_name_and_code(namespace, name, code
 
 
 def test_the_version_of_python_is_signed_and_checked():
-    with pytest.raises(InputError, match=r"made for Python 3\.1, "):
+    with pytest.raises(InputError, match=r"uploaded from Python 3\.1, "):
         sealed.check("n", "f", head_of(python="3.1"), b"code")
     head = codec.unpack(sealed.seal("n", "f", b"code", "3.1")) | {"python": sealed.PYTHON}
     with pytest.raises(Undecodable, match="signature is wrong"):

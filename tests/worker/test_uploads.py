@@ -195,7 +195,7 @@ def test_code_of_another_python_is_refused_in_words(mlq, put, logged, tmp_path):
     code = pickle.dumps(Loads(trap))
     mlq.create_listener()
     put("f", code, sealed.seal(mlq.namespace, "f", code, "3.1"))
-    logged(f"it was made for Python 3.1, whose code this one ({sealed.PYTHON}) can't run")
+    logged(f"it was uploaded from Python 3.1, and this Python {sealed.PYTHON} can't run its code")
     assert not trap.exists()
 
 
