@@ -243,7 +243,7 @@ class Child:
     def _tell(self, *frame: Any) -> None:
         try:
             self.wire.send(*frame)
-        except OSError:
+        except ConnectionError:  # alone: a signal's handler that a listener left may raise TimeoutError
             orphaned()
 
     def _on_forget(self, name: str) -> None:

@@ -41,7 +41,13 @@ class Child:
             )
         ours.settimeout(SEND_PATIENCE)
         self.wire = Wire(ours)
-        self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+        try:
+            self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
+        except OSError:  # no more descriptors
+            self.process.kill()
+            self.process.wait()
+            self.wire.close()
+            raise
         self.ready = False
         self.refusal: str | None = None  # why it can't load the listeners
         self.retiring = False  # takes no more runs; ends when it has none

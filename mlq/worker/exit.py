@@ -209,7 +209,8 @@ class _Keeper:
     def _stop_all(self) -> None:
         self._signalled = True
         for kept, grace in self._kept:
-            start_thread(kept.stop, grace)
+            if not start_thread(kept.stop, grace):  # no room for a thread: it would go on as if nobody had said a word
+                os._exit(KILLED)
 
 
 _keeper = _Keeper()

@@ -56,10 +56,16 @@ def leave_now(code: int) -> None:
     os._exit(code)
 
 
-def start_thread(function: Callable[..., object], *arguments: Any) -> None:
-    """Start a thread from wherever: a signal's handler may have interrupted `threading` while it held its lock."""
-    with contextlib.suppress(RuntimeError):  # the interpreter ends, or the system has no room
+def start_thread(function: Callable[..., object], *arguments: Any) -> bool:
+    """Start a thread from wherever: a signal's handler may have interrupted `threading` while it held its lock.
+
+    False where there is none: the interpreter ends, or the system has no room.
+    """
+    try:
         _thread.start_new_thread(function, arguments)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _leave_later(code: int) -> None:
