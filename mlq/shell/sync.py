@@ -1,6 +1,6 @@
 """Carries ops out over blocking sockets.
 
-Theory: every op has the effect of one however often it is sent, so a call whose connection broke is simply sent
+Why: every op has the effect of one however often it is sent, so a call whose connection broke is simply sent
 again. A server that has answered before is worth waiting for (`patience`); one that never has is a mistake and is
 reported at once. Connections are redis-py's; taking one from our own stack saves the 15 us that redis-py's client and
 pool spend per call.

@@ -47,9 +47,6 @@ class Settings(NamedTuple):
     max_losses: int = LOSSES
 
 
-Give = Callable[[list[Attempt]], None]
-
-
 class Desk:
     """Shared by the duties; each attribute is safe to use from any of their threads."""
 

@@ -207,7 +207,7 @@ class Settler(Service):
             if claimed:
                 self._give(claimed)
             desk.drained = len(claimed) < wanted
-        return settled()  # type: ignore[no-any-return]  # raises only now: what was claimed is in good hands
+        return settled()  # type: ignore[no-any-return]  # raises only now: what was claimed has been handed to the pool
 
 
 def _complain(ended: Ended, retry_in: float | None) -> None:
@@ -216,7 +216,7 @@ def _complain(ended: Ended, retry_in: float | None) -> None:
     if retry_in is not None:
         then = f"it runs again in {retry_in:.1f} s"
     else:
-        then = "it runs again, if it did not lose too many" if ended.lost else "it is a dead letter"
+        then = "it runs again, unless it was lost too often" if ended.lost else "it is a dead letter"
     log.warning("job %s (%s): attempt %d failed: %s; %s", claimed.id, names, claimed.attempt, ended.outcome.hint, then)
 
 
