@@ -17,11 +17,12 @@ log = logging.getLogger("mlq.worker")
 PATIENCE = 1.0  # seconds between SIGTERM and SIGKILL: trackers of shared memory ignore the one, and clean up meanwhile
 LOOK = 0.02  # seconds between looks whether a group is gone, while the worker closes
 
-# Each line that it reads names all groups that there are; with the last one it is alone.
+# Each line that it reads names all groups that there are, and ends with a full stop, lest one that was cut off name a
+# group that is none of ours. With the last one it is alone.
 _HELPER = """
 trap '' TERM INT HUP
 groups=
-while read -r line; do groups=$line; done
+while read -r line; do case $line in *.) groups=${line%.};; esac; done
 [ -z "$groups" ] && exit
 for group in $groups; do kill -s TERM -- "-$group"; done
 sleep 1
@@ -36,6 +37,7 @@ class Groups:
         """Without a group; starts the helper."""
         self._living: set[int] = set()
         self._ending: dict[int, float] = {}  # when to kill it
+        self._untold = False  # the pipe was full: the helper does not know all that there is
         self._helper: subprocess.Popen[bytes] | None = None
         try:
             self._helper = subprocess.Popen(
@@ -60,7 +62,7 @@ class Groups:
 
     def look(self) -> None:
         """Kill what had its time; to be called now and then."""
-        if not self._ending:
+        if not (self._ending or self._untold):
             return
         now = time.monotonic()
         for leader, kill_at in list(self._ending.items()):
@@ -82,9 +84,9 @@ class Groups:
     def _tell(self) -> None:
         """Let the helper know what there is."""
         if self._helper is not None and self._helper.stdin is not None:
-            words = " ".join(map(str, (*self._living, *self._ending)))
+            line = f"\n{' '.join(map(str, (*self._living, *self._ending)))}.\n".encode()  # ends what was cut off before
             with contextlib.suppress(OSError):  # somebody killed it
-                self._helper.stdin.write(f"{words}\n".encode())
+                self._untold = self._helper.stdin.write(line) != len(line)  # it does not wait for room: None, or a part
 
 
 def _signalled(leader: int, number: int) -> bool:

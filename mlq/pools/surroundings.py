@@ -32,6 +32,8 @@ class Surroundings:
         os.umask(self._mask)
         self._locale = locale.setlocale(locale.LC_ALL)
         self._handlers = _handlers()
+        self._wakes = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
         self._has_timer = signal.getitimer(signal.ITIMER_REAL) != _NONE
         self._named = [(place, name, getattr(place, name)) for place, name in _NAMES]
         self._files = [(number, _file(number), fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)) for number in (0, 1, 2)]
@@ -48,6 +50,8 @@ class Surroundings:
             signal.setitimer(signal.ITIMER_REAL, 0)  # one that a job forgot would end another job, or the process
         if (handlers := _handlers()) != self._handlers:
             self._put_handlers_back(handlers)
+        if self._wakes != -1:  # an event loop that minds signals leaves none behind
+            signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
         for place, name, value in self._named:
             if getattr(place, name, None) is not value:
                 setattr(place, name, value)

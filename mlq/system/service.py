@@ -61,6 +61,11 @@ class Service:
         """Begin."""
         self._thread.start()
 
+    def start_once(self) -> None:
+        """Begin with the first thing to do: few workers need some duties. One thread at a time may call it."""
+        if self._thread.ident is None:
+            self.start()
+
     def stop(self, timeout: float | None = None) -> None:
         """Ask the thread to end, and wait up to `timeout` seconds. Safe to call again, and from the thread itself."""
         self.stopping.set()

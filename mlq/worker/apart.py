@@ -23,7 +23,7 @@ WATCH = 0.25  # seconds between looks at the attempt that runs apart: whether it
 PATIENCE = 5.0  # seconds that jobs wait for a worker that is idle by itself
 ROOM = 30.0  # seconds that a worker may take to make room
 RECOVERY = 60.0  # seconds before it does so again
-TURN = 5.0  # seconds that the right to make room lasts without another look
+RIGHT = 5.0  # seconds that the right to make room lasts without another look
 STRICT = 6  # losses with others after which a child of its own is not apart enough: it may be killing the worker
 
 
@@ -45,14 +45,12 @@ class Apart(Service):
         self._room_by: float | None = None  # this worker makes room until then
         self._alone_by = 0.0  # after that, others than those that run apart come again
         self._rest_until = 0.0
-        self._started = False
 
     def due(self) -> None:
-        """Something waits to run apart. The first word starts the thread: most workers never need it."""
+        """Something waits to run apart."""
         self._due.set()
-        if not self._started and not self.stopping.is_set():
-            self._started = True
-            self.start()
+        if not self.stopping.is_set():
+            self.start_once()
 
     def stop(self, timeout: float | None = None) -> None:
         """End."""
@@ -88,7 +86,7 @@ class Apart(Service):
     def _look(self) -> None:
         desk, now = self._desk, time.monotonic()
         wants = self._since is not None and now >= max(self._since + PATIENCE, self._rest_until)
-        found = desk.shell.run(work_ops.apart(desk.keys, desk.name, TURN if wants else 0))
+        found = desk.shell.run(work_ops.apart(desk.keys, desk.name, RIGHT if wants else 0))
         mine = [(job_id, shared) for job_id, lane, shared in found.jobs if desk.serves(lane)[0]]
         mine = self._take(mine)
         if self._running is not None:

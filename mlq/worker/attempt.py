@@ -102,7 +102,7 @@ class Attempt:
         self.through = False  # its listeners have ended, whatever became of the job
         self.wakes: set[Callable[[], None]] = set()  # end its waits for other jobs, when the attempt ends first
         self._waits = 0  # for other jobs, now; coroutines and threads of a listener may wait side by side
-        self._turning = threading.Lock()
+        self._changing = threading.Lock()
         self.since = time.monotonic()  # when it came to its stage
         self.took = 0.0  # seconds that its listeners ran
         self._watcher = watcher
@@ -157,7 +157,7 @@ class Attempt:
 
     def leave(self) -> None:
         """It waits for another job; the first such wait gives its slot away."""
-        with self._turning:
+        with self._changing:
             self.waited = True
             self._waits += 1
             if self._waits == 1:
@@ -169,7 +169,7 @@ class Attempt:
 
     def back(self, *, at_once: bool) -> None:
         """A wait is over; the last one gets the slot back, `at_once` or when one is free."""
-        with self._turning:
+        with self._changing:
             self._waits -= 1
             if not self._waits:
                 self._watcher.returned(self, at_once=at_once)

@@ -30,7 +30,7 @@ class Kept(Service):
     """Tries again, the smallest first. Has a connection of its own while it has something to record."""
 
     def __init__(self, desk: Desk, settle: Callable[[Ended, Shell], None], died: Callable[[], None]) -> None:
-        """`settle` records one outcome; raises ServerError. Starts when the first is kept: few workers need it."""
+        """`settle` records one outcome; raises ServerError."""
         super().__init__("keeper", died)
         self._desk = desk
         self._settle = settle
@@ -41,16 +41,13 @@ class Kept(Service):
         self._trouble = Complaint("can't record what jobs say and end in, and keep it")
         self._shell: Shell | None = None
         self._changed = threading.Condition()
-        self._started = False
 
     def keep(self, item: Ended | Said) -> None:
         """Take what could not be recorded; of an attempt the end, once that is known."""
         with self._changed:
             if not (isinstance(item, Said) and item.attempt in self._items):
                 self._items[item.attempt] = item
-            if not self._started:
-                self._started = True
-                self.start()
+            self.start_once()
             self._changed.notify_all()
 
     def has(self, attempt: Attempt) -> bool:

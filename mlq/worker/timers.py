@@ -15,7 +15,7 @@ Appointment = tuple[float, int, Callable[[], bool], Callable[[], None]]
 
 
 class Timers(Service):
-    """Sleeps until the next appointment. Starts with the first: most workers never have one."""
+    """Sleeps until the next appointment."""
 
     def __init__(self, died: Callable[[], None]) -> None:
         """Without an appointment."""
@@ -23,16 +23,13 @@ class Timers(Service):
         self._heap: list[Appointment] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
-        self._started = False
         self._clean_at = FEW
 
     def after(self, seconds: float, wanted: Callable[[], bool], act: Callable[[], None]) -> None:
         """Call `act` in so many seconds, if it is still `wanted` then. Neither may take long."""
         with self._changed:
             heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), wanted, act))
-            if not self._started:
-                self._started = True
-                self.start()
+            self.start_once()
             if len(self._heap) > self._clean_at:  # short jobs with long limits
                 self._heap = [item for item in self._heap if item[2]()]
                 heapq.heapify(self._heap)

@@ -50,7 +50,7 @@ class Worker:
         self.broken = False  # it stopped by itself: the process should end and be started again
         self._pool = pool
         self._stuck: dict[Attempt, float] = {}  # since when
-        self._turning = threading.Lock()  # starts, or stops
+        self._changing = threading.Lock()  # starts, or stops
         desk = self._desk = Desk(
             keys, Shell(named, most=CALLS), listeners, settings or Settings(), accepts_uploads=loader is not None
         )
@@ -72,7 +72,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to work; a stop that comes meanwhile waits until it can stop all of it."""
-        with self._turning:
+        with self._changing:
             if self.stopped.is_set():
                 return
             capture.begin()
@@ -103,7 +103,7 @@ class Worker:
 
     def stop(self, grace: float) -> None:
         """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back; then return."""
-        with self._turning:
+        with self._changing:
             if self.stopped.is_set():
                 return
             self.stopping.set()

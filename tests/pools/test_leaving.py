@@ -115,11 +115,20 @@ def test_ctrl_c_may_be_caught(program):
     assert code == -signal.SIGKILL
 
 
-def test_a_stop_ends_a_main_thread_that_is_in_c_code(begin, mlq, tell):
-    """Python calls no handler meanwhile."""
+def ticks(pid):
+    """The processor time that a process has used, in hundredths of a second."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
+
+
+@pytest.mark.parametrize("before", ["echo", "minds_signals_in_a_loop"])
+def test_a_stop_ends_a_main_thread_that_is_in_c_code(begin, mlq, tell, eventually, before):
+    """Python calls no handler meanwhile. An event loop that a job had may have taken the word of signals for itself."""
     worker = begin("solo", "--grace", "0.5")
+    mlq.submit(None, functions=[before]).result(20)
     job = mlq.submit(None, functions=["computes"])
     tell.heard("begun")
+    begun = ticks(worker.pid)
+    eventually(lambda: ticks(worker.pid) > begun + 20, 60)  # 0.2 s of computing
     worker.signal(signal.SIGTERM)
     worker.logs("hands jobs back: 1")
     assert worker.wait(30) == 0

@@ -1,5 +1,6 @@
 """Listeners that leave their process changed, and one that tells what it is like."""
 
+import asyncio
 import hashlib
 import locale
 import os
@@ -68,6 +69,14 @@ def moves_and_waits(_: Any, context: JobContext) -> list[str]:
     before = os.path.realpath(".")
     other = context.block_until_result(context.post(None, functions=["tells_its_surroundings"]), 20)
     return [before, other["folder"], os.path.realpath(".")]
+
+
+@mlq.listener
+def minds_signals_in_a_loop(_: Any) -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, strange)
+
+    asyncio.run(main())
 
 
 @mlq.listener
