@@ -128,6 +128,9 @@ def _words(record: logging.LogRecord) -> str:
 
 _lock = threading.Lock()
 _users = 0
+# Never freed: up to Python 3.11 at least, `print` holds no reference of its own to `sys.stdout` while it writes, and
+# crashes if another thread, whose worker stops, puts the original stream back meanwhile.
+_tees: list[_Tee] = []
 _hooked = False  # `_handle` is `Logger.callHandlers`, or is called by what somebody else has put there
 
 
@@ -144,7 +147,8 @@ def begin() -> None:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is not None:
-                setattr(sys, name, _Tee(stream))
+                _tees.append(_Tee(stream))
+                setattr(sys, name, _tees[-1])
 
 
 def end() -> None:

@@ -6,6 +6,7 @@ import logging
 import logging.config
 import logging.handlers
 import queue
+import subprocess
 import sys
 
 import pytest
@@ -192,3 +193,36 @@ def test_what_is_no_text_is_refused_by_the_stream_alone():
     with speaking() as kept, pytest.raises(TypeError):
         sys.stdout.write(b"bytes")
     assert kept.words == ""
+
+
+PRINTS_AMID_THE_END = """
+import gc, sys, threading
+from mlq.system import capture
+
+class Slow:
+    def write(self, words):
+        began.set()
+        go_on.wait(10)
+        return len(words)
+
+    def flush(self):
+        pass
+
+began, go_on = threading.Event(), threading.Event()
+sys.stdout = Slow()
+capture.begin()
+thread = threading.Thread(target=print, args=("a", "b"))
+thread.start()
+began.wait(10)
+capture.end()
+gc.collect()
+junk = [bytearray(64) for _ in range(10_000)]
+go_on.set()
+thread.join()
+"""
+
+
+def test_a_print_amid_the_end_crashes_nothing():
+    """Python's own `print` may hold no reference to the stream that it writes to."""
+    done = subprocess.run([sys.executable, "-c", PRINTS_AMID_THE_END], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
