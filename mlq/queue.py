@@ -1,4 +1,4 @@
-"""`MLQ`, what users hold: a client, and the worker of this process."""
+"""`MLQ`, the class that users create: a client, and the worker of this process."""
 
 import logging
 import os
@@ -29,20 +29,20 @@ P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 M = TypeVar("M", bound="Middleware")
 
-MOST = 1000  # children or threads of one worker: each child is a Python of 25 MB or more, and one needs no more threads
+MOST = 1000  # children or threads of one worker: a child is a Python of 25 MB or more, and more threads are not needed
 GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 30 s, and handing back takes some
 
 
-_started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # those that had a worker of their own
+_started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have started a worker
 
 
 class Declared(Protocol[P, R_co]):
-    """A function that was declared a listener: still callable, and it can be posted to."""
+    """A function that was declared a listener: still callable, and with methods to post jobs for it."""
 
     __name__: str
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Call it here and now."""
+        """Call it directly, without a job."""
 
     def post(
         self,
@@ -52,7 +52,7 @@ class Declared(Protocol[P, R_co]):
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> str:
-        """Post a job for it, with the options of `MLQ.post`; its id."""
+        """Post a job for it, with the options of `MLQ.post`; returns its id."""
 
     def submit(
         self,
@@ -62,7 +62,7 @@ class Declared(Protocol[P, R_co]):
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> JobHandle:
-        """Post a job for it; a handle on it."""
+        """Post a job for it; returns a handle on the job."""
 
 
 def _declared(
@@ -74,9 +74,10 @@ def _declared(
 
 
 def _with_methods(function: Any, **methods: Any) -> Any:
-    """`function` itself with these as attributes, or where it can't have them, a function that calls it."""
+    """Return `function` with these as attributes, or if it can't have attributes, a function that calls it."""
     with suppress(Exception):  # user code: an object's own __getattr__ and __setattr__ may raise anything
-        if all(isinstance(getattr(function, name, method), partial) for name, method in methods.items()):  # not its own
+        # Only if it has no such attributes of its own; those that an earlier declaration set are partials.
+        if all(isinstance(getattr(function, name, method), partial) for name, method in methods.items()):
             for name, method in methods.items():
                 setattr(function, name, method)
             return function
@@ -89,7 +90,7 @@ def _with_methods(function: Any, **methods: Any) -> Any:
 
 
 class MLQ(Client):
-    """A job queue: post jobs from here, or run them here. See `Client` for all that a poster can do."""
+    """A job queue: post jobs from this process, or run them in it. See `Client` for the methods of a client."""
 
     def __init__(
         self,
@@ -100,11 +101,11 @@ class MLQ(Client):
         *,
         url: str | None = None,
     ) -> None:
-        """Connects to nothing and starts nothing. Arguments win over `MLQ_URL`; see `shell.target`."""
+        """Connects to nothing and starts nothing. Arguments override `MLQ_URL`; see `shell.target`."""
         super().__init__(namespace, redis_host, redis_port, redis_db, url=url)
         self.listeners = Listeners()
         self._worker: Any = None
-        self._started_in = 0  # the process: a forked child has no threads of its parent's worker
+        self._started_in = 0  # the process id: a forked child does not have the threads of its parent's worker
         self._reaper: Any = None
         self._starting = threading.Lock()
 
@@ -124,14 +125,14 @@ class MLQ(Client):
     ) -> Callable[[Callable[P, R_co]], Declared[P, R_co]]: ...
 
     def listener(self, function: Any = None, **declared: Any) -> Any:
-        """Declare a listener, as a decorator; the worker of this `MLQ` object runs it, also one that already works.
+        """Declare a listener, as a decorator. The worker of this `MLQ` object runs it, even if it has already started.
 
-        It stays an ordinary function, with `post` and `submit` that post to it by name; what can't carry these (a bound
-        method, a builtin, an object with slots or with methods of these names) is given back in a function.
-        `name`: the function's own where left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may
-        take; `retries`: attempts after one that raised or ran out of time; `backoff`: seconds before the first retry,
-        doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. What a job is
-        posted with wins. Raises InputError.
+        The function stays an ordinary one, with methods `post` and `submit` that post jobs for it. If it can't have
+        these (a bound method, a builtin, an object with slots or with methods of these names), a wrapper is returned.
+        `name`: the function's own if left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may
+        take; `retries`: further attempts after one that raised or timed out; `backoff`: seconds before the first retry,
+        doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. Options of a
+        job override these. Raises InputError.
         """
         if function is None:
             return partial(self.listener, **declared)
@@ -143,24 +144,24 @@ class MLQ(Client):
     def middleware(self, hook: M) -> M:
         """Wrap every attempt of this `MLQ` object's listeners in a context manager, as a decorator.
 
-        `hook` gets the `JobContext`, and gives a context manager that is entered before the listeners run and left
+        `hook` takes the `JobContext`, and returns a context manager that is entered before the listeners run and left
         after them; the first hook that was declared is the outermost. It sees what a listener raises, and may raise
-        something else instead, but can't make a success of it. What a hook raises by itself fails the job without a
-        retry. Raises InputError.
+        something else instead, but can't suppress it. An exception of the hook itself fails the job without a retry.
+        Raises InputError.
         """
         if not callable(hook):
-            raise InputError(f"middleware is a function that gives a context manager, not {hook!r:.80}")
+            raise InputError(f"middleware must be a function that returns a context manager, not {hook!r:.80}")
         self.listeners.wrap(hook)
         return hook
 
     def create_listener(
         self, function: Callable[..., Any] | None = None, *, concurrency: int = 1, grace: float = GRACE
     ) -> bool:
-        """Add a listener, and start this process's worker when it does not run yet.
+        """Add a listener, and start this process's worker if it does not run yet.
 
-        The process goes on working when its main program has ended, until SIGTERM, SIGINT or `shutdown`.
-        `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) count when the worker
-        starts.
+        The process continues to work after its main program has ended, until SIGTERM, SIGINT or `shutdown`.
+        `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) only have an effect when
+        the worker starts.
         """
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= MOST:
             raise InputError(f"concurrency must be a whole number from 1 to {MOST:,}, not {concurrency!r}")
@@ -178,40 +179,40 @@ class MLQ(Client):
     def _start(self, concurrency: int, grace: float) -> None:
         from mlq.pools.loading import Here
         from mlq.pools.thread import ThreadPool
-        from mlq.worker import exit as way_out  # a program that only posts loads none of the worker
+        from mlq.worker import exit as way_out  # here, since a program that only posts need not import the worker
 
         if any((one.namespace, one.url) == (self.namespace, self.url) and one._works() for one in tuple(_started)):  # noqa: SLF001
-            log.warning(  # in a notebook: the cell that makes the queue was run again
-                "another MLQ object of this process works for namespace %r already; each runs jobs with the listeners "
-                "that were declared on it alone: shut one of them down, unless you want both",
+            log.warning(  # in a notebook, the cell that creates the queue was probably run again
+                "another MLQ object in this process already has a worker for namespace %r; each worker runs only the "
+                "listeners that were declared on its own object: shut one of them down, unless you want both",
                 self.namespace,
             )
         _started.add(self)
         self._worker = self.make_worker(ThreadPool(concurrency), loader=Here())
         self._started_in = os.getpid()
-        way_out.keep(self._worker, grace)  # first, so that no signal finds a worker that nobody stops
+        way_out.keep(self._worker, grace)  # before the start, so that a signal at any time stops the worker
         self._worker.start()
 
     def make_worker(
         self, pool: "Pool", listeners: Listeners | None = None, settings: "Settings | None" = None,
         loader: "Loader | None" = None,
     ) -> "Worker":  # fmt: skip
-        """A worker of this namespace, to be started; `listeners` where they are not those declared here.
+        """A worker of this namespace, not yet started. `listeners`: instead of those declared on this object.
 
-        `loader` loads uploaded listeners; without one they are not accepted.
+        `loader`: loads uploaded listeners; without one, they are not accepted.
         """
         from mlq.worker.worker import Worker
 
         return Worker(self._keys, self._shell.chosen, listeners or self.listeners, pool, settings, loader)
 
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
-        """Remove a listener, by itself or by its name; whether it was there."""
+        """Remove a listener, given as the function or its name; returns whether it existed."""
         return self.listeners.remove(function if isinstance(function, str) else self.listeners.called(function))
 
     def shutdown(self, grace: float = GRACE) -> None:
         """Stop this process's worker: no new jobs, up to `grace` seconds for running ones, the rest is handed back.
 
-        `create_listener` starts a new one. Does nothing where none runs.
+        `create_listener` starts a new one. Does nothing if none runs.
         """
         seconds = check_seconds("grace", grace, zero=True) or 0.0
         if self._started_in == os.getpid():
@@ -220,10 +221,10 @@ class MLQ(Client):
             self._reaper.stop()
 
     def create_reaper(self, call_how_often: float = 60, job_timeout: float = 300, max_retries: int = 5) -> None:
-        """Limit how long an attempt may take: look every `call_how_often` seconds for one over `job_timeout` seconds.
+        """Limit how long attempts may take: every `call_how_often` seconds, end those over `job_timeout` seconds.
 
-        Such a job is requeued, `max_retries` times at most; then it is a dead letter. A second call
-        replaces the first one's limits. Recovery from dead workers needs no reaper.
+        Their jobs are requeued, at most `max_retries` times each; then they become dead letters. A second call
+        replaces the limits of the first. Recovery from dead workers needs no reaper.
         """
         from mlq.worker import exit as way_out
         from mlq.worker.overruns import Reaper
@@ -236,11 +237,11 @@ class MLQ(Client):
             or not isinstance(max_retries, int)
             or max_retries < 0
         ):
-            raise InputError("create_reaper takes two durations in seconds and a whole number of retries from 0")
+            raise InputError("create_reaper takes two durations in seconds, and a whole number of retries, at least 0")
         with self._starting:
             if self._reaper is not None:
                 self._reaper.stop()
             self._reaper = Reaper(self._keys, self._shell, interval, timeout, max_retries)
             self._reaper.start()
-            log.info("looking every %g s for jobs that run longer than %g s", interval, timeout)
+            log.info("checking every %g s for jobs that run longer than %g s", interval, timeout)
             way_out.keep(self._reaper, GRACE)

@@ -1,1 +1,1 @@
-"""Clients: what posts jobs and waits for them, blocking and for asyncio."""
+"""Clients, which post jobs and wait for them: a blocking one and one for asyncio."""

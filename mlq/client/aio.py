@@ -1,4 +1,4 @@
-"""The asyncio twin of `client.py`: the same operations, awaited. A test compares the two."""
+"""The asyncio twin of `blocking.py`: the same operations, awaited. A test compares the two."""
 
 import asyncio
 import math
@@ -36,7 +36,7 @@ from mlq.uploads.sealed import overview, seal
 
 
 class AsyncMLQ:
-    """A namespace on a server, for the tasks of one event loop. Making one connects to nothing."""
+    """A namespace on a server, for the tasks of one event loop. Creating one connects to nothing."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class AsyncMLQ:
         *,
         url: str | None = None,
     ) -> None:
-        """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
+        """`redis_host` may also be a URL (redis://, rediss://, unix://). Without arguments: see `shell.target`."""
         self._keys = Keys(namespace)
-        from mlq.shell.aio import AsyncInbox, AsyncShell  # redis-py takes 100 ms to import: `import mlq` does not wait
+        from mlq.shell.aio import AsyncInbox, AsyncShell  # imports redis-py, which takes 100 ms: not in `import mlq`
 
         self._shell = AsyncShell(from_arguments(url, redis_host, redis_port, redis_db))
         self._inbox = AsyncInbox(self._shell, self._keys.inbox)
 
     async def __aenter__(self) -> Self:
-        """Itself; nothing is contacted yet."""
+        """The client itself; nothing is contacted yet."""
         return self
 
     async def __aexit__(
@@ -71,11 +71,11 @@ class AsyncMLQ:
 
     @property
     def url(self) -> str | None:
-        """The server's URL as this object was told; None where it looks for one when it is needed."""
+        """The server's URL as it was given to this object; None if the server is chosen when it is needed."""
         return None if self._shell.named is None else self._shell.named.url
 
     async def server(self) -> str:
-        """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
+        """The server in use, without its password, and why it was chosen. Chooses it if that has not happened yet."""
         return str(await self._shell.target())
 
     async def post(
@@ -87,7 +87,7 @@ class AsyncMLQ:
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> str:
-        """Post one job; its id. The options are those of the sync twin."""
+        """Post one job; returns its id. The options are those of the sync twin."""
         wanted = options_of(callback, functions, options)
         return str(await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
@@ -114,7 +114,7 @@ class AsyncMLQ:
         functions: Iterable[str] | None = None,
         **options: Unpack[PostOptions],
     ) -> list[str]:
-        """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
+        """Post many jobs with the same options, as in the sync twin; returns their ids."""
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
@@ -130,25 +130,25 @@ class AsyncMLQ:
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> AsyncJobHandle:
-        """Post one job; a handle on it."""
+        """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
         return AsyncJobHandle(self, await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def job(self, job_id: str) -> AsyncJobHandle:
-        """A handle on a job that anybody posted. Asks nothing of the server."""
+        """A handle on any job, by its id or its `reference`. Does not contact the server."""
         return AsyncJobHandle(self, job_id)
 
     async def _named(self, job_id: object) -> JobId:
-        """The id that a user gave, with what this process knows of its job. Raises InputError."""
+        """The id that the user gave, with the job's stamp if this process knows it. Raises InputError."""
         wanted = check_id(job_id)
         return wanted if wanted.stamp else known_of(await self._shell.target(), self._keys).meant(wanted)
 
     async def get_job(self, job_id: str) -> dict[str, Any]:
-        """All that is known of a job. Raises UnknownJob."""
+        """Everything that is known about a job. Raises UnknownJob."""
         return await self._shell.run(job_ops.read(self._keys, await self._named(job_id)))
 
     async def get_info(self, job_id: str) -> dict[str, Any]:
-        """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
+        """As `get_job`, but without message and result, which are not transferred. Raises UnknownJob."""
         return await self._shell.run(job_ops.info(self._keys, await self._named(job_id)))
 
     async def get_progress(self, job_id: str) -> str:
@@ -156,20 +156,20 @@ class AsyncMLQ:
         return progress_words(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
 
     async def get_job_progress(self, job_id: str) -> Any:
-        """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
+        """The progress as a value: None, 0, the last report, 100 or -1. Raises UnknownJob."""
         return progress_of(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
 
     async def get_state(self, job_id: str) -> State:
-        """The state, without moving the payloads. Raises UnknownJob."""
+        """The state; message and result are not transferred. Raises UnknownJob."""
         return (await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))[0]
 
     async def get_result(self, job_id: str) -> Any:
-        """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
+        """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
         fields = await self._shell.run(job_ops.outcome(self._keys, await self._named(job_id)))
         return None if fields is None else value_of(job_id, fields, original=False)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
-        """The result, when it is there. `timeout` in seconds. Raises as the sync twin does."""
+        """Wait for the result. `timeout` in seconds. Raises as the sync twin does."""
         return value_of(str(job_id), await self._ended(await self._named(job_id), timeout), original=True)
 
     async def wait_end(self, job_id: str, timeout: float | None = None) -> State:  # noqa: ASYNC109 - as `wait`
@@ -180,7 +180,7 @@ class AsyncMLQ:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         with self._inbox.listen(job_id) as heard:
             while True:
-                heard.clear()  # before asking: the job may have ended, been requeued, and wait again
+                heard.clear()  # before asking: the job may have ended, been requeued, and be waiting again
                 fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN, whole=whole))
                 if fields is not None:
                     return fields
@@ -198,21 +198,21 @@ class AsyncMLQ:
     async def follow(
         self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True
     ) -> AsyncIterator[Followed]:
-        """What a job says (partial results, logs, progress) and how it ends, live, over reconnects."""
+        """Yield a job's partial results, logs and progress, and how it ends, live; as the sync twin."""
         wanted, known = await self._named(job_id), ("", b"")
-        asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
+        asks = max(LISTEN, math.ceil(every or 0))  # seconds until it asks again, at most
         with self._inbox.listen(wanted) as heard:
             while True:
-                heard.clear()  # before asking: what happens from now on is to be heard
+                heard.clear()  # before asking, so that no later message is missed
                 op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
                 news = await self._shell.run(op)
-                told = bool(news.said or news.ended or known != (news.state, news.progress))
-                if told:
+                is_new = bool(news.said or news.ended or known != (news.state, news.progress))
+                if is_new:
                     yield news
                 if news.ended:
                     return
                 known, after = news.following(after)
-                if not told:
+                if not is_new:
                     try:
                         await asyncio.wait_for(heard.wait(), every or LISTEN)
                     except TimeoutError:
@@ -236,25 +236,25 @@ class AsyncMLQ:
         return now.waiting + now.scheduled + now.running
 
     async def counts(self) -> Counts:
-        """Jobs that wait, by lane, that run, and dead letters."""
+        """How many jobs wait (by lane), are scheduled, run, and are dead letters."""
         now = await self._shell.run(job_ops.counts(self._keys))
         while now.cursor != "0":
             now = await self._shell.run(job_ops.counts(self._keys, now))
         return now
 
     async def stats(self) -> Stats:
-        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots."""
+        """The numbers for monitoring: jobs, ages, attempts, waiting and running times by queue; workers, slots."""
         found = await self._shell.run(stats_ops.stats(self._keys))
         while isinstance(found, stats_ops.Begun):
             found = await self._shell.run(stats_ops.stats(self._keys, found))
         return found
 
     async def unserved(self) -> dict[str, int]:
-        """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
+        """Lanes with waiting jobs that no live worker serves (`default:train` needs a `train`), with how many wait."""
         return unserved(await self.counts(), await self.workers())
 
     async def jobs(self, state: State | None = None) -> AsyncIterator[Listed]:
-        """All jobs of the namespace, newest first; asks for them page by page."""
+        """All jobs of the namespace, newest first; fetched page by page."""
         below = ""
         while below != "0":
             page, below = await self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
@@ -264,26 +264,26 @@ class AsyncMLQ:
     async def list_jobs(
         self, state: State | None = None, before: str = "", limit: int = PAGE
     ) -> tuple[list[Listed], str | None]:
-        """Up to `limit` jobs posted before the job `before`, newest first, and where to go on; None at the end."""
+        """Up to `limit` jobs posted before the job `before`, newest first, and `before` for the next page, or None."""
         below = "" if before == "" else check_id(before)
         op = job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state)
         page, below = await self._shell.run(op)
         return page, None if below == "0" else below
 
     async def last_id(self) -> int:
-        """The last id that was given out, 0 before the first: above it no job ever was."""
+        """The last id that was assigned, 0 before the first; there has never been a job above it."""
         return await self._shell.run(job_ops.last_id(self._keys))
 
     async def position(self, job_id: str) -> int | None:
-        """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
+        """How many jobs are ahead of this one in its lane; None if it does not wait there. Raises UnknownJob."""
         return (await self._shell.run(job_ops.place(self._keys, await self._named(job_id)))).ahead
 
     async def cancel(self, job_id: str) -> None:
-        """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob."""
+        """Take a job out of its queue, or stop it if it runs. Raises WrongState if it has ended, UnknownJob."""
         await self._shell.run(job_ops.cancel(self._keys, await self._named(job_id)))
 
     async def redeliver(self, job_id: str) -> None:
-        """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
+        """Send the webhook of a job that ended once more, as the same event. Raises WrongState, UnknownJob."""
         await self._shell.run(delivery_ops.redeliver(self._keys, await self._named(job_id)))
 
     async def delete(self, job_id: str) -> None:
@@ -291,15 +291,15 @@ class AsyncMLQ:
         await self._shell.run(job_ops.delete(self._keys, await self._named(job_id)))
 
     async def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
-        """The dead letters by place, oldest first, both ends included."""
+        """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
         return await self._shell.run(job_ops.dead(self._keys, first, last))
 
     async def requeue(self, job_id: str) -> None:
-        """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
+        """Put a dead letter or a cancelled job back into its queue. Raises WrongState, UnknownJob."""
         await self._shell.run(job_ops.requeue(self._keys, await self._named(job_id)))
 
     async def requeue_all(self) -> int:
-        """Give every dead letter of this moment another try; how many were changed."""
+        """Put all current dead letters back into their queues; returns how many were requeued."""
         return await self._each_dead_letter(job_ops.requeue)
 
     async def discard(self, job_id: str) -> None:
@@ -307,7 +307,7 @@ class AsyncMLQ:
         await self._shell.run(job_ops.discard(self._keys, await self._named(job_id)))
 
     async def discard_all(self) -> int:
-        """Remove every dead letter of this moment for good; how many were changed."""
+        """Remove all current dead letters for good; returns how many were removed."""
         return await self._each_dead_letter(job_ops.discard)
 
     async def _each_dead_letter(self, change: Any) -> int:
@@ -320,29 +320,29 @@ class AsyncMLQ:
         return changed
 
     async def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
-        """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
+        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
         await self._shell.run(data_ops.store(self._keys, name, packed, check_seconds("expiry", expiry)))
         return name
 
     async def fetch_data(self, key: str) -> Any:
-        """What `store_data` kept; None when there is nothing (any more)."""
+        """What `store_data` stored; None if there is nothing, or it has expired."""
         packed = await self._shell.run(data_ops.fetch(self._keys, data_key(key)))
         return None if packed is None else codec.unpack(packed)
 
     async def upload(self, function: Callable[..., Any]) -> str:
-        """Have every worker that accepts uploads run a function; its name. As the sync twin."""
+        """Send a function to every worker that accepts uploads, as a listener; as the sync twin."""
         return await self.upload_pickled(*pickled(function))
 
     async def upload_pickled(self, name: str, code: bytes) -> str:
-        """`upload` of what cloudpickle made of the function `name` on this version of Python."""
+        """`upload`, with `code` that cloudpickle made from the function `name` on this version of Python."""
         head = seal(self.namespace, check_name(name), code)
         await self._shell.run(upload_ops.put(self._keys, name, head, code))
         return name
 
     async def remove_upload(self, name: str) -> bool:
-        """Have no worker run an uploaded function any more; whether it was there."""
+        """Remove an uploaded function from all workers; returns whether it existed."""
         return await self._shell.run(upload_ops.remove(self._keys, check_name(name)))
 
     async def uploads(self) -> list[dict[str, Any]]:
@@ -350,11 +350,11 @@ class AsyncMLQ:
         return overview(await self._shell.run(upload_ops.heads(self._keys)))
 
     async def workers(self) -> list[dict[str, str]]:
-        """The workers that live, and what each says of itself."""
+        """The workers that are alive, and what each reports about itself."""
         return await self._shell.run(work_ops.workers(self._keys))
 
     async def clear(self) -> int:
-        """Remove everything of this namespace but the counter of ids; how many keys went."""
+        """Remove everything in this namespace except the counter of ids; returns how many keys were removed."""
         removed, cursor = 0, ""
         while cursor != "0":
             cursor, names = await self._shell.run(data_ops.scan(self._keys, cursor or "0"))

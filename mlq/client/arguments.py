@@ -1,4 +1,4 @@
-"""What both clients share: how arguments become ops, and what an outcome means to the caller. Pure."""
+"""What both clients share: preparing arguments for ops, and turning an outcome into a value or an exception. Pure."""
 
 import secrets
 from collections.abc import Iterable, Iterator
@@ -18,13 +18,13 @@ from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Und
 from mlq.ops.jobs import Counts
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
-CHUNK_BYTES = 4 * 1024 * 1024  # and bytes; a single larger message goes alone
-LISTEN = 10  # seconds of one wait on the server; a lost wake-up costs no more than that
-PAGE = 100  # jobs or dead letters of one call
+CHUNK_BYTES = 4 * 1024 * 1024  # bytes of one call of post_many; a larger message is sent alone
+LISTEN = 10  # seconds of one wait on the server; a lost message delays a waiter by no more than that
+PAGE = 100  # jobs or dead letters per call
 
 
 def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Bodies in portions that one call carries."""
+    """Splits bodies into portions for one call each."""
     portion: list[bytes] = []
     size = 0
     for body in bodies:
@@ -38,7 +38,7 @@ def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def unserved(now: Counts, workers: Iterable[dict[str, str]]) -> dict[str, int]:
-    """The lanes whose waiting jobs no living worker can serve, and how many jobs wait there."""
+    """The lanes with waiting jobs that no live worker serves, and how many jobs wait there."""
     living = list(workers)
     return {
         lane: waiting
@@ -48,21 +48,21 @@ def unserved(now: Counts, workers: Iterable[dict[str, str]]) -> dict[str, int]:
 
 
 def can_serve(worker: dict[str, str], lane: str) -> bool:
-    """Whether a worker, by what it says of itself, serves a lane's queue and has all the functions that it names."""
+    """Whether a worker, by what it reports about itself, serves a lane's queue and has all functions of the lane."""
     names = frozenset(filter(None, worker.get("functions", "").split(",")))
     queues = worker.get("queues", DEFAULT_QUEUE).split(",")
     wanted = functions_of(lane)
-    if not wanted:  # all listeners may belong to other queues; a worker of an older version does not tell
+    if not wanted:  # its listeners may all belong to other queues; a worker of an older version does not report `open`
         queues = worker.get("open", ",".join(queues)).split(",")
     return queue_of(lane) in queues and bool(names) and wanted <= names
 
 
 def data_key(key: object) -> str:
-    """The key to store data under; made up where none is given."""
+    """The key to store data under; random if none is given."""
     if key is None:
         return secrets.token_urlsafe(16)
     if not isinstance(key, str) or not printable(key, 1000):
-        raise InputError(f"key must be a text of 1 to 1000 printable characters, not {key!r:.80}")
+        raise InputError(f"key must be a string of 1 to 1000 printable characters, not {key!r:.80}")
     return key
 
 
@@ -87,8 +87,7 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     reason = text(fields.get("reason")) or ""
     error: Exception | None = put_together(fields, kind, message) if original and reason == "error" else None
     if error is None:
-        told = f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}"
-        error = JobFailed(told, kind, remote, reason)
+        error = JobFailed(f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}", kind, remote, reason)
     if remote:
         error.__cause__ = RemoteTraceback(remote)
     raise error

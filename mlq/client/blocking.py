@@ -1,4 +1,4 @@
-"""What programs do with jobs from outside a worker: a short method per operation. `aio.py` is its twin."""
+"""The blocking client: one short method per operation. `aio.py` is its asyncio twin."""
 
 import math
 import time
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """A namespace on a server. Making one connects to nothing; the first operation does."""
+    """A namespace on a server. Creating one connects to nothing; the first operation does."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Client:
         *,
         url: str | None = None,
     ) -> None:
-        """A URL (redis://, rediss://, unix://) may stand for `redis_host`. Without any: see `shell.target`."""
+        """`redis_host` may also be a URL (redis://, rediss://, unix://). Without arguments: see `shell.target`."""
         self._keys = Keys(namespace)
-        from mlq.shell.inbox import Inbox  # redis-py takes 100 ms to import: `import mlq` does not wait for it
+        from mlq.shell.inbox import Inbox  # redis-py takes 100 ms to import, and `import mlq` need not wait for it
         from mlq.shell.sync import Shell
         from mlq.shell.watch import Watch
 
@@ -59,7 +59,7 @@ class Client:
         self._inbox = Inbox(self._shell, self._keys.inbox)
 
     def __enter__(self) -> Self:
-        """Itself; nothing is contacted yet."""
+        """The client itself; nothing is contacted yet."""
         return self
 
     def __exit__(
@@ -75,17 +75,17 @@ class Client:
 
     @property
     def url(self) -> str | None:
-        """The server's URL as this object was told; None where it looks for one when it is needed."""
+        """The server's URL as it was given to this object; None if the server is chosen when it is needed."""
         return None if self._shell.named is None else self._shell.named.url
 
     @property
     def server(self) -> str:
-        """The server in use and what made us choose it, without its password. Chooses, if nothing has yet."""
+        """The server in use, without its password, and why it was chosen. Chooses it if that has not happened yet."""
         return str(self._shell.target)
 
     @property
     def _redis(self) -> "redis.Redis":
-        """The redis-py client; programs written for the first MLQ reach for it."""
+        """A redis-py client, for programs that were written for the first MLQ."""
         import redis
 
         return redis.Redis(connection_pool=self._shell.pool)
@@ -99,15 +99,15 @@ class Client:
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> str:
-        """Post one job; its id.
+        """Post one job; returns its id.
 
-        `queue`: the line it waits in. `ttl`: seconds that it is kept after its success, for ever if None. `timeout`:
-        seconds that one attempt may take; `retries`: attempts after one that raised or ran out of time; `backoff`:
-        seconds before the first retry, doubled for each further one. What is left out is as the listener declares it.
-        `callback`, `webhook`: URLs that are told of the end, by a GET or a signed POST.
-        `idempotency_key`: a text; the same post with the same key within a day makes no second job and gives the
-        first one's id. Raises InputError (nothing was written; KeyReused where the key was for another post) or
-        ServerError.
+        `queue`: where it waits. `ttl`: seconds that it is kept after it succeeds, forever if None. `timeout`: seconds
+        that one attempt may take; `retries`: further attempts after one that raised or timed out; `backoff`: seconds
+        before the first retry, doubled for each further one. Options that are left out are as the listener declares.
+        `callback`, `webhook`: URLs that get a GET or a signed POST when the job ends.
+        `idempotency_key`: a string; repeating the same post with the same key within a day posts no second job, and
+        returns the first one's id. Raises InputError (nothing was written; KeyReused if the key was used for another
+        post) or ServerError.
         """
         wanted = options_of(callback, functions, options)
         return str(self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
@@ -133,7 +133,7 @@ class Client:
         functions: Iterable[str] | None = None,
         **options: Unpack[PostOptions],
     ) -> list[str]:
-        """Post many jobs alike, in order, in few round trips; their ids. All are checked before the first is sent."""
+        """Post many jobs with the same options, in order; returns their ids. All are checked before any is sent."""
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
@@ -149,25 +149,25 @@ class Client:
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> JobHandle:
-        """Post one job; a handle on it."""
+        """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
         return JobHandle(self, self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
 
     def job(self, job_id: str) -> JobHandle:
-        """A handle on a job that anybody posted, by its id or its `reference`. Asks nothing of the server."""
+        """A handle on any job, by its id or its `reference`. Does not contact the server."""
         return JobHandle(self, job_id)
 
     def _named(self, job_id: object) -> JobId:
-        """The id that a user gave, with what this process knows of its job. Raises InputError."""
+        """The id that the user gave, with the job's stamp if this process knows it. Raises InputError."""
         wanted = check_id(job_id)
         return wanted if wanted.stamp else known_of(self._shell.target, self._keys).meant(wanted)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        """All that is known of a job. Raises UnknownJob."""
+        """Everything that is known about a job. Raises UnknownJob."""
         return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 
     def get_info(self, job_id: str) -> dict[str, Any]:
-        """As `get_job`, but without message and result, which it does not move. Raises UnknownJob."""
+        """As `get_job`, but without message and result, which are not transferred. Raises UnknownJob."""
         return self._shell.run(job_ops.info(self._keys, self._named(job_id)))
 
     def get_progress(self, job_id: str) -> str:
@@ -175,23 +175,23 @@ class Client:
         return progress_words(*self._shell.run(job_ops.glance(self._keys, self._named(job_id))))
 
     def get_job_progress(self, job_id: str) -> Any:
-        """The progress as a value: None, 0, what was last reported, 100 or -1. Raises UnknownJob."""
+        """The progress as a value: None, 0, the last report, 100 or -1. Raises UnknownJob."""
         return progress_of(*self._shell.run(job_ops.glance(self._keys, self._named(job_id))))
 
     def get_state(self, job_id: str) -> State:
-        """The state, without moving the payloads. Raises UnknownJob."""
+        """The state; message and result are not transferred. Raises UnknownJob."""
         return self._shell.run(job_ops.glance(self._keys, self._named(job_id)))[0]
 
     def get_result(self, job_id: str) -> Any:
-        """The result; None while there is none (`wait` waits for it). Raises JobFailed, JobCancelled, UnknownJob."""
+        """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
         fields = self._shell.run(job_ops.outcome(self._keys, self._named(job_id)))
         return None if fields is None else value_of(job_id, fields, original=False)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Any:
-        """The result, when it is there. `timeout` in seconds.
+        """Wait for the result. `timeout` in seconds.
 
         Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own
-        exception where one that says the same can be made here; else, and for MLQ's own errors, JobFailed.
+        exception if a copy with the same message can be made here; otherwise, and for MLQ's own errors, JobFailed.
         """
         return value_of(str(job_id), self._ended(self._named(job_id), timeout), original=True)
 
@@ -208,8 +208,8 @@ class Client:
                 op = job_ops.wait(self._keys, job_id, caller.name, LISTEN, alone=True, whole=whole)
                 fields, item = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
                 if fields is None and item is not None:
-                    told, ending = announced(item[1])
-                    fields = ending if same(told, job_id) else None  # else a reason to ask
+                    ended, ending = announced(item[1])
+                    fields = ending if same(ended, job_id) else None  # else ask again
                 if fields is not None:
                     return fields
                 if give_up is not None and time.monotonic() >= give_up:
@@ -218,25 +218,25 @@ class Client:
     def follow(
         self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True
     ) -> Iterator[Followed]:
-        """What a job says (partial results, logs, progress) and how it ends, live, over reconnects.
+        """Yield a job's partial results, logs and progress, and how it ends, live and across reconnects.
 
-        Begins after entry `after` (attempt and number). `every`: seconds after which it tells how things stand though
-        nothing is new. `whole`: with the bytes of entries above 64 KiB. Raises UnknownJob.
+        Begins after entry `after` (attempt and number). `every`: seconds after which it yields the current state even
+        if nothing is new. `whole`: with the bytes of entries above 64 KiB. Raises UnknownJob.
         """
         wanted, known = self._named(job_id), ("", b"")
-        asks = max(LISTEN, math.ceil(every or 0))  # seconds, at least that often
+        asks = max(LISTEN, math.ceil(every or 0))  # seconds until it asks again, at most
         with self._inbox.listen(wanted) as heard:
             while True:
-                heard.clear()  # before asking: what happens from now on is to be heard
+                heard.clear()  # before asking, so that no later message is missed
                 op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
                 news = self._shell.run(op)
-                told = bool(news.said or news.ended or known != (news.state, news.progress))
-                if told:
+                is_new = bool(news.said or news.ended or known != (news.state, news.progress))
+                if is_new:
                     yield news
                 if news.ended:
                     return
                 known, after = news.following(after)
-                if not told and not heard.wait(every or LISTEN) and every:
+                if not is_new and not heard.wait(every or LISTEN) and every:
                     yield news
 
     def get_logs(self, job_id: str) -> str:
@@ -256,25 +256,25 @@ class Client:
         return now.waiting + now.scheduled + now.running
 
     def counts(self) -> Counts:
-        """Jobs that wait, by lane, that run, and dead letters."""
+        """How many jobs wait (by lane), are scheduled, run, and are dead letters."""
         now = self._shell.run(job_ops.counts(self._keys))
         while now.cursor != "0":
             now = self._shell.run(job_ops.counts(self._keys, now))
         return now
 
     def stats(self) -> Stats:
-        """The numbers of monitoring: jobs, ages, attempts, waits and runs by queue; workers, slots."""
+        """The numbers for monitoring: jobs, ages, attempts, waiting and running times by queue; workers, slots."""
         found = self._shell.run(stats_ops.stats(self._keys))
         while isinstance(found, stats_ops.Begun):
             found = self._shell.run(stats_ops.stats(self._keys, found))
         return found
 
     def unserved(self) -> dict[str, int]:
-        """Lanes whose waiting jobs no living worker can serve (`default:train` needs a `train`), with how many wait."""
+        """Lanes with waiting jobs that no live worker serves (`default:train` needs a `train`), with how many wait."""
         return unserved(self.counts(), self.workers())
 
     def jobs(self, state: State | None = None) -> Iterator[Listed]:
-        """All jobs of the namespace, newest first; asks for them page by page."""
+        """All jobs of the namespace, newest first; fetched page by page."""
         below = ""
         while below != "0":
             page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
@@ -283,32 +283,32 @@ class Client:
     def list_jobs(
         self, state: State | None = None, before: str = "", limit: int = PAGE
     ) -> tuple[list[Listed], str | None]:
-        """Up to `limit` jobs posted before the job `before`, newest first, and where to go on; None at the end.
+        """Up to `limit` jobs posted before the job `before`, newest first, and `before` for the next page, or None.
 
-        A page may be short though more follow: one call looks at 2,000 jobs at most.
+        A page may be short even if more follow: one call looks at 2,000 jobs at most.
         """
         below = "" if before == "" else check_id(before)
         page, below = self._shell.run(job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state))
         return page, None if below == "0" else below
 
     def last_id(self) -> int:
-        """The last id that was given out, 0 before the first: above it no job ever was."""
+        """The last id that was assigned, 0 before the first; there has never been a job above it."""
         return self._shell.run(job_ops.last_id(self._keys))
 
     def position(self, job_id: str) -> int | None:
-        """How many jobs stand before this one in its lane; None when it does not wait. Raises UnknownJob."""
+        """How many jobs are ahead of this one in its lane; None if it does not wait there. Raises UnknownJob."""
         return self._shell.run(job_ops.place(self._keys, self._named(job_id))).ahead
 
     def cancel(self, job_id: str) -> None:
-        """Take a job out of its queue, or stop it where it runs. Raises WrongState when it has ended, UnknownJob.
+        """Take a job out of its queue, or stop it if it runs. Raises WrongState if it has ended, UnknownJob.
 
         In the process pool its child is killed, in the asyncio pool its coroutine is cancelled; elsewhere the listener
-        goes on until it asks `context.cancelled`, but can record nothing more.
+        continues until it checks `context.cancelled`, but can record nothing more.
         """
         self._shell.run(job_ops.cancel(self._keys, self._named(job_id)))
 
     def redeliver(self, job_id: str) -> None:
-        """Send the webhook of a job that ended again, as the same event. Raises WrongState, UnknownJob."""
+        """Send the webhook of a job that ended once more, as the same event. Raises WrongState, UnknownJob."""
         self._shell.run(delivery_ops.redeliver(self._keys, self._named(job_id)))
 
     def delete(self, job_id: str) -> None:
@@ -316,15 +316,15 @@ class Client:
         self._shell.run(job_ops.delete(self._keys, self._named(job_id)))
 
     def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
-        """The dead letters by place, oldest first, both ends included."""
+        """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
         return self._shell.run(job_ops.dead(self._keys, first, last))
 
     def requeue(self, job_id: str) -> None:
-        """Give a dead letter or a cancelled job another try. Raises WrongState, UnknownJob."""
+        """Put a dead letter or a cancelled job back into its queue. Raises WrongState, UnknownJob."""
         self._shell.run(job_ops.requeue(self._keys, self._named(job_id)))
 
     def requeue_all(self) -> int:
-        """Give every dead letter of this moment another try; how many were changed."""
+        """Put all current dead letters back into their queues; returns how many were requeued."""
         return self._each_dead_letter(job_ops.requeue)
 
     def discard(self, job_id: str) -> None:
@@ -332,7 +332,7 @@ class Client:
         self._shell.run(job_ops.discard(self._keys, self._named(job_id)))
 
     def discard_all(self) -> int:
-        """Remove every dead letter of this moment for good; how many were changed."""
+        """Remove all current dead letters for good; returns how many were removed."""
         return self._each_dead_letter(job_ops.discard)
 
     def _each_dead_letter(self, change: Any) -> int:
@@ -343,33 +343,33 @@ class Client:
         return changed
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
-        """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
+        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
         self._shell.run(data_ops.store(self._keys, name, packed, check_seconds("expiry", expiry)))
         return name
 
     def fetch_data(self, key: str) -> Any:
-        """What `store_data` kept; None when there is nothing (any more)."""
+        """What `store_data` stored; None if there is nothing, or it has expired."""
         packed = self._shell.run(data_ops.fetch(self._keys, data_key(key)))
         return None if packed is None else codec.unpack(packed)
 
     def upload(self, function: Callable[..., Any]) -> str:
-        """Have every worker that accepts uploads run a function within a second, and those that start later; its name.
+        """Send a function to every worker that accepts uploads, as a listener, within a second; returns its name.
 
-        It replaces an earlier upload of its name. Its code travels, signed with MLQ_UPLOAD_SECRET or, where that is not
-        set, with a secret of this user's own. Raises InputError for what is no function with a name.
+        Workers that start later get it, too. It replaces an earlier upload of its name. The code is signed with
+        MLQ_UPLOAD_SECRET, or if that is not set, with a secret of this user. Raises InputError if it has no name.
         """
         return self.upload_pickled(*pickled(function))
 
     def upload_pickled(self, name: str, code: bytes) -> str:
-        """`upload` of what cloudpickle made of the function `name` on this version of Python."""
+        """`upload`, with `code` that cloudpickle made from the function `name` on this version of Python."""
         head = seal(self.namespace, check_name(name), code)
         self._shell.run(upload_ops.put(self._keys, name, head, code))
         return name
 
     def remove_upload(self, name: str) -> bool:
-        """Have no worker run an uploaded function any more; whether it was there."""
+        """Remove an uploaded function from all workers; returns whether it existed."""
         return self._shell.run(upload_ops.remove(self._keys, check_name(name)))
 
     def uploads(self) -> list[dict[str, Any]]:
@@ -377,11 +377,11 @@ class Client:
         return overview(self._shell.run(upload_ops.heads(self._keys)))
 
     def workers(self) -> list[dict[str, str]]:
-        """The workers that live, and what each says of itself."""
+        """The workers that are alive, and what each reports about itself."""
         return self._shell.run(work_ops.workers(self._keys))
 
     def clear(self) -> int:
-        """Remove everything of this namespace but the counter of ids; how many keys went."""
+        """Remove everything in this namespace except the counter of ids; returns how many keys were removed."""
         removed, cursor = 0, ""
         while cursor != "0":
             cursor, names = self._shell.run(data_ops.scan(self._keys, cursor or "0"))

@@ -1,4 +1,4 @@
-"""Handles on one job: what `submit` gives, and `job(id)` makes in any process."""
+"""Handles on jobs: returned by `submit`, and by `job(id)` in any process."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class JobHandle:
-    """One job, seen from a program."""
+    """A handle on one job."""
 
     def __init__(self, client: "Client", job_id: str) -> None:
-        """`job_id` is not checked to exist."""
+        """Does not check that the job exists."""
         self._client = client
         self._job = check_id(job_id)
         self.id = str(self._job)
@@ -27,9 +27,9 @@ class JobHandle:
 
     @property
     def reference(self) -> str:
-        """The id with what tells its job from any other job of that id: `job` of another program takes it.
+        """The id with the job's stamp, which identifies the job forever. `job` accepts it, also in other programs.
 
-        Of a handle that was made from an id alone, from its first answer on.
+        If the handle was made from an id alone, the stamp is added with the first reply.
         """
         return self._job.reference
 
@@ -63,10 +63,10 @@ class JobHandle:
 
 
 class AsyncJobHandle:
-    """One job, seen from an asyncio program."""
+    """A handle on one job, for asyncio."""
 
     def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
-        """`job_id` is not checked to exist."""
+        """Does not check that the job exists."""
         self._client = client
         self._job = check_id(job_id)
         self.id = str(self._job)
@@ -77,7 +77,7 @@ class AsyncJobHandle:
 
     @property
     def reference(self) -> str:
-        """The id with what tells its job from any other job of that id, as in the sync twin."""
+        """The id with the job's stamp, as in the sync twin."""
         return self._job.reference
 
     async def state(self) -> State:

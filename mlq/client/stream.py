@@ -1,4 +1,4 @@
-"""Partial results of a job as they come: what `stream()` of a handle gives."""
+"""Partial results of a job as they come: returned by `stream()` of a handle."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class _Reading:
-    """What both twins do with the news of a job."""
+    """What both twins share: extracting chunks from what `follow` yields."""
 
     def __init__(self, job_id: str) -> None:
         self.id = job_id
-        self.attempt = 0  # the run that the last chunk came from; when it changes, what came before is void
+        self.attempt = 0  # that the last chunk came from; when it changes, the earlier chunks are obsolete
 
     def _chunks(self, news: Followed) -> Iterator[Any]:
         for said in news.said:
@@ -25,14 +25,14 @@ class _Reading:
                 self.attempt = said.attempt
                 yield codec.unpack(said.data)
         if news.ended is not None:
-            value_of(self.id, news.ended, original=True)  # raises for a job that failed or was cancelled
+            value_of(self.id, news.ended, original=True)  # raises if the job failed or was cancelled
 
 
 class Stream(_Reading):
     """Iterate to get a job's partial results, from the first one on, until it ends; raises as `result` does."""
 
     def __init__(self, client: "Client", job_id: str) -> None:
-        """Asks nothing yet."""
+        """Contacts the server only when iterated over."""
         super().__init__(job_id)
         self._client = client
 
@@ -46,7 +46,7 @@ class AsyncStream(_Reading):
     """The same with `async for`."""
 
     def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
-        """Asks nothing yet."""
+        """Contacts the server only when iterated over."""
         super().__init__(job_id)
         self._client = client
 

@@ -43,11 +43,11 @@ class Event(StrEnum):
 
 MEANING: dict[State, str] = {
     State.QUEUED: "waits in its lane until a worker that has its functions claims it",
-    State.SCHEDULED: "waits for the time of its retry, or, after losses, for a worker that runs it apart from others",
-    State.RUNNING: "an attempt holds it under a lease; the worker settles it, or the reaper requeues it",
-    State.SUCCEEDED: "the result is stored; kept until deleted or until its time to live is over",
+    State.SCHEDULED: "waits for the time of its retry, or after losses, for a worker that runs it apart from others",
+    State.RUNNING: "an attempt runs under a lease; its worker settles it, or it is requeued once the lease has expired",
+    State.SUCCEEDED: "the result is stored, until it is deleted or its time to live is over",
     State.FAILED: "a dead letter: waits for a person to requeue or discard it",
-    State.CANCELLED: "was taken out before it ended; kept like a result",
+    State.CANCELLED: "was cancelled before it ended; kept as a result is",
     State.GONE: "not (or no longer) in Redis",
 }
 

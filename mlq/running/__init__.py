@@ -1,1 +1,1 @@
-"""Listeners, and how one is called: the only place where code of users runs."""
+"""Listeners, and how they are called: the only place where user code runs."""

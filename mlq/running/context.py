@@ -1,7 +1,7 @@
-"""What a listener gets beside its message: the old package's dictionary of helpers, with attributes too.
+"""What a listener gets besides its message: the first MLQ's dictionary of helpers, now also with attributes.
 
-The helpers speak in values and check them; a `Line` carries bytes to the worker, whether that is in this process or at
-the other end of a pipe.
+The helpers take and check values; a `Line` carries bytes to the worker, whether that is in this process or at the other
+end of a socket pair.
 """
 
 import asyncio
@@ -20,70 +20,70 @@ from mlq.errors import InputError, LeaseLost, TooLarge
 from mlq.system.capture import speaking_job
 
 LOG_LIMIT = 64 * 1024  # bytes of logs and prints kept of one attempt
-ROOM = 0.005  # seconds between looks whether there is room for more partial results
-ENTRY = 200  # bytes that an entry of a stream costs beside its data, near enough
+ROOM = 0.005  # seconds between checks whether there is room for more partial results
+ENTRY = 200  # bytes that an entry of a stream costs besides its data, roughly
 
 
 HELPERS = ("update_progress", "store_data", "fetch_data", "post", "block_until_result", "wait", "emit")
 
 
 class Line(Protocol):
-    """What an attempt's listeners may ask of their worker. Those that write raise LeaseLost once the job is lost."""
+    """What an attempt's listeners can ask of their worker. `report`, `say` and `post` may raise LeaseLost."""
 
     def holds(self) -> bool:
         """Whether the attempt still holds its job, as far as is known here."""
 
     def report(self, packed: bytes) -> None:
-        """Record progress, soon; of several reports the last one counts."""
+        """Record progress, with a short delay; of several reports, the last one counts."""
 
     def say(self, kind: str, data: bytes) -> None:
-        """Add to the job's stream, soon and in order. Waits for nobody."""
+        """Add to the job's stream, in order and with a short delay. Never blocks."""
 
     def full(self) -> bool:
-        """Whether too much is on its way: whoever can wait should."""
+        """Whether too many entries are waiting to be sent: callers that can wait should."""
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
-        """Keep a value for other jobs."""
+        """Store a value for other jobs."""
 
     def fetch(self, key: str) -> bytes | None:
-        """What `store` kept."""
+        """What `store` stored; None if there is nothing."""
 
     def post(self, lane: str, body: bytes) -> str:
         """Post another job; its id."""
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
-        """The fields of another job when it has ended; the slot is given away meanwhile."""
+        """The fields of another job when it has ended; the slot is released meanwhile."""
 
 
 class Voice:
-    """Bounds what one attempt says. Safe to use from any thread.
+    """What one attempt emits and logs, within limits. Safe to use from any thread.
 
-    There is no lock: a finaliser or a signal handler may speak amid an `emit` of the same thread (see `turn`). At worst
-    a bound is off by one entry.
+    There is no lock, since a finaliser or signal handler may interrupt an `emit` of the same thread, and print (see
+    `turn`). At worst, a limit is exceeded by one entry.
     """
 
     def __init__(self, line: Line, job_id: str) -> None:
-        """Nothing was said yet."""
+        """Without output so far."""
         self._line = line
         self.job_id = job_id
         self._size = 0
         self._logged = 0
 
     def emit(self, chunk: Any) -> None:
-        """Add a partial result. Raises LeaseLost, Unserializable, and TooLarge once all of them are above 64 MiB."""
+        """Add a partial result. Raises LeaseLost, Unserializable, and TooLarge once all of them exceed 64 MiB."""
         data = codec.pack(chunk, "the chunk")
         self._size += len(data) + ENTRY
         if self._size > MESSAGE_LIMIT:
-            raise TooLarge(f"partial results of job {self.job_id} are above {MESSAGE_LIMIT:,} bytes in total")
-        # Only in the listener's own context: a finaliser may run amid the work of the thread that makes room.
+            raise TooLarge(f"the partial results of job {self.job_id} exceed {MESSAGE_LIMIT:,} bytes in total")
+        # Wait only in the listener's own context: a finaliser may run on the very thread that makes room.
         while self._line.full() and speaking_job() == self.job_id and self._line.holds():
             time.sleep(ROOM)
         self._line.say("chunk", data)
 
     def log(self, words: str) -> None:
-        """Add what the job printed or logged, as long as there is room.
+        """Add what the job printed or logged, up to the limit.
 
-        Never waits: a handler of `logging` prints with its lock held, which those that make room may want.
+        Never waits: a `logging` handler prints while it holds its lock, which the threads that make room may need.
         """
         data = words.encode("utf-8", "replace")
         room = LOG_LIMIT - self._logged
@@ -93,14 +93,14 @@ class Voice:
         with contextlib.suppress(LeaseLost):
             self._line.say("log", data[:room])
             if self._logged >= LOG_LIMIT:
-                self._line.say("log", b"\n[more was said, and is not kept]\n")
+                self._line.say("log", b"\n[further output is not kept]\n")
 
 
 class JobContext(dict[str, Any]):
     """`context["update_progress"]` and `context.update_progress` are the same function."""
 
     def __init__(self, line: Line, voice: Voice, claimed: Claimed, record: Record, message: Any) -> None:
-        """For one attempt."""
+        """The context of one attempt."""
         self._line = line
         self._claimed = claimed
         self.voice = voice
@@ -109,12 +109,12 @@ class JobContext(dict[str, Any]):
         self.update((name, getattr(self, name)) for name in HELPERS)
 
     def end(self) -> None:
-        """The attempt is through: refer to itself no more, lest its message stay until the collector comes."""
+        """Call this after the attempt: breaks reference cycles, so that the message is freed without the collector."""
         for name in HELPERS:
             self.pop(name, None)
 
     def __missing__(self, name: str) -> Any:
-        """A helper of an attempt that is through, which says so."""
+        """A helper that is looked up after the attempt has ended: it still exists, but most raise LeaseLost."""
         if name in HELPERS:
             return getattr(self, name)
         raise KeyError(name)
@@ -127,21 +127,21 @@ class JobContext(dict[str, Any]):
             raise AttributeError(name) from None
 
     def shares_a_loop(self) -> None:
-        """The listener runs on the event loop of this thread, and others do, too."""
+        """Note that the listener shares the event loop of this thread with others."""
         self._loop_thread = threading.get_ident()
 
     @property
     def cancelled(self) -> bool:
-        """Whether this attempt is to end: the job was cancelled, ran out of time, or is another worker's by now."""
+        """Whether this attempt should end: the job was cancelled, timed out, or is now another worker's."""
         return not self._line.holds()
 
     @property
     def attempt(self) -> int:
-        """1 for the first run."""
+        """The number of this attempt, from 1."""
         return self._claimed.attempt
 
     def update_progress(self, value: Any) -> bool:
-        """Report progress: any value that a message may hold, of up to 64 KiB. True, as the old package answered.
+        """Report progress: any value that a message may have, up to 64 KiB. Returns True, as the first MLQ did.
 
         Raises LeaseLost, Unserializable, TooLarge.
         """
@@ -149,18 +149,18 @@ class JobContext(dict[str, Any]):
         return True
 
     def emit(self, chunk: Any) -> None:
-        """Give a partial result to those that stream this job. Raises LeaseLost, TooLarge."""
+        """Send a partial result to everybody who streams this job. Raises LeaseLost, TooLarge."""
         self.voice.emit(chunk)
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
-        """Keep a value for other jobs, for `expiry` seconds or for ever; the key to fetch it by."""
+        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
         self._line.store(name, packed, check_seconds("expiry", expiry))
         return name
 
     def fetch_data(self, key: str) -> Any:
-        """What `store_data` kept; None when there is nothing (any more)."""
+        """What `store_data` stored; None if there is nothing, or it has expired."""
         packed = self._line.fetch(data_key(key))
         return None if packed is None else codec.unpack(packed)
 
@@ -168,18 +168,18 @@ class JobContext(dict[str, Any]):
         self, msg: Any, callback: str | None = None, functions: Iterable[str] | None = None,
         **options: Unpack[PostOptions],
     ) -> str:  # fmt: skip
-        """Post another job, with the options of `MLQ.post`; its id. Refused when this attempt lost its lease."""
+        """Post another job, with the options of `MLQ.post`; returns its id. Raises LeaseLost."""
         wanted = options_of(callback, functions, options)
         return self._line.post(wanted.lane, wanted.body(msg))
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
-        """Another job's result. The slot is given away meanwhile, so that even a worker of one slot can run that job.
+        """Wait for another job's result. This attempt's slot is released meanwhile, so even a single slot is enough.
 
         Raises WaitCircle, WaitTimeout, UnknownJob, JobCancelled; for a failed job its own exception or JobFailed.
         """
         if threading.get_ident() == self._loop_thread:
             raise InputError(
-                "block_until_result would hold up all listeners of this event loop: await context.wait(id)"
+                "block_until_result would block all listeners on this event loop: use `await context.wait(id)` instead"
             )
         return self._result(job_id, timeout)
 
@@ -209,13 +209,13 @@ class JobContext(dict[str, Any]):
 
 
 def arrive(future: "asyncio.Future[Any]", result: Any) -> None:
-    """Give a future its result, if somebody still waits for it."""
+    """Set a future's result, if somebody still waits for it."""
     if not future.done():
         future.set_result(result)
 
 
 def lost(claimed: Claimed) -> LeaseLost:
-    """The error of an attempt that may write nothing more."""
+    """The error for an attempt that may not write anything more."""
     return LeaseLost(f"attempt {claimed.attempt} no longer holds job {claimed.id}")
 
 

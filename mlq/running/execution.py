@@ -1,4 +1,4 @@
-"""Runs listeners on one message. User code is called here, nowhere else."""
+"""Runs listeners on one message. User code is called here and nowhere else."""
 
 import asyncio
 import contextlib
@@ -25,20 +25,20 @@ _threads = threading.local()
 
 Submit = Callable[[Callable[[], None]], None]
 
-_at_start = contextvars.Context()  # what every job's context begins as
+_at_start = contextvars.Context()  # copied for every job
 
 
 def remember_context() -> None:
-    """Let jobs begin with the context variables as they are here and now: when the listeners' module is imported."""
+    """Let jobs start with the current context variables. Call this after the import of the listeners' module."""
     global _at_start  # noqa: PLW0603 - a process has one
     _at_start = contextvars.copy_context()
 
 
 def own_context() -> contextvars.Context:
-    """The context of one job, which sees nothing of what another has set."""
+    """A context for one job, isolated from the context variables that other jobs set."""
     made = _at_start.copy()
     decimal: Any = sys.modules.get("decimal")
-    if decimal is not None:  # its context is the value of a context variable, and may be changed in place
+    if decimal is not None:  # its context is stored in a context variable, but is mutable
         made.run(lambda: decimal.setcontext(decimal.getcontext().copy()))
     return made
 
@@ -46,7 +46,7 @@ def own_context() -> contextvars.Context:
 def execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
     """Run `listeners` on one job's message, one after the other; the last one's value is the result.
 
-    Never raises: whatever goes wrong, SystemExit included, is the outcome.
+    Never raises: any exception, SystemExit included, becomes the outcome.
     """
     return own_context().run(_execute, line, claimed, record, listeners)
 
@@ -73,9 +73,9 @@ def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[List
 async def execute_on_loop(
     line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...], submit: Submit
 ) -> Outcome:
-    """The same on the running event loop; listeners that are no coroutines run on threads, by `submit`.
+    """The same on the running event loop; listeners that are not async run on threads, through `submit`.
 
-    To be called in an `own_context`, which is its task's.
+    Call this in a task whose context is an `own_context`.
     """
     listener = context = None
     try:
@@ -102,34 +102,35 @@ async def execute_on_loop(
 def keep_turning(loop: asyncio.AbstractEventLoop) -> None:
     """Run an event loop until it is stopped.
 
-    `sys.exit` in a task that a listener made ends `run_forever`, as it would end a program; here it is that task's end.
+    `sys.exit` in a task that a listener created ends `run_forever`, as it would end a program; here it ends only the
+    task.
     """
     while True:
         try:
             return loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
-            log.warning("a task of a listener wanted to end the process; only the task ended", exc_info=True)
+            log.warning("a task of a listener tried to exit the process; only the task was ended", exc_info=True)
 
 
 def _called(listener: Listener, message: Any, context: JobContext) -> Any:
-    assert listener.function is not None  # noqa: S101 - only a parent of processes has listeners without
+    assert listener.function is not None  # noqa: S101 - only the parent of child processes has listeners without one
     return listener.function(message, context) if listener.takes_context else listener.function(message)
 
 
 def _finished(value: Any, context: JobContext) -> Any:
-    """What a listener gave, in the end: coroutines are awaited, and generators emit all that they yield."""
+    """The final result of a listener that returned `value`: awaits coroutines, and emits what generators yield."""
     if inspect.isgenerator(value):
         return _drained(value, context)
     if inspect.isawaitable(value) or inspect.isasyncgen(value):
-        # in the present context: a runner would go on with that of its first use, whose speaker is another job
+        # In the current context: by default, a runner keeps that of its first use, which is another job's.
         return _runner().run(_awaited(value, context), context=contextvars.copy_context())
     return value
 
 
 def _drained(chunks: Generator[Any, Any, Any], context: JobContext) -> Any:
-    """Emit what a generator yields. Its result is what it returns, or where that is nothing, all chunks in a list."""
+    """Emit what a generator yields. The result is its return value, or if that is None, a list of all chunks."""
     emitted: list[Any] = []
-    with contextlib.closing(chunks):  # at once, where nobody takes what it yields any more
+    with contextlib.closing(chunks):  # if `emit` raises, closes the generator at once
         while True:
             try:
                 chunk = next(chunks)
@@ -140,7 +141,7 @@ def _drained(chunks: Generator[Any, Any, Any], context: JobContext) -> Any:
 
 
 async def _awaited(value: Any, context: JobContext) -> Any:
-    """What a coroutine returns; what an async generator yields is emitted, and is its result as a list."""
+    """The return value of a coroutine; of an async generator, the list of all chunks, which are emitted."""
     if not inspect.isasyncgen(value):
         return await value
     emitted: list[Any] = []
@@ -171,15 +172,15 @@ async def _on_thread(listener: Listener, message: Any, context: JobContext, subm
             raise error
         return value
     finally:
-        del error  # which holds this frame: the message would stay until the collector comes
+        del error  # its traceback refers to this frame: the message would stay until the collector runs
 
 
 def _runner() -> asyncio.Runner:
-    """This thread's event loop, kept, so that a listener may keep sessions that belong to it."""
+    """This thread's event loop, reused for all its jobs, so that listeners can keep sessions that belong to it."""
     runner: asyncio.Runner | None = getattr(_threads, "runner", None)
     if runner is None:
         runner = _threads.runner = asyncio.Runner()
-        contextvars.Context().run(runner.get_loop)  # it would keep the context of its first use, which is a job's
+        contextvars.Context().run(runner.get_loop)  # the loop keeps the context it is created in, so not a job's
     return runner
 
 

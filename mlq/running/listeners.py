@@ -1,4 +1,4 @@
-"""Listeners: which functions a worker runs, for which jobs, and what was declared of them."""
+"""Listeners: which functions a worker runs, for which jobs, and with which declared options."""
 
 import contextlib
 import functools
@@ -23,16 +23,16 @@ RetryOn = tuple[type[BaseException] | str, ...]
 
 
 class Listener(NamedTuple):
-    """A function as the worker calls it. A parent of processes knows all but the function."""
+    """A function as the worker calls it. The parent of child processes knows everything but the function."""
 
     name: str
     function: Callable[..., Any] | None
     takes_context: bool = False
     is_async: bool = False
-    queue: str | None = None  # the only one whose jobs it runs when they name no functions
+    queue: str | None = None  # of jobs that name no functions, it runs only those in this queue
     policy: Policy = Policy()
-    retry_on: RetryOn | None = None  # None: whatever it raises
-    middleware: tuple["Middleware", ...] = ()  # of those that are chosen for a job: what wraps its attempts
+    retry_on: RetryOn | None = None  # None: retry after any exception
+    middleware: tuple["Middleware", ...] = ()  # wraps the attempts; set only on listeners that are chosen for a job
 
     @classmethod
     def of(
@@ -43,7 +43,7 @@ class Listener(NamedTuple):
         policy: Policy = Policy(),  # noqa: B008 - immutable
         retry_on: object = None,
     ) -> "Listener":
-        """Raises InputError when the function has no usable name or parameters, or `retry_on` names no exceptions."""
+        """Raises InputError if the function has no usable name or parameters, or `retry_on` has no exceptions."""
         if not callable(function):
             raise InputError(f"a listener must be a function or another callable, not {function!r:.80}")
         name = name or name_of(function)
@@ -54,7 +54,7 @@ class Listener(NamedTuple):
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:
-        """Whether `error` is one after which this listener wants to be tried again."""
+        """Whether this listener is to be retried after `error`."""
         if self.retry_on is None:
             return True
         names = {
@@ -64,12 +64,12 @@ class Listener(NamedTuple):
 
 
 def name_of(function: object) -> str:
-    """The name of a listener that is declared without one."""
+    """The name of a listener that was declared without one."""
     return getattr(function, "__name__", None) or type(function).__name__
 
 
 def check_retry_on(retry_on: object) -> RetryOn | None:
-    """Exceptions by class or by name, one or several; None for all."""
+    """One or several exceptions, by class or by name; None for all."""
     if retry_on is None:
         return None
     given = retry_on if isinstance(retry_on, (list, tuple, set)) else (retry_on,)
@@ -80,15 +80,15 @@ def check_retry_on(retry_on: object) -> RetryOn | None:
 
 
 def _takes_two(function: Callable[..., Any], name: str) -> bool:
-    """Whether it is called with the context, too. Raises InputError where it is known that it can't be called at all.
+    """Whether to call it with the context, too. Raises InputError if its signature shows that it can't be called.
 
-    Where a decorator wrapped it, the wrapper says what can be given, and the function inside, what is wanted.
+    If a decorator wraps it, the wrapper's signature says what can be passed, and the inner function's, what is wanted.
     """
     try:
         inner = outer = inspect.signature(function)
     except (TypeError, ValueError):  # builtins without a signature
         return False
-    with contextlib.suppress(ValueError):  # wrappers written in C, such as that of functools.cache, have none of theirs
+    with contextlib.suppress(ValueError):  # wrappers in C, such as that of functools.cache, have no signature
         outer = inspect.signature(function, follow_wrapped=False)
     one, two = _takes(outer, 1), _takes(outer, 2)
     if not (one or two):
@@ -102,7 +102,7 @@ def _takes_two(function: Callable[..., Any], name: str) -> bool:
 
 
 def _is_opaque(function: object, signature: inspect.Signature) -> bool:
-    """Whether it is an object written in C, such as an itemgetter: it is said to take anything, and mostly does not."""
+    """Whether it is a C object such as an itemgetter: its signature claims any arguments, which is mostly wrong."""
     while isinstance(function, functools.partial):
         function = function.func
     in_c = isinstance(type(function).__call__, types.WrapperDescriptorType)
@@ -128,20 +128,20 @@ class Listeners:
     """The listeners of a worker, in order, unique by name. Threads may read while others change it."""
 
     def __init__(self, known: Iterable[Listener] = (), middleware: Iterable["Middleware"] = ()) -> None:
-        """With `known`, whose attempts `middleware` wraps."""
+        """`known`: the first listeners; `middleware`: wraps their attempts."""
         self._all = tuple(known)
         self._middleware = tuple(middleware)
         self._names = tuple(listener.name for listener in self._all)
         self._lock = threading.Lock()
-        self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the process that it is part of
+        self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the id of its process
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` after each change, on the thread that made it, but not in forked children."""
+        """Call `changed` after each change, on the thread that made the change, but not in forked children."""
         with self._lock:
             self._watchers += ((os.getpid(), changed),)
 
     def unwatch(self, changed: Callable[[], None]) -> None:
-        """Call it no more."""
+        """No longer call `changed`."""
         with self._lock:
             self._watchers = tuple(watcher for watcher in self._watchers if watcher[1] != changed)
 
@@ -151,13 +151,13 @@ class Listeners:
                 changed()
 
     def wrap(self, hook: "Middleware") -> None:
-        """Wrap all attempts in one more hook, inside those before it."""
+        """Wrap all attempts in one more hook, inside the earlier ones."""
         with self._lock:
             self._middleware += (hook,)
         self._tell()
 
     def add(self, new: Listener) -> Listener | None:
-        """Add a listener; one of the same name is replaced in its place, and given."""
+        """Add a listener. If there is one of the same name, replace it, at its position, and return the old one."""
         with self._lock:
             before = next((old for old in self._all if old.name == new.name), None)
             if before is not None:
@@ -170,7 +170,7 @@ class Listeners:
         return before
 
     def remove(self, name: str) -> bool:
-        """Remove a listener; whether it was there."""
+        """Remove a listener; returns whether it existed."""
         with self._lock:
             before = len(self._all)
             self._all = tuple(listener for listener in self._all if listener.name != name)
@@ -181,7 +181,7 @@ class Listeners:
         return removed
 
     def exchange(self, listener: Listener, instead: Listener | None) -> bool:
-        """Put `instead`, if any, in the place of this very listener; whether it was there."""
+        """Replace this very listener with `instead`, or remove it if that is None; returns whether it existed."""
         with self._lock:
             found = any(one is listener for one in self._all)
             kept = (instead if one is listener else one for one in self._all)
@@ -192,24 +192,24 @@ class Listeners:
         return found
 
     def only(self, names: Collection[str]) -> "Listeners":
-        """A copy with these alone. Raises InputError where one is missing."""
+        """A copy with only these listeners. Raises InputError if one is missing."""
         if missing := set(names) - set(self.names()):
             there = ", ".join(self.names()) or "none"
-            raise InputError(f"there is no listener {', '.join(sorted(missing))}; there are: {there}")
+            raise InputError(f"there is no listener {', '.join(sorted(missing))}; the listeners are: {there}")
         return Listeners((listener for listener in self._all if listener.name in names), self._middleware)
 
     def called(self, function: object) -> str:
-        """The name under which a function was declared; what it would be where it was not."""
+        """The name under which a function was declared; if it was not, the name that it would have."""
         inside = getattr(function, "__wrapped__", function)
         for one in self._all:
             if one.function is function or one.function is inside:
                 return one.name
-            if inspect.ismethod(one.function) and one.function == inside:  # each look at one makes it anew
+            if inspect.ismethod(one.function) and one.function == inside:  # each attribute access makes a new object
                 return one.name
         return name_of(function)
 
     def all(self) -> tuple[Listener, ...]:
-        """Each of them, in order."""
+        """All listeners, in order."""
         return self._all
 
     def names(self) -> tuple[str, ...]:
@@ -221,9 +221,9 @@ class Listeners:
         return tuple(dict.fromkeys(listener.queue for listener in self._all if listener.queue is not None))
 
     def chosen(self, lane: str) -> tuple[Listener, ...]:
-        """Those that run for a job of `lane`, with the middleware: all that it names, none where one is missing.
+        """The listeners that run jobs of `lane`, with the middleware: all that it names, or none if one is missing.
 
-        For jobs that name none: those that declare the lane's queue, or where none does, all that declare no queue.
+        For a lane without functions: those that declare its queue, or if there are none, all that declare no queue.
         """
         chosen, middleware = self._chosen(lane), self._middleware
         return tuple(one._replace(middleware=middleware) for one in chosen) if middleware else chosen
@@ -240,29 +240,29 @@ class Listeners:
 
 
 class Uploaded:
-    """The uploaded ones among a worker's listeners. One that the program itself declared under such a name is hidden.
+    """The uploaded ones among a worker's listeners. Each hides a listener of the program that has the same name.
 
-    Used by one thread.
+    Not thread-safe.
     """
 
     def __init__(self, listeners: Listeners) -> None:
-        """None yet."""
+        """Without uploads at first."""
         self._listeners = listeners
         self._mine: dict[str, tuple[Listener, Listener | None]] = {}  # each with the one that it hides
 
     def put(self, new: Listener) -> None:
-        """Add one, or replace an earlier one."""
+        """Add an uploaded listener, or replace an earlier one of its name."""
         before = self._listeners.add(new)
         mine, hidden = self._mine.get(new.name, (None, None))
         self._mine[new.name] = new, hidden if before is mine and mine is not None else before
 
     def remove(self, name: str) -> bool:
-        """Take one away; the one that it hid is back. Whether it was there."""
+        """Remove an uploaded listener, and restore the one that it hid; returns whether it existed."""
         if name not in self._mine:
             return False
         return self._listeners.exchange(*self._mine.pop(name))
 
     def clear(self) -> None:
-        """Take all away."""
+        """Remove all uploaded listeners."""
         for name in tuple(self._mine):
             self.remove(name)

@@ -1,4 +1,4 @@
-"""Makes outcomes of what listeners return and raise: values that can be stored. Pure."""
+"""Turns what listeners return and raise into outcomes, which can be stored. Pure."""
 
 import json
 import traceback
@@ -11,7 +11,7 @@ from mlq.core.job import Outcome
 from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, words_of
 from mlq.core.states import State
 
-SAID_LIMIT = 1500  # bytes of a quoted short result in a callback: the whole URL should stay below 2,000
+SAID_LIMIT = 1500  # bytes of a percent-encoded short result in a callback: the whole URL should stay below 2,000
 
 
 def success(value: Any, *, calls_back: bool = False) -> Outcome:
@@ -22,12 +22,12 @@ def success(value: Any, *, calls_back: bool = False) -> Outcome:
     fields: dict[str, bytes | str] = {"result": packed}
     if pair:
         packed = fields["short"] = check_size("the short result", codec.pack(short, "short_result"))
-    fits = len(packed) <= 4 * SAID_LIMIT  # spares turning a large value into text only to see that it does not fit
+    fits = len(packed) <= 4 * SAID_LIMIT  # no need to convert a large value to text only to find that it does not fit
     return Outcome(State.SUCCEEDED, fields, said(short) if calls_back and fits else None)
 
 
 def said(short: Any) -> str | None:
-    """A short result as a callback's query says it; None for what is no text or does not fit."""
+    """A short result for the query of a callback's URL; None if it has no text form or does not fit."""
     if isinstance(short, bytes):
         short = short.decode("utf-8", "replace")
     if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:
@@ -42,7 +42,7 @@ def said(short: Any) -> str | None:
 
 
 def failure(error: BaseException, *, again: bool = False) -> Outcome:
-    """The outcome of a listener that raised; `again`: a retry may help."""
+    """The outcome of a listener that raised `error`; `again`: the job may be retried."""
     kind = type(error)
     try:
         trace = "".join(traceback.format_exception(error))
@@ -59,20 +59,20 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
 
 
 def timeout(seconds: float) -> Outcome:
-    """The outcome of an attempt that took longer than it may."""
+    """The outcome of an attempt that exceeded its time limit."""
     words = f"ran longer than its limit of {seconds:g} s"
     fields: dict[str, bytes | str] = {"reason": "timeout", "error": words, "error_type": "builtins.TimeoutError"}
     return Outcome(State.FAILED, fields, None, words, again=True)
 
 
 def in_time(outcome: Outcome, took: float, limit: float | None) -> Outcome:
-    """The outcome of an attempt that took so many seconds: a timeout where that is above its limit.
+    """The outcome of an attempt that took `took` seconds: a timeout if that exceeds its limit.
 
-    A listener that held the GIL beyond its limit may return before the thread that watches the time has its turn.
+    A listener that holds the GIL beyond its limit may return before the thread that enforces the limit can run.
     """
     return outcome if limit is None or took <= limit else timeout(limit)
 
 
 def death(reason: str, words: str) -> Outcome:
-    """The outcome of an attempt that ended with its process; `lua/settle.lua` reads the fields in this order."""
+    """The outcome of an attempt whose process died."""
     return Outcome(State.FAILED, {"reason": reason, "error": words, "error_type": "mlq.errors.LeaseLost"}, None, words)

@@ -1,4 +1,4 @@
-"""Threads on demand: they start when needed, stay for a while, and run tasks; the thread pool is one use of them."""
+"""Threads on demand: they start when needed, stay for a while, and run tasks. Used by the thread pool and others."""
 
 import queue
 import threading
@@ -8,22 +8,22 @@ from mlq.running.execution import end_of_thread
 
 Task = Callable[[], None]
 
-IDLE = 30.0  # seconds after which a thread without a task ends
+IDLE = 30.0  # seconds after which an idle thread ends
 
 
 class Threads:
-    """Runs tasks on threads; a task must not raise. Whoever submits bounds how many there are."""
+    """Runs tasks on threads; a task must not raise. The number of threads is not limited here: callers do that."""
 
     def __init__(self, name: str) -> None:
-        """Without a thread. `name` is what a debugger shows."""
+        """Without threads at first. `name`: shown by debuggers."""
         self._name = name
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._ready = 0  # threads without a task, less the tasks that wait
+        self._ready = 0  # idle threads minus waiting tasks
         self._made = 0
 
     def submit(self, task: Task) -> None:
-        """Run `task` on a thread that is ready, or on a new one."""
+        """Run `task` on an idle thread, or on a new one."""
         with self._lock:
             self._ready -= 1
             short = self._ready < 0
@@ -35,7 +35,7 @@ class Threads:
             threading.Thread(target=self._main, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
-        """Let every thread end when it has no task. Those that are stuck end with the process."""
+        """Let every thread end once it has no task. Threads that are stuck end with the process."""
         with self._lock:
             for _ in range(self._made):
                 self._tasks.put(None)
@@ -43,7 +43,7 @@ class Threads:
     def _main(self) -> None:
         while (task := self._next()) is not None:
             task()
-            del task  # and the message that it holds, while this thread waits
+            del task  # frees the message that it refers to, while this thread waits
             with self._lock:
                 self._ready += 1
         end_of_thread()

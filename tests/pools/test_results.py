@@ -74,7 +74,7 @@ def test_what_is_kept_of_them_is_bounded(shared):
     job.result(30)
     logs = job.logs()
     assert logs.startswith("printed 0\nprinted 1\n")
-    assert logs.endswith("[more was said, and is not kept]\n")
+    assert logs.endswith("[further output is not kept]\n")
     assert len(logs) < 66_000
 
 

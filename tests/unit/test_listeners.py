@@ -102,9 +102,9 @@ def test_only_some_of_them():
     assert some.names() == ("a", "c")
     listeners.remove("a")
     assert some.names() == ("a", "c")
-    with pytest.raises(InputError, match=r"no listener x; there are: b, c"):
+    with pytest.raises(InputError, match=r"no listener x; the listeners are: b, c"):
         listeners.only(["b", "x"])
-    with pytest.raises(InputError, match="there are: none"):
+    with pytest.raises(InputError, match="the listeners are: none"):
         Listeners().only(["x"])
 
 
