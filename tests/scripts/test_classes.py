@@ -4,7 +4,9 @@ import random
 import time
 
 import pytest
+import redis
 
+from mlq import server
 from mlq.core.checks import lane_of
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
@@ -18,6 +20,19 @@ pytestmark = pytest.mark.slow
 
 PLAIN = WorkerClass.of(["default"], ["default"], ["f"])
 MANY = WorkerClass.of([f"q{i}" for i in range(10_000)], [], [])
+
+
+@pytest.fixture(scope="module")
+def server_url(isolated_environment, chosen_server_program):
+    """A server that no worker of other tests uses: commands are counted here."""
+    with server.scratch(appendfsync=None, port=0) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def raw(server_url):
+    with redis.Redis.from_url(server_url) as client:
+        yield client
 
 
 def post(world, lane, count=1):
