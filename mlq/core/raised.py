@@ -15,7 +15,7 @@ ARGS_LIMIT = 64 * 1024  # bytes kept of an exception's arguments, and of its att
 _STOPS = (StopIteration, StopAsyncIteration)  # would end a loop or generator of the code that waits
 
 
-def words_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     """The exception's message, or its type's name; without lone surrogates, which can't be encoded."""
     try:
         return plain(str(error))[:TEXT_LIMIT] or type(error).__name__
@@ -72,7 +72,7 @@ def put_together(fields: dict[str, bytes], kind: str, words: str) -> Exception |
             error.args = args
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - user code: the exception's constructor
         return None
-    return error if type(error) is found and words_of(error) == words else None
+    return error if type(error) is found and text_of(error) == words else None
 
 
 def _class_of(kind: str) -> Any:

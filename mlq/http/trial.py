@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from mlq.http.problems import Refused
 from mlq.http.trial_program import LATE
-from mlq.pools.child_process import words_of
+from mlq.pools.child_process import exit_text
 
 # Not by `launch.command`, which finds the library alone: it is given the whole path of this process, for what the code
 # imports. -P: without the folder that it stands in.
@@ -61,7 +61,9 @@ def _run(given: IO[bytes], answer: IO[bytes]) -> str:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return f"it took longer than {TIME:g} s to load" if code == LATE else f"the process that loaded it {words_of(code)}"
+    return (
+        f"it took longer than {TIME:g} s to load" if code == LATE else f"the process that loaded it {exit_text(code)}"
+    )
 
 
 def _environment(folder: str) -> dict[str, str]:

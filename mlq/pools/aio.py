@@ -7,20 +7,23 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import Context
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from mlq.pools.contract import Run
-from mlq.pools.gate import Gate
+from mlq.pools.contract import Pool, Run, Supervisor
 from mlq.running.execution import execute_on_loop, keep_turning, own_context
 from mlq.running.outcomes import failure
 from mlq.running.spare_threads import Threads
 
+if TYPE_CHECKING:
+    from mlq.core.job import Outcome
+
 log = logging.getLogger("mlq.worker")
 
 
-class AsyncioPool:
+class AsyncioPool(Pool):
     """Runs coroutines on a loop, and plain functions on threads beside it."""
 
     name = "asyncio"
@@ -29,35 +32,31 @@ class AsyncioPool:
         """`slots`: runs at a time."""
         self._slots = slots
         self._loop = asyncio.new_event_loop()
-        self._gate = Gate(slots)
-        self._admitted: deque[Run] = deque()
-        self._tasks: dict[Run, asyncio.Task[None]] = {}
+        self._submitted: deque[Run] = deque()
+        self._tasks: dict[Run, asyncio.Task[Outcome]] = {}
         self._woken = False
         self._lock = threading.Lock()
         self._threads = Threads("mlq-slot")
         self._thread = threading.Thread(target=self._main, name="mlq-loop", daemon=True)
 
-    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
+    def start(self, supervisor: Supervisor[Any]) -> None:
         """Start the loop."""
-        self._broken = broken
+        self._supervisor = supervisor
         self._thread.start()
-        capacity(self._slots)
+        supervisor.resize(self._slots)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Begin them on the loop."""
-        self._admit(self._gate.add(runs))
-
-    def leave(self, run: Run) -> None:
-        """Another run takes its place."""
-        self._admit(self._gate.leave(run))
-
-    def back(self, run: Run) -> None:
-        """It goes on."""
-        self._gate.back(run)
+        """Begin them on the loop, which is woken once for all that wait."""
+        if not runs:
+            return
+        self._submitted.extend(runs)
+        with self._lock:
+            wake, self._woken = not self._woken, True
+        if wake:
+            self._loop.call_soon_threadsafe(self._begin, context=Context())  # not that of a job whose place is taken
 
     def end(self, run: Run) -> bool:
-        """Cancel its coroutine, which may catch that and go on; its place is another's from now on."""
-        self._admit(self._gate.give_up(run))
+        """Cancel its coroutine, which may catch that and go on."""
         self._loop.call_soon_threadsafe(self._cancel, run)
         return False
 
@@ -68,38 +67,24 @@ class AsyncioPool:
             self._thread.join(2)  # its tasks have one second
         self._threads.stop()
 
-    def _admit(self, runs: list[Run]) -> None:
-        """Have the loop begin these; it is woken once for all that wait."""
-        if not runs:
-            return
-        self._admitted.extend(runs)
-        with self._lock:
-            wake, self._woken = not self._woken, True
-        if wake:
-            self._loop.call_soon_threadsafe(self._begin, context=Context())  # not that of a job whose place is taken
-
     def _begin(self) -> None:
         with self._lock:
             self._woken = False
-        while self._admitted:
-            self._start(self._admitted.popleft())
+        while self._submitted:
+            self._start(self._submitted.popleft())
 
-    def _start(self, run: Run | None) -> None:
-        while run is not None:
-            if run.begin():
-                task = self._tasks[run] = self._loop.create_task(self._perform(run), context=own_context())
-                task.add_done_callback(partial(self._through, run))
-                return
-            run = self._gate.next(run)
+    def _start(self, run: Run) -> None:
+        if self._supervisor.begin(run):
+            turns = execute_on_loop(run.channel, run.claimed, run.record, run.listeners, self._threads.submit)
+            task = self._tasks[run] = self._loop.create_task(turns, context=own_context())
+            task.add_done_callback(partial(self._through, run))
 
-    async def _perform(self, run: Run) -> None:
-        run.done(await execute_on_loop(run.line, run.claimed, run.record, run.listeners, self._threads.submit))
-
-    def _through(self, run: Run, task: "asyncio.Task[None]") -> None:
+    def _through(self, run: Run, task: "asyncio.Task[Outcome]") -> None:
         del self._tasks[run]
-        if task.cancelled():  # before its first step
-            run.done(failure(asyncio.CancelledError()))
-        self._start(self._gate.next(run))
+        outcome = failure(asyncio.CancelledError()) if task.cancelled() else task.result()  # before its first step
+        following = self._supervisor.ended(run, outcome)
+        if following is not None:
+            self._start(following)
 
     def _cancel(self, run: Run) -> None:
         task = self._tasks.get(run)
@@ -117,6 +102,6 @@ class AsyncioPool:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         except Exception:
             log.critical("the event loop of this worker died; the worker stops", exc_info=True)
-            self._broken()
+            self._supervisor.broken()
         finally:
             self._loop.close()

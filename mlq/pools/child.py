@@ -38,7 +38,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ChildRun:
-    """One run in a child, and the line of its listeners."""
+    """One run in a child, and the channel of its listeners to the worker."""
 
     def __init__(self, child: "Child", number: int, claimed: Claimed) -> None:
         """Held until the worker says otherwise."""
@@ -132,7 +132,7 @@ class Child:
             threading.Thread(target=self._turn.run, args=(self._read,), name="mlq-wire", daemon=True).start()
 
     def ask(self, number: int, name: str, *arguments: Any) -> Any:
-        """Have the worker call a method of the run's line. Raises what that raises, LeaseLost where the run is over."""
+        """Have the worker call a method of the run's channel. Raises what that raises; LeaseLost after the run."""
         if number not in self._runs:  # it may be a finaliser on the main thread, amid the reading of the answer
             raise LeaseLost("this attempt is through, and may ask nothing more")
         if not self._can_wait():

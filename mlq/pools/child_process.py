@@ -55,7 +55,7 @@ class Child:
         self.away: set[int] = set()  # runs that wait for another job, and leave their place to one more
         self.runs: dict[int, Run] = {}
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child for it
-        self.counted = 0  # places that the worker counts on
+        self.told_places = 0  # as the worker's slots have it
         self.taught = 0  # the change of the uploads (loading.py) up to which it has them all
         self.known: dict[str, int] = {}  # the uploads that it was sent, by the number of their change
         self.learning: str | None = None  # the one that it is loading
@@ -131,7 +131,7 @@ class Child:
         return code
 
 
-def words_of(code: int) -> str:
+def exit_text(code: int) -> str:
     """How a process ended, by its exit code."""
     if code >= 0:
         return f"exited with code {code}"

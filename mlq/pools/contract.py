@@ -1,10 +1,10 @@
 """What a worker and its pool know of each other."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.running.context import Line
+from mlq.running.context import Channel
 from mlq.running.execution import execute
 from mlq.running.listeners import Listener
 
@@ -15,22 +15,32 @@ class Run(Protocol):
     claimed: Claimed
     record: Record
     listeners: tuple[Listener, ...]
+    channel: Channel  # what its listeners may ask of the worker, once it has begun
 
-    @property
-    def line(self) -> Line:
-        """What the attempt's listeners may ask of the worker."""
 
-    def begin(self) -> bool:
-        """Say that its listeners run from now on; False when it is no longer this worker's to run."""
+R = TypeVar("R", bound=Run)
 
-    def done(self, outcome: Outcome) -> None:
-        """Say what it ended in. Returns at once."""
 
-    def settle(self, outcome: Outcome) -> None:
-        """Say what it ended in, and if nobody else is about it record that in this thread: two thread switches less."""
+class Supervisor(Protocol[R]):
+    """The worker, as its pool sees it. It says which attempts run; each that ends names the one to run instead."""
 
-    def died(self, reason: str, words: str, beside: int) -> None:
-        """Say that it ended with its process, and with so many others that ran there and did not merely wait.
+    def resize(self, change: int) -> None:
+        """So many attempts more may run at a time, or fewer."""
+
+    def broken(self) -> None:
+        """Nothing will ever run here again."""
+
+    def begin(self, run: R) -> bool:
+        """Its listeners run from now on; False when it is no longer this worker's to run."""
+
+    def ended(self, run: R, outcome: Outcome) -> R | None:
+        """Its listeners are through. Returns the next one to run, at once."""
+
+    def settle(self, run: R, outcome: Outcome) -> R | None:
+        """The same, from a thread that may record the outcome itself: two thread switches less."""
+
+    def died(self, run: R, reason: str, words: str, beside: int) -> R | None:
+        """It ended with its process, and with so many others that ran there and did not merely wait.
 
         `reason` is one of `states.REASONS`.
         """
@@ -50,21 +60,23 @@ class Loader(Protocol):
 
 
 class Pool(Protocol):
-    """Runs attempts. The worker bounds how many: its slots, and what the pool says of itself with `capacity`."""
+    """Runs attempts: all that it is handed, at once. The worker's slots bound how many that are."""
 
     name: str
 
-    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
-        """Begin. `capacity(n)`: n more (or fewer) may run; `broken`: nothing will ever run here again."""
+    def start(self, supervisor: Supervisor[Any]) -> None:
+        """Begin, and tell the supervisor how many may run at a time."""
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Run these as soon as may be."""
+        """Run these now."""
 
-    def leave(self, run: Run) -> None:
-        """The run waits for another job: its place is another run's meanwhile."""
+    def leave(self, run: Run) -> None:  # noqa: ARG002 - few pools have anything to do here
+        """The run waits for another job: another one runs meanwhile."""
+        return
 
-    def back(self, run: Run) -> None:
+    def back(self, run: Run) -> None:  # noqa: ARG002
         """The run that had left goes on."""
+        return
 
     def end(self, run: Run) -> bool:
         """The worker has given this run up: end its listeners. False where they can't be, and may go on."""
@@ -73,7 +85,10 @@ class Pool(Protocol):
         """End. What still runs is abandoned."""
 
 
-def perform(run: Run) -> None:
-    """One run, in this thread."""
-    if run.begin():
-        run.settle(execute(run.line, run.claimed, run.record, run.listeners))
+def perform(supervisor: Supervisor[Any], run: Run) -> Run | None:
+    """One run, in this thread; the one to run next."""
+    if not supervisor.begin(run):
+        return None
+    outcome = execute(run.channel, run.claimed, run.record, run.listeners)
+    following: Run | None = supervisor.settle(run, outcome)
+    return following

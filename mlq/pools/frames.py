@@ -15,7 +15,7 @@
         done      number · state · fields · said · hint · again · resident memory in bytes, or 0
         report    number · packed progress
         say       number · kind · bytes
-        call      number · call · name of a method of `context.Line` · arguments
+        call      number · call · name of a method of `context.Channel` · arguments
 
 `number` counts the runs of one child. Messages and results cross as the bytes that they are kept in: a worker decodes
 none of them.

@@ -13,26 +13,24 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mlq.core.job import Outcome
 from mlq.core.states import State
-from mlq.errors import InputError, MLQError
+from mlq.pools.answering import Answering, refuse
 from mlq.pools.child_events import ChildEvents
-from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, words_of
-from mlq.pools.contract import Run, Told
+from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, exit_text
+from mlq.pools.contract import Run, Supervisor, Told
 from mlq.pools.groups import Groups
 from mlq.pools.loading import Lessons, listener_of
 from mlq.pools.orphans import Orphans
-from mlq.running.spare_threads import Threads
+from mlq.pools.starts import FAILURES, Starts
 
 log = logging.getLogger("mlq.worker")
 
 PAUSE = 0.05  # seconds for which a child that says too much is not read
 TICK = 0.2  # seconds between looks at children: whom to kill, whom to start, and deaths that no event tells
-FAILURES = 5  # starts that fail in a row, after which the worker gives up
-PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)  # seconds before a start, by the failures before it
 NO_LIMITS = Limits()
 
 
@@ -53,18 +51,13 @@ class ProcessPool:
         self._waiting: deque[Run] = deque()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
-        self._calls = Threads("mlq-call")
+        self._answering = Answering()
+        self._starts = Starts()
         self._events = ChildEvents()
-        self._capacity: Callable[[int], None] = lambda _: None
-        self._broken: Callable[[], None] = lambda: None
-        self._failures = 0
-        self._next_start = 0.0
+        self._supervisor: Supervisor[Any] | None = None  # until the worker starts
         self._look_at = 0.0
         self._to_renew: deque[Child] = deque()
         self._closing = False
-        self._found: list[Any] | None = None  # what the first child that was ready told of the listeners
-        self._refused: str | None = None  # why the first child could not load them
-        self._known = threading.Event()
         self._kernel = Kernel()
         self._groups = Groups()
         self._orphans = Orphans()
@@ -77,21 +70,17 @@ class ProcessPool:
         Raises InputError where the listeners can't be loaded, MLQError where children die before they tell.
         """
         self._thread.start()
-        self._known.wait()
-        if self._refused is not None:
-            raise InputError(self._refused)
-        if self._found is None:
-            raise MLQError("no child process can be started")
-        return self._found
+        return self._starts.first()
 
-    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:
+    def start(self, supervisor: Supervisor[Any]) -> None:
         """Children that are ready, and those to come, may get runs."""
         with self._lock:
-            self._capacity, self._broken = capacity, broken
-            capacity(sum(child.counted for child in self._children))
+            self._supervisor = supervisor
+            for child in self._children:
+                self._feed(child)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Hand runs to children with room; the rest waits for the next that has some."""
+        """Hand runs to children with room. A child that is just being given up has none: its run waits for another."""
         with self._lock:
             self._waiting.extend(runs)
             for child in self._children:
@@ -147,19 +136,22 @@ class ProcessPool:
         self._events.wake()
         if self._thread.is_alive():
             self._thread.join(STOP_AFTER + 2)
-        self._calls.stop()
+        self._answering.stop()
 
     def _feed(self, child: Child) -> None:
         """Hand over what waits, as far as there is room, and tell the worker when there is more or less of it."""
-        places = child.places()
-        if places != child.counted:
-            self._capacity(places - child.counted)
-            child.counted = places
+        supervisor = self._supervisor
+        if supervisor is None:
+            return
+        places, told = child.places(), child.told_places
+        if places != told:
+            child.told_places = places
+            supervisor.resize(places - told)
         if child.taught != self._lessons.number and self._lessons.teach(child):
             return
         while self._waiting and child.room() > 0:
             run = self._waiting.popleft()
-            if run.begin():
+            if supervisor.begin(run):
                 number = next(self._numbers)
                 child.runs[number] = run
                 claimed = run.claimed
@@ -173,9 +165,9 @@ class ProcessPool:
                 self._turn()
         except Exception:
             log.critical("the pool of this worker died; the worker stops", exc_info=True)
-            self._broken()
+            self._break()
         finally:
-            self._known.set()
+            self._starts.over()
             self._end_all()
 
     def _turn(self) -> None:
@@ -190,7 +182,7 @@ class ProcessPool:
                 self._hear(child, died=died)
 
     def _start_missing(self) -> None:
-        while len(self._children) < self._size and time.monotonic() >= self._next_start:
+        while len(self._children) < self._size and self._starts.due():
             try:
                 child = Child(self._command, self._slots, kills=self._kills)
             except OSError as error:  # no room for a process or a descriptor: the others go on
@@ -224,7 +216,7 @@ class ProcessPool:
             self._feed(self._to_renew[0])
 
     def _hear(self, child: Child, *, died: bool) -> None:
-        full = [run.line.full() for run in list(child.runs.values())]
+        full = [run.channel.full() for run in list(child.runs.values())]
         if any(full) and not died and child.process.poll() is None:
             self._events.pause(child)
             self._look_at = min(self._look_at, time.monotonic() + PAUSE)
@@ -254,9 +246,9 @@ class ProcessPool:
         else:
             run = child.runs.get(rest[0])
             if run is not None:
-                self._ask(child, run, word, rest)
-            elif word == "call":  # of a listener that is through, by a thread or a callback that it left behind
-                child.send("answer", rest[1], "LeaseLost", "this attempt is through, and may ask nothing more")
+                self._answering.hear(child, run, word, rest)
+            elif word == "call":
+                refuse(child, rest[1])
 
     def _heard(self, child: Child, word: str, rest: list[Any]) -> None:
         with self._lock:
@@ -266,35 +258,11 @@ class ProcessPool:
                 self._lessons.heard(child, rest[0], None, rest[1])
             self._feed(child)
 
-    def _ask(self, child: Child, run: Run, word: str, rest: list[Any]) -> None:
-        if word == "call":
-            self._calls.submit(lambda: self._answer(child, run, rest[1], rest[2], rest[3]))
-            return
-        with contextlib.suppress(MLQError):  # of a run that was given up
-            run.line.report(rest[1]) if word == "report" else run.line.say(*rest[1:])
-
-    def _answer(self, child: Child, run: Run, call: int, name: str, arguments: list[Any]) -> None:
-        """Carry a call of a listener out, on a thread of its own: it may take as long as another job."""
-        calls: dict[str, Callable[..., Any]] = {
-            "store": run.line.store, "fetch": run.line.fetch, "post": run.line.post, "wait": run.line.wait,
-        }  # fmt: skip
-        try:
-            kind, value = "", calls[name](*arguments)
-        except MLQError as error:
-            kind, value = type(error).__name__, str(error)
-        except Exception as error:
-            log.exception("a listener's %s failed", name)
-            kind, value = "MLQError", f"{name} failed: {error}"
-        child.send("answer", call, kind, value)
-
     def _ready(self, child: Child, found: list[Any]) -> None:
-        self._failures = 0
         with self._lock:
             child.ready = True
-            if self._found is None:
-                self._found = found
             self._feed(child)
-        self._known.set()
+        self._starts.succeeded(found)
         log.info("child %d is ready", child.pid)
 
     def _done(self, child: Child, number: int, state: str, fields: dict[str, Any], said: str | None, hint: str,
@@ -308,8 +276,20 @@ class ProcessPool:
             if self._is_worn(child, weight):
                 child.retire()
             self._feed(child)
-        if run is not None:
-            run.done(outcome)
+        if run is not None and self._supervisor is not None:
+            self._go_on(self._supervisor.ended(run, outcome))
+
+    def _died(self, run: Run, reason: str, words: str, beside: int) -> None:
+        if self._supervisor is not None:
+            self._go_on(self._supervisor.died(run, reason, words, beside))
+
+    def _go_on(self, following: Run | None) -> None:
+        if following is not None:
+            self.submit([following])
+
+    def _break(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.broken()
 
     def _is_worn(self, child: Child, weight: int) -> bool:
         if self._limits.memory is not None and weight > self._limits.memory:
@@ -331,26 +311,22 @@ class ProcessPool:
             self._feed(child)
         suspects = child.runs.keys() - child.away
         for number, run in child.runs.items():
-            run.died(reason, f"its child process {words_of(code)}", len(suspects - {number}))
+            self._died(run, reason, f"its child process {exit_text(code)}", len(suspects - {number}))
         if not was_ready:
-            self._failed(child.refusal or f"it {words_of(code)}", refused=child.refusal is not None)
+            self._failed(child.refusal or f"it {exit_text(code)}", refused=child.refusal is not None)
         elif not (child.retiring or child.given_up or self._closing):
-            log.warning("child %d %s", child.pid, words_of(code))
+            log.warning("child %d %s", child.pid, exit_text(code))
 
     def _failed(self, why: str, *, refused: bool) -> None:
         """A child ended before it was ready; `refused`: it could not load the listeners."""
-        self._failures += 1
-        if refused and self._found is None:
-            self._refused = why
-        else:
-            log.error("a child can't start: %s", why)
-        self._next_start = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
-        if self._failures >= FAILURES and not any(child.ready for child in self._children):
+        starts = self._starts
+        starts.failed(why, refused=refused)
+        if starts.hopeless() and not any(child.ready for child in self._children):
             log.critical("%d starts of a child failed in a row; the worker gives up", FAILURES)
-            self._broken()
-        if self._refused or (self._failures >= FAILURES and self._found is None):
+            self._break()
+        if starts.useless():
             self._closing = True
-            self._known.set()
+            starts.over()
 
     def _end_all(self) -> None:
         for child in self._children:

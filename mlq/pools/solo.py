@@ -2,53 +2,56 @@
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from mlq.pools.contract import Run, perform
-from mlq.pools.gate import Gate
+from mlq.pools.contract import Pool, Run, Supervisor, perform
 from mlq.pools.surroundings import Surroundings
 from mlq.running.spare_threads import Threads
 
 
-class SoloPool:
+class SoloPool(Pool):
     """Hands runs to the main thread, which calls `serve`. Only what that waits for runs beside it, on a thread."""
 
     name = "solo"
 
     def __init__(self) -> None:
         """One slot, always."""
-        self._gate = Gate(1)
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._current: Run | None = None
         self._given_up: Run | None = None
+        self._waits = False  # the current one, for another job
         self._threads = Threads("mlq-slot")
         self._lock = threading.Lock()
-        self._capacity: Callable[[int], None] = lambda _: None
 
-    def start(self, capacity: Callable[[int], None], broken: Callable[[], None]) -> None:  # noqa: ARG002
+    def start(self, supervisor: Supervisor[Any]) -> None:
         """Ready at once."""
-        self._capacity = capacity
-        capacity(1)
+        self._supervisor = supervisor
+        supervisor.resize(1)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Queue them for the main thread."""
-        self._begin(self._gate.add(runs))
+        """Queue a run for the main thread; where that waits for another job, run it on a thread beside it."""
+        for run in runs:
+            if self._waits:
+                self._threads.submit(partial(self._beside, run))
+            else:
+                self._runs.put(run)
 
     def leave(self, run: Run) -> None:
-        """It waits: what it waits for can't run in the main thread, too."""
-        self._begin(self._gate.leave(run))
+        """The main thread waits, if it is the one that runs this."""
+        self._waits = self._waits or run is self._current
 
     def back(self, run: Run) -> None:
         """It goes on."""
-        self._gate.back(run)
+        self._waits = self._waits and run is not self._current
 
     def end(self, run: Run) -> bool:
         """The main thread can't be interrupted: nothing else runs until its listener returns."""
         with self._lock:
             if run is self._current and self._given_up is None:
                 self._given_up = run
-                self._capacity(-1)
+                self._supervisor.resize(-1)
         return False
 
     def close(self) -> None:
@@ -61,28 +64,18 @@ class SoloPool:
         surroundings = Surroundings()
         while (run := self._runs.get()) is not None:
             self._current = run
-            perform(run)
+            following = perform(self._supervisor, run)
             surroundings.put_back()
             with self._lock:
-                self._current = None
-                if self._given_up is run:
-                    self._given_up = None
-                    self._capacity(1)
-            self._go_on(run)
+                self._current, self._waits = None, False
+                given_up, self._given_up = self._given_up is run, None
+            if given_up:
+                self._supervisor.resize(1)
             del run  # and its message, while this thread waits
-
-    def _begin(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            if self._current is None:
-                self._runs.put(run)
-            else:
-                self._threads.submit(partial(self._beside, run))
+            if following is not None:
+                self.submit([following])
 
     def _beside(self, run: Run) -> None:
-        perform(run)
-        self._go_on(run)
-
-    def _go_on(self, ended: Run) -> None:
-        following = self._gate.next(ended)
+        following = perform(self._supervisor, run)
         if following is not None:
-            self._begin([following])
+            self.submit([following])

@@ -1,7 +1,7 @@
 """What a listener gets besides its message: the first MLQ's dictionary of helpers, now also with attributes.
 
-The helpers take and check values; a `Line` carries bytes to the worker, whether that is in this process or at the other
-end of a socket pair.
+The helpers take and check values; a `Channel` carries bytes to the worker, whether that is in this process or at the
+other end of a socket pair.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ ENTRY = 200  # bytes that an entry of a stream costs besides its data, roughly
 HELPERS = ("update_progress", "store_data", "fetch_data", "post", "block_until_result", "wait", "emit")
 
 
-class Line(Protocol):
+class Channel(Protocol):
     """What an attempt's listeners can ask of their worker. `report`, `say` and `post` may raise LeaseLost."""
 
     def holds(self) -> bool:
@@ -62,9 +62,9 @@ class Voice:
     `turn`). At worst, a limit is exceeded by one entry.
     """
 
-    def __init__(self, line: Line, job_id: str) -> None:
+    def __init__(self, channel: Channel, job_id: str) -> None:
         """Without output so far."""
-        self._line = line
+        self._channel = channel
         self.job_id = job_id
         self._size = 0
         self._logged = 0
@@ -76,9 +76,9 @@ class Voice:
         if self._size > MESSAGE_LIMIT:
             raise TooLarge(f"the partial results of job {self.job_id} exceed {MESSAGE_LIMIT:,} bytes in total")
         # Wait only in the listener's own context: a finaliser may run on the very thread that makes room.
-        while self._line.full() and speaking_job() == self.job_id and self._line.holds():
+        while self._channel.full() and speaking_job() == self.job_id and self._channel.holds():
             time.sleep(ROOM)
-        self._line.say("chunk", data)
+        self._channel.say("chunk", data)
 
     def log(self, words: str) -> None:
         """Add what the job printed or logged, up to the limit.
@@ -91,17 +91,17 @@ class Voice:
             return
         self._logged += len(data) + ENTRY
         with contextlib.suppress(LeaseLost):
-            self._line.say("log", data[:room])
+            self._channel.say("log", data[:room])
             if self._logged >= LOG_LIMIT:
-                self._line.say("log", b"\n[further output is not kept]\n")
+                self._channel.say("log", b"\n[further output is not kept]\n")
 
 
 class JobContext(dict[str, Any]):
     """`context["update_progress"]` and `context.update_progress` are the same function."""
 
-    def __init__(self, line: Line, voice: Voice, claimed: Claimed, record: Record, message: Any) -> None:
+    def __init__(self, channel: Channel, voice: Voice, claimed: Claimed, record: Record, message: Any) -> None:
         """The context of one attempt."""
-        self._line = line
+        self._channel = channel
         self._claimed = claimed
         self.voice = voice
         self._loop_thread: int | None = None
@@ -133,7 +133,7 @@ class JobContext(dict[str, Any]):
     @property
     def cancelled(self) -> bool:
         """Whether this attempt should end: the job was cancelled, timed out, or is now another worker's."""
-        return not self._line.holds()
+        return not self._channel.holds()
 
     @property
     def attempt(self) -> int:
@@ -145,7 +145,7 @@ class JobContext(dict[str, Any]):
 
         Raises LeaseLost, Unserializable, TooLarge.
         """
-        self._line.report(check_size("progress", codec.pack(value, "progress"), PROGRESS_LIMIT))
+        self._channel.report(check_size("progress", codec.pack(value, "progress"), PROGRESS_LIMIT))
         return True
 
     def emit(self, chunk: Any) -> None:
@@ -156,12 +156,12 @@ class JobContext(dict[str, Any]):
         """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
-        self._line.store(name, packed, check_seconds("expiry", expiry))
+        self._channel.store(name, packed, check_seconds("expiry", expiry))
         return name
 
     def fetch_data(self, key: str) -> Any:
         """What `store_data` stored; None if there is nothing, or it has expired."""
-        packed = self._line.fetch(data_key(key))
+        packed = self._channel.fetch(data_key(key))
         return None if packed is None else codec.unpack(packed)
 
     def post(
@@ -170,7 +170,7 @@ class JobContext(dict[str, Any]):
     ) -> str:  # fmt: skip
         """Post another job, with the options of `MLQ.post`; returns its id. Raises LeaseLost."""
         wanted = options_of(callback, functions, options)
-        return self._line.post(wanted.lane, wanted.body(msg))
+        return self._channel.post(wanted.lane, wanted.body(msg))
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for another job's result. This attempt's slot is released meanwhile, so even a single slot is enough.
@@ -205,7 +205,7 @@ class JobContext(dict[str, Any]):
     def _result(self, job_id: str, timeout: float | None) -> Any:
         wanted = check_id(job_id)
         seconds = None if timeout is None else check_seconds("timeout", timeout, zero=True)
-        return value_of(wanted, self._line.wait(wanted.reference, seconds), original=True)
+        return value_of(wanted, self._channel.wait(wanted.reference, seconds), original=True)
 
 
 def arrive(future: "asyncio.Future[Any]", result: Any) -> None:

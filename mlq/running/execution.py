@@ -13,7 +13,7 @@ from typing import Any
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.running.context import JobContext, Line, Voice, arrive
+from mlq.running.context import Channel, JobContext, Voice, arrive
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
 from mlq.running.outcomes import failure, success
@@ -43,20 +43,20 @@ def own_context() -> contextvars.Context:
     return made
 
 
-def execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
+def execute(channel: Channel, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
     """Run `listeners` on one job's message, one after the other; the last one's value is the result.
 
     Never raises: any exception, SystemExit included, becomes the outcome.
     """
-    return own_context().run(_execute, line, claimed, record, listeners)
+    return own_context().run(_execute, channel, claimed, record, listeners)
 
 
-def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
+def _execute(channel: Channel, claimed: Claimed, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
     listener = context = None
     try:
         message = codec.unpack(record.message)
-        voice = Voice(line, claimed.id)
-        context = JobContext(line, voice, claimed, record, message)
+        voice = Voice(channel, claimed.id)
+        context = JobContext(channel, voice, claimed, record, message)
         value: Any = None
         with speaking(voice), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
@@ -71,7 +71,7 @@ def _execute(line: Line, claimed: Claimed, record: Record, listeners: tuple[List
 
 
 async def execute_on_loop(
-    line: Line, claimed: Claimed, record: Record, listeners: tuple[Listener, ...], submit: Submit
+    channel: Channel, claimed: Claimed, record: Record, listeners: tuple[Listener, ...], submit: Submit
 ) -> Outcome:
     """The same on the running event loop; listeners that are not async run on threads, through `submit`.
 
@@ -80,8 +80,8 @@ async def execute_on_loop(
     listener = context = None
     try:
         message = codec.unpack(record.message)
-        voice = Voice(line, claimed.id)
-        context = JobContext(line, voice, claimed, record, message)
+        voice = Voice(channel, claimed.id)
+        context = JobContext(channel, voice, claimed, record, message)
         context.shares_a_loop()
         value: Any = None
         with speaking(voice), wrapped(context, listeners[0].middleware if listeners else ()):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from mlq.core import codec
 from mlq.core.checks import check_size
 from mlq.core.job import Outcome
-from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, words_of
+from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, text_of
 from mlq.core.states import State
 
 SAID_LIMIT = 1500  # bytes of a percent-encoded short result in a callback: the whole URL should stay below 2,000
@@ -50,7 +50,7 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
         trace = ""
     fields: dict[str, bytes | str] = {
         "reason": "error",
-        "error": words_of(error),
+        "error": text_of(error),
         "error_type": plain(f"{kind.__module__}.{kind.__qualname__}"),
         "traceback": plain(trace[-TEXT_LIMIT:]),
     }

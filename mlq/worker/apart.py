@@ -108,7 +108,7 @@ class Apart(Service):
         with desk.claiming:
             for i, (job_id, shared) in enumerate(jobs):
                 beside = self._separates and shared < STRICT
-                if self.stopping.is_set() or not desk.slots.total() or not (beside or self._is_alone()):
+                if self.stopping.is_set() or not desk.slots.total or not (beside or self._is_alone()):
                     return jobs[i:]
                 if not beside:
                     desk.slots.overdraw()
@@ -147,8 +147,8 @@ class Apart(Service):
 
     def _runs(self) -> bool:
         attempt = self._running
-        return attempt is not None and self._desk.find(attempt.claimed.lease) is attempt and not attempt.waiting()
+        return attempt is not None and self._desk.find(attempt.claimed.lease) is attempt and not attempt.waits
 
     def _is_alone(self) -> bool:
         """Whether nothing runs here but what waits for another job."""
-        return all(attempt.waiting() for attempt in self._desk.held())
+        return all(attempt.waits for attempt in self._desk.held())

@@ -5,18 +5,17 @@ import itertools
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from mlq.core.job import Claimed, Outcome, Record
+from mlq.core.job import Claimed, Record
 from mlq.core.job_options import PLAIN
 from mlq.core.policy import Policy
 from mlq.running.listeners import Listener
-from mlq.running.outcomes import death
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlq.running.context import Line
+    from mlq.running.context import Channel
 
 Entry = tuple[int, str, bytes]
 
@@ -84,30 +83,29 @@ class Speech:
 
 
 class Attempt:
-    """A claimed job, and who decides what becomes of it: the first to move it to a final stage."""
+    """A claimed job, and what became of it: the first to move it to a final stage decides."""
 
     _speech: Speech | None = None
+    channel: "Channel"  # what its listeners may ask of the worker, once it has begun
 
-    def __init__(self, claimed: Claimed, watcher: "Watcher", make_line: "Callable[[Attempt], Line]") -> None:
-        """`watcher` is told of its turns; its listeners get the line only when they run."""
+    def __init__(self, claimed: Claimed) -> None:
+        """Its record is not read yet."""
         self.claimed = claimed
         self.size = len(claimed.record)  # bytes
         self.record = _UNREAD
         self.listeners: tuple[Listener, ...] = ()
         self.policy = Policy()
         self.stage = Stage.CLAIMED
-        self.holds_slot = True
+        self.holds_slot = True  # as `slots` counts it
+        self.runs = False  # likewise
         self.beside = 0  # others that died with it
+        self.waits = 0  # for other jobs, now; coroutines and threads of a listener may wait side by side
         self.waited = False  # for another job, at some time
-        self.through = False  # its listeners have ended, whatever became of the job
+        self.wait_lock = threading.Lock()  # held by a wait that begins or ends
         self.wakes: set[Callable[[], None]] = set()  # end its waits for other jobs, when the attempt ends first
-        self._waits = 0  # for other jobs, now; coroutines and threads of a listener may wait side by side
-        self._changing = threading.Lock()
+        self.through = False  # its listeners have ended, whatever became of the job
         self.since = time.monotonic()  # when it came to its stage
         self.took = 0.0  # seconds that its listeners ran
-        self._watcher = watcher
-        self._make_line = make_line
-        self._line: Line | None = None
         self._lock = threading.Lock()
 
     @property
@@ -115,12 +113,9 @@ class Attempt:
         """What it has said; most attempts say nothing."""
         return vars(self).setdefault("_speech", Speech()) if self._speech is None else self._speech
 
-    @property
-    def line(self) -> "Line":
-        """What its listeners may ask of the worker."""
-        if self._line is None:
-            self._line = self._make_line(self)
-        return self._line
+    def spoke(self) -> bool:
+        """Whether it has said anything."""
+        return self._speech is not None
 
     def read(self, record: Record, listeners: tuple[Listener, ...], declared: Policy) -> None:
         """Learn what is to be run, and how."""
@@ -138,9 +133,6 @@ class Attempt:
                 return False
             self.stage = Stage.BEGUN
         self.since = time.monotonic()
-        self._watcher.began(self)
-        if self.policy.timeout is not None:
-            self._watcher.limit(self, self.policy.timeout)
         return True
 
     def end(self, stage: Stage) -> Stage | None:
@@ -149,66 +141,13 @@ class Attempt:
             if self.stage not in (Stage.CLAIMED, Stage.BEGUN):
                 return None
             before, self.stage = self.stage, stage
+            if before is Stage.BEGUN:
+                self.took = time.monotonic() - self.since
             if self.size > LARGE:
                 self.claimed, self.record = self.claimed._replace(record=b""), self.record._replace(message=b"")
         for wake in tuple(self.wakes):
             wake()
         return before
-
-    def leave(self) -> None:
-        """It waits for another job; the first such wait gives its slot away."""
-        with self._changing:
-            self.waited = True
-            self._waits += 1
-            if self._waits == 1:
-                self._watcher.left(self)
-
-    def waiting(self) -> bool:
-        """Whether it does nothing now but wait for another job."""
-        return self._waits > 0
-
-    def back(self, *, at_once: bool) -> None:
-        """A wait is over; the last one gets the slot back, `at_once` or when one is free."""
-        with self._changing:
-            self._waits -= 1
-            if not self._waits:
-                self._watcher.returned(self, at_once=at_once)
-
-    def spoke(self) -> bool:
-        """Whether it has said anything."""
-        return self._speech is not None
-
-    def done(self, outcome: Outcome) -> None:
-        """Its listeners are through."""
-        self._watcher.ended(self, outcome)
-
-    def settle(self, outcome: Outcome) -> None:
-        """Its listeners are through, and their thread may be used to say so."""
-        self._watcher.ended(self, outcome, here=True)
-
-    def died(self, reason: str, words: str, beside: int) -> None:
-        """The process that it ran in is gone, with so many others."""
-        self.beside = beside
-        self._watcher.ended(self, death(reason, words), lost=True)
-
-
-class Watcher(Protocol):
-    """Who is told of an attempt's turns: the worker."""
-
-    def began(self, attempt: Attempt) -> None:
-        """Its listeners are about to run."""
-
-    def limit(self, attempt: Attempt, seconds: float) -> None:
-        """It began, and may take so long."""
-
-    def left(self, attempt: Attempt) -> None:
-        """It waits for another job, and leaves its place to others."""
-
-    def returned(self, attempt: Attempt, *, at_once: bool) -> None:
-        """It goes on: with a slot as soon as one is free, or `at_once`."""
-
-    def ended(self, attempt: Attempt, outcome: Outcome, *, lost: bool = False, here: bool = False) -> None:
-        """Its listeners are through, or died; `here`: this thread may wait for the server."""
 
 
 _UNREAD = Record("", 0.0, PLAIN, b"")

@@ -21,7 +21,7 @@ from mlq.running.listeners import Listener, Listeners
 from mlq.shell.known import known_of
 from mlq.shell.sync import Shell
 from mlq.system import memory
-from mlq.worker.attempt import Attempt, Stage
+from mlq.worker.attempt import Attempt
 from mlq.worker.inbox import Inbox
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
@@ -137,7 +137,7 @@ class Desk:
     def nudge(self) -> None:
         """Have the claimer look again at once: something changed that the server does not know of."""
         self.drained = False
-        self.slots.touch()
+        self.slots.wake()
         with contextlib.suppress(ServerError):
             self.shell.run_many(data_ops.wake_up(self.keys, self.name))
 
@@ -165,48 +165,9 @@ class Desk:
         with self._dropped:
             self._dropped.wait_for(true, timeout)
 
-    def lose(self, attempt: Attempt) -> Stage | None:
-        """Another one holds this job now, or nobody may: free its slot; the stage it was in, None if it had ended."""
-        before = attempt.end(Stage.LOST)
-        self.drop(attempt)
-        if before is not None:
-            self.release(attempt)
-        return before
-
-    def release(self, attempt: Attempt) -> None:
-        """Free the slot of an attempt, if it holds one."""
-        if self.let_go(attempt):
-            self.slots.give()
-
-    def let_go(self, attempt: Attempt) -> bool:
-        """Whether the attempt held a slot; it is the caller's now."""
-        with self._lock:
-            holds, attempt.holds_slot = attempt.holds_slot, False
-        return holds
-
-    def hold_on(self, attempts: list[Attempt]) -> None:
-        """Give attempts their slots again that could not be settled after all, whether there are any free or not."""
-        with self._lock:
-            for attempt in attempts:
-                attempt.holds_slot = True
-        self.slots.overdraw(len(attempts))
-
     def wake_if_deaf(self) -> None:
         """A slot may have become free: have a claimer that listens to its inbox alone look again."""
         if self.deaf and self.slots.free():
             self.deaf = False
             with contextlib.suppress(ServerError):  # its sleep ends by itself, too
                 self.shell.run_many(data_ops.wake_up(self.keys, self.name))
-
-    def take_back(self, attempt: Attempt, *, at_once: bool) -> None:
-        """Give an attempt its slot again, as soon as one is free, or `at_once`; not when it is no longer ours."""
-        if attempt.stage is not Stage.BEGUN:
-            return
-        if at_once:
-            self.slots.overdraw()
-        else:
-            self.slots.retake()
-        with self._lock:
-            attempt.holds_slot = attempt.stage is Stage.BEGUN
-        if not attempt.holds_slot:
-            self.slots.give()

@@ -100,7 +100,7 @@ class Kept(Service):
         if self._desk.find(attempt.claimed.lease) is not attempt:  # cancelled or lost meanwhile: nothing of it counts
             if attempt.spoke():
                 _gone(self._desk, attempt.speech.take()[1])
-            self._desk.release(attempt)
+            self._desk.slots.release(attempt)
             return
         shell = self._shell_for(item)
         for error in tell(self._desk, [attempt], shell).values():
@@ -113,7 +113,7 @@ class Kept(Service):
             if attempt in self._refused:
                 log.error("job %s: not even its failure can be recorded; it runs again", attempt.claimed.id)
                 self._desk.drop(attempt)
-                self._desk.release(attempt)
+                self._desk.slots.release(attempt)
                 return
             log.error("job %s: the server does not take its outcome", attempt.claimed.id)
             self._refused.add(attempt)

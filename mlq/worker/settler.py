@@ -139,19 +139,19 @@ class Settler(Service):
         """Settle one outcome that was kept. Raises ServerError."""
         ending = _ending(ended)
         stood = shell.run(self._op([ending]))
-        self._desk.release(ended.attempt)
+        self._desk.slots.release(ended.attempt)
         self._recorded([ended], [ending], stood)
 
     def _settled(self, batch: list[Ended]) -> None:
         desk = self._desk
-        freed = [ended.attempt for ended in batch if desk.let_go(ended.attempt)]
+        freed = desk.slots.let_go([ended.attempt for ended in batch])
         self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
-        desk.slots.look_ahead(self._pace)
+        desk.slots.claim_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
         try:
             stood = self._settle_and_claim(self._op(endings), len(freed))
         except ServerError:
-            desk.hold_on(freed)
+            desk.slots.hold_again(freed)
             raise
         self._recorded(batch, endings, stood)
 
@@ -185,7 +185,7 @@ class Settler(Service):
             desk.slots.give(freed)
             return desk.shell.run(settle)
         try:
-            wanted = desk.slots.swap(freed, MOST)
+            wanted = desk.slots.exchange(freed, MOST)
             return self._both(settle, wanted) if wanted else desk.shell.run(settle)
         finally:
             desk.claiming.release()

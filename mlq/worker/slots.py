@@ -1,6 +1,10 @@
-"""Slots: how many jobs a worker may have running, and who gets a slot that becomes free."""
+"""Slots: how many jobs a worker may claim and run at a time, and which attempt runs next. All of it is counted here."""
 
 import threading
+from collections import deque
+from collections.abc import Sequence
+
+from mlq.worker.attempt import Attempt, Stage
 
 AHEAD = 0.005  # seconds of work that may be claimed ahead; a job of a dead worker that never began costs no more
 SHORT = 0.001  # seconds that jobs take on average when some are claimed ahead
@@ -8,90 +12,83 @@ MOST_AHEAD = 100  # jobs
 
 
 class Slots:
-    """Counts free slots. A listener that waited for another job and goes on comes before new jobs."""
+    """Counts slots and those who hold them.
+
+    An attempt holds a slot from its claim until its outcome is on its way to the server. It runs in that slot until
+    its listeners are through. Where jobs are short, some are claimed ahead: for a moment more attempts hold a slot than
+    there are slots, and those that can't run yet wait here. A listener that waits for another job gives its slot away,
+    and takes one again before new jobs do.
+    """
 
     def __init__(self) -> None:
         """None yet: the pool says how many there are."""
-        self._free = 0
         self._total = 0
-        self.ahead = 0  # jobs that may be claimed beyond the free slots, since the running ones end so soon
-        self._returning = 0
+        self._free = 0  # below 0 where jobs are claimed ahead
+        self._running = 0
+        self._waiting: deque[Attempt] = deque()  # claimed ahead
+        self._returning = 0  # listeners that want a slot again
         self._closed = False
+        self._ahead = 0  # jobs that may be claimed beyond the free slots, since the running ones end so soon
         self._changed = threading.Condition()
 
-    def take(self, most: int) -> int:
-        """Take up to `most` free slots for new jobs; how many it got."""
-        with self._changed:
-            taken = self._allowed(most)
-            self._free -= taken
-            return taken
-
-    def give(self, count: int = 1) -> None:
-        """Make slots free."""
-        with self._changed:
-            self._free += count
-            self._changed.notify_all()
-
-    def swap(self, freed: int, most: int) -> int:
-        """Make `freed` slots free and take up to `most` for new jobs in one step: nobody is woken for nothing."""
-        with self._changed:
-            self._free += freed
-            taken = self._allowed(most)
-            self._free -= taken
-            if self._free > 0:
-                self._changed.notify_all()
-            return taken
-
-    def _allowed(self, most: int) -> int:
-        """New jobs that may come; none ahead while somebody waits to go on."""
-        if self._closed:
-            return 0
-        spare = self.ahead if not self._returning else 0
-        return max(0, min(most, self._free + spare - self._returning))
-
-    def retake(self) -> None:
-        """Wait for a slot, ahead of new jobs."""
-        with self._changed:
-            self._returning += 1
-            while self._free < 1:
-                self._changed.wait()
-            self._returning -= 1
-            self._free -= 1
-
-    def overdraw(self, count: int = 1) -> None:
-        """Take slots that may not be there: new jobs wait until the debt is paid."""
-        with self._changed:
-            self._free -= count
-
-    def resize(self, change: int) -> None:
-        """So many slots more, or fewer."""
-        with self._changed:
-            self._total += change
-            self._free += change
-            self._changed.notify_all()
-
+    @property
     def total(self) -> int:
         """How many there are."""
         return self._total
 
-    def look_ahead(self, seconds: float) -> None:
-        """Let jobs be claimed ahead, as many as end within 5 ms where one takes `seconds`; none where that is long."""
-        self.ahead = min(MOST_AHEAD, int(AHEAD / seconds * self._total)) if 0 < seconds < SHORT else 0
-
-    def overdrawn(self) -> bool:
-        """Whether more jobs are here than slots."""
-        return self._free < 0
+    @property
+    def ahead(self) -> int:
+        """Jobs that may be claimed ahead."""
+        return self._ahead
 
     def free(self) -> int:
         """Slots that new jobs may take now."""
         return 0 if self._closed else max(0, self._free - self._returning)
 
+    def overdrawn(self) -> bool:
+        """Whether more attempts hold a slot than there are."""
+        return self._free < 0
+
+    # Claiming
+
+    def take(self, most: int) -> int:
+        """Take up to `most` slots for new jobs; how many it got."""
+        with self._changed:
+            return self._take(most)
+
+    def give(self, count: int = 1) -> None:
+        """Give back slots for which no job came."""
+        with self._changed:
+            self._give(count)
+
+    def exchange(self, freed: int, most: int) -> int:
+        """Give `freed` slots back and take up to `most` in one step: nobody is woken for nothing."""
+        with self._changed:
+            self._free += freed
+            taken = self._take(most)
+            if self._free > 0:
+                self._changed.notify_all()
+            return taken
+
     def take_one(self) -> bool:
-        """Take a free slot, if there is one, though no new jobs may come."""
+        """Take a free slot, if there is one, even while the slots are closed."""
         with self._changed:
             taken = self._free - self._returning > 0
             self._free -= taken
             return taken
+
+    def overdraw(self) -> None:
+        """Take a slot whether one is free or not: new jobs wait until the debt is paid."""
+        with self._changed:
+            self._free -= 1
+
+    def claim_ahead(self, seconds: float) -> None:
+        """Allow as many jobs ahead as end within 5 ms where one takes `seconds`; none where that is long."""
+        self._ahead = min(MOST_AHEAD, int(AHEAD / seconds * self._total)) if 0 < seconds < SHORT else 0
+
+    def claim_none_ahead(self) -> None:
+        """Allow none, until the next `claim_ahead`."""
+        self._ahead = 0
 
     def close(self) -> bool:
         """Let no new jobs come, whatever is free; whether it was so before."""
@@ -106,11 +103,111 @@ class Slots:
         return closed
 
     def wait(self, timeout: float) -> bool:
-        """Wait until a slot is free or `touch` is called; False when `timeout` seconds went by instead."""
+        """Wait until a slot is free or `wake` is called; False when `timeout` seconds went by instead."""
         with self._changed:
             return self.free() > 0 or self._changed.wait(timeout)
 
-    def touch(self) -> None:
+    def wake(self) -> None:
         """Wake those that `wait`."""
         with self._changed:
             self._changed.notify_all()
+
+    # Running
+
+    def resize(self, change: int) -> list[Attempt]:
+        """So many slots more, or fewer; the attempts that may run now."""
+        with self._changed:
+            self._total += change
+            self._give(change)
+            return self._admit()
+
+    def admit(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Take in attempts that were claimed; those that may run now. The others wait for their turn."""
+        with self._changed:
+            self._waiting.extend(attempts)
+            return self._admit()
+
+    def finish(self, attempt: Attempt) -> Attempt | None:
+        """An attempt no longer runs; the one that may run instead. It still holds its slot. Does nothing twice."""
+        with self._changed:
+            if self._returning:
+                self._changed.notify_all()  # it may be one of these, and be over
+            if not attempt.runs:
+                return None
+            admitted = self._stop(attempt)
+            return admitted[0] if admitted else None
+
+    def leave(self, attempt: Attempt) -> list[Attempt]:
+        """An attempt waits for another job and gives its slot away; the attempts that may run now."""
+        with self._changed:
+            self._give(self._let_go(attempt))
+            return self._stop(attempt) if attempt.runs else []
+
+    def go_on(self, attempt: Attempt, *, at_once: bool) -> None:
+        """An attempt that had left wants a slot again: wait for one, or take it `at_once`, whether one is free or not.
+
+        It gets none where it has ended meanwhile.
+        """
+        with self._changed:
+            self._returning += 1
+            while not at_once and self._free < 1 and attempt.stage is Stage.BEGUN:
+                self._changed.wait()
+            self._returning -= 1
+            if attempt.stage is Stage.BEGUN:
+                self._free -= 1
+                self._running += 1
+                attempt.holds_slot = attempt.runs = True
+            else:
+                self._changed.notify_all()
+
+    def let_go(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Take their slots from these attempts; those that had one. The caller gives them back, or holds them again."""
+        with self._changed:
+            return [attempt for attempt in attempts if self._let_go(attempt)]
+
+    def hold_again(self, attempts: Sequence[Attempt]) -> None:
+        """Give attempts their slots again, whether any are free or not: they could not be settled after all."""
+        with self._changed:
+            for attempt in attempts:
+                attempt.holds_slot = True
+            self._free -= len(attempts)
+
+    def release(self, attempt: Attempt) -> None:
+        """Free the slot of an attempt, if it holds one."""
+        with self._changed:
+            self._give(self._let_go(attempt))
+
+    # With the lock held
+
+    def _take(self, most: int) -> int:
+        """New jobs that may come; none ahead while somebody waits to go on."""
+        if self._closed:
+            return 0
+        ahead = 0 if self._returning else self._ahead
+        taken = max(0, min(most, self._free + ahead - self._returning))
+        self._free -= taken
+        return taken
+
+    def _give(self, count: int) -> None:
+        if count:
+            self._free += count
+            self._changed.notify_all()
+
+    def _let_go(self, attempt: Attempt) -> bool:
+        held, attempt.holds_slot = attempt.holds_slot, False
+        return held
+
+    def _stop(self, attempt: Attempt) -> list[Attempt]:
+        attempt.runs = False
+        self._running -= 1
+        return self._admit()
+
+    def _admit(self) -> list[Attempt]:
+        admitted = []
+        while self._waiting and self._running < self._total:
+            attempt = self._waiting.popleft()
+            if attempt.stage is Stage.CLAIMED:  # else handed back, or lost
+                attempt.runs = True
+                self._running += 1
+                admitted.append(attempt)
+        return admitted

@@ -12,13 +12,10 @@ FILE_LINES, FUNCTION_LINES, NESTING = 300, 40, 3
 
 # What is longer or deeper. A number may only fall, and an entry only go.
 LONG_FILES: dict[str, int] = {
-    "mlq/client/aio.py": 367,
-    "mlq/client/blocking.py": 393,
     "mlq/core/codec.py": 315,
     "mlq/pools/child.py": 331,
-    "mlq/pools/process.py": 368,
+    "mlq/pools/process.py": 344,
     "mlq/shell/aio.py": 316,
-    "mlq/worker/worker.py": 302,
 }
 DEEP_FUNCTIONS: dict[str, int] = {
     "mlq/cli/jobs.py:_result": 4,

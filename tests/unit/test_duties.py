@@ -11,7 +11,7 @@ from mlq.pools.aio import AsyncioPool
 from mlq.pools.thread import ThreadPool
 from mlq.running.spare_threads import Threads
 from mlq.system.service import Service
-from mlq.worker.attempt import Attempt, Stage, Watcher
+from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.slots import Slots
 
 SOON = 10.0  # seconds until a test gives up
@@ -91,6 +91,12 @@ def test_threads_do_not_keep_the_process(pool):
 # --- slots
 
 
+def claimed(count=None):
+    """An attempt that was claimed just now, or so many."""
+    made = [Attempt(Claimed(str(i), 1, f"w.{i}", "w", 0.0, b"")) for i in range(count or 1)]
+    return made if count else made[0]
+
+
 def of(count):
     """So many slots."""
     slots = Slots()
@@ -108,10 +114,14 @@ def test_slots_are_counted():
 
 def test_listener_that_goes_on_comes_before_new_jobs():
     """A slot that becomes free is its own."""
-    slots = of(1)
+    slots, attempt = of(1), claimed()
+    slots.take(1)
+    slots.admit([attempt])
+    attempt.begin()
+    slots.leave(attempt)
     assert slots.take(1) == 1
     back = threading.Event()
-    thread = threading.Thread(target=lambda: (slots.retake(), back.set()))
+    thread = threading.Thread(target=lambda: (slots.go_on(attempt, at_once=False), back.set()))
     thread.start()
     while slots._returning == 0:
         assert thread.is_alive()
@@ -122,7 +132,7 @@ def test_listener_that_goes_on_comes_before_new_jobs():
     assert slots.free() == 0
 
 
-@pytest.mark.parametrize("wake", [Slots.give, Slots.touch])
+@pytest.mark.parametrize("wake", [Slots.give, Slots.wake])
 def test_wait_ends_when_something_changes(wake):
     """A slot that became free, or a nudge."""
     slots = of(1)
@@ -140,17 +150,46 @@ def test_wait_with_a_free_slot_returns():
     assert of(1).wait(1000)
 
 
+def test_as_many_attempts_run_as_there_are_slots_in_the_order_of_coming():
+    """Those that were claimed ahead wait for one that is finished; finishing twice makes no room twice."""
+    slots, attempts = of(2), claimed(5)
+    assert slots.admit(attempts) == attempts[:2]
+    assert slots.finish(attempts[1]) is attempts[2]
+    assert slots.finish(attempts[1]) is None
+    assert slots.resize(1) == attempts[3:4]
+    assert [slots.finish(attempt) for attempt in (attempts[0], *attempts[2:])] == [attempts[4], None, None, None]
+
+
+def test_an_attempt_that_waits_for_another_job_makes_room_once():
+    """Until it goes on; what ends it meanwhile makes no more room, and it gets no slot again."""
+    slots, attempts = of(1), claimed(3)
+    slots.take(1)
+    slots.admit(attempts)
+    assert attempts[0].begin()
+    assert slots.leave(attempts[0]) == [attempts[1]]
+    assert slots.leave(attempts[0]) == []
+    assert attempts[0].end(Stage.ENDED)
+    assert slots.finish(attempts[0]) is None
+    slots.go_on(attempts[0], at_once=True)
+    assert (attempts[0].runs, attempts[0].holds_slot, slots.free()) == (False, False, 1)
+    assert slots.finish(attempts[1]) is attempts[2]
+
+
+def test_attempts_that_were_handed_back_are_passed_over():
+    """They wait for no slot any more."""
+    slots, attempts = of(1), claimed(3)
+    slots.admit(attempts)
+    attempts[1].end(Stage.HANDED_BACK)
+    assert slots.finish(attempts[0]) is attempts[2]
+
+
 # --- attempts
-
-
-class Nobody(Watcher):
-    """Hears of an attempt, and does nothing."""
 
 
 @pytest.fixture
 def attempt():
     """Just claimed."""
-    return Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""), Nobody(), lambda attempt: None)
+    return claimed()
 
 
 def test_attempt_runs_and_ends(attempt):
@@ -253,29 +292,35 @@ def test_service_may_stop_itself():
 # --- what is broken ends the worker, which would else look alive
 
 
-class Unsettled:
-    """A run whose end can't be recorded."""
+class Broken:
+    """A supervisor that can't record how a run ended."""
 
-    def begin(self):
-        return True
+    def __init__(self):
+        self.told = threading.Event()
 
-    def __getattr__(self, name):
-        raise MemoryError(name)
+    def resize(self, change):
+        pass
+
+    def begin(self, run):
+        raise MemoryError
+
+    def broken(self):
+        self.told.set()
 
 
 def test_a_thread_of_the_pool_that_dies_ends_the_worker():
-    pool, broken = ThreadPool(1), threading.Event()
-    pool.start(lambda _: None, broken.set)
-    pool.submit([Unsettled()])
-    assert broken.wait(SOON)
+    pool, supervisor = ThreadPool(1), Broken()
+    pool.start(supervisor)
+    pool.submit([claimed()])
+    assert supervisor.told.wait(SOON)
     pool.close()
 
 
 def test_an_event_loop_that_dies_ends_the_worker(monkeypatch):
-    pool, broken = AsyncioPool(1), threading.Event()
+    pool, supervisor = AsyncioPool(1), Broken()
     monkeypatch.setattr(pool._loop, "run_forever", lambda: 1 / 0)
-    pool.start(lambda _: None, broken.set)
-    assert broken.wait(SOON)
+    pool.start(supervisor)
+    assert supervisor.told.wait(SOON)
 
 
 def test_a_child_that_can_not_read_on_ends():
@@ -327,7 +372,7 @@ def test_closed_slots_let_no_new_jobs_come():
     slots.resize(2)
     assert not slots.close()
     assert slots.close()
-    assert (slots.take(5), slots.swap(0, 5), slots.free(), slots.wait(0)) == (0, 0, 0, False)
+    assert (slots.take(5), slots.exchange(0, 5), slots.free(), slots.wait(0)) == (0, 0, 0, False)
     assert [slots.take_one() for _ in range(3)] == [True, True, False]
     slots.give(2)
     assert slots.open()

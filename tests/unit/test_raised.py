@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlq.core import raised
-from mlq.core.raised import ARGS_LIMIT, put_together, taken_apart, words_of
+from mlq.core.raised import ARGS_LIMIT, put_together, taken_apart, text_of
 from mlq.errors import InputError, WaitTimeout
 
 
@@ -96,7 +96,7 @@ def noted():
 def crossed(error):
     """The other end's exception."""
     fields = {name: value.encode() if isinstance(value, str) else value for name, value in taken_apart(error).items()}
-    return put_together(fields, f"{type(error).__module__}.{type(error).__qualname__}", words_of(error))
+    return put_together(fields, f"{type(error).__module__}.{type(error).__qualname__}", text_of(error))
 
 
 SAME = [

@@ -35,8 +35,8 @@ print(turn.run(list))
 
 @pytest.fixture
 def attempt():
-    """That says something; nobody watches it."""
-    return Attempt(Claimed("7", 1, "w.1", "w", 1000.0, b""), None, None)
+    """That says something."""
+    return Attempt(Claimed("7", 1, "w.1", "w", 1000.0, b""))
 
 
 @pytest.fixture

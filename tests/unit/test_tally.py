@@ -8,19 +8,15 @@ from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops.stats import BOUNDS, OTHER
 from mlq.running.outcomes import death, failure, success, timeout
-from mlq.worker.attempt import Attempt, Watcher
+from mlq.worker.attempt import Attempt
 from mlq.worker.outbox import Ended
 from mlq.worker.tally import Tally
 
 KEYS = Keys("n")
 
 
-class Nobody(Watcher):
-    """Is told, and does nothing."""
-
-
 def ended(outcome, lane="default", took=0.0):
-    attempt = Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""), Nobody(), lambda attempt: None)
+    attempt = Attempt(Claimed("1", 1, "w.1", "w", 0.0, b""))
     attempt.record = Record(lane, 0.0, PLAIN, b"")
     attempt.took = took
     return Ended(attempt, outcome)

@@ -26,7 +26,7 @@ from mlq.shell.sync import Shell
 from mlq.worker import claimer
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
-from mlq.worker.worker import Worker
+from mlq.worker.supervisor import Supervisor
 
 URL, NAMESPACE, CONFIG = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 STEM = f"{{{NAMESPACE}}}:data:"
@@ -157,7 +157,7 @@ FAULTS = {
     "after the claim": _hold_and_die,
     "before begin": lambda: setattr(Attempt, "begin", lambda self: _kill_self()),
     "listener": lambda: None,
-    "outcome is not handed over": lambda: setattr(Worker, "ended", lambda *_, **__: _kill_self()),
+    "outcome is not handed over": lambda: setattr(Supervisor, "_end", lambda *_, **__: _kill_self()),
     "before settle is sent": lambda: _at_calls_of("settle", sent=False),
     "settle's reply is lost": lambda: _at_calls_of("settle", sent=True),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlq import MLQ
-from mlq.worker import renewer
+from mlq.worker import presence
 from tests.programs import until
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def test_a_class_stays_known_while_slots_come_and_go(
     mlq: MLQ, raw: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each change has the worker say at once what it is; the time until it registers again goes on."""
-    monkeypatch.setattr(renewer, "REGISTER_EVERY", 0.3)
+    monkeypatch.setattr(presence, "REGISTER_EVERY", 0.3)
     mlq.create_listener(lambda message: message)
     assert mlq.submit(1).result(10) == 1
     (index,) = raw.scan_iter(f"{{{namespace}}}:class:*:ready".replace("-", "\\-"), count=1000)

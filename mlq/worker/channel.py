@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mlq.client.arguments import LISTEN
 from mlq.core.checks import check_id
@@ -22,16 +22,20 @@ from mlq.system.service import Complaint
 from mlq.worker.attempt import Attempt
 from mlq.worker.desk import Desk
 
+if TYPE_CHECKING:
+    from mlq.worker.supervisor import Supervisor
+
 T = TypeVar("T")
 
 
-class RedisLine:
-    """The line of one attempt; see `context.Line`."""
+class RedisChannel:
+    """The channel of one attempt; see `context.Channel`."""
 
-    def __init__(self, desk: Desk, attempt: Attempt) -> None:
-        """Asks nothing yet."""
+    def __init__(self, desk: Desk, attempt: Attempt, supervisor: "Supervisor") -> None:
+        """`supervisor` is told when the attempt waits for another job."""
         self._desk = desk
         self._attempt = attempt
+        self._supervisor = supervisor
         self._trouble = Complaint(f"what the listener of job {attempt.claimed.id} asks for can't be done yet")
 
     @property
@@ -88,11 +92,11 @@ class RedisLine:
         give_up = None if timeout is None else time.monotonic() + timeout
         fields = self._run(self._wait_op(job_id, ""))
         if fields is None and timeout != 0:
-            self._attempt.leave()
+            self._supervisor.leave(self._attempt)
             try:
                 fields = self._listen(job_id, give_up)
             finally:
-                self._attempt.back(at_once=fields is None)
+                self._supervisor.go_on(self._attempt, at_once=fields is None)
                 if self._attempt.holds():
                     self._run(work_ops.waits_no_more(self._desk.keys, self._claimed))
         if fields is None:

@@ -1,0 +1,167 @@
+"""What the blocking client offers to look after a namespace: counts, lists, changes of jobs, uploads, workers."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from mlq.client.arguments import PAGE, unserved
+from mlq.core.checks import check_count, check_id
+from mlq.core.identity import JobId
+from mlq.core.keys import Keys
+from mlq.core.states import State
+from mlq.ops import data as data_ops
+from mlq.ops import deliveries as delivery_ops
+from mlq.ops import jobs as job_ops
+from mlq.ops import stats as stats_ops
+from mlq.ops import uploads as upload_ops
+from mlq.ops import work as work_ops
+from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.ops.stats import Stats
+from mlq.shell.known import known_of
+from mlq.uploads.functions import check_name, pickled
+from mlq.uploads.sealed import overview, seal
+
+if TYPE_CHECKING:
+    from mlq.shell.sync import Shell
+
+
+class Administration:
+    """The part of the client that looks after jobs which others posted."""
+
+    _keys: Keys
+    _shell: "Shell"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's name."""
+        return self._keys.namespace
+
+    def _named(self, job_id: object) -> JobId:
+        """The id that the user gave, with the job's stamp if this process knows it. Raises InputError."""
+        wanted = check_id(job_id)
+        return wanted if wanted.stamp else known_of(self._shell.target, self._keys).meant(wanted)
+
+    def job_count(self) -> int:
+        """Jobs that wait or run."""
+        now = self.counts()
+        return now.waiting + now.scheduled + now.running
+
+    def counts(self) -> Counts:
+        """How many jobs wait (by lane), are scheduled, run, and are dead letters."""
+        now = self._shell.run(job_ops.counts(self._keys))
+        while now.cursor != "0":
+            now = self._shell.run(job_ops.counts(self._keys, now))
+        return now
+
+    def stats(self) -> Stats:
+        """The numbers for monitoring: jobs, ages, attempts, waiting and running times by queue; workers, slots."""
+        found = self._shell.run(stats_ops.stats(self._keys))
+        while isinstance(found, stats_ops.Begun):
+            found = self._shell.run(stats_ops.stats(self._keys, found))
+        return found
+
+    def unserved(self) -> dict[str, int]:
+        """Lanes with waiting jobs that no live worker serves (`default:train` needs a `train`), with how many wait."""
+        return unserved(self.counts(), self.workers())
+
+    def jobs(self, state: State | None = None) -> Iterator[Listed]:
+        """All jobs of the namespace, newest first; fetched page by page."""
+        below = ""
+        while below != "0":
+            page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            yield from page
+
+    def list_jobs(
+        self, state: State | None = None, before: str = "", limit: int = PAGE
+    ) -> tuple[list[Listed], str | None]:
+        """Up to `limit` jobs posted before the job `before`, newest first, and `before` for the next page, or None.
+
+        A page may be short even if more follow: one call looks at 2,000 jobs at most.
+        """
+        below = "" if before == "" else check_id(before)
+        page, below = self._shell.run(job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state))
+        return page, None if below == "0" else below
+
+    def last_id(self) -> int:
+        """The last id that was assigned, 0 before the first; there has never been a job above it."""
+        return self._shell.run(job_ops.last_id(self._keys))
+
+    def position(self, job_id: str) -> int | None:
+        """How many jobs are ahead of this one in its lane; None if it does not wait there. Raises UnknownJob."""
+        return self._shell.run(job_ops.place(self._keys, self._named(job_id))).ahead
+
+    def cancel(self, job_id: str) -> None:
+        """Take a job out of its queue, or stop it if it runs. Raises WrongState if it has ended, UnknownJob.
+
+        In the process pool its child is killed, in the asyncio pool its coroutine is cancelled; elsewhere the listener
+        continues until it checks `context.cancelled`, but can record nothing more.
+        """
+        self._shell.run(job_ops.cancel(self._keys, self._named(job_id)))
+
+    def redeliver(self, job_id: str) -> None:
+        """Send the webhook of a job that ended once more, as the same event. Raises WrongState, UnknownJob."""
+        self._shell.run(delivery_ops.redeliver(self._keys, self._named(job_id)))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
+        self._shell.run(job_ops.delete(self._keys, self._named(job_id)))
+
+    def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
+        """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
+        return self._shell.run(job_ops.dead(self._keys, first, last))
+
+    def requeue(self, job_id: str) -> None:
+        """Put a dead letter or a cancelled job back into its queue. Raises WrongState, UnknownJob."""
+        self._shell.run(job_ops.requeue(self._keys, self._named(job_id)))
+
+    def requeue_all(self) -> int:
+        """Put all current dead letters back into their queues; returns how many were requeued."""
+        return self._each_dead_letter(job_ops.requeue)
+
+    def discard(self, job_id: str) -> None:
+        """Remove a dead letter for good. Raises WrongState, UnknownJob."""
+        self._shell.run(job_ops.discard(self._keys, self._named(job_id)))
+
+    def discard_all(self) -> int:
+        """Remove all current dead letters for good; returns how many were removed."""
+        return self._each_dead_letter(job_ops.discard)
+
+    def _each_dead_letter(self, change: Any) -> int:
+        ids = self._shell.run(job_ops.dead_ids(self._keys))
+        changed = 0
+        for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
+            changed += sum(self._shell.run_many([job_ops.try_change(change(self._keys, job_id)) for job_id in page]))
+        return changed
+
+    def upload(self, function: Callable[..., Any]) -> str:
+        """Send a function to every worker that accepts uploads, as a listener, within a second; returns its name.
+
+        Workers that start later get it, too. It replaces an earlier upload of its name. The code is signed with
+        MLQ_UPLOAD_SECRET, or if that is not set, with a secret of this user. Raises InputError if it has no name.
+        """
+        return self.upload_pickled(*pickled(function))
+
+    def upload_pickled(self, name: str, code: bytes) -> str:
+        """`upload`, with `code` that cloudpickle made from the function `name` on this version of Python."""
+        head = seal(self.namespace, check_name(name), code)
+        self._shell.run(upload_ops.put(self._keys, name, head, code))
+        return name
+
+    def remove_upload(self, name: str) -> bool:
+        """Remove an uploaded function from all workers; returns whether it existed."""
+        return self._shell.run(upload_ops.remove(self._keys, check_name(name)))
+
+    def uploads(self) -> list[dict[str, Any]]:
+        """The uploaded functions by name: `name`, `uploaded` (seconds since 1970), `python`, `fingerprint`, `size`."""
+        return overview(self._shell.run(upload_ops.heads(self._keys)))
+
+    def workers(self) -> list[dict[str, str]]:
+        """The workers that are alive, and what each reports about itself."""
+        return self._shell.run(work_ops.workers(self._keys))
+
+    def clear(self) -> int:
+        """Remove everything in this namespace except the counter of ids; returns how many keys were removed."""
+        removed, cursor = 0, ""
+        while cursor != "0":
+            cursor, names = self._shell.run(data_ops.scan(self._keys, cursor or "0"))
+            removed += self._shell.run(data_ops.unlink(names)) if names else 0
+        return removed

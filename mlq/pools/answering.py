@@ -1,0 +1,55 @@
+"""What the listeners of child processes ask of the worker: passed on to it, and its answers sent back."""
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mlq.errors import MLQError
+from mlq.pools.child_process import Child
+from mlq.pools.contract import Run
+from mlq.running.spare_threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("mlq.worker")
+
+
+class Answering:
+    """Carries calls out on threads, one each: a call may take as long as another job."""
+
+    def __init__(self) -> None:
+        """Threads start when they are needed."""
+        self._threads = Threads("mlq-call")
+
+    def hear(self, child: Child, run: Run, word: str, rest: list[Any]) -> None:
+        """A frame of a run: a call that wants an answer, or something to record."""
+        if word == "call":
+            self._threads.submit(lambda: _answer(child, run, *rest[1:]))
+            return
+        with contextlib.suppress(MLQError):  # of a run that was given up
+            run.channel.report(rest[1]) if word == "report" else run.channel.say(*rest[1:])
+
+    def stop(self) -> None:
+        """Let the threads end."""
+        self._threads.stop()
+
+
+def refuse(child: Child, call: int) -> None:
+    """Answer a call of a listener that is through, by a thread or a callback that it left behind."""
+    child.send("answer", call, "LeaseLost", "this attempt is through, and may ask nothing more")
+
+
+def _answer(child: Child, run: Run, call: int, name: str, arguments: list[Any]) -> None:
+    channel = run.channel
+    calls: dict[str, Callable[..., Any]] = {
+        "store": channel.store, "fetch": channel.fetch, "post": channel.post, "wait": channel.wait,
+    }  # fmt: skip
+    try:
+        kind, value = "", calls[name](*arguments)
+    except MLQError as error:
+        kind, value = type(error).__name__, str(error)
+    except Exception as error:
+        log.exception("a listener's %s failed", name)
+        kind, value = "MLQError", f"{name} failed: {error}"
+    child.send("answer", call, kind, value)

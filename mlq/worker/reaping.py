@@ -1,0 +1,58 @@
+"""Looks for what nobody else minds: leases that ran out, retries that are due, wake-ups that were lost."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from mlq.ops import Op
+from mlq.ops import work as work_ops
+from mlq.system.service import log
+from mlq.worker.desk import GRACE, PAUSE, Desk
+from mlq.worker.round_clock import RoundClock
+
+Question = tuple[Op[Any], Callable[[Any], None]]  # to the server, and what is done with the reply
+
+
+class Reaping:
+    """What the renewer asks about jobs that this worker does not hold."""
+
+    def __init__(
+        self, desk: Desk, clock: RoundClock, deliveries_due: Callable[[], None], apart_due: Callable[[], None]
+    ) -> None:
+        """`deliveries_due` and `apart_due` are called while deliveries, or jobs to run apart, wait."""
+        self._desk = desk
+        self._clock = clock
+        self._deliveries_due = deliveries_due
+        self._apart_due = apart_due
+
+    def look(self) -> Question:
+        """Take jobs of expired leases back, move retries that are due, and ask whether jobs wait for this worker."""
+        desk = self._desk
+        op = work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)
+        return op, partial(self._looked, self._clock.retry_at)
+
+    def missed(self) -> Question:
+        """Ask whether jobs wait for this worker, which is idle.
+
+        A wake-up goes to one idle worker, whose host may freeze at that very moment; the others would sleep on.
+        """
+        desk = self._desk
+        return work_ops.rests(desk.keys, desk.served.name), lambda rests: self._wake_if_missed(rests=rests)
+
+    def _looked(self, retry_at: float | None, found: tuple[work_ops.Reaped, bool]) -> None:
+        """What the look found; `retry_at` is when, before it, the next retry was due."""
+        reaped, rests = found
+        self._wake_if_missed(rests=rests)
+        self._clock.retries_moved(retry_at)
+        if reaped.retry_in is not None:
+            self._clock.retry_in(reaped.retry_in)
+        if reaped.taken:
+            log.info("jobs of expired leases taken back: %d", reaped.taken)
+        if reaped.apart:
+            self._apart_due()
+        if reaped.deliveries_due:
+            self._deliveries_due()
+
+    def _wake_if_missed(self, *, rests: bool) -> None:
+        if not rests and self._desk.idle():
+            self._desk.nudge()

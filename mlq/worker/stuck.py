@@ -1,0 +1,41 @@
+"""Listeners that run on though their job was taken from them: too many of them end the worker."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from mlq.worker.attempt import Attempt
+from mlq.worker.timers import Timers
+
+log = logging.getLogger("mlq.worker")
+
+STUCK_AFTER = 2.0  # seconds that a listener has to end when its job was taken, where it can't be killed
+STUCK_LIMIT = 8  # listeners that run on; then a fresh process is better
+
+
+class Stuck:
+    """Knows since when listeners run on."""
+
+    def __init__(self, worker: str, timers: Timers, died: Callable[[], None]) -> None:
+        """`died` ends the worker."""
+        self._worker = worker
+        self._timers = timers
+        self._died = died
+        self._since: dict[Attempt, float] = {}
+
+    def add(self, attempt: Attempt) -> None:
+        """Its job was taken from it."""
+        self._since[attempt] = time.monotonic()
+        self._timers.after(STUCK_AFTER, lambda: attempt in self._since, self._judge)
+
+    def remove(self, attempt: Attempt) -> None:
+        """It has ended, or will be killed."""
+        self._since.pop(attempt, None)
+
+    def _judge(self) -> None:
+        latest = time.monotonic() - STUCK_AFTER
+        if sum(since <= latest for since in tuple(self._since.values())) >= STUCK_LIMIT:
+            log.critical(
+                "%d listeners of worker %s run on though their jobs were taken; it stops", STUCK_LIMIT, self._worker
+            )
+            self._died()

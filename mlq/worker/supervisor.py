@@ -1,0 +1,225 @@
+"""Takes attempts from their claim to their end: the pool runs them; they wait, end, time out, or are lost."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.errors import ServerError, Undecodable
+from mlq.ops import work as work_ops
+from mlq.pools.contract import Pool
+from mlq.running.outcomes import death, failure, in_time, timeout
+from mlq.worker.attempt import Attempt, Stage
+from mlq.worker.channel import RedisChannel
+from mlq.worker.desk import Desk
+from mlq.worker.outbox import Ended
+from mlq.worker.stuck import Stuck
+from mlq.worker.timers import Timers
+
+log = logging.getLogger("mlq.worker")
+
+AHEAD_LIMIT = 0.05  # seconds that a job which was claimed ahead may wait for its turn
+
+
+class Supervisor:
+    """What a pool reports to; see `contract.Supervisor`."""
+
+    settle_here: Callable[[Ended], bool]  # settles one outcome in the calling thread, or refuses to
+    resized: Callable[[], None]  # told when the number of slots changed
+
+    def __init__(self, desk: Desk, pool: Pool, died: Callable[[], None]) -> None:
+        """The two callables are set before it is used: their owners are given jobs to run by this one."""
+        self._desk = desk
+        self._pool = pool
+        self._died = died
+        self._timers = Timers(died)
+        self._stuck = Stuck(desk.name, self._timers, died)
+        self._watches_ahead = False
+
+    def stop(self, timeout: float) -> None:
+        """Watch the time of no attempt any more."""
+        self._timers.stop(timeout)
+
+    def broken(self) -> None:
+        """The pool runs nothing any more."""
+        self._died()
+
+    def resize(self, change: int) -> None:
+        """The pool runs so many attempts more at a time, or fewer."""
+        self._pool.submit(self._desk.slots.resize(change))
+        self.resized()
+
+    def give(self, claimed: list[Claimed]) -> None:
+        """Have claimed jobs run, each as soon as a slot can run it."""
+        desk = self._desk
+        attempts = [Attempt(one) for one in claimed]
+        desk.hold(attempts)
+        self._pool.submit(desk.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
+        if desk.slots.overdrawn() and not self._watches_ahead:
+            self._watches_ahead = True
+            self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
+
+    def _read(self, attempt: Attempt) -> bool:
+        """Whether the job can be run here."""
+        try:
+            record = Record.parse(attempt.claimed.record)
+        except Undecodable as error:
+            self.ended(attempt, failure(error))
+            return False
+        listeners, declared = self._desk.serves(record.lane)
+        attempt.read(record, listeners, declared)
+        if not listeners:  # removed since the claim
+            threading.Thread(target=self._hand_back, args=([attempt],), daemon=True).start()
+        return bool(listeners)
+
+    # What the pool reports
+
+    def begin(self, attempt: Attempt) -> bool:
+        """The pool is about to run it. False where it must not: the job was handed back or lost meanwhile."""
+        if not attempt.begin():
+            self._finish(attempt)
+            return False
+        attempt.channel = RedisChannel(self._desk, attempt, self)
+        claimed, record = attempt.claimed, attempt.record
+        if claimed.attempt == 1:  # a retry's pause is no wait for a worker
+            self._desk.tally.waited(record.lane, claimed.started - record.posted)
+        if attempt.policy.timeout is not None:
+            self._timers.after(attempt.policy.timeout, attempt.holds, lambda: self._time_out(attempt))
+        return True
+
+    def ended(self, attempt: Attempt, outcome: Outcome) -> Attempt | None:
+        """Its listeners are through; the attempt that the pool runs next."""
+        return self._end(attempt, outcome, here=False)
+
+    def settle(self, attempt: Attempt, outcome: Outcome) -> Attempt | None:
+        """The same, in a thread that may wait for the server: where nothing else is to be settled, it settles this."""
+        return self._end(attempt, outcome, here=True)
+
+    def died(self, attempt: Attempt, reason: str, words: str, beside: int) -> Attempt | None:
+        """Its process died, and so did so many others; the attempt that the pool runs next."""
+        attempt.beside = beside
+        if attempt.end(Stage.ENDED) is not None:
+            self._desk.outbox.end(Ended(attempt, death(reason, words), lost=True))
+        return self._through(attempt)
+
+    def _end(self, attempt: Attempt, outcome: Outcome, *, here: bool) -> Attempt | None:
+        if attempt.end(Stage.ENDED) is not None:
+            self._desk.swells(max(attempt.size, outcome.size))
+            ended = Ended(attempt, in_time(outcome, attempt.took, attempt.policy.timeout))
+            if not (here and self.settle_here(ended)):
+                self._desk.outbox.end(ended)
+        return self._through(attempt)
+
+    def _through(self, attempt: Attempt) -> Attempt | None:
+        attempt.through = True
+        self._stuck.remove(attempt)
+        return self._desk.slots.finish(attempt)
+
+    # What its listeners do
+
+    def leave(self, attempt: Attempt) -> None:
+        """It waits for another job. The first such wait gives its slot away; another attempt may run at once."""
+        with attempt.wait_lock:
+            attempt.waited = True
+            attempt.waits += 1
+            if attempt.waits == 1:
+                self._pool.leave(attempt)
+                self._pool.submit(self._desk.slots.leave(attempt))
+                self._desk.nudge()
+
+    def go_on(self, attempt: Attempt, *, at_once: bool) -> None:
+        """A wait is over; after the last one it has a slot again, `at_once` or when one is free."""
+        with attempt.wait_lock:
+            attempt.waits -= 1
+            if not attempt.waits:
+                self._desk.slots.go_on(attempt, at_once=at_once)
+                self._pool.back(attempt)
+
+    # When it must end
+
+    def _time_out(self, attempt: Attempt) -> None:
+        if attempt.end(Stage.ENDED) is not None:
+            self._desk.outbox.end(Ended(attempt, timeout(attempt.policy.timeout or 0.0)))
+            self._abandon(attempt)
+
+    def taken(self, lease: str) -> None:
+        """Somebody took a job from this worker, and told it."""
+        self._lose(lease, logging.INFO, "was cancelled, or ran longer than the reaper's limit")
+
+    def lost(self, lease: str) -> None:
+        """A lease is found to be this worker's no more: it ran out, or nobody could tell this worker."""
+        self._lose(lease, logging.WARNING, "is no longer this worker's")
+
+    def _lose(self, lease: str, level: int, why: str) -> None:
+        attempt = self._desk.find(lease)
+        if attempt is None:
+            return
+        before = attempt.end(Stage.LOST)
+        self._desk.drop(attempt)
+        if before is None:  # it had ended, but that is not recorded
+            return
+        claimed = attempt.claimed
+        log.log(level, "job %s %s: what attempt %d returns is refused", claimed.id, why, claimed.attempt)
+        if before is Stage.BEGUN:
+            self._abandon(attempt)
+        self._desk.slots.release(attempt)
+
+    def _abandon(self, attempt: Attempt) -> None:
+        """The job of its listeners is no longer theirs: end them where the pool can, and run others instead."""
+        self._stuck.add(attempt)
+        if self._pool.end(attempt) or attempt.through:
+            self._stuck.remove(attempt)
+        self._finish(attempt)
+
+    def _finish(self, attempt: Attempt) -> None:
+        following = self._desk.slots.finish(attempt)
+        if following is not None:
+            self._pool.submit([following])
+
+    # Handing back
+
+    def hand_back_all(self, stage: Stage) -> None:
+        """Give the jobs of that stage back, so that other workers start them at once."""
+        self._hand_back([attempt for attempt in self._desk.held() if attempt.stage is stage])
+
+    def _hand_back(self, attempts: list[Attempt]) -> None:
+        desk = self._desk
+        back = [(attempt, before) for attempt in attempts if (before := attempt.end(Stage.HANDED_BACK)) is not None]
+        if not back:
+            return
+        log.info("worker %s hands jobs back: %d", desk.name, len(back))
+        begun = [(attempt.claimed, before is Stage.BEGUN) for attempt, before in back]
+        try:
+            desk.shell.run(work_ops.hand_back(desk.keys, begun))
+        except ServerError as error:
+            ids = ", ".join(attempt.claimed.id for attempt, _ in back)
+            log.warning("can't hand back jobs %s, whose leases run out instead: %s", ids, error)
+        for attempt, before in back:
+            if before is Stage.BEGUN:
+                self._pool.end(attempt)
+            desk.drop(attempt)
+            desk.slots.release(attempt)
+            self._finish(attempt)
+
+    def _watch_ahead(self) -> None:
+        """Give back what was claimed ahead of short jobs, when a long one stands before it after all."""
+        self._watches_ahead = False
+        waiting = self._not_begun()
+        if not waiting:
+            return
+        if time.monotonic() - waiting[0].since > AHEAD_LIMIT:
+            threading.Thread(target=self._hand_back_ahead, daemon=True).start()
+        else:
+            self._watches_ahead = True
+            self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
+
+    def _hand_back_ahead(self) -> None:
+        """All that has not begun, the last first, before anything else is claimed: the order of the jobs stays."""
+        with self._desk.claiming:
+            self._desk.slots.claim_none_ahead()
+            self._hand_back(self._not_begun()[::-1])
+
+    def _not_begun(self) -> list[Attempt]:
+        """Attempts that wait for their turn here, in the order in which they were claimed."""
+        return [attempt for attempt in self._desk.held() if attempt.stage is Stage.CLAIMED]
