@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 
 from benchmarks.cases import CASES, bare_loop
-from benchmarks.stage import stage
+from benchmarks.stage import stage, use_server
 
 
 def main() -> None:
@@ -14,7 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="rounds; the table shows medians (default 3)")
     parser.add_argument("--cases", default=",".join(CASES), help=f"comma-separated, of: {', '.join(CASES)}")
+    parser.add_argument("--server", help="the server program, like /usr/bin/redis-server; default: the bundled Valkey")
     options = parser.parse_args()
+    use_server(options.server)
     names = options.cases.split(",")
     if unknown := set(names) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from benchmarks.peers.adapter import noted
 from mlq import MLQ
 
 mlq = MLQ("bench")
@@ -10,7 +11,7 @@ mlq = MLQ("bench")
 
 @mlq.listener
 def echo(message: object) -> object:
-    return message
+    return noted(message)
 
 
 @mlq.listener
@@ -21,7 +22,7 @@ def nap(seconds: float) -> float:
 
 @mlq.listener
 async def echo_async(message: object) -> object:
-    return message
+    return noted(message)
 
 
 @mlq.listener

@@ -79,10 +79,11 @@ def measure(plan: Measurement, url: str) -> dict[str, float]:
 
 @contextmanager
 def _worker(plan: Measurement, url: str) -> Iterator[Worker]:
-    """The worker's process, killed afterwards: its server is about to go, too."""
+    """The worker's process, killed afterwards: its server is about to go, too. Jobs of a drain append to a file."""
     command = [python_of(plan.peer), "-m", "benchmarks.peers", "worker", plan.peer, url, plan.pool, str(plan.slots)]
-    with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=told, start_new_session=True)
+    with tempfile.TemporaryFile() as told, tempfile.NamedTemporaryFile() as effects:
+        environment = {**os.environ, "BENCH_EFFECTS": effects.name} if plan.case == "drain" else None
+        process = subprocess.Popen(command, cwd=ROOT, stdout=told, stderr=told, env=environment, start_new_session=True)
         try:
             yield process, told
         finally:
@@ -131,7 +132,12 @@ def _idle(pid: int, url: str, seconds: int) -> dict[str, float]:
     server = Server(url)
     time.sleep(1)
     began, cpu = time.monotonic(), cpu_seconds(tree(pid))
-    sent = server.sent_within(seconds)
+    sent, called = server.sent_within(seconds)
     took = time.monotonic() - began
     pids = tree(pid)
-    return {"MB": megabytes(pids), "commands/s": sent / took, "% of a core": 100 * (cpu_seconds(pids) - cpu) / took}
+    return {
+        "MB": megabytes(pids),
+        "commands/s": sent / took,
+        "commands/s with those in scripts": (sent + called) / took,
+        "% of a core": 100 * (cpu_seconds(pids) - cpu) / took,
+    }

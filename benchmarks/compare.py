@@ -20,7 +20,7 @@ from benchmarks import report
 from benchmarks.bench import Failed, Measurement, bare_loop, measure, server_benchmark
 from benchmarks.peers import ASYNCIO, PEERS, PROCESS, SLOTS, THREAD
 from benchmarks.peers.environments import python_of
-from benchmarks.stage import pin
+from benchmarks.stage import pin, use_server
 from mlq.server import Scratch, scratch
 
 SLEEPERS = 100  # slots
@@ -95,6 +95,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="rounds; tables show medians (default 3)")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"of: {', '.join(PEERS)}; mlq is always there")
     parser.add_argument("--cases", default=",".join(CASES), help=f"of: {', '.join(CASES)}")
+    parser.add_argument("--server", help="the server program, like /usr/bin/redis-server; default: the bundled Valkey")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the jobs: shows that all works, no more")
     given = parser.parse_args()
     given.peers = list(dict.fromkeys(["mlq", *given.peers.split(",")]))
@@ -108,6 +109,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     given = options()
+    use_server(given.server)
     compileall.compile_dir(Path(mlq.__file__).parent, quiet=1)  # as pip did for the peers; it saves each worker 0.7 MB
     pin(os.getpid(), 1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # no worker outlives this process

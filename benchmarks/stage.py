@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlq import MLQ
-from mlq.server import Scratch, scratch
+from mlq.server import Scratch, process, scratch
 
 NAMESPACE = "bench"
 
@@ -24,6 +24,12 @@ def pin(pid: int, core: int) -> None:
         for thread in _threads(pid):
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(thread, {core})
+
+
+def use_server(program: str | None) -> None:
+    """Have the servers of this process run that program instead of the bundled Valkey."""
+    if program is not None:
+        process.find_binary = lambda: Path(program)
 
 
 def _threads(pid: int) -> list[int]:

@@ -20,7 +20,7 @@ from mlq.running.listeners import Listener, Listeners
 if TYPE_CHECKING:
     from mlq.pools.contract import Loader, Pool
     from mlq.running.middleware import Middleware
-    from mlq.worker.desk import Settings
+    from mlq.worker.shared import Settings
     from mlq.worker.worker import Worker
 
 log = logging.getLogger("mlq.queue")
@@ -177,7 +177,7 @@ class MLQ(Client):
         return self._started_in == os.getpid() and not self._worker.stopping.is_set()
 
     def _start(self, concurrency: int, grace: float) -> None:
-        from mlq.pools.loading import Here
+        from mlq.pools.loading import LocalLoader
         from mlq.pools.thread import ThreadPool
         from mlq.worker import exit as way_out  # here, since a program that only posts need not import the worker
 
@@ -188,7 +188,7 @@ class MLQ(Client):
                 self.namespace,
             )
         _started.add(self)
-        self._worker = self.make_worker(ThreadPool(concurrency), loader=Here())
+        self._worker = self.make_worker(ThreadPool(concurrency), loader=LocalLoader())
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # before the start, so that a signal at any time stops the worker
         self._worker.start()

@@ -27,10 +27,10 @@ class Hand:
 
     def say(self, one, number, value, kind="chunk"):
         data = value.encode() if kind == "log" else codec.pack(value)
-        assert self._shell.run(work_ops.tell(self._keys, one, b"", [(number, kind, data)]))
+        assert self._shell.run(work_ops.report(self._keys, one, b"", [(number, kind, data)]))
 
     def progress(self, one, value):
-        assert self._shell.run(work_ops.tell(self._keys, one, codec.pack(value), []))
+        assert self._shell.run(work_ops.report(self._keys, one, codec.pack(value), []))
 
     def end(self, one, outcome, **verdict):
         assert self._shell.run(settle_ops.settle(self._keys, [Ending(one, outcome, PLAIN, **verdict)], 2)) == [True]

@@ -31,6 +31,7 @@ class Peer:
 
 PEERS = {
     "mlq": Peer(("mlq",), {THREAD: 20_000, PROCESS: 4_000, ASYNCIO: 20_000}, (THREAD, PROCESS, ASYNCIO)),
+    "bare": Peer(("redis", "hiredis"), {THREAD: 20_000}),
     "celery": Peer(("celery[redis]", "hiredis"), {THREAD: 1_600, PROCESS: 1_400}, (THREAD, PROCESS)),
     "rq": Peer(("rq", "hiredis"), {PROCESS: 120}),
     "dramatiq": Peer(("dramatiq[redis]", "hiredis"), {THREAD: 5_000, PROCESS: 5_000}),

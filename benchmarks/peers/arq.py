@@ -6,7 +6,7 @@ from typing import Any, Self
 from arq import create_pool
 from arq.connections import RedisSettings
 
-from benchmarks.peers.adapter import LIMIT, SLOTS, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, SLOTS, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 POLL = 0.005
@@ -14,7 +14,7 @@ QUIET = {"version": 1, "disable_existing_loggers": False, "loggers": {"arq": {"l
 
 
 async def echo(ctx: dict[str, Any], message: Any) -> Any:  # noqa: ARG001
-    return message
+    return noted(message)
 
 
 async def nap(ctx: dict[str, Any], seconds: float) -> float:  # noqa: ARG001

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Celery
 
-from benchmarks.peers.adapter import LIMIT, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 app = Celery("benchmarks.peers.celery", broker=URL, backend=URL)
@@ -14,7 +14,7 @@ app.conf.broker_connection_retry_on_startup = True  # silences a warning, change
 
 @app.task
 def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 @app.task

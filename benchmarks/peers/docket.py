@@ -6,12 +6,12 @@ from typing import Any, Self
 
 from docket import Docket
 
-from benchmarks.peers.adapter import LIMIT, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 
 async def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 async def nap(seconds: float) -> float:

@@ -8,7 +8,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 
-from benchmarks.peers.adapter import LIMIT, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 broker = RedisBroker(url=URL)
@@ -18,7 +18,7 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(store_results=True)
 def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 @dramatiq.actor(store_results=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from huey import RedisHuey
 
-from benchmarks.peers.adapter import LIMIT, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 huey = RedisHuey("bench", url=URL, blocking=True, notify_result=True)
@@ -13,7 +13,7 @@ huey = RedisHuey("bench", url=URL, blocking=True, notify_result=True)
 
 @huey.task()
 def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 @huey.task()

@@ -34,19 +34,20 @@ class Server:
         fields = (line.partition(":") for line in self.ask("INFO everything").splitlines())
         return next(value.strip() for key, _, value in fields if key == name)
 
-    def sent_within(self, seconds: float) -> int:
-        """Commands that clients send in so many seconds; what scripts call is not sent. Ends the connection."""
+    def sent_within(self, seconds: float) -> tuple[int, int]:
+        """Commands that clients send in so many seconds, and those that scripts call for them. Ends the connection."""
         self.ask("MONITOR")
-        count, ends = 0, time.monotonic() + seconds
+        sent, called, ends = 0, 0, time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
                 line = self._stream.readline()
             except TimeoutError:
                 break
-            count += b" lua]" not in line
+            called += b" lua]" in line
+            sent += b" lua]" not in line
         self._socket.close()
-        return count
+        return sent, called
 
 
 def tree(pid: int) -> list[int]:

@@ -6,12 +6,12 @@ from typing import Any
 from redis import Redis
 from rq import Queue
 
-from benchmarks.peers.adapter import LIMIT, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 
 def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 def nap(seconds: float) -> float:

@@ -6,12 +6,12 @@ from typing import Any, Self
 
 from saq import Queue
 
-from benchmarks.peers.adapter import LIMIT, SLOTS, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, SLOTS, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 
 async def echo(ctx: dict[str, Any], *, message: Any) -> Any:  # noqa: ARG001
-    return message
+    return noted(message)
 
 
 async def nap(ctx: dict[str, Any], *, message: float) -> float:  # noqa: ARG001

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from streaq import Worker
 
-from benchmarks.peers.adapter import LIMIT, SLOTS, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, SLOTS, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 streaq = Worker(redis_url=URL, concurrency=SLOTS)
@@ -13,7 +13,7 @@ streaq = Worker(redis_url=URL, concurrency=SLOTS)
 
 @streaq.task(silent=True)
 async def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 @streaq.task(silent=True)

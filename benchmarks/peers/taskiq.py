@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
-from benchmarks.peers.adapter import LIMIT, URL, Adapter
+from benchmarks.peers.adapter import LIMIT, URL, Adapter, noted
 from benchmarks.peers.probes import Server
 
 broker = RedisStreamBroker(URL).with_result_backend(RedisAsyncResultBackend(URL))
@@ -13,7 +13,7 @@ broker = RedisStreamBroker(URL).with_result_backend(RedisAsyncResultBackend(URL)
 
 @broker.task
 async def echo(message: Any) -> Any:
-    return message
+    return noted(message)
 
 
 @broker.task

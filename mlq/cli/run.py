@@ -15,12 +15,12 @@ from mlq.cli.base import WATCHER, Settings, complain
 from mlq.cli.load import queues_of
 from mlq.core.policy import Policy
 from mlq.pools.contract import Loader, Pool
-from mlq.pools.loading import Here
+from mlq.pools.loading import LocalLoader
 from mlq.queue import MOST
 from mlq.running.listeners import Listener, Listeners
 from mlq.system import launch
 from mlq.worker import exit as way_out
-from mlq.worker.desk import Settings as WorkerSettings
+from mlq.worker.shared import Settings as WorkerSettings
 from mlq.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
         raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or a --namespace")
     pools = [_pool(options["pool"], slots) for _ in queues]
     made = [
-        _begin(settings, queue, queue.listeners, pool, Here(), options)
+        _begin(settings, queue, queue.listeners, pool, LocalLoader(), options)
         for queue, pool in zip(queues, pools, strict=True)
     ]
     _stay(made, getattr(pools[0], "serve", None), options)

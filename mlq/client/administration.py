@@ -16,7 +16,7 @@ from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts, DeadLetter, Listed
 from mlq.ops.stats import Stats
-from mlq.shell.known import known_of
+from mlq.shell.known_ids import known_ids_of
 from mlq.uploads.functions import check_name, pickled
 from mlq.uploads.sealed import overview, seal
 
@@ -38,7 +38,7 @@ class Administration:
     def _named(self, job_id: object) -> JobId:
         """The id that the user gave, with the job's stamp if this process knows it. Raises InputError."""
         wanted = check_id(job_id)
-        return wanted if wanted.stamp else known_of(self._shell.target, self._keys).meant(wanted)
+        return wanted if wanted.stamp else known_ids_of(self._shell.target, self._keys).with_stamp(wanted)
 
     def job_count(self) -> int:
         """Jobs that wait or run."""

@@ -23,7 +23,7 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops.following import Followed
 from mlq.ops.posting import Posted
-from mlq.shell.known import post
+from mlq.shell.known_ids import post
 from mlq.shell.target import from_arguments
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Client(Administration):
                 heard.clear()  # before asking, so that no later message is missed
                 op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
                 news = self._shell.run(op)
-                is_new = bool(news.said or news.ended or known != (news.state, news.progress))
+                is_new = bool(news.entries or news.ended or known != (news.state, news.progress))
                 if is_new:
                     yield news
                 if news.ended:
@@ -228,8 +228,8 @@ class Client(Administration):
         while True:
             op = follow_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
             news = self._shell.run(op)
-            words += b"".join(said.data for said in news.said if said.kind == "log")
-            if not news.said:
+            words += b"".join(said.data for said in news.entries if said.kind == "log")
+            if not news.entries:
                 return words.decode("utf-8", "replace")
             after = news.following(after)[1]
 

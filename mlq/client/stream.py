@@ -20,7 +20,7 @@ class _Reading:
         self.attempt = 0  # that the last chunk came from; when it changes, the earlier chunks are obsolete
 
     def _chunks(self, news: Followed) -> Iterator[Any]:
-        for said in news.said:
+        for said in news.entries:
             if said.kind == "chunk":
                 self.attempt = said.attempt
                 yield codec.unpack(said.data)

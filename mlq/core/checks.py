@@ -87,7 +87,7 @@ def _is_name(host: str) -> bool:
 STRANGERS = "#mlq-targets=public"
 
 
-def of_strangers(url: str) -> str:
+def from_outside(url: str) -> str:
     """A checked URL in the form in which it is stored if it came from a stranger (see STRANGERS)."""
     return url.partition("#")[0] + STRANGERS
 

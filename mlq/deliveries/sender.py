@@ -22,7 +22,7 @@ from mlq.ops import deliveries as delivery_ops
 from mlq.ops.deliveries import Delivery
 from mlq.running.spare_threads import Threads
 from mlq.shell.sync import Shell
-from mlq.system.service import Complaint, Service
+from mlq.system.service import Service, TroubleLog
 
 log = logging.getLogger("mlq.delivery")
 
@@ -52,7 +52,7 @@ class Sender(Service):
         self._secrets = read_secrets(os.environ.get(SECRETS, ""))
         self._pool = Threads("mlq-delivery")
         self._due = threading.Event()
-        self._trouble = Complaint("can't take deliveries that are due")
+        self._trouble = TroubleLog("can't take deliveries that are due")
         self._full = False  # something may be due that there was no room for
         self._kinds = (
             Kind("callback", callback.TRIES, callback.LEASE, callback.request, callback.pause, _room()),
@@ -84,7 +84,7 @@ class Sender(Service):
                 self._send_all(kind)
             self._trouble.over()
         except ServerError as error:
-            self._trouble.tell(error)
+            self._trouble.log(error)
 
     def _send_all(self, kind: Kind) -> None:
         while not self.stopping.is_set() and self._has_room(kind.room):

@@ -30,7 +30,7 @@ from mlq.http.problems import checked
 from mlq.http.results import LARGE, reading
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
-from mlq.ops.following import Followed, Said, entry
+from mlq.ops.following import Entry, Followed, entry
 
 BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 30 to 60; a gone client is noticed, too
 RETRY = 2000  # milliseconds after which a browser comes back
@@ -90,7 +90,7 @@ class _NoRoom(Exception):
 
 
 def _large(
-    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], said: Said, make: Callable[[bytes], str]
+    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], said: Entry, make: Callable[[bytes], str]
 ) -> Iterator[str]:
     """The event of an entry that is too large to be held for many who follow. It counts until it is sent."""
     with reading:
@@ -123,7 +123,7 @@ class _Teller:
         if news.ended is None and self._state != (news.state, news.attempt):
             self._state, self._progress = (news.state, news.attempt), b""
             yield _event("state", about)
-        for said in news.said:
+        for said in news.entries:
             make = partial(_of_entry, {**about, "attempt": said.attempt}, said)
             if len(said.data) == said.size:
                 yield make(said.data)
@@ -146,7 +146,7 @@ class _Teller:
         return told | {"result": self._result}
 
 
-def _of_entry(told: dict[str, Any], said: Said, data: bytes) -> str:
+def _of_entry(told: dict[str, Any], said: Entry, data: bytes) -> str:
     """The event of an entry of the stream."""
     about = _unpacked("data", data) if said.kind == "chunk" else {"text": data.decode("utf-8", "replace")}
     return _event("chunk" if said.kind == "chunk" else "log", told | about, f"{said.attempt}-{said.number}")

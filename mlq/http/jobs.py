@@ -10,7 +10,7 @@ from flask import Response, request
 from werkzeug.http import parse_dict_header
 
 from mlq import MLQ, MLQError, ServerError, State, UnknownJob
-from mlq.core.checks import check_url, functions_of, of_strangers, queue_of
+from mlq.core.checks import check_url, from_outside, functions_of, queue_of
 from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
 from mlq.deliveries import allowed
@@ -122,7 +122,7 @@ def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
     given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
     for name in () if trusts else ("callback", "webhook"):
         if (url := check_url(name, given.get(name))) is not None:
-            given[name] = of_strangers(url)
+            given[name] = from_outside(url)
     return given
 
 

@@ -7,11 +7,11 @@
 --- include clock
 --- include transitions
 --- include lapse
---- include meant
+--- include check_stamp
 --- include count
 local metrics = KEYS[15]
 local id = ARGV[1]
-local _, word = meant(posts .. id, jobs .. id, ARGV[2])
+local _, word = check_stamp(posts .. id, jobs .. id, ARGV[2])
 if word then
   return {word}
 end

@@ -6,9 +6,9 @@
 -- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
 --- include lapse
 --- include transitions
---- include meant
+--- include check_stamp
 local id = ARGV[1]
-local _, word = meant(posts .. id, jobs .. id, ARGV[3])
+local _, word = check_stamp(posts .. id, jobs .. id, ARGV[3])
 if word then
   return {word}
 end

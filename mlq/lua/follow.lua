@@ -6,13 +6,13 @@
 --       · 0 to leave out the bytes of entries that are larger than 64 KiB, else 1
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, attempt, progress or '', {entry, {kind, bytes, how many}, ...},
 --          {field, value, ...} of a job that ended, with the last entries; of the results only the short one, up to 8,192 bytes}
---- include meant
+--- include check_stamp
 --- include ended
 --- include make_way
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
 
-local stamp, word = meant(post, job, ARGV[7])
+local stamp, word = check_stamp(post, job, ARGV[7])
 if word then
   return {word}
 end

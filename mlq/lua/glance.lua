@@ -2,9 +2,9 @@
 -- KEYS  post string · job hash
 -- ARGV  stamp of the job that is meant, or '' for any with that id
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, state, progress or false}
---- include meant
+--- include check_stamp
 local post, job = KEYS[1], KEYS[2]
-local stamp, word = meant(post, job, ARGV[1])
+local stamp, word = check_stamp(post, job, ARGV[1])
 if word then
   return {word}
 end

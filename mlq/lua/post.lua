@@ -11,7 +11,7 @@
 --- include clock
 --- include line_up
 --- include last_id
---- include beyond
+--- include free_ids
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local epoch, jobs, streams = KEYS[9], KEYS[10], KEYS[11]
@@ -35,7 +35,7 @@ end
 
 local first = (last or 0) + 1
 if last and string.sub(known[2] or '', 1, 1) == '!' then -- it is not known which ids were assigned before
-  first = beyond(posts, jobs, streams, first, count)
+  first = first_free_ids(posts, jobs, streams, first, count)
 end
 local now = clock()
 local head = lane .. '\n' .. now .. '\n'
@@ -47,7 +47,7 @@ for i = 1, count do
       redis.call('DEL', posts .. string.format('%d', first + j - 1))
       redis.call('ZREM', lane_key, string.format('%d', first + j - 1))
     end
-    redis.call('DEL', counter) -- it is wrong: fence.lua will set a new one
+    redis.call('DEL', counter) -- it is wrong: sync_counter.lua will set a new one
     return 'stale'
   end
   add_to_lane(lane_key, id)

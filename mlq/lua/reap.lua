@@ -9,7 +9,7 @@
 --- include clock
 --- include transitions
 --- include loss
---- include company
+--- include lost_together
 --- include count
 local reaping, metrics, lost, index = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -6,9 +6,9 @@
 --- include clock
 --- include lapse
 --- include ended
---- include meant
+--- include check_stamp
 local id = ARGV[1]
-local _, word = meant(posts .. id, jobs .. id, ARGV[2])
+local _, word = check_stamp(posts .. id, jobs .. id, ARGV[2])
 if word then
   return {word}
 end

@@ -7,7 +7,7 @@
 --       · 1 if the inbox is for this call alone (leftovers of an earlier one are removed) · stamp of the job that is meant,
 --       or '' for any with that id · 1 for all fields of the job, 0 for its state alone
 -- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
---- include meant
+--- include check_stamp
 --- include ended
 --- include make_way
 local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -22,7 +22,7 @@ local function at_once(reply)
   return reply
 end
 
-local stamp, word = meant(post, job, ARGV[6])
+local stamp, word = check_stamp(post, job, ARGV[6])
 if word then
   return at_once({word})
 end

@@ -8,8 +8,8 @@ from mlq.core.keys import Keys
 from mlq.errors import WrongState
 from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import lapse_keys
-from mlq.ops.meant import check_meant
 from mlq.ops.scripts import script
+from mlq.ops.stamps import check_exists
 
 
 class Delivery(NamedTuple):
@@ -59,7 +59,7 @@ def redeliver(keys: Keys, job_id: str) -> Op[None]:
     """Queue the webhook of a job that ended once more."""
 
     def parse(reply: list[bytes]) -> None:
-        check_meant(keys, job_id, reply[0])
+        check_exists(keys, job_id, reply[0])
         if reply[0] == b"state":
             raise WrongState(
                 f"can't redeliver job {job_id}: it is {reply[1].decode()}; a webhook is sent when a job ends"

@@ -7,13 +7,13 @@ from mlq.core.job import fields_of
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops import Op, call
-from mlq.ops.meant import check_meant
 from mlq.ops.scripts import script
+from mlq.ops.stamps import check_exists
 
 ENTRIES = 500  # most entries of a job's stream that one call reads
 
 
-class Said(NamedTuple):
+class Entry(NamedTuple):
     """One entry of a job's stream."""
 
     attempt: int
@@ -29,12 +29,13 @@ class Followed(NamedTuple):
     state: State
     attempt: int  # 0 before the first
     progress: bytes  # packed, or empty
-    said: list[Said]
+    entries: list[Entry]
     ended: dict[str, bytes] | None  # the fields of a finished job, after the end of its stream; without a large result
 
     def following(self, after: tuple[int, int]) -> tuple[tuple[str, bytes], tuple[int, int]]:
         """The arguments `known` and `after` for the next `follow`."""
-        return (self.state, self.progress), (self.said[-1].attempt, self.said[-1].number) if self.said else after
+        last = (self.entries[-1].attempt, self.entries[-1].number) if self.entries else after
+        return (self.state, self.progress), last
 
 
 def follow(
@@ -48,12 +49,12 @@ def follow(
     """
 
     def parse(reply: list[Any]) -> Followed:
-        check_meant(keys, job_id, reply[0])
+        check_exists(keys, job_id, reply[0])
         bind(job_id, reply[1].decode("utf-8", "replace"))
         said = []
         for place, (kind, data, size) in reply[5]:
             attempt, number = place.split(b"-")
-            said.append(Said(int(attempt), int(number), kind.decode(), data, size))
+            said.append(Entry(int(attempt), int(number), kind.decode(), data, size))
         return Followed(State(reply[2].decode()), int(reply[3]), reply[4], said, fields_of(reply[6]) or None)
 
     names = (keys.job + job_id, keys.post + job_id, keys.stream + job_id, keys.waiters + job_id, keys.followers)
@@ -61,7 +62,7 @@ def follow(
     return call(script("follow"), names, args, parse, f"job {job_id}")
 
 
-def entry(keys: Keys, job_id: str, said: Said) -> Op[bytes | None]:
+def entry(keys: Keys, job_id: str, said: Entry) -> Op[bytes | None]:
     """The bytes of an entry that was left out; None if it is gone."""
     place = f"{said.attempt}-{said.number}"
     asked = ("XRANGE", keys.stream + job_id, place, place)

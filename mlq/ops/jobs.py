@@ -9,9 +9,9 @@ from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.errors import Undecodable, WaitCircle, WrongState
 from mlq.ops import Op, call
-from mlq.ops.meant import check_meant, check_stamp, unknown
 from mlq.ops.posting import post, post_once  # noqa: F401 - re-exported: these are ops on jobs, too
 from mlq.ops.scripts import script
+from mlq.ops.stamps import check_exists, check_stamp, unknown
 
 LANES = 500  # lanes that one call looks at: 1 ms of the server's time
 
@@ -64,7 +64,7 @@ def glance(keys: Keys, job_id: str) -> Op[tuple[State, bytes | None]]:
     """A job's state and packed progress, without its payloads."""
 
     def parse(reply: list[bytes]) -> tuple[State, bytes | None]:
-        check_meant(keys, job_id, reply[0])
+        check_exists(keys, job_id, reply[0])
         bind(job_id, reply[1].decode("utf-8", "replace"))
         return State(reply[2].decode()), reply[3]
 
@@ -88,7 +88,7 @@ def wait(
 
     def parse(reply: list[bytes]) -> dict[str, bytes] | None:
         word = reply[0]
-        check_meant(keys, job_id, word)
+        check_exists(keys, job_id, word)
         if word == b"circle":
             raise WaitCircle(f"job {waiting.partition(':')[0]} can't wait for job {job_id}, which waits for it")
         bind(job_id, reply[1].decode("utf-8", "replace"))
@@ -104,7 +104,7 @@ def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *mo
     name, job_id = "delete" if verb == "discard" else verb, _shown(args[0])
 
     def parse(reply: list[bytes]) -> None:
-        check_meant(keys, job_id, reply[0])
+        check_exists(keys, job_id, reply[0])
         if reply[0] == b"damaged":
             raise Undecodable(f"can't {verb} job {job_id}: its message is missing or damaged; delete or discard it")
         if reply[0] == b"state":
@@ -154,7 +154,7 @@ def place(keys: Keys, job_id: str) -> Op[Place]:
     """Where a job stands in its lane."""
 
     def parse(reply: list[Any]) -> Place:
-        check_meant(keys, job_id, reply[0])
+        check_exists(keys, job_id, reply[0])
         return Place(reply[1], reply[2].decode())
 
     return call(script("place"), (keys.post, keys.job, keys.lane), (str(job_id), stamp_of(job_id)), parse)

@@ -43,22 +43,21 @@ def _post_keys(keys: Keys, caller: str, lane: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def fence(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
+def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
     """The epoch that posts must name; after a loss, a new one, and the counter of ids is moved up.
 
     `run`: the server's run id, empty if unknown; `highest`: the highest id that the caller has seen; `known`: the last
     epoch that the caller knew.
     """
     args = (secrets.token_urlsafe(9), run, highest, known)
-    return call(
-        script("fence"), (keys.counter, keys.epoch, keys.leaps, keys.lanes, keys.metrics, keys.dead), args, bytes.decode
-    )
+    names = (keys.counter, keys.epoch, keys.leaps, keys.lanes, keys.metrics, keys.dead)
+    return call(script("sync_counter"), names, args, bytes.decode)
 
 
 def post(
     keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = ""
 ) -> Op[Posted | None]:
-    """Post jobs of one lane. The result is None if `epoch` is given and out of date: run `fence`, then post again.
+    """Post jobs of one lane. The result is None if `epoch` is out of date: run `sync_counter`, then post again.
 
     `lease`: of the attempt that posts, if the caller is a listener; the post is refused once the attempt has lost it.
     """

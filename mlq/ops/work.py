@@ -105,7 +105,7 @@ def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bo
 STREAM_KEPT = 86400  # seconds after its last entry that a job's stream is kept
 
 
-def tell(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[int, str, bytes]]) -> Op[bool]:
+def report(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[int, str, bytes]]) -> Op[bool]:
     """Record progress (packed; empty for none) and stream entries. The result says whether the lease was held."""
 
     def parse(reply: bytes) -> bool:
@@ -114,7 +114,7 @@ def tell(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[
     names = (keys.leases, keys.job + claimed.id, keys.stream + claimed.id, keys.waiters, keys.inbox)
     flat = [part for entry in entries for part in entry]
     return call(
-        script("tell"), names, (claimed.lease, claimed.id, claimed.attempt, progress, STREAM_KEPT, *flat), parse
+        script("report"), names, (claimed.lease, claimed.id, claimed.attempt, progress, STREAM_KEPT, *flat), parse
     )
 
 

@@ -28,7 +28,7 @@ class Answering:
             self._threads.submit(lambda: _answer(child, run, *rest[1:]))
             return
         with contextlib.suppress(MLQError):  # of a run that was given up
-            run.channel.report(rest[1]) if word == "report" else run.channel.say(*rest[1:])
+            run.channel.report(rest[1]) if word == "report" else run.channel.add_entry(*rest[1:])
 
     def stop(self) -> None:
         """Let the threads end."""

@@ -19,7 +19,7 @@ from mlq import errors
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.errors import InputError, LeaseLost, MLQError, Undecodable
 from mlq.pools.frames import Wire
-from mlq.pools.loading import loaded
+from mlq.pools.loading import load_listener
 from mlq.pools.loops import separate
 from mlq.pools.surroundings import Surroundings
 from mlq.pools.tether import orphaned
@@ -58,10 +58,10 @@ class ChildRun:
         self._check()
         self._child.wire.send("report", self.number, packed)
 
-    def say(self, kind: str, data: bytes) -> None:
+    def add_entry(self, kind: str, data: bytes) -> None:
         """Add to the job's stream; the wire fills up when the worker can't keep pace, and then whoever sends waits."""
         self._check()
-        self._child.wire.send("say", self.number, kind, data)
+        self._child.wire.send("entry", self.number, kind, data)
 
     def full(self) -> bool:
         """Whether much waits for another thread that sends."""
@@ -110,7 +110,7 @@ class Child:
         self._surroundings = Surroundings()
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
-            "learn": self._on_learn, "forget": self._on_forget,
+            "load": self._on_load, "unload": self._on_unload,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -231,14 +231,14 @@ class Child:
     def _on_answer(self, call: int, kind: str, value: Any) -> None:
         self._answers.pop(call).put((kind, value))
 
-    def _on_learn(self, name: str, code: bytes) -> None:
+    def _on_load(self, name: str, code: bytes) -> None:
         try:
-            listener = loaded(name, code)
+            listener = load_listener(name, code)
         except InputError as error:
-            self._tell("unlearned", name, str(error))
+            self._tell("refused", name, str(error))
         else:
             self._uploaded.put(listener)
-            self._tell("learned", name, listener.takes_context, listener.is_async)
+            self._tell("loaded", name, listener.takes_context, listener.is_async)
 
     def _tell(self, *frame: Any) -> None:
         try:
@@ -246,7 +246,7 @@ class Child:
         except ConnectionError:  # another OSError may come from a signal handler that a listener left
             orphaned()
 
-    def _on_forget(self, name: str) -> None:
+    def _on_unload(self, name: str) -> None:
         self._uploaded.remove(name)
 
     def _on_stop(self) -> None:

@@ -56,10 +56,10 @@ class Child:
         self.runs: dict[int, Run] = {}
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child for it
         self.told_places = 0  # as the worker's slots have it
-        self.taught = 0  # the change of the uploads (loading.py) up to which it has them all
+        self.uploads_sent = 0  # the change of the uploads (loading.py) up to which it has them all
         self.known: dict[str, int] = {}  # the uploads that it was sent, by the number of their change
-        self.learning: str | None = None  # the one that it is loading
-        self.learn_by = 0.0
+        self.loading: str | None = None  # the one that it is loading
+        self.load_by = 0.0
         self._slots = slots
         self._kills = kills
         self._stop_by: float | None = None
@@ -114,7 +114,7 @@ class Child:
     def overdue(self, now: float) -> bool:
         """Whether it was to end by now, to end a run, or to have loaded an upload."""
         late = self._kills and any(at <= now for at in self.given_up.values())
-        hangs = self.learning is not None and self.learn_by <= now
+        hangs = self.loading is not None and self.load_by <= now
         return late or hangs or (self._stop_by is not None and self._stop_by <= now)
 
     def gone(self) -> bool:

@@ -52,10 +52,10 @@ Told = Callable[[str, Listener | None, str], None]  # the upload's name, its lis
 class Loader(Protocol):
     """Loads uploaded listeners where they will run; in the worker's own process only where its pool runs them there."""
 
-    def learn(self, name: str, code: bytes, told: Told) -> None:
+    def load_upload(self, name: str, code: bytes, told: Told) -> None:
         """Load it; `told` says what came of that, at once or later, on any thread."""
 
-    def forget(self, name: str) -> None:
+    def unload(self, name: str) -> None:
         """It is needed no more."""
 
 

@@ -29,7 +29,7 @@ def described(error: BaseException) -> str:
     return failure(error).hint
 
 
-def loaded(name: str, code: bytes) -> Listener:
+def load_listener(name: str, code: bytes) -> Listener:
     """The listener that an upload is; raises InputError with the reason where it is none of that name."""
     try:
         found, function = functions.load(code)
@@ -42,21 +42,21 @@ def loaded(name: str, code: bytes) -> Listener:
     return Listener.of(function)
 
 
-class Here:
+class LocalLoader:
     """Loads uploads in this process, where its pool runs them."""
 
-    def learn(self, name: str, code: bytes, told: Told) -> None:
+    def load_upload(self, name: str, code: bytes, told: Told) -> None:
         """Load it now."""
         try:
-            told(name, loaded(name, code), "")
+            told(name, load_listener(name, code), "")
         except InputError as error:
             told(name, None, str(error))
 
-    def forget(self, name: str) -> None:
+    def unload(self, name: str) -> None:
         """The worker's listeners are all there is."""
 
 
-class Lesson(NamedTuple):
+class Upload(NamedTuple):
     """An upload that children are to load."""
 
     number: int
@@ -64,67 +64,67 @@ class Lesson(NamedTuple):
     told: Told
 
 
-class Lessons:
+class ChildUploads:
     """What the children of a pool are to have loaded. Used with the pool's lock held."""
 
     def __init__(self) -> None:
         """Nothing."""
         self.number = 0  # of the last change: a child whose `taught` it is lacks nothing
-        self._wanted: dict[str, Lesson] = {}
+        self._wanted: dict[str, Upload] = {}
         self._told: set[int] = set()  # those of which the worker knows what came of them
         self._deaths: Counter[int] = Counter()
 
-    def learn(self, name: str, code: bytes, told: Told) -> None:
+    def load_upload(self, name: str, code: bytes, told: Told) -> None:
         """Children are to load this from now on."""
         self.number += 1
-        self._wanted[name] = Lesson(self.number, code, told)
+        self._wanted[name] = Upload(self.number, code, told)
 
-    def forget(self, name: str) -> None:
+    def unload(self, name: str) -> None:
         """And this no more."""
         if self._wanted.pop(name, None) is not None:
             self.number += 1
 
-    def teach(self, child: "Child") -> bool:
+    def send_next(self, child: "Child") -> bool:
         """Have a child load what it lacks, one at a time; whether it must do so before its next run."""
-        if child.ready and child.learning is None and child.reads():
+        if child.ready and child.loading is None and child.reads():
             self._next(child)
-        return child.taught != self.number
+        return child.uploads_sent != self.number
 
     def _next(self, child: "Child") -> None:
         for name in child.known.keys() - self._wanted.keys():
             del child.known[name]
-            child.send("forget", name)
-        for name, lesson in self._wanted.items():
-            if child.known.get(name) != lesson.number:
-                child.known[name] = lesson.number
-                child.learning = name
-                child.learn_by = time.monotonic() + LOAD_TIME
-                child.send("learn", name, lesson.code)
+            child.send("unload", name)
+        for name, upload in self._wanted.items():
+            if child.known.get(name) != upload.number:
+                child.known[name] = upload.number
+                child.loading = name
+                child.load_by = time.monotonic() + LOAD_TIME
+                child.send("load", name, upload.code)
                 return
-        child.taught = self.number
+        child.uploads_sent = self.number
 
     def heard(self, child: "Child", name: str, listener: Listener | None, why: str) -> None:
         """A child has loaded an upload, or can't. The first one speaks for all."""
-        child.learning = None
-        lesson = self._wanted.get(name)
-        if lesson is None or child.known.get(name) != lesson.number:  # it has changed since
+        child.loading = None
+        upload = self._wanted.get(name)
+        if upload is None or child.known.get(name) != upload.number:  # it has changed since
             return
-        if lesson.number not in self._told:
-            self._told.add(lesson.number)
-            lesson.told(name, listener, why)
+        if upload.number not in self._told:
+            self._told.add(upload.number)
+            upload.told(name, listener, why)
         elif listener is None:
             log.error("child %d can't load the uploaded listener %r: %s", child.pid, name, why)
 
     def died(self, child: "Child") -> None:
         """A child is gone. An upload of which they die is given up: the worker has others to run."""
-        name = child.learning
-        lesson = self._wanted.get(name) if name is not None else None
-        if name is None or lesson is None or child.known.get(name) != lesson.number:
+        name = child.loading
+        upload = self._wanted.get(name) if name is not None else None
+        if name is None or upload is None or child.known.get(name) != upload.number:
             return
-        self._deaths[lesson.number] += 1
-        if self._deaths[lesson.number] >= DEATHS:
-            self.forget(name)
-            lesson.told(name, None, f"{DEATHS} child processes died, or hung, while they loaded it")
+        self._deaths[upload.number] += 1
+        if self._deaths[upload.number] >= DEATHS:
+            self.unload(name)
+            upload.told(name, None, f"{DEATHS} child processes died, or hung, while they loaded it")
 
 
 def listener_of(told: list[Any]) -> Listener:

@@ -23,7 +23,7 @@ from mlq.pools.child_events import ChildEvents
 from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, exit_text
 from mlq.pools.contract import Run, Supervisor, Told
 from mlq.pools.groups import Groups
-from mlq.pools.loading import Lessons, listener_of
+from mlq.pools.loading import ChildUploads, listener_of
 from mlq.pools.orphans import Orphans
 from mlq.pools.starts import FAILURES, Starts
 
@@ -61,7 +61,7 @@ class ProcessPool:
         self._kernel = Kernel()
         self._groups = Groups()
         self._orphans = Orphans()
-        self._lessons = Lessons()
+        self._uploads = ChildUploads()
         self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
 
     def load(self) -> list[Any]:
@@ -116,17 +116,17 @@ class ProcessPool:
             self._to_renew = deque(idle_first)
         self._events.wake()
 
-    def learn(self, name: str, code: bytes, told: Told) -> None:
+    def load_upload(self, name: str, code: bytes, told: Told) -> None:
         """Have children load an upload, each when it reads; the first of them says what came of it."""
         with self._lock:
-            self._lessons.learn(name, code, told)
+            self._uploads.load_upload(name, code, told)
             for child in self._children:
                 self._feed(child)
 
-    def forget(self, name: str) -> None:
+    def unload(self, name: str) -> None:
         """Have them forget it."""
         with self._lock:
-            self._lessons.forget(name)
+            self._uploads.unload(name)
             for child in self._children:
                 self._feed(child)
 
@@ -147,7 +147,7 @@ class ProcessPool:
         if places != told:
             child.told_places = places
             supervisor.resize(places - told)
-        if child.taught != self._lessons.number and self._lessons.teach(child):
+        if child.uploads_sent != self._uploads.number and self._uploads.send_next(child):
             return
         while self._waiting and child.room() > 0:
             run = self._waiting.popleft()
@@ -241,7 +241,7 @@ class ProcessPool:
             self._ready(child, rest[0])
         elif word == "failed":
             child.refusal = rest[0]
-        elif word in ("learned", "unlearned"):
+        elif word in ("loaded", "refused"):
             self._heard(child, word, rest)
         else:
             run = child.runs.get(rest[0])
@@ -252,10 +252,10 @@ class ProcessPool:
 
     def _heard(self, child: Child, word: str, rest: list[Any]) -> None:
         with self._lock:
-            if word == "learned":
-                self._lessons.heard(child, rest[0], listener_of(rest), "")
+            if word == "loaded":
+                self._uploads.heard(child, rest[0], listener_of(rest), "")
             else:
-                self._lessons.heard(child, rest[0], None, rest[1])
+                self._uploads.heard(child, rest[0], None, rest[1])
             self._feed(child)
 
     def _ready(self, child: Child, found: list[Any]) -> None:
@@ -307,7 +307,7 @@ class ProcessPool:
         with self._lock:
             self._children.remove(child)
             was_ready, child.ready = child.ready, False
-            self._lessons.died(child)
+            self._uploads.died(child)
             self._feed(child)
         suspects = child.runs.keys() - child.away
         for number, run in child.runs.items():

@@ -21,7 +21,7 @@ def _leave_to_worker(*_: object) -> None:
 def _forked(wire: Wire) -> None:
     """In a process that a listener forked: it is not the child, and speaks for no job."""
     wire.close()
-    capture.hush()
+    capture.capture_nothing()
     for number in _SIGNALS:
         if signal.getsignal(number) is _leave_to_worker:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -17,7 +17,7 @@ from mlq.core.checks import MESSAGE_LIMIT, PROGRESS_LIMIT, check_id, check_secon
 from mlq.core.job import Claimed, Record
 from mlq.core.job_options import PostOptions, options_of
 from mlq.errors import InputError, LeaseLost, TooLarge
-from mlq.system.capture import speaking_job
+from mlq.system.capture import capturing_job
 
 LOG_LIMIT = 64 * 1024  # bytes of logs and prints kept of one attempt
 ROOM = 0.005  # seconds between checks whether there is room for more partial results
@@ -36,7 +36,7 @@ class Channel(Protocol):
     def report(self, packed: bytes) -> None:
         """Record progress, with a short delay; of several reports, the last one counts."""
 
-    def say(self, kind: str, data: bytes) -> None:
+    def add_entry(self, kind: str, data: bytes) -> None:
         """Add to the job's stream, in order and with a short delay. Never blocks."""
 
     def full(self) -> bool:
@@ -55,7 +55,7 @@ class Channel(Protocol):
         """The fields of another job when it has ended; the slot is released meanwhile."""
 
 
-class Voice:
+class Output:
     """What one attempt emits and logs, within limits. Safe to use from any thread.
 
     There is no lock, since a finaliser or signal handler may interrupt an `emit` of the same thread, and print (see
@@ -76,9 +76,9 @@ class Voice:
         if self._size > MESSAGE_LIMIT:
             raise TooLarge(f"the partial results of job {self.job_id} exceed {MESSAGE_LIMIT:,} bytes in total")
         # Wait only in the listener's own context: a finaliser may run on the very thread that makes room.
-        while self._channel.full() and speaking_job() == self.job_id and self._channel.holds():
+        while self._channel.full() and capturing_job() == self.job_id and self._channel.holds():
             time.sleep(ROOM)
-        self._channel.say("chunk", data)
+        self._channel.add_entry("chunk", data)
 
     def log(self, words: str) -> None:
         """Add what the job printed or logged, up to the limit.
@@ -91,19 +91,19 @@ class Voice:
             return
         self._logged += len(data) + ENTRY
         with contextlib.suppress(LeaseLost):
-            self._channel.say("log", data[:room])
+            self._channel.add_entry("log", data[:room])
             if self._logged >= LOG_LIMIT:
-                self._channel.say("log", b"\n[further output is not kept]\n")
+                self._channel.add_entry("log", b"\n[further output is not kept]\n")
 
 
 class JobContext(dict[str, Any]):
     """`context["update_progress"]` and `context.update_progress` are the same function."""
 
-    def __init__(self, channel: Channel, voice: Voice, claimed: Claimed, record: Record, message: Any) -> None:
+    def __init__(self, channel: Channel, output: Output, claimed: Claimed, record: Record, message: Any) -> None:
         """The context of one attempt."""
         self._channel = channel
         self._claimed = claimed
-        self.voice = voice
+        self.output = output
         self._loop_thread: int | None = None
         super().__init__(full_message=_full_message(claimed, record, message))
         self.update((name, getattr(self, name)) for name in HELPERS)
@@ -150,7 +150,7 @@ class JobContext(dict[str, Any]):
 
     def emit(self, chunk: Any) -> None:
         """Send a partial result to everybody who streams this job. Raises LeaseLost, TooLarge."""
-        self.voice.emit(chunk)
+        self.output.emit(chunk)
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""

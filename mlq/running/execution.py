@@ -13,11 +13,11 @@ from typing import Any
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.running.context import Channel, JobContext, Voice, arrive
+from mlq.running.context import Channel, JobContext, Output, arrive
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
 from mlq.running.outcomes import failure, success
-from mlq.system.capture import speaking
+from mlq.system.capture import capturing
 
 log = logging.getLogger("mlq.worker")
 
@@ -55,10 +55,10 @@ def _execute(channel: Channel, claimed: Claimed, record: Record, listeners: tupl
     listener = context = None
     try:
         message = codec.unpack(record.message)
-        voice = Voice(channel, claimed.id)
-        context = JobContext(channel, voice, claimed, record, message)
+        output = Output(channel, claimed.id)
+        context = JobContext(channel, output, claimed, record, message)
         value: Any = None
-        with speaking(voice), wrapped(context, listeners[0].middleware if listeners else ()):
+        with capturing(output), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 value = _finished(_called(listener, message, context), context)
             listener = None
@@ -80,11 +80,11 @@ async def execute_on_loop(
     listener = context = None
     try:
         message = codec.unpack(record.message)
-        voice = Voice(channel, claimed.id)
-        context = JobContext(channel, voice, claimed, record, message)
+        output = Output(channel, claimed.id)
+        context = JobContext(channel, output, claimed, record, message)
         context.shares_a_loop()
         value: Any = None
-        with speaking(voice), wrapped(context, listeners[0].middleware if listeners else ()):
+        with capturing(output), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 if listener.is_async:
                     value = await _awaited(_called(listener, message, context), context)

@@ -23,7 +23,7 @@ from mlq.core.job import ANY_JOB, announced
 from mlq.errors import MLQError, ServerError
 from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
-from mlq.shell import meeting, trouble
+from mlq.shell import handshake, trouble
 from mlq.shell.callers import Caller, Callers
 from mlq.shell.target import ANSWER_TIMEOUT, Target, check_peer, choose, connection_options
 
@@ -221,9 +221,9 @@ class AsyncShell:
 
     async def _meet(self, connection: Any) -> None:
         """Ask for the server's run id, and on the first connection, whether it has what we need."""
-        asked = meeting.questions(first=not self._answered)
+        asked = handshake.questions(first=not self._answered)
         await self._send(connection, asked)
-        connection.server_run = meeting.learn([await self._read(connection) for _ in asked], self._target)
+        connection.server_run = handshake.learn([await self._read(connection) for _ in asked], self._target)
         self._answered = True
 
     async def _restart_embedded(self) -> None:

@@ -23,7 +23,7 @@ from redis.retry import Retry
 from mlq.errors import MLQError
 from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
-from mlq.shell import meeting, trouble
+from mlq.shell import handshake, trouble
 from mlq.shell.callers import Callers
 from mlq.shell.room import Room
 from mlq.shell.target import ANSWER_TIMEOUT, Target, check_peer, choose, connection_options
@@ -278,9 +278,9 @@ class Shell:
 
     def _meet(self, connection: Any) -> None:
         """Ask for the server's run id, and on the first connection, whether it has what we need."""
-        asked = meeting.questions(first=not self._answered)
+        asked = handshake.questions(first=not self._answered)
         connection.send_packed_command(trouble.packed(asked))
-        connection.server_run = meeting.learn([self._read(connection) for _ in asked], self._target)
+        connection.server_run = handshake.learn([self._read(connection) for _ in asked], self._target)
         self._answered = True
 
     def _restart_embedded(self) -> None:

@@ -12,7 +12,7 @@ import threading
 from typing import Any, Protocol, TextIO
 
 
-class Speaker(Protocol):
+class LogSink(Protocol):
     """What takes the output of one attempt."""
 
     job_id: str
@@ -21,44 +21,44 @@ class Speaker(Protocol):
         """Keep the text if possible. Must not raise: printing must not fail because nobody can take the output."""
 
 
-_speaker: contextvars.ContextVar[Speaker | None] = contextvars.ContextVar("mlq_speaker", default=None)
+_sink: contextvars.ContextVar[LogSink | None] = contextvars.ContextVar("mlq_speaker", default=None)
 # Whether `logging` handlers are running. What they print is not captured: `_handle` captures the record itself.
 _handling: contextvars.ContextVar[bool] = contextvars.ContextVar("mlq_handling", default=False)
 
 
-class speaking:  # noqa: N801 - used as `with speaking(...)`; a generator would cost each job 1 us more
-    """Within this context manager, what is printed and logged goes to the speaker."""
+class capturing:  # noqa: N801 - used as `with capturing(...)`; a generator would cost each job 1 us more
+    """Within this context manager, what is printed and logged goes to the sink."""
 
-    __slots__ = ("_speaker", "_token")
+    __slots__ = ("_sink", "_token")
 
-    def __init__(self, speaker: Speaker) -> None:
-        """`speaker`: takes the output of an attempt."""
-        self._speaker = speaker
+    def __init__(self, sink: LogSink) -> None:
+        """`sink`: takes the output of an attempt."""
+        self._sink = sink
 
     def __enter__(self) -> None:
         """Begin."""
-        self._token = _speaker.set(self._speaker)
+        self._token = _sink.set(self._sink)
 
     def __exit__(self, *_: object) -> None:
         """End."""
-        _speaker.reset(self._token)
+        _sink.reset(self._token)
 
 
-def speaking_job() -> str | None:
+def capturing_job() -> str | None:
     """The id of the job whose code runs in this context, if any."""
-    speaker = _speaker.get()
-    return None if speaker is None else speaker.job_id
+    sink = _sink.get()
+    return None if sink is None else sink.job_id
 
 
-def hush() -> None:
+def capture_nothing() -> None:
     """Capture no more output in this context: it does not belong to a job."""
-    _speaker.set(None)
+    _sink.set(None)
 
 
 def _keep(words: str) -> None:
-    speaker = _speaker.get()
-    if speaker is not None:
-        speaker.log(words)
+    sink = _sink.get()
+    if sink is not None:
+        sink.log(words)
 
 
 class _Tee:
@@ -91,8 +91,8 @@ def _handle(self: logging.Logger, record: logging.LogRecord) -> None:
     on the root logger would make `logging.basicConfig` do nothing, and be removed by `dictConfig` and
     `basicConfig(force=True)`; a record factory would see records that filters reject.
     """
-    speaker = _speaker.get()
-    if speaker is None:
+    sink = _sink.get()
+    if sink is None:
         _call_handlers(self, record)
         return
     before = _handling.get()

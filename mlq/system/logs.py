@@ -6,7 +6,7 @@ import time
 import traceback
 from typing import Any
 
-from mlq.system.capture import speaking_job
+from mlq.system.capture import capturing_job
 from mlq.system.terminal import escaped
 
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "job": speaking_job(),
+            "job": capturing_job(),
             "traceback": self.formatException(record.exc_info) if record.exc_info else None,
         }
         return json.dumps({name: value for name, value in entry.items() if value is not None}, default=str)

@@ -13,7 +13,7 @@ TELL_AGAIN = 30.0  # seconds between warnings about a problem that lasts
 DAMAGED = 1.0  # seconds to rest after a reply that can't be read
 
 
-class Complaint:
+class TroubleLog:
     """Logs a problem when it begins, now and then while it lasts, and when it is over."""
 
     def __init__(self, what: str) -> None:
@@ -22,7 +22,7 @@ class Complaint:
         self._since: float | None = None
         self._logged = 0.0
 
-    def tell(self, error: Exception) -> None:
+    def log(self, error: Exception) -> None:
         """The problem exists, or still exists."""
         now = time.monotonic()
         if self._since is None:

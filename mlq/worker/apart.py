@@ -14,9 +14,9 @@ from collections.abc import Callable
 from mlq.core.job import Claimed
 from mlq.errors import ServerError
 from mlq.ops import work as work_ops
-from mlq.system.service import Complaint, Service
+from mlq.system.service import Service, TroubleLog
 from mlq.worker.attempt import Attempt
-from mlq.worker.desk import LEASE, Desk
+from mlq.worker.shared import LEASE, Shared
 
 LOOK = 0.5  # seconds between looks while this worker makes room
 WATCH = 0.25  # seconds between looks at the attempt that runs apart: whether it waits for another job
@@ -31,15 +31,15 @@ class Apart(Service):
     """Looks when told that jobs wait to run apart."""
 
     def __init__(
-        self, desk: Desk, give: Callable[[list[Claimed]], None], died: Callable[[], None], *, separates: bool
+        self, shared: Shared, give: Callable[[list[Claimed]], None], died: Callable[[], None], *, separates: bool
     ) -> None:
         """`give` has claimed jobs run. `separates`: the pool runs each attempt in a process of its own anyway."""
         super().__init__("apart", died)
-        self._desk = desk
+        self._shared = shared
         self._give = give
         self._separates = separates
         self._due = threading.Event()
-        self._trouble = Complaint("can't claim what is to run apart")
+        self._trouble = TroubleLog("can't claim what is to run apart")
         self._running: Attempt | None = None
         self._since: float | None = None  # when it was first seen that something waits for this worker
         self._room_by: float | None = None  # this worker makes room until then
@@ -61,7 +61,7 @@ class Apart(Service):
     def turn(self) -> None:
         """Watch what runs apart, or look for what waits."""
         if self._running is not None:
-            self._desk.wait_until(lambda: not self._runs(), WATCH)
+            self._shared.wait_until(lambda: not self._runs(), WATCH)
             if self._runs():
                 return
             self._running = None
@@ -69,7 +69,7 @@ class Apart(Service):
                 self._go_on()  # others wait, too; the renewer tells again of what is left
                 return
         elif self._room_by is not None:
-            self._desk.wait_until(self._is_alone, LOOK)
+            self._shared.wait_until(self._is_alone, LOOK)
         else:
             self._due.wait()
         self._due.clear()
@@ -79,15 +79,15 @@ class Apart(Service):
             self._look()
             self._trouble.over()
         except ServerError as error:
-            self._trouble.tell(error)
+            self._trouble.log(error)
             self._go_on()
             self.stopping.wait(1.0)
 
     def _look(self) -> None:
-        desk, now = self._desk, time.monotonic()
+        shared, now = self._shared, time.monotonic()
         wants = self._since is not None and now >= max(self._since + PATIENCE, self._rest_until)
-        found = desk.shell.run(work_ops.apart(desk.keys, desk.name, RIGHT if wants else 0))
-        mine = [(job_id, shared) for job_id, lane, shared in found.jobs if desk.serves(lane)[0]]
+        found = shared.shell.run(work_ops.apart(shared.keys, shared.name, RIGHT if wants else 0))
+        mine = [(job_id, losses) for job_id, lane, losses in found.jobs if shared.serves(lane)[0]]
         mine = self._take(mine)
         if self._running is not None:
             return
@@ -98,21 +98,21 @@ class Apart(Service):
         self._since = self._since or now
         if found.my_turn and self._room_by is None:
             self._room_by = now + ROOM
-            desk.slots.close()
+            shared.slots.close()
         elif not found.my_turn or now >= (self._room_by or 0.0):
             self._go_on()
 
     def _take(self, jobs: list[tuple[str, int]]) -> list[tuple[str, int]]:
         """Claim what this worker may run now; what is left. It ends with one that nothing may run beside."""
-        desk = self._desk
-        with desk.claiming:
-            for i, (job_id, shared) in enumerate(jobs):
-                beside = self._separates and shared < STRICT
-                if self.stopping.is_set() or not desk.slots.total or not (beside or self._is_alone()):
+        shared = self._shared
+        with shared.claiming:
+            for i, (job_id, losses) in enumerate(jobs):
+                beside = self._separates and losses < STRICT
+                if self.stopping.is_set() or not shared.slots.total or not (beside or self._is_alone()):
                     return jobs[i:]
                 if not beside:
-                    desk.slots.overdraw()
-                elif not desk.slots.take_one():
+                    shared.slots.overdraw()
+                elif not shared.slots.take_one():
                     return jobs[i:]
                 attempt = self._claim(job_id, closes=not beside)
                 if attempt is not None and not beside:
@@ -122,33 +122,33 @@ class Apart(Service):
 
     def _claim(self, job_id: str, *, closes: bool) -> Attempt | None:
         """With a slot, which is given back where the job waits no more."""
-        desk = self._desk
+        shared = self._shared
         claimed: list[Claimed] = []
         try:
-            op = work_ops.claim_apart(desk.keys, desk.name, next(desk.numbers), job_id, LEASE)
-            claimed = desk.shell.run(op)
+            op = work_ops.claim_apart(shared.keys, shared.name, next(shared.numbers), job_id, LEASE)
+            claimed = shared.shell.run(op)
         finally:
             if not claimed:
-                desk.slots.give()
+                shared.slots.give()
         if not claimed:
             return None
-        if closes and not desk.slots.close():
+        if closes and not shared.slots.close():
             self._alone_by = time.monotonic() + ROOM
         self._give(claimed)
-        return desk.find(claimed[0].lease)
+        return shared.find(claimed[0].lease)
 
     def _go_on(self) -> None:
         """Claim as usual again."""
         if self._room_by is not None:
             self._room_by = None
             self._rest_until = time.monotonic() + RECOVERY
-        if self._desk.slots.open():
-            self._desk.nudge()
+        if self._shared.slots.open():
+            self._shared.nudge()
 
     def _runs(self) -> bool:
         attempt = self._running
-        return attempt is not None and self._desk.find(attempt.claimed.lease) is attempt and not attempt.waits
+        return attempt is not None and self._shared.find(attempt.claimed.lease) is attempt and not attempt.waits
 
     def _is_alone(self) -> bool:
         """Whether nothing runs here but what waits for another job."""
-        return all(attempt.waits for attempt in self._desk.held())
+        return all(attempt.waits for attempt in self._shared.held())

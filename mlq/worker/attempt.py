@@ -32,7 +32,7 @@ class Stage(enum.Enum):
     LOST = "lost"
 
 
-class Speech:
+class Reports:
     """What an attempt has said and nobody has recorded yet. Without a lock (see `turn`): each step is one call in C."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Speech:
         self._progress.append(packed)
         return self._untold()
 
-    def say(self, kind: str, data: bytes) -> bool:
+    def add_entry(self, kind: str, data: bytes) -> bool:
         """Keep an entry; whether the settler must be told."""
         self._entries.append((kind, data))
         return self._untold()
@@ -85,7 +85,7 @@ class Speech:
 class Attempt:
     """A claimed job, and what became of it: the first to move it to a final stage decides."""
 
-    _speech: Speech | None = None
+    _reports: Reports | None = None
     channel: "Channel"  # what its listeners may ask of the worker, once it has begun
 
     def __init__(self, claimed: Claimed) -> None:
@@ -109,13 +109,13 @@ class Attempt:
         self._lock = threading.Lock()
 
     @property
-    def speech(self) -> Speech:
+    def reports(self) -> Reports:
         """What it has said; most attempts say nothing."""
-        return vars(self).setdefault("_speech", Speech()) if self._speech is None else self._speech
+        return vars(self).setdefault("_reports", Reports()) if self._reports is None else self._reports
 
-    def spoke(self) -> bool:
+    def has_reported(self) -> bool:
         """Whether it has said anything."""
-        return self._speech is not None
+        return self._reports is not None
 
     def read(self, record: Record, listeners: tuple[Listener, ...], declared: Policy) -> None:
         """Learn what is to be run, and how."""

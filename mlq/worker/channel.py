@@ -16,11 +16,11 @@ from mlq.ops import posting as post_ops
 from mlq.ops import work as work_ops
 from mlq.ops.posting import Posted
 from mlq.running.context import lost
-from mlq.shell.known import known_of, post
+from mlq.shell.known_ids import known_ids_of, post
 from mlq.shell.trouble import pause
-from mlq.system.service import Complaint
+from mlq.system.service import TroubleLog
 from mlq.worker.attempt import Attempt
-from mlq.worker.desk import Desk
+from mlq.worker.shared import Shared
 
 if TYPE_CHECKING:
     from mlq.worker.supervisor import Supervisor
@@ -31,12 +31,12 @@ T = TypeVar("T")
 class RedisChannel:
     """The channel of one attempt; see `context.Channel`."""
 
-    def __init__(self, desk: Desk, attempt: Attempt, supervisor: "Supervisor") -> None:
+    def __init__(self, shared: Shared, attempt: Attempt, supervisor: "Supervisor") -> None:
         """`supervisor` is told when the attempt waits for another job."""
-        self._desk = desk
+        self._shared = shared
         self._attempt = attempt
         self._supervisor = supervisor
-        self._trouble = Complaint(f"what the listener of job {attempt.claimed.id} asks for can't be done yet")
+        self._trouble = TroubleLog(f"what the listener of job {attempt.claimed.id} asks for can't be done yet")
 
     @property
     def _claimed(self) -> Claimed:
@@ -50,34 +50,34 @@ class RedisChannel:
     def report(self, packed: bytes) -> None:
         """Record progress, soon."""
         self._check()
-        self._desk.outbox.report(self._attempt, packed)
+        self._shared.outbox.report(self._attempt, packed)
 
-    def say(self, kind: str, data: bytes) -> None:
+    def add_entry(self, kind: str, data: bytes) -> None:
         """Add to the job's stream, soon and in order."""
         self._check()
-        self._desk.swells(len(data))
-        self._desk.outbox.say(self._attempt, kind, data)
+        self._shared.note_size(len(data))
+        self._shared.outbox.add_entry(self._attempt, kind, data)
 
     def full(self) -> bool:
         """Whether too much is on its way, and some of it is this attempt's: who said nothing holds up nobody."""
         attempt = self._attempt
-        return self._desk.outbox.full() and attempt.holds() and attempt.spoke() and attempt.speech.waits()
+        return self._shared.outbox.full() and attempt.holds() and attempt.has_reported() and attempt.reports.waits()
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
         """Keep a value for other jobs."""
-        self._desk.swells(len(packed))
-        self._run(data_ops.store(self._desk.keys, key, packed, expiry))
+        self._shared.note_size(len(packed))
+        self._run(data_ops.store(self._shared.keys, key, packed, expiry))
 
     def fetch(self, key: str) -> bytes | None:
         """What `store` kept."""
-        packed = self._run(data_ops.fetch(self._desk.keys, key))
-        self._desk.swells(len(packed or b""))
+        packed = self._run(data_ops.fetch(self._shared.keys, key))
+        self._shared.note_size(len(packed or b""))
         return packed
 
     def post(self, lane: str, body: bytes) -> str:
         """Post another job; its id."""
-        self._desk.swells(len(body))
-        shell, keys, lease = self._desk.shell, self._desk.keys, self._claimed.lease
+        self._shared.note_size(len(body))
+        shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
         with shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
@@ -88,7 +88,7 @@ class RedisChannel:
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """The fields of another job, named by its id or reference, when it has ended."""
-        job_id = known_of(self._desk.shell.target, self._desk.keys).meant(check_id(job_id))
+        job_id = known_ids_of(self._shared.shell.target, self._shared.keys).with_stamp(check_id(job_id))
         give_up = None if timeout is None else time.monotonic() + timeout
         fields = self._run(self._wait_op(job_id, ""))
         if fields is None and timeout != 0:
@@ -98,10 +98,10 @@ class RedisChannel:
             finally:
                 self._supervisor.go_on(self._attempt, at_once=fields is None)
                 if self._attempt.holds():
-                    self._run(work_ops.waits_no_more(self._desk.keys, self._claimed))
+                    self._run(work_ops.waits_no_more(self._shared.keys, self._claimed))
         if fields is None:
             raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
-        self._desk.swells(sum(map(len, fields.values())))
+        self._shared.note_size(sum(map(len, fields.values())))
         return fields
 
     def _check(self) -> None:
@@ -109,7 +109,7 @@ class RedisChannel:
             raise lost(self._claimed)
 
     def _run(self, op: Op[T]) -> T:
-        return self._patiently(lambda: self._desk.shell.run(op))
+        return self._patiently(lambda: self._shared.shell.run(op))
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Carry a call out, however long the server is away or in trouble: no work of hours fails for want of it."""
@@ -122,7 +122,7 @@ class RedisChannel:
             except ServerError as error:
                 if not self._attempt.holds():
                     raise lost(self._claimed) from None
-                self._trouble.tell(error)
+                self._trouble.log(error)
                 failures += 1
                 time.sleep(pause(failures))
             else:
@@ -130,8 +130,8 @@ class RedisChannel:
                 return result
 
     def _listen(self, job_id: str, give_up: float | None) -> dict[str, bytes] | None:
-        desk = self._desk
-        with desk.inbox.listen(job_id) as heard:
+        shared = self._shared
+        with shared.inbox.listen(job_id) as heard:
             self._attempt.wakes.add(heard.set)
             try:
                 return self._listen_until(job_id, give_up, heard)
@@ -141,7 +141,7 @@ class RedisChannel:
     def _listen_until(self, job_id: str, give_up: float | None, heard: threading.Event) -> dict[str, bytes] | None:
         while True:
             heard.clear()  # before asking: the job may have ended, been requeued, and wait again
-            fields = self._run(self._wait_op(job_id, self._desk.name))
+            fields = self._run(self._wait_op(job_id, self._shared.name))
             left = LISTEN if give_up is None else give_up - time.monotonic()
             if fields is not None or left <= 0:
                 return fields
@@ -150,4 +150,4 @@ class RedisChannel:
             heard.wait(min(left, LISTEN))
 
     def _wait_op(self, job_id: str, inbox: str) -> Op[dict[str, bytes] | None]:
-        return job_ops.wait(self._desk.keys, job_id, inbox, LISTEN, self._claimed.lease)
+        return job_ops.wait(self._shared.keys, job_id, inbox, LISTEN, self._claimed.lease)

@@ -8,8 +8,8 @@ from mlq.errors import MLQError, ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.shell.trouble import pause
-from mlq.system.service import Complaint, Service
-from mlq.worker.desk import LEASE, Desk
+from mlq.system.service import Service, TroubleLog
+from mlq.worker.shared import LEASE, Shared
 
 LISTEN = 10.0  # seconds of one wait on the server: for so long a host that froze may take wake-ups along
 MOST = 100  # jobs of one claim
@@ -19,64 +19,64 @@ BUSY = 0.2  # seconds to wait for a slot before listening for messages alone: sh
 Give = Callable[[list[Claimed]], None]
 
 
-def claim_now(desk: Desk, give: Give) -> None:
-    """Claim for all free slots and have the jobs run. Call it with `desk.claiming` held."""
-    wanted = desk.slots.take(MOST)
+def claim_now(shared: Shared, give: Give) -> None:
+    """Claim for all free slots and have the jobs run. Call it with `shared.claiming` held."""
+    wanted = shared.slots.take(MOST)
     if not wanted:
         return
     claimed: list[Claimed] = []
     try:
-        claimed = ask(desk, wanted)
+        claimed = ask(shared, wanted)
     finally:
-        desk.slots.give(wanted - len(claimed))
+        shared.slots.give(wanted - len(claimed))
     if claimed:
         give(claimed)
-    desk.drained = len(claimed) < wanted
+    shared.drained = len(claimed) < wanted
 
 
-def ask(desk: Desk, wanted: int) -> list[Claimed]:
+def ask(shared: Shared, wanted: int) -> list[Claimed]:
     """One claim, of all that is served now; again, when the server did not know of it."""
     while True:
-        if not desk.registered:
-            desk.register()
-        reply = desk.shell.run(next_claim(desk, wanted))
+        if not shared.registered:
+            shared.register()
+        reply = shared.shell.run(next_claim(shared, wanted))
         if reply is not None:
             return reply
-        desk.registered = False
+        shared.registered = False
 
 
-def next_claim(desk: Desk, wanted: int) -> Op[list[Claimed] | None]:
+def next_claim(shared: Shared, wanted: int) -> Op[list[Claimed] | None]:
     """The worker's next call for up to `wanted` jobs."""
-    return work_ops.claim(desk.keys, desk.name, next(desk.numbers), desk.served.name, LEASE, wanted)
+    return work_ops.claim(shared.keys, shared.name, next(shared.numbers), shared.served.name, LEASE, wanted)
 
 
 class Claimer(Service):
     """Claims when woken, while slots are free."""
 
-    def __init__(self, desk: Desk, give: Give, lost: Callable[[str], None], died: Callable[[], None]) -> None:
+    def __init__(self, shared: Shared, give: Give, lost: Callable[[str], None], died: Callable[[], None]) -> None:
         """`give` takes claimed jobs and has them run; `lost` is told of leases that were taken from this worker."""
         super().__init__("claimer", died)
-        self._desk = desk
+        self._shared = shared
         self._give = give
         self._lost = lost
-        self._trouble = Complaint("can't claim")
+        self._trouble = TroubleLog("can't claim")
         self._failures = 0
         self.turned = time.monotonic()  # when it last went round: a worker that can't claim must not look alive
 
     def turn(self) -> None:
         """Claim, or wait for a reason to."""
         self.turned = time.monotonic()
-        desk = self._desk
-        if not (desk.complete.is_set() and (desk.listeners.names() or desk.accepts_uploads)):
+        shared = self._shared
+        if not (shared.complete.is_set() and (shared.listeners.names() or shared.accepts_uploads)):
             self.stopping.wait(0.05)
             return
-        if not desk.slots.free() and not desk.inbox.awaited() and desk.slots.wait(BUSY):
+        if not shared.slots.free() and not shared.inbox.awaited() and shared.slots.wait(BUSY):
             return
         try:
-            if desk.slots.free() and not desk.drained and desk.listeners.names():
-                with desk.claiming:
+            if shared.slots.free() and not shared.drained and shared.listeners.names():
+                with shared.claiming:
                     if not self.stopping.is_set():
-                        claim_now(desk, self._give)
+                        claim_now(shared, self._give)
             else:
                 self._listen()
             self._failures = 0
@@ -86,31 +86,31 @@ class Claimer(Service):
 
     def _listen(self) -> None:
         """Sleep on the server until work or a message comes."""
-        desk = self._desk
-        mine = desk.keys.inbox + desk.name
-        ours = [f"{desk.keys.class_}{desk.served.name}:wake"] if desk.idle() else []
-        desk.deaf = not ours and bool(desk.listeners.names())
-        item = desk.shell.pop([mine, *ours], LISTEN)
-        desk.deaf = False
+        shared = self._shared
+        mine = shared.keys.inbox + shared.name
+        ours = [f"{shared.keys.class_}{shared.served.name}:wake"] if shared.idle() else []
+        shared.lacks_slot = not ours and bool(shared.listeners.names())
+        item = shared.shell.pop([mine, *ours], LISTEN)
+        shared.lacks_slot = False
         self.turned = time.monotonic()
         if item is not None and item[0] == mine:
             self._hear(item[1])
         elif item is not None:
-            desk.drained = False
+            shared.drained = False
 
     def _hear(self, item: bytes) -> None:
         """What somebody told this worker: to look again, what it lost, what was uploaded, or that a job ended."""
         what, _, rest = item.partition(b" ")
         if what == b"wake":
-            self._desk.drained = False
+            self._shared.drained = False
         elif what == b"lost":
             self._lost(rest.decode("utf-8", "replace"))
         elif what == b"uploads":
-            self._desk.uploads_due.set()
+            self._shared.uploads_due.set()
         else:
-            self._desk.inbox.hear(what.decode("utf-8", "replace"))
+            self._shared.inbox.hear(what.decode("utf-8", "replace"))
 
     def _rest(self, error: MLQError) -> None:
         self._failures += 1
-        self._trouble.tell(error)
+        self._trouble.log(error)
         self.stopping.wait(pause(self._failures))

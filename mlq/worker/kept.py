@@ -17,10 +17,10 @@ from mlq.running.outcomes import failure
 from mlq.shell.sync import Shell
 from mlq.shell.target import ANSWER_TIMEOUT
 from mlq.shell.trouble import PIECE, pause
-from mlq.system.service import Complaint, Service, log
+from mlq.system.service import Service, TroubleLog, log
 from mlq.worker.attempt import Attempt, Entry
-from mlq.worker.desk import Desk
-from mlq.worker.outbox import Ended, Said, cost
+from mlq.worker.outbox import Ended, Reported, cost
+from mlq.worker.shared import Shared
 
 PATIENCE = 1.0  # seconds of one try while no connection can be made
 SLOWEST = 10_000  # bytes a second of the slowest link that an outcome gets through in the end
@@ -29,23 +29,23 @@ SLOWEST = 10_000  # bytes a second of the slowest link that an outcome gets thro
 class Kept(Service):
     """Tries again, the smallest first. Has a connection of its own while it has something to record."""
 
-    def __init__(self, desk: Desk, settle: Callable[[Ended, Shell], None], died: Callable[[], None]) -> None:
+    def __init__(self, shared: Shared, settle: Callable[[Ended, Shell], None], died: Callable[[], None]) -> None:
         """`settle` records one outcome; raises ServerError."""
         super().__init__("keeper", died)
-        self._desk = desk
+        self._shared = shared
         self._settle = settle
-        self._items: dict[Attempt, Ended | Said] = {}
+        self._items: dict[Attempt, Ended | Reported] = {}
         self._refused: set[Attempt] = set()  # the server refused their outcomes: their failures are recorded instead
         self._unanswered: Counter[Attempt] = Counter()
         self._failures = 0
-        self._trouble = Complaint("can't record what jobs say and end in, and keep it")
+        self._trouble = TroubleLog("can't record what jobs say and end in, and keep it")
         self._shell: Shell | None = None
         self._changed = threading.Condition()
 
-    def keep(self, item: Ended | Said) -> None:
+    def keep(self, item: Ended | Reported) -> None:
         """Take what could not be recorded; of an attempt the end, once that is known."""
         with self._changed:
-            if not (isinstance(item, Said) and item.attempt in self._items):
+            if not (isinstance(item, Reported) and item.attempt in self._items):
                 self._items[item.attempt] = item
             self.start_once()
             self._changed.notify_all()
@@ -67,7 +67,7 @@ class Kept(Service):
             self._trouble.over()
         else:
             self._failures += 1
-            self._trouble.tell(error)
+            self._trouble.log(error)
             self.stopping.wait(pause(self._failures))
 
     def stop(self, timeout: float | None = None) -> None:
@@ -78,7 +78,7 @@ class Kept(Service):
             self._changed.notify_all()
         super().stop(timeout)
 
-    def _try_all(self, items: list[Ended | Said]) -> ServerError | None:
+    def _try_all(self, items: list[Ended | Reported]) -> ServerError | None:
         """Where no connection holds, those that are larger have no better chance; else each has its own."""
         failed: ServerError | None = None
         for item in items:
@@ -95,15 +95,15 @@ class Kept(Service):
                 break
         return failed
 
-    def _record(self, item: Ended | Said) -> None:
+    def _record(self, item: Ended | Reported) -> None:
         attempt = item.attempt
-        if self._desk.find(attempt.claimed.lease) is not attempt:  # cancelled or lost meanwhile: nothing of it counts
-            if attempt.spoke():
-                _gone(self._desk, attempt.speech.take()[1])
-            self._desk.slots.release(attempt)
+        if self._shared.find(attempt.claimed.lease) is not attempt:  # cancelled or lost meanwhile: nothing of it counts
+            if attempt.has_reported():
+                _gone(self._shared, attempt.reports.take()[1])
+            self._shared.slots.release(attempt)
             return
         shell = self._shell_for(item)
-        for error in tell(self._desk, [attempt], shell).values():
+        for error in record_reports(self._shared, [attempt], shell).values():
             raise error
         if not isinstance(item, Ended):
             return
@@ -112,27 +112,27 @@ class Kept(Service):
         except ValueRefused as error:
             if attempt in self._refused:
                 log.error("job %s: not even its failure can be recorded; it runs again", attempt.claimed.id)
-                self._desk.drop(attempt)
-                self._desk.slots.release(attempt)
+                self._shared.drop(attempt)
+                self._shared.slots.release(attempt)
                 return
             log.error("job %s: the server does not take its outcome", attempt.claimed.id)
             self._refused.add(attempt)
             with self._changed:
                 self._items[attempt] = Ended(attempt, failure(error))  # for the next round
 
-    def _shell_for(self, item: Ended | Said) -> Shell:
+    def _shell_for(self, item: Ended | Reported) -> Shell:
         """A connection whose patience for an answer grows with tries, as far as the slowest link may need it."""
         size, tries = _size(item), min(20, self._unanswered[item.attempt])
         answer = min(ANSWER_TIMEOUT * 2.0**tries, ANSWER_TIMEOUT + size / SLOWEST) if size > PIECE else ANSWER_TIMEOUT
         if self._shell is None or self._shell.answer != answer:
             self._close()
-            self._shell = Shell(self._desk.shell.target, most=1, patience=PATIENCE, answer=answer)
+            self._shell = Shell(self._shared.shell.target, most=1, patience=PATIENCE, answer=answer)
         return self._shell
 
-    def _forget(self, item: Ended | Said) -> None:
+    def _forget(self, item: Ended | Reported) -> None:
         with self._changed:
             attempt = item.attempt
-            if self._items.get(attempt) is item and (isinstance(item, Ended) or not attempt.speech.waits()):
+            if self._items.get(attempt) is item and (isinstance(item, Ended) or not attempt.reports.waits()):
                 del self._items[attempt]
                 del self._unanswered[attempt]
                 self._refused.discard(attempt)
@@ -144,25 +144,25 @@ class Kept(Service):
             self._shell = None
 
 
-def tell(desk: Desk, attempts: Sequence[Attempt], shell: Shell) -> dict[Attempt, ServerError]:
+def record_reports(shared: Shared, attempts: Sequence[Attempt], shell: Shell) -> dict[Attempt, ServerError]:
     """Record what attempts have said, in one round trip; those that must try again, with nothing of it lost."""
-    said = [(attempt, *attempt.speech.take()) for attempt in attempts if attempt.spoke()]
+    said = [(attempt, *attempt.reports.take()) for attempt in attempts if attempt.has_reported()]
     said = [(attempt, progress, entries) for attempt, progress, entries in said if progress or entries]
     failed: dict[Attempt, ServerError] = {}
-    for (attempt, progress, entries), error in zip(said, _errors_of(desk, said, shell), strict=True):
+    for (attempt, progress, entries), error in zip(said, _errors_of(shared, said, shell), strict=True):
         if error is not None and not (_is_final(error) and len(said) == 1):
-            attempt.speech.put_back(progress, entries)
+            attempt.reports.put_back(progress, entries)
             failed[attempt] = error  # alone it will be seen whether the server means this one
             continue
         if error is not None:
             log.warning("job %s: the server does not take what it says: %s", attempt.claimed.id, error)
-        _gone(desk, entries)
+        _gone(shared, entries)
     return failed
 
 
-def _gone(desk: Desk, entries: Sequence[Entry]) -> None:
+def _gone(shared: Shared, entries: Sequence[Entry]) -> None:
     """They are recorded, or will never be."""
-    desk.outbox.gone(sum(cost(data) for _, _, data in entries))
+    shared.outbox.gone(sum(cost(data) for _, _, data in entries))
 
 
 def _is_final(error: ServerError) -> bool:
@@ -171,11 +171,11 @@ def _is_final(error: ServerError) -> bool:
 
 
 def _errors_of(
-    desk: Desk, said: Sequence[tuple[Attempt, bytes, list[Entry]]], shell: Shell
+    shared: Shared, said: Sequence[tuple[Attempt, bytes, list[Entry]]], shell: Shell
 ) -> Sequence[ServerError | None]:
     if not said:
         return ()
-    ops = [work_ops.tell(desk.keys, attempt.claimed, progress, entries) for attempt, progress, entries in said]
+    ops = [work_ops.report(shared.keys, attempt.claimed, progress, entries) for attempt, progress, entries in said]
     try:
         return [_error_of(result) for result in shell.run_each(ops)]
     except ServerError as error:
@@ -190,6 +190,6 @@ def _error_of(result: Callable[[], object]) -> ServerError | None:
     return None
 
 
-def _size(item: Ended | Said) -> int:
-    said = item.attempt.speech.size() if item.attempt.spoke() else 0
+def _size(item: Ended | Reported) -> int:
+    said = item.attempt.reports.size() if item.attempt.has_reported() else 0
     return said + (item.outcome.size if isinstance(item, Ended) else 0)

@@ -25,8 +25,8 @@ class Ended(NamedTuple):
     lost: bool = False  # with the process that it ran in
 
 
-class Said(NamedTuple):
-    """An attempt that has something to say: see `Attempt.speech`."""
+class Reported(NamedTuple):
+    """An attempt that has something to say: see `Attempt.reports`."""
 
     attempt: Attempt
 
@@ -36,7 +36,7 @@ class Outbox:
 
     def __init__(self) -> None:
         """Empty."""
-        self._items: queue.SimpleQueue[Ended | Said | None] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[Ended | Reported | None] = queue.SimpleQueue()
         self._size = 0
         self._changes: deque[int] = deque()  # of the size, not counted yet
         self._turn = Turn()  # to count them
@@ -47,14 +47,14 @@ class Outbox:
 
     def report(self, attempt: Attempt, packed: bytes) -> None:
         """Take a progress report; a newer one replaces it while it waits."""
-        if attempt.speech.report(packed):
-            self._items.put(Said(attempt))
+        if attempt.reports.report(packed):
+            self._items.put(Reported(attempt))
 
-    def say(self, attempt: Attempt, kind: str, data: bytes) -> None:
+    def add_entry(self, attempt: Attempt, kind: str, data: bytes) -> None:
         """Take an entry of the job's stream."""
         self._count(cost(data))
-        if attempt.speech.say(kind, data):
-            self._items.put(Said(attempt))
+        if attempt.reports.add_entry(kind, data):
+            self._items.put(Reported(attempt))
 
     def busy(self) -> bool:
         """Whether anything waits."""
@@ -68,7 +68,7 @@ class Outbox:
         """Let `take` give None once all that was put before is out."""
         self._items.put(None)
 
-    def take(self, *, block: bool) -> Ended | Said | None:
+    def take(self, *, block: bool) -> Ended | Reported | None:
         """The next item, None after `close`. Raises queue.Empty."""
         return self._items.get(block=block)
 

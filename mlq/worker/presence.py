@@ -10,11 +10,11 @@ from collections.abc import Callable
 from mlq.errors import ServerError
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.shell.known import known_of
+from mlq.shell.known_ids import known_ids_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
-from mlq.worker.desk import KNOWN, Desk
 from mlq.worker.reaping import Question
+from mlq.worker.shared import KNOWN, Shared
 
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one sign of life lasts
@@ -26,9 +26,9 @@ SHOWN = 20  # ids of running jobs that a worker tells of itself
 class Presence:
     """What the renewer says, and asks, about this worker."""
 
-    def __init__(self, desk: Desk, pool: str, claimer_turned: Callable[[], float]) -> None:
+    def __init__(self, shared: Shared, pool: str, claimer_turned: Callable[[], float]) -> None:
         """`pool`: its name; `claimer_turned`: when the claimer last went round."""
-        self._desk = desk
+        self._shared = shared
         self._pool = pool
         self._claimer_turned = claimer_turned
         self._round = 0
@@ -41,62 +41,62 @@ class Presence:
 
     def due(self, shell: Shell) -> list[Question]:
         """What is to be said and asked in this round."""
-        desk, now = self._desk, time.monotonic()
+        shared, now = self._shared, time.monotonic()
         questions: list[Question] = []
-        if desk.accepts_uploads and not desk.idle():  # else it listens to its inbox
+        if shared.accepts_uploads and not shared.idle():  # else it listens to its inbox
             questions.append(self.uploads())
         if self._round % ALIVE_EVERY == 0:
             if now - self._claimer_turned() < STUCK:
-                alive = work_ops.alive(desk.keys, desk.name, ALIVE, self._about())
+                alive = work_ops.alive(shared.keys, shared.name, ALIVE, self._about())
                 questions.append((alive, lambda told: self._compare(told, shell)))
-            if (delivery := desk.tally.delivery(desk.keys, desk.name)) is not None:
-                questions.append((delivery, lambda _: desk.tally.delivered()))
-        if desk.registered and now >= self._register_at:
-            questions.append((work_ops.register(desk.keys, desk.served, KNOWN), self._registered))
+            if (delivery := shared.tally.delivery(shared.keys, shared.name)) is not None:
+                questions.append((delivery, lambda _: shared.tally.delivered()))
+        if shared.registered and now >= self._register_at:
+            questions.append((work_ops.register(shared.keys, shared.served, KNOWN), self._registered))
         self._round += 1
         return questions
 
     def uploads(self) -> Question:
         """Ask whether uploads changed."""
-        return upload_ops.version(self._desk.keys), self._compare_uploads
+        return upload_ops.version(self._shared.keys), self._compare_uploads
 
     def _registered(self, whole: bool) -> None:  # noqa: FBT001 - a reply
         """The server knows this worker's class for longer; where something of it was lost, the claimer mends that."""
         self._register_at = time.monotonic() + REGISTER_EVERY
         if not whole:
-            self._desk.registered = False
-            self._desk.nudge()
+            self._shared.registered = False
+            self._shared.nudge()
 
     def _compare_uploads(self, version: str) -> None:
-        if version != self._desk.uploads_version:
-            self._desk.uploads_due.set()
+        if version != self._shared.uploads_version:
+            self._shared.uploads_due.set()
 
     def _compare(self, told: tuple[str, str], shell: Shell) -> None:
         """See whether uploads changed, or the server lost its data: it must give out no id again that was seen here."""
         uploads_version, epoch = told
         self._compare_uploads(uploads_version)
-        known = known_of(shell.target, self._desk.keys)
+        known = known_ids_of(shell.target, self._shared.keys)
         if known.highest and epoch not in known.epochs.values():
             with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
-                shell.run_here(known.fence)
+                shell.run_here(known.sync_counter)
 
     def _about(self) -> dict[str, str | int | float]:
-        desk = self._desk
-        held = desk.held()
+        shared = self._shared
+        held = shared.held()
         running = [attempt.claimed.id for attempt in held if attempt.holds()]
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "pool": self._pool,
-            "slots": desk.slots.total,
+            "slots": shared.slots.total,
             "running": len(held),
             "busy": sum(attempt.holds() and attempt.holds_slot for attempt in held),
             "jobs": ",".join(running[:SHOWN]),
-            "claimed": desk.claimed,
-            "queues": ",".join(desk.queues()),
-            "functions": ",".join(desk.listeners.names()),
-            "open": ",".join(queue for queue in desk.queues() if desk.listeners.chosen(queue)),
-            "uploads": "accepted" if desk.accepts_uploads else "refused",
+            "claimed": shared.claimed,
+            "queues": ",".join(shared.queues()),
+            "functions": ",".join(shared.listeners.names()),
+            "open": ",".join(queue for queue in shared.queues() if shared.listeners.chosen(queue)),
+            "uploads": "accepted" if shared.accepts_uploads else "refused",
             "version": __version__,
             "python": platform.python_version(),
             "began": self._began,

@@ -7,8 +7,8 @@ from typing import Any
 from mlq.ops import Op
 from mlq.ops import work as work_ops
 from mlq.system.service import log
-from mlq.worker.desk import GRACE, PAUSE, Desk
 from mlq.worker.round_clock import RoundClock
+from mlq.worker.shared import GRACE, PAUSE, Shared
 
 Question = tuple[Op[Any], Callable[[Any], None]]  # to the server, and what is done with the reply
 
@@ -17,18 +17,18 @@ class Reaping:
     """What the renewer asks about jobs that this worker does not hold."""
 
     def __init__(
-        self, desk: Desk, clock: RoundClock, deliveries_due: Callable[[], None], apart_due: Callable[[], None]
+        self, shared: Shared, clock: RoundClock, deliveries_due: Callable[[], None], apart_due: Callable[[], None]
     ) -> None:
         """`deliveries_due` and `apart_due` are called while deliveries, or jobs to run apart, wait."""
-        self._desk = desk
+        self._shared = shared
         self._clock = clock
         self._deliveries_due = deliveries_due
         self._apart_due = apart_due
 
     def look(self) -> Question:
         """Take jobs of expired leases back, move retries that are due, and ask whether jobs wait for this worker."""
-        desk = self._desk
-        op = work_ops.look(desk.keys, PAUSE, GRACE, desk.settings.max_losses - 1, desk.served.name)
+        shared = self._shared
+        op = work_ops.look(shared.keys, PAUSE, GRACE, shared.settings.max_losses - 1, shared.served.name)
         return op, partial(self._looked, self._clock.retry_at)
 
     def missed(self) -> Question:
@@ -36,8 +36,8 @@ class Reaping:
 
         A wake-up goes to one idle worker, whose host may freeze at that very moment; the others would sleep on.
         """
-        desk = self._desk
-        return work_ops.rests(desk.keys, desk.served.name), lambda rests: self._wake_if_missed(rests=rests)
+        shared = self._shared
+        return work_ops.rests(shared.keys, shared.served.name), lambda rests: self._wake_if_missed(rests=rests)
 
     def _looked(self, retry_at: float | None, found: tuple[work_ops.Reaped, bool]) -> None:
         """What the look found; `retry_at` is when, before it, the next retry was due."""
@@ -54,5 +54,5 @@ class Reaping:
             self._deliveries_due()
 
     def _wake_if_missed(self, *, rests: bool) -> None:
-        if not rests and self._desk.idle():
-            self._desk.nudge()
+        if not rests and self._shared.idle():
+            self._shared.nudge()

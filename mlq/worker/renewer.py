@@ -7,11 +7,11 @@ from mlq.errors import ServerError
 from mlq.ops import work as work_ops
 from mlq.shell.sync import Shell
 from mlq.system import memory
-from mlq.system.service import Complaint, Service
-from mlq.worker.desk import LEASE, RENEW, Desk
+from mlq.system.service import Service, TroubleLog
 from mlq.worker.presence import Presence
 from mlq.worker.reaping import Question, Reaping
 from mlq.worker.round_clock import RoundClock
+from mlq.worker.shared import LEASE, RENEW, Shared
 
 ANSWER = 1.5  # seconds for one reply
 CHUNK = 1000  # leases of one renewal
@@ -22,26 +22,26 @@ class Renewer(Service):
     """Goes round every 1.5 s, and sooner when the clock says so. Holds no lock while it talks to the server."""
 
     def __init__(
-        self, desk: Desk, clock: RoundClock, reaping: Reaping, presence: Presence, lost: Callable[[str], None],
+        self, shared: Shared, clock: RoundClock, reaping: Reaping, presence: Presence, lost: Callable[[str], None],
         died: Callable[[], None],
     ) -> None:  # fmt: skip
         """`lost` is told of each lease that is no longer ours."""
         super().__init__("renewer", died)
-        self._desk = desk
+        self._shared = shared
         self._clock = clock
         self._reaping = reaping
         self._presence = presence
         self._lost = lost
         self._own_shell: Shell | None = None
-        self._trouble = Complaint("can't renew leases")
+        self._trouble = TroubleLog("can't renew leases")
         self._halfway = False  # between two rounds
-        self._was_swollen = False
+        self._had_large_buffers = False
 
     @property
     def _shell(self) -> Shell:
         """A connection of its own: no listener's 64 MiB stand before a renewal, and two lost replies leave time."""
         if self._own_shell is None:
-            self._own_shell = Shell(self._desk.shell.target, most=1, patience=RENEW, answer=ANSWER)
+            self._own_shell = Shell(self._shared.shell.target, most=1, patience=RENEW, answer=ANSWER)
         return self._own_shell
 
     def turn(self) -> None:
@@ -57,7 +57,7 @@ class Renewer(Service):
             self._halfway = not self._halfway
             pause = RENEW / 2
         except ServerError as error:
-            self._trouble.tell(error)
+            self._trouble.log(error)
             self._halfway = False
             pause = RETRY
         self._give_memory_back()
@@ -78,18 +78,18 @@ class Renewer(Service):
             self._own_shell.close()
 
     def _renew(self) -> None:
-        held = self._desk.held()
+        held = self._shared.held()
         for start in range(0, len(held), CHUNK):
             part = [attempt.claimed for attempt in held[start : start + CHUNK]]
-            for lease in self._shell.run(work_ops.renew(self._desk.keys, part, LEASE)):
+            for lease in self._shell.run(work_ops.renew(self._shared.keys, part, LEASE)):
                 self._lost(lease)
-        self._desk.wake_if_deaf()
+        self._shared.wake_for_free_slot()
 
     def _news(self) -> list[Question]:
         """What this worker should have heard: of jobs, while it is idle; of uploads, while it has no time to listen."""
-        if self._desk.idle():
+        if self._shared.idle():
             return [self._reaping.missed()]
-        return [self._presence.uploads()] if self._desk.accepts_uploads else []
+        return [self._presence.uploads()] if self._shared.accepts_uploads else []
 
     def _ask(self, questions: list[Question]) -> None:
         """Ask all of it in one round trip."""
@@ -101,8 +101,8 @@ class Renewer(Service):
 
     def _give_memory_back(self) -> None:
         """A round after a large value went through this process: it is recorded by now, most likely."""
-        was_swollen, self._was_swollen = self._was_swollen, self._desk.swollen
-        self._desk.swollen = False
-        if was_swollen:
-            self._desk.shell.close()  # an idle connection's buffer is as large as the last message that came over it
+        had_large_buffers, self._had_large_buffers = self._had_large_buffers, self._shared.has_large_buffers
+        self._shared.has_large_buffers = False
+        if had_large_buffers:
+            self._shared.shell.close()  # an idle connection's buffer is as large as the last message that came over it
             memory.give_back()

@@ -17,9 +17,9 @@ from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
-from mlq.worker.desk import Desk
-from mlq.worker.kept import Kept, tell
-from mlq.worker.outbox import Ended, Said
+from mlq.worker.kept import Kept, record_reports
+from mlq.worker.outbox import Ended, Reported
+from mlq.worker.shared import Shared
 
 if TYPE_CHECKING:
     from mlq.core.job import Claimed
@@ -34,16 +34,16 @@ class Settler(Service):
     """Empties the outbox, and refills the slots."""
 
     def __init__(
-        self, desk: Desk, give: Give, deliveries_due: Callable[[], None], retry_in: Callable[[float], None],
+        self, shared: Shared, give: Give, deliveries_due: Callable[[], None], retry_in: Callable[[float], None],
         died: Callable[[], None],
     ) -> None:  # fmt: skip
         """`deliveries_due` is told when one was queued, `retry_in` in how many seconds a retry is due."""
         super().__init__("settler", died)
-        self._desk = desk
+        self._shared = shared
         self._give = give
         self._deliveries_due = deliveries_due
         self._retry_in = retry_in
-        self._kept = Kept(desk, self._settle_kept, died)
+        self._kept = Kept(shared, self._settle_kept, died)
         self._one_at_a_time = threading.Lock()
         self._pace = 1.0  # seconds that a job takes, as a moving average
         self.refill = True  # False while the worker stops: settle, but claim nothing more
@@ -51,12 +51,12 @@ class Settler(Service):
     def stop(self, timeout: float | None = None) -> None:
         """Settle what was put, then end."""
         give_up = None if timeout is None else time.monotonic() + timeout
-        self._desk.outbox.close()
+        self._shared.outbox.close()
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
         self._kept.stop(give_up and max(0.0, give_up - time.monotonic()))
-        for attempt in self._desk.held():
+        for attempt in self._shared.held():
             if attempt.stage is Stage.ENDED:
                 log.error("job %s ended, but that can't be recorded: it runs again", attempt.claimed.id)
 
@@ -65,7 +65,7 @@ class Settler(Service):
         said, ended = self._collect()
         with self._one_at_a_time:
             if said:
-                self._tell(said)
+                self._record(said)
             if ended:
                 self._settle(ended)
 
@@ -74,8 +74,8 @@ class Settler(Service):
 
         While jobs are so short that some are claimed ahead, the thread has better to do, and batches are better.
         """
-        desk = self._desk
-        if ended.attempt.spoke() or (desk.slots.ahead and not desk.drained) or desk.outbox.busy():
+        shared = self._shared
+        if ended.attempt.has_reported() or (shared.slots.ahead and not shared.drained) or shared.outbox.busy():
             return False  # what it said must come first
         if ended.outcome.size > LARGE or not self._one_at_a_time.acquire(blocking=False):
             return False
@@ -90,36 +90,36 @@ class Settler(Service):
             self._one_at_a_time.release()
         return True
 
-    def _collect(self) -> tuple[list[Said], list[Ended]]:
+    def _collect(self) -> tuple[list[Reported], list[Ended]]:
         """Some of what waits. What an attempt said comes with its end at the latest."""
-        said: list[Said] = []
+        said: list[Reported] = []
         ended: list[Ended] = []
-        size, most = 0, BATCH if self._desk.slots.ahead else FEW
+        size, most = 0, BATCH if self._shared.slots.ahead else FEW
         while len(ended) < most and len(said) < BATCH and size < BATCH_BYTES:
             try:
-                item = self._desk.outbox.take(block=not (said or ended))
+                item = self._shared.outbox.take(block=not (said or ended))
             except queue.Empty:
                 break
             if item is None:
                 self.stopping.set()
                 break
             if isinstance(item, Ended):
-                if item.attempt.spoke():
-                    said.append(Said(item.attempt))
+                if item.attempt.has_reported():
+                    said.append(Reported(item.attempt))
                 ended.append(item)
                 size += item.outcome.size
             else:
                 said.append(item)
         return said, ended
 
-    def _tell(self, said: list[Said]) -> None:
+    def _record(self, said: list[Reported]) -> None:
         """Record what attempts say; what can't be recorded yet, or is large, is kept, and so is what they say then."""
         now: list[Attempt] = []
         later: list[Attempt] = []
         for (attempt,) in said:
-            (later if self._kept.has(attempt) or attempt.speech.size() > LARGE else now).append(attempt)
-        for attempt in (*later, *tell(self._desk, now, self._desk.shell)):
-            self._kept.keep(Said(attempt))
+            (later if self._kept.has(attempt) or attempt.reports.size() > LARGE else now).append(attempt)
+        for attempt in (*later, *record_reports(self._shared, now, self._shared.shell)):
+            self._kept.keep(Reported(attempt))
 
     def _settle(self, batch: list[Ended]) -> None:
         """Settle what can be settled now; the rest is kept, as is what is large, and holds up nobody."""
@@ -139,38 +139,38 @@ class Settler(Service):
         """Settle one outcome that was kept. Raises ServerError."""
         ending = _ending(ended)
         stood = shell.run(self._op([ending]))
-        self._desk.slots.release(ended.attempt)
+        self._shared.slots.release(ended.attempt)
         self._recorded([ended], [ending], stood)
 
     def _settled(self, batch: list[Ended]) -> None:
-        desk = self._desk
-        freed = desk.slots.let_go([ended.attempt for ended in batch])
+        shared = self._shared
+        freed = shared.slots.let_go([ended.attempt for ended in batch])
         self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
-        desk.slots.claim_ahead(self._pace)
+        shared.slots.claim_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
         try:
             stood = self._settle_and_claim(self._op(endings), len(freed))
         except ServerError:
-            desk.slots.hold_again(freed)
+            shared.slots.hold_again(freed)
             raise
         self._recorded(batch, endings, stood)
 
     def _op(self, endings: list[Ending]) -> Op[list[bool]]:
-        return settle_ops.settle(self._desk.keys, endings, self._desk.settings.max_losses - 1)
+        return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1)
 
     def _recorded(self, batch: list[Ended], endings: list[Ending], stood: list[bool]) -> None:
         """The server has these: forget the attempts, and have done what follows."""
-        desk = self._desk
-        desk.tally.settled(batch, stood)
+        shared = self._shared
+        shared.tally.settled(batch, stood)
         for ended, ending, ok in zip(batch, endings, stood, strict=True):
-            desk.drop(ended.attempt)
+            shared.drop(ended.attempt)
             if not ok:
                 log.warning(
                     "job %s: the lease was lost, the outcome is refused (%s)", ending.claimed.id, ended.outcome.state
                 )
             elif ended.outcome.state is State.FAILED:
                 _complain(ended, ending.retry_in)
-        desk.wake_if_deaf()
+        shared.wake_for_free_slot()
         for ending in endings:
             if ending.retry_in is not None:
                 self._retry_in(ending.retry_in)
@@ -179,34 +179,34 @@ class Settler(Service):
 
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""
-        desk = self._desk
-        may = self.refill and desk.registered and not desk.drained
-        if not may or not desk.claiming.acquire(blocking=False):
-            desk.slots.give(freed)
-            return desk.shell.run(settle)
+        shared = self._shared
+        may = self.refill and shared.registered and not shared.drained
+        if not may or not shared.claiming.acquire(blocking=False):
+            shared.slots.give(freed)
+            return shared.shell.run(settle)
         try:
-            wanted = desk.slots.exchange(freed, MOST)
-            return self._both(settle, wanted) if wanted else desk.shell.run(settle)
+            wanted = shared.slots.exchange(freed, MOST)
+            return self._both(settle, wanted) if wanted else shared.shell.run(settle)
         finally:
-            desk.claiming.release()
+            shared.claiming.release()
 
     def _both(self, settle: Op[list[bool]], wanted: int) -> list[bool]:
-        desk = self._desk
+        shared = self._shared
         reply: list[Claimed] | None = []
         try:
-            settled, got = desk.shell.run_each([settle, next_claim(desk, wanted)])
+            settled, got = shared.shell.run_each([settle, next_claim(shared, wanted)])
             reply = got()
         finally:
             claimed = reply or []
             if len(claimed) < wanted:
-                desk.slots.give(wanted - len(claimed))
+                shared.slots.give(wanted - len(claimed))
         if reply is None:
-            desk.registered = False
-            claim_now(desk, self._give)
+            shared.registered = False
+            claim_now(shared, self._give)
         else:
             if claimed:
                 self._give(claimed)
-            desk.drained = len(claimed) < wanted
+            shared.drained = len(claimed) < wanted
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool
 
 

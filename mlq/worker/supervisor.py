@@ -12,8 +12,8 @@ from mlq.pools.contract import Pool
 from mlq.running.outcomes import death, failure, in_time, timeout
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.channel import RedisChannel
-from mlq.worker.desk import Desk
 from mlq.worker.outbox import Ended
+from mlq.worker.shared import Shared
 from mlq.worker.stuck import Stuck
 from mlq.worker.timers import Timers
 
@@ -28,13 +28,13 @@ class Supervisor:
     settle_here: Callable[[Ended], bool]  # settles one outcome in the calling thread, or refuses to
     resized: Callable[[], None]  # told when the number of slots changed
 
-    def __init__(self, desk: Desk, pool: Pool, died: Callable[[], None]) -> None:
+    def __init__(self, shared: Shared, pool: Pool, died: Callable[[], None]) -> None:
         """The two callables are set before it is used: their owners are given jobs to run by this one."""
-        self._desk = desk
+        self._shared = shared
         self._pool = pool
         self._died = died
         self._timers = Timers(died)
-        self._stuck = Stuck(desk.name, self._timers, died)
+        self._stuck = Stuck(shared.name, self._timers, died)
         self._watches_ahead = False
 
     def stop(self, timeout: float) -> None:
@@ -47,16 +47,16 @@ class Supervisor:
 
     def resize(self, change: int) -> None:
         """The pool runs so many attempts more at a time, or fewer."""
-        self._pool.submit(self._desk.slots.resize(change))
+        self._pool.submit(self._shared.slots.resize(change))
         self.resized()
 
     def give(self, claimed: list[Claimed]) -> None:
         """Have claimed jobs run, each as soon as a slot can run it."""
-        desk = self._desk
+        shared = self._shared
         attempts = [Attempt(one) for one in claimed]
-        desk.hold(attempts)
-        self._pool.submit(desk.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
-        if desk.slots.overdrawn() and not self._watches_ahead:
+        shared.hold(attempts)
+        self._pool.submit(shared.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
+        if shared.slots.overdrawn() and not self._watches_ahead:
             self._watches_ahead = True
             self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
 
@@ -67,7 +67,7 @@ class Supervisor:
         except Undecodable as error:
             self.ended(attempt, failure(error))
             return False
-        listeners, declared = self._desk.serves(record.lane)
+        listeners, declared = self._shared.serves(record.lane)
         attempt.read(record, listeners, declared)
         if not listeners:  # removed since the claim
             threading.Thread(target=self._hand_back, args=([attempt],), daemon=True).start()
@@ -80,10 +80,10 @@ class Supervisor:
         if not attempt.begin():
             self._finish(attempt)
             return False
-        attempt.channel = RedisChannel(self._desk, attempt, self)
+        attempt.channel = RedisChannel(self._shared, attempt, self)
         claimed, record = attempt.claimed, attempt.record
         if claimed.attempt == 1:  # a retry's pause is no wait for a worker
-            self._desk.tally.waited(record.lane, claimed.started - record.posted)
+            self._shared.tally.waited(record.lane, claimed.started - record.posted)
         if attempt.policy.timeout is not None:
             self._timers.after(attempt.policy.timeout, attempt.holds, lambda: self._time_out(attempt))
         return True
@@ -100,21 +100,21 @@ class Supervisor:
         """Its process died, and so did so many others; the attempt that the pool runs next."""
         attempt.beside = beside
         if attempt.end(Stage.ENDED) is not None:
-            self._desk.outbox.end(Ended(attempt, death(reason, words), lost=True))
+            self._shared.outbox.end(Ended(attempt, death(reason, words), lost=True))
         return self._through(attempt)
 
     def _end(self, attempt: Attempt, outcome: Outcome, *, here: bool) -> Attempt | None:
         if attempt.end(Stage.ENDED) is not None:
-            self._desk.swells(max(attempt.size, outcome.size))
+            self._shared.note_size(max(attempt.size, outcome.size))
             ended = Ended(attempt, in_time(outcome, attempt.took, attempt.policy.timeout))
             if not (here and self.settle_here(ended)):
-                self._desk.outbox.end(ended)
+                self._shared.outbox.end(ended)
         return self._through(attempt)
 
     def _through(self, attempt: Attempt) -> Attempt | None:
         attempt.through = True
         self._stuck.remove(attempt)
-        return self._desk.slots.finish(attempt)
+        return self._shared.slots.finish(attempt)
 
     # What its listeners do
 
@@ -125,22 +125,22 @@ class Supervisor:
             attempt.waits += 1
             if attempt.waits == 1:
                 self._pool.leave(attempt)
-                self._pool.submit(self._desk.slots.leave(attempt))
-                self._desk.nudge()
+                self._pool.submit(self._shared.slots.leave(attempt))
+                self._shared.nudge()
 
     def go_on(self, attempt: Attempt, *, at_once: bool) -> None:
         """A wait is over; after the last one it has a slot again, `at_once` or when one is free."""
         with attempt.wait_lock:
             attempt.waits -= 1
             if not attempt.waits:
-                self._desk.slots.go_on(attempt, at_once=at_once)
+                self._shared.slots.go_on(attempt, at_once=at_once)
                 self._pool.back(attempt)
 
     # When it must end
 
     def _time_out(self, attempt: Attempt) -> None:
         if attempt.end(Stage.ENDED) is not None:
-            self._desk.outbox.end(Ended(attempt, timeout(attempt.policy.timeout or 0.0)))
+            self._shared.outbox.end(Ended(attempt, timeout(attempt.policy.timeout or 0.0)))
             self._abandon(attempt)
 
     def taken(self, lease: str) -> None:
@@ -152,18 +152,18 @@ class Supervisor:
         self._lose(lease, logging.WARNING, "is no longer this worker's")
 
     def _lose(self, lease: str, level: int, why: str) -> None:
-        attempt = self._desk.find(lease)
+        attempt = self._shared.find(lease)
         if attempt is None:
             return
         before = attempt.end(Stage.LOST)
-        self._desk.drop(attempt)
+        self._shared.drop(attempt)
         if before is None:  # it had ended, but that is not recorded
             return
         claimed = attempt.claimed
         log.log(level, "job %s %s: what attempt %d returns is refused", claimed.id, why, claimed.attempt)
         if before is Stage.BEGUN:
             self._abandon(attempt)
-        self._desk.slots.release(attempt)
+        self._shared.slots.release(attempt)
 
     def _abandon(self, attempt: Attempt) -> None:
         """The job of its listeners is no longer theirs: end them where the pool can, and run others instead."""
@@ -173,7 +173,7 @@ class Supervisor:
         self._finish(attempt)
 
     def _finish(self, attempt: Attempt) -> None:
-        following = self._desk.slots.finish(attempt)
+        following = self._shared.slots.finish(attempt)
         if following is not None:
             self._pool.submit([following])
 
@@ -181,25 +181,25 @@ class Supervisor:
 
     def hand_back_all(self, stage: Stage) -> None:
         """Give the jobs of that stage back, so that other workers start them at once."""
-        self._hand_back([attempt for attempt in self._desk.held() if attempt.stage is stage])
+        self._hand_back([attempt for attempt in self._shared.held() if attempt.stage is stage])
 
     def _hand_back(self, attempts: list[Attempt]) -> None:
-        desk = self._desk
+        shared = self._shared
         back = [(attempt, before) for attempt in attempts if (before := attempt.end(Stage.HANDED_BACK)) is not None]
         if not back:
             return
-        log.info("worker %s hands jobs back: %d", desk.name, len(back))
+        log.info("worker %s hands jobs back: %d", shared.name, len(back))
         begun = [(attempt.claimed, before is Stage.BEGUN) for attempt, before in back]
         try:
-            desk.shell.run(work_ops.hand_back(desk.keys, begun))
+            shared.shell.run(work_ops.hand_back(shared.keys, begun))
         except ServerError as error:
             ids = ", ".join(attempt.claimed.id for attempt, _ in back)
             log.warning("can't hand back jobs %s, whose leases run out instead: %s", ids, error)
         for attempt, before in back:
             if before is Stage.BEGUN:
                 self._pool.end(attempt)
-            desk.drop(attempt)
-            desk.slots.release(attempt)
+            shared.drop(attempt)
+            shared.slots.release(attempt)
             self._finish(attempt)
 
     def _watch_ahead(self) -> None:
@@ -216,10 +216,10 @@ class Supervisor:
 
     def _hand_back_ahead(self) -> None:
         """All that has not begun, the last first, before anything else is claimed: the order of the jobs stays."""
-        with self._desk.claiming:
-            self._desk.slots.claim_none_ahead()
+        with self._shared.claiming:
+            self._shared.slots.claim_none_ahead()
             self._hand_back(self._not_begun()[::-1])
 
     def _not_begun(self) -> list[Attempt]:
         """Attempts that wait for their turn here, in the order in which they were claimed."""
-        return [attempt for attempt in self._desk.held() if attempt.stage is Stage.CLAIMED]
+        return [attempt for attempt in self._shared.held() if attempt.stage is Stage.CLAIMED]

@@ -11,9 +11,9 @@ from mlq.errors import MLQError, ServerError
 from mlq.ops import uploads as upload_ops
 from mlq.pools.contract import Loader
 from mlq.running.listeners import Listener, Uploaded
-from mlq.system.service import Complaint, Service, log
+from mlq.system.service import Service, TroubleLog, log
 from mlq.uploads import sealed
-from mlq.worker.desk import Desk
+from mlq.worker.shared import Shared
 
 AGAIN = 0.5  # seconds before the next look where the server could not be asked
 
@@ -21,27 +21,27 @@ AGAIN = 0.5  # seconds before the next look where the server could not be asked
 class Uploads(Service):
     """Has what was uploaded loaded, and makes it the worker's listeners."""
 
-    def __init__(self, desk: Desk, loader: Loader, died: Callable[[], None]) -> None:
+    def __init__(self, shared: Shared, loader: Loader, died: Callable[[], None]) -> None:
         """`loader` loads the code where it will run."""
         super().__init__("uploads", died)
-        self._desk = desk
+        self._shared = shared
         self._loader = loader
-        self._uploaded = Uploaded(desk.listeners)
+        self._uploaded = Uploaded(shared.listeners)
         self._heads: dict[str, bytes] = {}  # of the uploads that were looked at, whatever came of it
         self._news: queue.SimpleQueue[tuple[str, Listener | None, str]] = queue.SimpleQueue()
-        self._trouble = Complaint("can't look for uploaded listeners")
-        desk.uploads_due.set()
+        self._trouble = TroubleLog("can't look for uploaded listeners")
+        shared.uploads_due.set()
 
     def stop(self, timeout: float | None = None) -> None:
         """End; the listeners are those that the program declared again."""
         self.stopping.set()
-        self._desk.uploads_due.set()
+        self._shared.uploads_due.set()
         super().stop(timeout)
         self._uploaded.clear()
 
     def turn(self) -> None:
         """Wait for a reason to look, then look once."""
-        due = self._desk.uploads_due
+        due = self._shared.uploads_due
         due.wait()
         due.clear()
         if self.stopping.is_set():
@@ -50,43 +50,43 @@ class Uploads(Service):
             self._look()
             self._trouble.over()
         except ServerError as error:
-            self._trouble.tell(error)
+            self._trouble.log(error)
             due.set()
             self.stopping.wait(AGAIN)
         self._take_up()
-        self._desk.complete.set()
+        self._shared.complete.set()
 
     def _look(self) -> None:
-        desk = self._desk
-        version = desk.shell.run(upload_ops.version(desk.keys))  # first: the heads are as new as that at least
-        if version == desk.uploads_version:
+        shared = self._shared
+        version = shared.shell.run(upload_ops.version(shared.keys))  # first: the heads are as new as that at least
+        if version == shared.uploads_version:
             return
-        heads = desk.shell.run(upload_ops.heads(desk.keys))
+        heads = shared.shell.run(upload_ops.heads(shared.keys))
         for name in self._heads.keys() - heads.keys():
             self._drop(name)
         for name, head in heads.items():
             if self._heads.get(name) != head:
                 self._load(name)
-        desk.uploads_version = version
+        shared.uploads_version = version
 
     def _load(self, name: str) -> None:
-        desk = self._desk
-        found = desk.shell.run(upload_ops.read(desk.keys, name))
+        shared = self._shared
+        found = shared.shell.run(upload_ops.read(shared.keys, name))
         if found is None:  # removed meanwhile
             self._drop(name)
             return
         self._heads[name], code = found
         try:
-            sealed.check(desk.keys.namespace, name, self._heads[name], code)
+            sealed.check(shared.keys.namespace, name, self._heads[name], code)
         except MLQError as error:
             self._refuse(name, str(error))
         else:
-            self._loader.learn(name, code, self._hear)
+            self._loader.load_upload(name, code, self._hear)
 
     def _hear(self, name: str, listener: Listener | None, why: str) -> None:
         """What came of loading one; on any thread."""
         self._news.put((name, listener, why))
-        self._desk.uploads_due.set()
+        self._shared.uploads_due.set()
 
     def _take_up(self) -> None:
         """Make listeners of what was loaded."""
@@ -100,7 +100,7 @@ class Uploads(Service):
 
     def _refuse(self, name: str, why: str) -> None:
         """What was uploaded is not run here; nor is what it replaced, which nobody can see any more."""
-        log.error("the uploaded listener %r is not run by worker %s: %s", name[:100], self._desk.name, why)
+        log.error("the uploaded listener %r is not run by worker %s: %s", name[:100], self._shared.name, why)
         self._withdraw(name)
 
     def _drop(self, name: str) -> None:
@@ -109,5 +109,5 @@ class Uploads(Service):
             log.info("the uploaded listener %r is removed", name[:100])
 
     def _withdraw(self, name: str) -> bool:
-        self._loader.forget(name)
+        self._loader.unload(name)
         return self._uploaded.remove(name)

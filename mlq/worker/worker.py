@@ -17,12 +17,12 @@ from mlq.system import capture
 from mlq.worker.apart import Apart
 from mlq.worker.attempt import Stage
 from mlq.worker.claimer import Claimer
-from mlq.worker.desk import CALLS, Desk, Settings
 from mlq.worker.presence import Presence
 from mlq.worker.reaping import Reaping
 from mlq.worker.renewer import Renewer
 from mlq.worker.round_clock import RoundClock
 from mlq.worker.settler import Settler
+from mlq.worker.shared import CALLS, Settings, Shared
 from mlq.worker.supervisor import Supervisor
 from mlq.worker.upload_watch import Uploads
 
@@ -45,25 +45,25 @@ class Worker:
         self.broken = False  # it stopped by itself: the process should end and be started again
         self._pool = pool
         self._changing = threading.Lock()  # starts, or stops
-        desk = self._desk = Desk(
+        shared = self._shared = Shared(
             keys, Shell(named, most=CALLS), listeners, settings or Settings(), accepts_uploads=loader is not None
         )
-        sender = self._sender = Sender(keys, desk.shell, self._die)
+        sender = self._sender = Sender(keys, shared.shell, self._die)
         clock = self._clock = RoundClock()
-        supervisor = self._supervisor = Supervisor(desk, pool, self._die)
-        claimer = self._claimer = Claimer(desk, supervisor.give, supervisor.taken, self._die)
-        self._settler = Settler(desk, supervisor.give, sender.due, clock.retry_in, self._die)
-        self._apart = Apart(desk, supervisor.give, self._die, separates=pool.name == "process")
-        reaping = Reaping(desk, clock, sender.due, self._apart.due)
-        presence = Presence(desk, pool.name, lambda: claimer.turned)
-        self._renewer = Renewer(desk, clock, reaping, presence, supervisor.lost, self._die)
+        supervisor = self._supervisor = Supervisor(shared, pool, self._die)
+        claimer = self._claimer = Claimer(shared, supervisor.give, supervisor.taken, self._die)
+        self._settler = Settler(shared, supervisor.give, sender.due, clock.retry_in, self._die)
+        self._apart = Apart(shared, supervisor.give, self._die, separates=pool.name == "process")
+        reaping = Reaping(shared, clock, sender.due, self._apart.due)
+        presence = Presence(shared, pool.name, lambda: claimer.turned)
+        self._renewer = Renewer(shared, clock, reaping, presence, supervisor.lost, self._die)
         supervisor.settle_here, supervisor.resized = self._settler.settle_here, self._renewer.hurry
-        self._uploads = None if loader is None else Uploads(desk, loader, self._die)
+        self._uploads = None if loader is None else Uploads(shared, loader, self._die)
 
     @property
     def name(self) -> str:
         """The worker's name, unique for ever."""
-        return self._desk.name
+        return self._shared.name
 
     def start(self) -> None:
         """Begin to work; a stop that comes meanwhile waits until it can stop all of it."""
@@ -71,26 +71,26 @@ class Worker:
             if self.stopped.is_set():
                 return
             capture.begin()
-            self._desk.listeners.watch(self._listeners_changed)
+            self._shared.listeners.watch(self._listeners_changed)
             execution.remember_context()
             self._pool.start(self._supervisor)
             for duty in (self._sender, self._settler, self._renewer, self._claimer):
                 duty.start()
             if self._uploads is not None:
                 self._uploads.start()
-            namespace = self._desk.keys.namespace
+            namespace = self._shared.keys.namespace
             log.info("worker %s of namespace %r started, with the %s pool", self.name, namespace, self._pool.name)
 
     def _listeners_changed(self) -> None:
         """The listeners are not what they were: other lanes may be served now."""
-        with self._desk.claiming:
-            self._desk.listeners_changed()
-        self._desk.nudge()
+        with self._shared.claiming:
+            self._shared.listeners_changed()
+        self._shared.nudge()
         self._renewer.hurry()
 
     def idle(self) -> bool:
         """Whether nothing runs here, the last claim found nothing more, and no retry waits for its time."""
-        return self._desk.drained and not self._desk.held() and self._clock.retry_at is None
+        return self._shared.drained and not self._shared.held() and self._clock.retry_at is None
 
     def stop(self, grace: float) -> None:
         """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back; then return."""
@@ -98,8 +98,8 @@ class Worker:
             if self.stopped.is_set():
                 return
             self.stopping.set()
-            self._desk.listeners.unwatch(self._listeners_changed)
-            self._desk.shell.patience = STOP_PATIENCE
+            self._shared.listeners.unwatch(self._listeners_changed)
+            self._shared.shell.patience = STOP_PATIENCE
             self._settler.refill = False
             self._claimer.stopping.set()
             log.info("worker %s stops; running jobs have %.0f s; a second signal ends them at once", self.name, grace)
@@ -114,13 +114,13 @@ class Worker:
             log.info("worker %s stopped", self.name)
 
     def _wind_up(self, grace: float) -> None:
-        self._desk.nudge()
+        self._shared.nudge()
         self._claimer.stop(JOIN)
         self._apart.stop(JOIN)
         if self._uploads is not None:
             self._uploads.stop(JOIN)
         self._supervisor.hand_back_all(Stage.CLAIMED)
-        self._desk.wait_until_none_held(grace)
+        self._shared.wait_until_none_held(grace)
         self._supervisor.hand_back_all(Stage.BEGUN)
         self._settler.stop(JOIN)
         self._supervisor.hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
@@ -131,15 +131,15 @@ class Worker:
         self._pool.close()
         with contextlib.suppress(ServerError):
             self._retire()
-        self._desk.shell.close()
+        self._shared.shell.close()
 
     def _retire(self) -> None:
         """Deliver what was counted since the last time, and be listed no more."""
-        desk = self._desk
-        while (delivery := desk.tally.delivery(desk.keys, self.name)) is not None:
-            desk.shell.run(delivery)
-            desk.tally.delivered()
-        desk.shell.run_many(work_ops.retire(desk.keys, self.name))
+        shared = self._shared
+        while (delivery := shared.tally.delivery(shared.keys, self.name)) is not None:
+            shared.shell.run(delivery)
+            shared.tally.delivered()
+        shared.shell.run_many(work_ops.retire(shared.keys, self.name))
 
     def _die(self) -> None:
         """Stop because something is broken beyond repair in this process."""

@@ -41,7 +41,7 @@ class Hand:
     def say(self, one: Any, number: int, chunk: Any, kind: str = "chunk") -> None:
         """One partial result, or a line of the log."""
         data = chunk.encode() if kind == "log" else codec.pack(chunk)
-        assert self.shell.run(work_ops.tell(self.keys, one, b"", [(number, kind, data)]))
+        assert self.shell.run(work_ops.report(self.keys, one, b"", [(number, kind, data)]))
 
     def end(self, one: Any, outcome: Any, **verdict: Any) -> None:
         """The outcome."""
@@ -281,7 +281,7 @@ def test_follow_tells_progress_and_states(mlq: MLQ, hand: Hand, shell: Shell, ke
     news = mlq.follow("1")
     assert next(news).state == "queued"
     one = hand.claim()
-    shell.run(work_ops.tell(keys, one, codec.pack(50), []))
+    shell.run(work_ops.report(keys, one, codec.pack(50), []))
     told = next(news)
     assert (told.state, codec.unpack(told.progress)) == ("running", 50)
     hand.say(one, 1, "a")

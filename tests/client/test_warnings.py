@@ -10,7 +10,7 @@ import redis
 from mlq import MLQ, AsyncMLQ, server
 from mlq.errors import JobLost
 from mlq.server.scratch import Scratch
-from mlq.shell import meeting
+from mlq.shell import handshake
 from tests.client.losses import stranger
 
 FAR = 1_000_000
@@ -29,7 +29,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.fixture
 def unwarned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meeting, "_warned", set())
+    monkeypatch.setattr(handshake, "_warned", set())
 
 
 @pytest.mark.usefixtures("unwarned")

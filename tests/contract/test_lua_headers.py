@@ -45,7 +45,7 @@ OPS = {
     op.script.name: op
     for op in (
         job_ops.post(K, "me", 1, "default", [b"body"]),
-        post_ops.fence(K, "run", 7),
+        post_ops.sync_counter(K, "run", 7),
         job_ops.read(K, "1"),
         job_ops.info(K, "1"),
         job_ops.glance(K, "1"),
@@ -62,7 +62,7 @@ OPS = {
         settle_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), PLAIN)], 2),
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
-        work_ops.tell(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),
+        work_ops.report(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),
         follow_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
         work_ops.reap(K, 3, 2, 2),
         work_ops.overrun(K, 60, 5),

@@ -40,7 +40,7 @@ start = Worker.start
 
 def start_and_hear_a_signal(worker):
     start(worker)
-    while not worker._desk.held():
+    while not worker._shared.held():
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(60)

@@ -142,7 +142,7 @@ class World:
 
     def tell(self, claimed: Claimed, *entries: tuple[int, str, bytes], progress: bytes = b"") -> bool:
         """Record what an attempt says; whether its lease stood."""
-        stood: bool = self.run(work_ops.tell(self.keys, claimed, progress, entries))
+        stood: bool = self.run(work_ops.report(self.keys, claimed, progress, entries))
         return stood
 
     def follow(

@@ -205,7 +205,7 @@ def test_what_waits_for_a_job_may_be_of_another_type(world, raw, keys):
         world.run(job_ops.wait(keys, JobId(job_id), "damaged", 10))
         world.run(job_ops.wait(keys, JobId(job_id), "whole", 10))
         of_another_type(raw, name)
-        world.run(work_ops.tell(keys, one, b"\x01", [(1, "chunk", b"\x01")]))
+        world.run(work_ops.report(keys, one, b"\x01", [(1, "chunk", b"\x01")]))
         assert world.settle(one)
         assert (raw.llen(keys.inbox + "whole") > 0) is (job_id != "1")
         raw.delete(keys.inbox + "whole", keys.inbox + "damaged")

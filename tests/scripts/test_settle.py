@@ -167,7 +167,7 @@ def test_waiters_are_told(world, keys):
 def test_progress(world, keys):
     """What a running listener reports is one field."""
     one = world.running()
-    stood, changed = world.changes(work_ops.tell(keys, one, codec.pack(50), []))
+    stood, changed = world.changes(work_ops.report(keys, one, codec.pack(50), []))
     assert stood
     assert changed["job:1"]["progress"] == "2"
     assert changed.keys() == {"job:1"}

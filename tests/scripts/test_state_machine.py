@@ -311,7 +311,7 @@ class Machine(RuleBasedStateMachine):
     def tell(self, pick, numbers, twice):
         one = self.attempt(pick)
         holds = self.holds(one)
-        op = work_ops.tell(self.keys, one, b"\x05", [(number, "chunk", b"\x01") for number in numbers])
+        op = work_ops.report(self.keys, one, b"\x05", [(number, "chunk", b"\x01") for number in numbers])
         assert self.run(op) == holds
         if holds:
             job = self.jobs[int(one.id)]
@@ -329,7 +329,7 @@ class Machine(RuleBasedStateMachine):
         with contextlib.nullcontext() if job else pytest.raises(UnknownJob):
             news = self.run(op)
             assert (news.state, news.attempt) == (job.state, job.attempts)
-            assert [(said.attempt, said.number) for said in news.said] == [each for each in job.said if each > after]
+            assert [(said.attempt, said.number) for said in news.entries] == [each for each in job.said if each > after]
             assert (news.ended is not None) == (job.state in FINISHED)
 
     @rule(pick=PICK)

@@ -35,13 +35,13 @@ def logger(request):
 
 
 @contextlib.contextmanager
-def speaking(*handlers):
+def capturing(*handlers):
     """A job speaks; what is kept of it. The root logger has these handlers: pytest's own fill records in."""
     kept, root = Kept(), logging.getLogger()
     before, root.handlers = root.handlers, list(handlers)
     capture.begin()
     try:
-        with capture.speaking(kept):
+        with capture.capturing(kept):
             yield kept
     finally:
         capture.end()
@@ -50,7 +50,7 @@ def speaking(*handlers):
 
 def test_records_can_be_made_without_a_name():
     """`logging.makeLogRecord` calls the factory so; those that are handled are kept."""
-    with speaking() as kept:
+    with capturing() as kept:
         record = logging.makeLogRecord(
             {"msg": "from %s", "args": ("afar",), "name": "other", "levelno": 20, "levelname": "INFO"}
         )
@@ -61,7 +61,7 @@ def test_records_can_be_made_without_a_name():
 
 def test_loggers_that_do_not_propagate_are_not_kept(logger):
     """Nor what their handlers print, nor those below them."""
-    with speaking() as kept:
+    with capturing() as kept:
         handler = logging.StreamHandler()  # to what sys.stderr is while a job runs
         logger.addHandler(handler)
         logger.propagate = False
@@ -78,7 +78,7 @@ def test_filters_and_levels_hold_for_what_is_kept(logger):
 
     logger.addFilter(redact)
     logger.setLevel(logging.WARNING)
-    with speaking() as kept:
+    with capturing() as kept:
         logger.warning("password is %s", "hunter2")
         logger.warning("drop me")
         logger.info("a detail")
@@ -94,7 +94,7 @@ def test_what_a_handler_of_the_root_logger_redacts_in_place_is_kept_so():
 
     handler = logging.StreamHandler(io.StringIO())
     handler.addFilter(redact)
-    with speaking(handler) as kept:
+    with capturing(handler) as kept:
         logging.getLogger("any").warning("password is %s", "hunter2")
     assert kept.words == "WARNING any: password is ***\n"
 
@@ -111,7 +111,7 @@ def test_a_formatter_sees_a_record_as_it_is_without_a_job(logger):
     handler.setFormatter(OneLine("%(message)s"))
     later = logging.handlers.QueueHandler(queue.SimpleQueue())
     later.prepare = lambda record: record
-    with speaking() as kept:
+    with capturing() as kept:
         try:
             raise ValueError("bad")
         except ValueError:
@@ -139,7 +139,7 @@ def test_a_formatter_sees_a_record_as_it_is_without_a_job(logger):
 )
 def test_capturing_survives_any_configuration(configure, logger):
     """Of the module, a library, or the job itself."""
-    with speaking() as kept:
+    with capturing() as kept:
         configure()
         try:
             logger.warning("before")
@@ -153,7 +153,7 @@ def test_capturing_survives_any_configuration(configure, logger):
 def test_basic_config_works_while_jobs_run(logger):
     """No handler of ours stands in its way; where there is none, Python's last resort speaks."""
     root = logging.getLogger()
-    with speaking() as kept:
+    with capturing() as kept:
         assert not logger.hasHandlers()
         logger.warning("once")
         logging.basicConfig(format="MINE %(message)s")
@@ -163,7 +163,7 @@ def test_basic_config_works_while_jobs_run(logger):
 
 
 def test_a_record_whose_arguments_do_not_fit(logger, capsys):
-    with speaking() as kept:
+    with capturing() as kept:
         logger.warning("%d", "text")
     assert kept.words == ""
 
@@ -179,7 +179,7 @@ def test_who_puts_something_in_the_same_place_keeps_it(logger):
     capture.end()
     assert logging.Logger.callHandlers is theirs
     capture.begin()
-    with capture.speaking(kept):
+    with capture.capturing(kept):
         logger.warning("x")
     capture.end()
     assert (seen, kept.words) == (["x"], f"WARNING {logger.name}: x\n")
@@ -190,7 +190,7 @@ def test_who_puts_something_in_the_same_place_keeps_it(logger):
 
 
 def test_what_is_no_text_is_refused_by_the_stream_alone():
-    with speaking() as kept, pytest.raises(TypeError):
+    with capturing() as kept, pytest.raises(TypeError):
         sys.stdout.write(b"bytes")
     assert kept.words == ""
 

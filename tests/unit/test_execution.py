@@ -51,7 +51,7 @@ class Kept:
         """Progress."""
         self.progress.append(codec.unpack(packed))
 
-    def say(self, kind, data):
+    def add_entry(self, kind, data):
         """An entry of the stream."""
         if not self.words:
             raise LeaseLost

@@ -9,7 +9,7 @@ import pytest
 
 from mlq import InputError, TooLarge, Undecodable
 from mlq.core import codec
-from mlq.pools.loading import DEATHS, LOAD_TIME, Lessons, loaded
+from mlq.pools.loading import DEATHS, LOAD_TIME, ChildUploads, load_listener
 from mlq.running.listeners import Listener, Listeners, Uploaded
 from mlq.uploads import functions, sealed, secret
 
@@ -169,10 +169,10 @@ async def waits(value):
 def test_functions_come_back_as_listeners():
     for function in (double, waits):
         name, code = functions.pickled(function)
-        listener = loaded(name, code)
+        listener = load_listener(name, code)
         assert (listener.name, listener.is_async) == (function.__name__, function is waits)
     with pytest.raises(InputError, match="named 'waits'"):
-        loaded("double", code)
+        load_listener("double", code)
 
 
 class Raises:
@@ -183,7 +183,7 @@ class Raises:
 @pytest.mark.parametrize("code", [b"", b"junk", pickle.dumps(7), pickle.dumps(Raises())])
 def test_code_that_can_t_be_loaded_is_one_error(code):
     with pytest.raises(InputError):
-        loaded("f", code)
+        load_listener("f", code)
 
 
 # --- among the listeners
@@ -242,11 +242,11 @@ def test_an_upload_over_a_later_declaration_gives_that_back(listeners):
 
 
 class Child:
-    """What lessons need of a child."""
+    """What uploads need of a child."""
 
     def __init__(self):
         self.ready, self.busy, self.pid = True, False, 1
-        self.taught, self.known, self.learning, self.learn_by = 0, {}, None, 0.0
+        self.uploads_sent, self.known, self.loading, self.load_by = 0, {}, None, 0.0
         self.sent = []
 
     def reads(self):
@@ -257,55 +257,55 @@ class Child:
 
 
 def test_a_child_learns_one_after_the_other_and_runs_nothing_meanwhile():
-    lessons, child, news = Lessons(), Child(), []
+    uploads, child, news = ChildUploads(), Child(), []
     for name in ("f", "g"):
-        lessons.learn(name, b"code", lambda *told: news.append(told))
-    assert lessons.teach(child)
-    assert lessons.teach(child)
-    assert child.sent == [("learn", "f")]
-    assert child.learn_by > time.monotonic() + LOAD_TIME - 10
-    lessons.heard(child, "f", named("f"), "")
-    assert lessons.teach(child)
-    lessons.heard(child, "g", None, "no")
-    assert not lessons.teach(child)
-    assert child.sent == [("learn", "f"), ("learn", "g")]
+        uploads.load_upload(name, b"code", lambda *told: news.append(told))
+    assert uploads.send_next(child)
+    assert uploads.send_next(child)
+    assert child.sent == [("load", "f")]
+    assert child.load_by > time.monotonic() + LOAD_TIME - 10
+    uploads.heard(child, "f", named("f"), "")
+    assert uploads.send_next(child)
+    uploads.heard(child, "g", None, "no")
+    assert not uploads.send_next(child)
+    assert child.sent == [("load", "f"), ("load", "g")]
     assert [(name, listener is None, why) for name, listener, why in news] == [("f", False, ""), ("g", True, "no")]
 
 
 def test_a_busy_child_learns_later_and_the_first_speaks_for_all():
-    lessons, busy, idle, news = Lessons(), Child(), Child(), []
+    uploads, busy, idle, news = ChildUploads(), Child(), Child(), []
     busy.busy = True
-    lessons.learn("f", b"code", lambda *told: news.append(told))
-    assert lessons.teach(busy)
+    uploads.load_upload("f", b"code", lambda *told: news.append(told))
+    assert uploads.send_next(busy)
     assert not busy.sent
-    assert lessons.teach(idle)
-    lessons.heard(idle, "f", named("f"), "")
+    assert uploads.send_next(idle)
+    uploads.heard(idle, "f", named("f"), "")
     busy.busy = False
-    assert lessons.teach(busy)
-    lessons.heard(busy, "f", None, "not here")
+    assert uploads.send_next(busy)
+    uploads.heard(busy, "f", None, "not here")
     assert len(news) == 1
 
 
 def test_a_child_forgets_and_one_that_never_knew_is_not_told():
-    lessons, child, other = Lessons(), Child(), Child()
-    lessons.learn("f", b"code", lambda *told: None)
-    lessons.teach(child)
-    lessons.heard(child, "f", named("f"), "")
-    lessons.teach(child)
-    lessons.forget("f")
-    assert not lessons.teach(child)
-    assert not lessons.teach(other)
-    assert (child.sent[1:], other.sent) == ([("forget", "f")], [])
+    uploads, child, other = ChildUploads(), Child(), Child()
+    uploads.load_upload("f", b"code", lambda *told: None)
+    uploads.send_next(child)
+    uploads.heard(child, "f", named("f"), "")
+    uploads.send_next(child)
+    uploads.forget("f")
+    assert not uploads.send_next(child)
+    assert not uploads.send_next(other)
+    assert (child.sent[1:], other.sent) == ([("unload", "f")], [])
 
 
 def test_an_upload_of_which_children_die_is_given_up():
-    lessons, news = Lessons(), []
-    lessons.learn("f", b"code", lambda *told: news.append(told))
+    uploads, news = ChildUploads(), []
+    uploads.load_upload("f", b"code", lambda *told: news.append(told))
     for _ in range(DEATHS):
         assert not news
         child = Child()
-        assert lessons.teach(child)
-        lessons.died(child)
+        assert uploads.send_next(child)
+        uploads.died(child)
     assert news[0][1] is None
     assert "died" in news[0][2]
-    assert not lessons.teach(Child())
+    assert not uploads.send_next(Child())

@@ -25,7 +25,7 @@ from mlq import MLQ, LeaseLost
 from mlq.shell.sync import Shell
 from mlq.worker import claimer
 from mlq.worker.attempt import Attempt
-from mlq.worker.desk import Desk
+from mlq.worker.shared import Shared
 from mlq.worker.supervisor import Supervisor
 
 URL, NAMESPACE, CONFIG = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
@@ -134,22 +134,22 @@ def _at_calls_of(script: str, sent: bool) -> None:
         setattr(Shell, name, replaced)
 
 
-def _hold_and_die(original: Any = Desk.hold) -> None:
-    def hold(self: Desk, attempts: Any) -> Any:
+def _hold_and_die(original: Any = Shared.hold) -> None:
+    def hold(self: Shared, attempts: Any) -> Any:
         if attempts:
             _kill_self()
         return original(self, attempts)
 
-    Desk.hold = hold  # type: ignore[method-assign]
+    Shared.hold = hold  # type: ignore[method-assign]
 
 
-def _tell_when_stopping(original: Any = Desk.nudge) -> None:
-    def nudge(self: Desk) -> None:
+def _tell_when_stopping(original: Any = Shared.nudge) -> None:
+    def nudge(self: Shared) -> None:
         if mlq._worker.stopping.is_set():
             say("stopping")
         original(self)
 
-    Desk.nudge = nudge  # type: ignore[method-assign]
+    Shared.nudge = nudge  # type: ignore[method-assign]
 
 
 FAULTS = {

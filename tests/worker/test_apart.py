@@ -128,7 +128,7 @@ def test_a_worker_with_a_long_job_goes_on_after_a_while(
     long = mlq.submit("long", functions=["work"])
     works.until_begun("long")
     suspect = set_apart("apart")
-    slots = mlq._worker._desk.slots
+    slots = mlq._worker._shared.slots
     give_up = time.monotonic() + SOON
     while not slots._closed:
         assert time.monotonic() < give_up, "it never made room"

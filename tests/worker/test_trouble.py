@@ -135,7 +135,7 @@ def test_a_result_outlasts_any_trouble_of_the_server(begin: Any, caplog: pytest.
         mlq.create_listener(long_work)
         first, second = mlq.submit(1), mlq.submit(2)
         until(lambda: runs)
-        mlq._worker._desk.shell.patience = 0.05
+        mlq._worker._shared.shell.patience = 0.05
         keeper = mlq._worker._settler._kept
         with begin(admin):
             go.set()
@@ -268,7 +268,7 @@ def test_what_a_server_cuts_off_holds_up_nobody(how: str) -> None:
             assert large.state() == "running"
             large.cancel()
             until(lambda: not mlq._worker._settler._kept._items)  # nor is it tried for ever
-        until(lambda: mlq._worker._desk.slots.free() == 4)
+        until(lambda: mlq._worker._shared.slots.free() == 4)
         mlq.shutdown(0)
 
 
@@ -333,7 +333,7 @@ def test_a_large_result_gets_through_a_slow_link_and_holds_up_no_other(monkeypat
         ):
             mlq.create_listener(lambda size: bytes(size), concurrency=2)  # noqa: PLW0108 - it takes no context
             near.submit(1).result(SOON)
-            shell = mlq._worker._desk.shell
+            shell = mlq._worker._shared.shell
             shell.answer = shell.patience = 0.1
             large = near.submit(400_000)
             until(lambda: mlq._worker._settler._kept._failures)

@@ -9,8 +9,8 @@ from mlq.core.job import Claimed, Outcome
 from mlq.core.states import State
 from mlq.shell.room import Room
 from mlq.system.turn import Turn
-from mlq.worker.attempt import Attempt, Speech
-from mlq.worker.outbox import LIMIT, Ended, Outbox, Said
+from mlq.worker.attempt import Attempt, Reports
+from mlq.worker.outbox import LIMIT, Ended, Outbox, Reported
 from tests.unit import interrupted
 
 pytestmark = pytest.mark.slow
@@ -73,13 +73,13 @@ def test_no_handler_that_raises_keeps_a_turn():
 
 
 def test_entries_are_numbered_in_the_order_in_which_they_were_said():
-    speech = Speech()
-    assert speech.say("chunk", b"a")
-    assert not speech.say("log", b"b"), "the settler knows already"
+    speech = Reports()
+    assert speech.add_entry("chunk", b"a")
+    assert not speech.add_entry("log", b"b"), "the settler knows already"
     assert not speech.report(b"1")
     assert not speech.report(b"2")
     assert speech.take() == (b"2", [(1, "chunk", b"a"), (2, "log", b"b")])
-    assert speech.say("chunk", b"c"), "it must be told anew"
+    assert speech.add_entry("chunk", b"c"), "it must be told anew"
     assert speech.take() == (b"", [(3, "chunk", b"c")])
 
 
@@ -92,16 +92,16 @@ def test_a_finaliser_may_speak_amid_its_own_attempt(attempt, collecting):
             self.me = self
 
         def __del__(self):
-            outbox.say(attempt, "log", b"end")
+            outbox.add_entry(attempt, "log", b"end")
             outbox.report(attempt, b"end")
 
     taken = []
     for _ in range(1000):
         Ending()
-        outbox.say(attempt, "chunk", b"said")
-        taken += attempt.speech.take()[1]
+        outbox.add_entry(attempt, "chunk", b"said")
+        taken += attempt.reports.take()[1]
     gc.collect()
-    taken += attempt.speech.take()[1]
+    taken += attempt.reports.take()[1]
     assert [number for number, *_ in taken] == list(range(1, 2001))
     assert [kind for _, kind, _ in taken].count("log") == 1000
 
@@ -120,7 +120,7 @@ def test_an_outbox_knows_how_much_is_on_its_way(attempt, collecting):
     def say():
         for _ in range(300):
             Ending()
-            outbox.say(attempt, "chunk", b"x" * 100)
+            outbox.add_entry(attempt, "chunk", b"x" * 100)
 
     threads = [threading.Thread(target=say) for _ in range(4)]
     for thread in threads:
@@ -137,11 +137,11 @@ def test_an_outbox_knows_how_much_is_on_its_way(attempt, collecting):
 
 def test_an_outbox_keeps_the_order(attempt):
     outbox = Outbox()
-    outbox.say(attempt, "chunk", b"a")
-    outbox.say(attempt, "chunk", b"b")
+    outbox.add_entry(attempt, "chunk", b"a")
+    outbox.add_entry(attempt, "chunk", b"b")
     ended = Ended(attempt, Outcome(State.SUCCEEDED))
     outbox.end(ended)
-    assert [outbox.take(block=False), outbox.take(block=False)] == [Said(attempt), ended]
+    assert [outbox.take(block=False), outbox.take(block=False)] == [Reported(attempt), ended]
     assert not outbox.busy()
 
 

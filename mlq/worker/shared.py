@@ -18,7 +18,7 @@ from mlq.ops import data as data_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
 from mlq.running.listeners import Listener, Listeners
-from mlq.shell.known import known_of
+from mlq.shell.known_ids import known_ids_of
 from mlq.shell.sync import Shell
 from mlq.system import memory
 from mlq.worker.attempt import Attempt
@@ -47,7 +47,7 @@ class Settings(NamedTuple):
     max_losses: int = LOSSES
 
 
-class Desk:
+class Shared:
     """Shared by the duties; each attribute is safe to use from any of their threads."""
 
     def __init__(
@@ -68,10 +68,10 @@ class Desk:
         self.numbers = itertools.count(1)
         self.served = WorkerClass.of((), (), ())
         self.registered = False  # what is served now
-        self.deaf = False  # the claimer sleeps on its inbox alone, since no slot was free
+        self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs, ever
-        self.swollen = False  # by a large message or result, which has been let go
+        self.has_large_buffers = False  # since a large value went through this process
         self.accepts_uploads = accepts_uploads
         self.uploads_version = ""  # as of the last look at them
         self.uploads_due = threading.Event()  # they may have changed
@@ -113,11 +113,11 @@ class Desk:
             pass
         self.registered = True
 
-    def swells(self, size: int) -> None:
+    def note_size(self, size: int) -> None:
         """A value of so many bytes goes through this process. What it took is given back soon after, if it is large."""
         if size > memory.LARGE:
             memory.expect_large()
-            self.swollen = True
+            self.has_large_buffers = True
 
     def idle(self) -> bool:
         """Whether slots are free for which the last claim found no jobs: only a wake-up can bring some."""
@@ -126,9 +126,9 @@ class Desk:
     def hold(self, attempts: list[Attempt]) -> None:
         """Remember what was claimed, and that these ids are taken, whatever becomes of the server's data."""
         if attempts:
-            known_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
-            self.swells(max(attempt.size for attempt in attempts))
-            if self.swollen:  # the claimer may sleep next on the connection that it came over, whose buffer is as large
+            known_ids_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
+            self.note_size(max(attempt.size for attempt in attempts))
+            if self.has_large_buffers:  # else the claimer would sleep on a connection whose buffer is as large
                 self.shell.close()
         with self._lock:
             self.claimed += len(attempts)
@@ -165,9 +165,9 @@ class Desk:
         with self._dropped:
             self._dropped.wait_for(true, timeout)
 
-    def wake_if_deaf(self) -> None:
+    def wake_for_free_slot(self) -> None:
         """A slot may have become free: have a claimer that listens to its inbox alone look again."""
-        if self.deaf and self.slots.free():
-            self.deaf = False
+        if self.lacks_slot and self.slots.free():
+            self.lacks_slot = False
             with contextlib.suppress(ServerError):  # its sleep ends by itself, too
                 self.shell.run_many(data_ops.wake_up(self.keys, self.name))

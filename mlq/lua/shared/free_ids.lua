@@ -1,5 +1,5 @@
 -- The first of `count` consecutive ids that have no record, job hash or stream. Searches from `first` in growing steps.
-local function beyond(posts, jobs, streams, first, count)
+local function first_free_ids(posts, jobs, streams, first, count)
   for step = 0, 30 do
     local names = {}
     for id = first, first + count - 1 do

@@ -12,7 +12,7 @@ from mlq.core.identity import JobId, bind
 from mlq.core.keys import Keys
 from mlq.errors import ServerError
 from mlq.ops import Op
-from mlq.ops.posting import Posted, fence
+from mlq.ops.posting import Posted, sync_counter
 from mlq.shell.target import Target
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ TRIES = 20  # of one post; it is tried again only if the epoch has changed once 
 Make = Callable[[str], Op[Posted | None]]
 
 
-class Known:
+class KnownIds:
     """What is known about one namespace on one server. Lasts as long as the process; thread-safe."""
 
     __slots__ = ("_earlier", "_keys", "_recent", "epochs", "highest", "last_epoch")
@@ -53,7 +53,7 @@ class Known:
         self.highest = max(self.highest, posted.first + posted.size - 1)
         return posted
 
-    def meant(self, job_id: JobId) -> JobId:
+    def with_stamp(self, job_id: JobId) -> JobId:
         """Fill in the stamp of an id that has none, if this process posted that job not long ago."""
         bind(job_id, self._recent.get(job_id) or self._earlier.get(job_id, ""))
         return job_id
@@ -62,10 +62,10 @@ class Known:
         """The epoch to name in posts to this run of the server."""
         return self.epochs.get(run, UNKNOWN)
 
-    def fence(self, run: str) -> Op[str]:
+    def sync_counter(self, run: str) -> Op[str]:
         """The op that asks for the epoch, and has the counter raised beyond the highest id seen."""
         posted = map(int, [*self._recent, *self._earlier])  # threads may race in `posted` and leave `highest` too low
-        op = fence(self._keys, run, max(self.highest, *posted, 0), self.last_epoch)
+        op = sync_counter(self._keys, run, max(self.highest, *posted, 0), self.last_epoch)
 
         def parse(reply: bytes) -> str:
             self.epochs[run] = self.last_epoch = epoch = op.parse(reply)
@@ -74,38 +74,38 @@ class Known:
         return Op(op.command, parse, op.script)
 
 
-_all: dict[tuple[str, str], Known] = {}
+_all: dict[tuple[str, str], KnownIds] = {}
 
 
-def known_of(target: Target, keys: Keys) -> Known:
+def known_ids_of(target: Target, keys: Keys) -> KnownIds:
     """What the process knows about a namespace on a server, shared by all its clients and workers."""
     name = (target.url, keys.namespace)
-    return _all.get(name) or _all.setdefault(name, Known(keys))
+    return _all.get(name) or _all.setdefault(name, KnownIds(keys))
 
 
 def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
     """Run the post that `make` returns for an epoch. Raises ServerError, or what the op's parser raises."""
-    known = known_of(shell.target, keys)
+    known = known_ids_of(shell.target, keys)
     if not known.epochs:
-        shell.run_here(known.fence)
+        shell.run_here(known.sync_counter)
     for _ in range(TRIES):
         posted = shell.run_here(lambda run: make(known.epoch(run)))
         if posted is not None:
             return known.posted(posted)
-        shell.run_here(known.fence)
+        shell.run_here(known.sync_counter)
     raise _unstable(shell.target)
 
 
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
     """The same on an event loop."""
-    known = known_of(await shell.target(), keys)
+    known = known_ids_of(await shell.target(), keys)
     if not known.epochs:
-        await shell.run_here(known.fence)
+        await shell.run_here(known.sync_counter)
     for _ in range(TRIES):
         posted = await shell.run_here(lambda run: make(known.epoch(run)))
         if posted is not None:
             return known.posted(posted)
-        await shell.run_here(known.fence)
+        await shell.run_here(known.sync_counter)
     raise _unstable(await shell.target())
 
 

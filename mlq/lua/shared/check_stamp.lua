@@ -2,7 +2,7 @@
 -- is ''. Returns the job's stamp, and what to reply if it is not the one: 'other' or 'gone'. Call this before the first
 -- write.
 --- include head
-local function meant(post, job, asked)
+local function check_stamp(post, job, asked)
   local stamp = stamp_in(read_head(post))
   if asked == '' or stamp == asked then
     return stamp, nil

@@ -12,7 +12,7 @@ from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
-from mlq.ops.following import ENTRIES, Said
+from mlq.ops.following import ENTRIES, Entry
 from mlq.ops.settling import Ending
 from mlq.running.outcomes import success
 
@@ -31,7 +31,7 @@ def follow(keys, known=("", b""), after=(0, 0), inbox="bob"):
 def test_tell(world, keys):
     """Progress is a field, all else goes to the stream under its attempt and number; the stream lapses."""
     one = world.running()
-    stood, changed = world.changes(work_ops.tell(keys, one, codec.pack(50), ENTRIES_OF_ONE))
+    stood, changed = world.changes(work_ops.report(keys, one, codec.pack(50), ENTRIES_OF_ONE))
     assert stood
     assert changed.keys() == {"job:1", "stream:1"}
     assert changed["job:1"]["progress"] == "2"
@@ -46,7 +46,7 @@ def test_tell(world, keys):
 def test_tell_again_keeps_entries_once(world, keys):
     """The reply was lost; what follows is kept as well."""
     one = world.running()
-    op = work_ops.tell(keys, one, b"\x05", ENTRIES_OF_ONE[:2])
+    op = work_ops.report(keys, one, b"\x05", ENTRIES_OF_ONE[:2])
     assert world.run(op)
     with world.unchanged():
         assert world.run(op)
@@ -57,7 +57,7 @@ def test_tell_again_keeps_entries_once(world, keys):
 def test_tell_progress_alone_makes_no_stream(world, keys):
     """Most jobs have none."""
     one = world.running()
-    _, changed = world.changes(work_ops.tell(keys, one, b"\x05", []))
+    _, changed = world.changes(work_ops.report(keys, one, b"\x05", []))
     assert changed.keys() == {"job:1"}
 
 
@@ -113,7 +113,7 @@ def test_followers_are_told(world, keys):
     """They stay on the list until the end; one that does not listen is told a hundred times, at last of any job."""
     one = world.running()
     world.run(follow(keys, known=("running", b"")))
-    _, changed = world.changes(work_ops.tell(keys, one, b"\x05", []))
+    _, changed = world.changes(work_ops.report(keys, one, b"\x05", []))
     assert changed.keys() == {"job:1", "inbox:bob"}
     assert changed["inbox:bob"] == ["1"]
     for number in range(150):
@@ -135,7 +135,7 @@ def test_follow_without_news_waits(world, keys):
     """The inbox, and that there is one, are remembered for a little longer than until the asker asks again."""
     world.post()
     news, changed = world.changes(follow(keys, known=("queued", b"")))
-    assert (news.said, news.ended) == ([], None)
+    assert (news.entries, news.ended) == ([], None)
     assert changed == {"waiters:1": {"bob"}, "followers": "1"}
     assert all(20 < world.raw.ttl(key) <= 30 for key in (keys.waiters + "1", keys.followers))
 
@@ -154,7 +154,7 @@ def test_follow_with_news_is_answered_at_once(world, keys, change):
     assert news.state is State.RUNNING
     assert news.attempt == 1
     assert news.progress == (b"\x05" if change == "progress" else b"")
-    assert news.said == ([Said(1, 1, "log", LOG, len(LOG))] if change == "entry" else [])
+    assert news.entries == ([Entry(1, 1, "log", LOG, len(LOG))] if change == "entry" else [])
 
 
 def test_follow_goes_on_after_an_entry(world):
@@ -162,7 +162,7 @@ def test_follow_goes_on_after_an_entry(world):
     one = world.running()
     world.tell(one, *ENTRIES_OF_ONE)
     news = world.follow("1")
-    assert news.said == [Said(1, *entry, len(entry[-1])) for entry in ENTRIES_OF_ONE]
+    assert news.entries == [Entry(1, *entry, len(entry[-1])) for entry in ENTRIES_OF_ONE]
     known, after = news.following((0, 0))
     assert (known, after) == (("running", b""), (1, 3))
     assert world.follow("1", after=after).following(after)[1] == (1, 3)
@@ -171,7 +171,7 @@ def test_follow_goes_on_after_an_entry(world):
     world.reap()
     (two,) = world.claim()
     world.tell(two, (1, "chunk", ONE))
-    assert world.follow("1", after=after).said == [Said(2, 1, "chunk", ONE, len(ONE))]
+    assert world.follow("1", after=after).said == [Entry(2, 1, "chunk", ONE, len(ONE))]
     assert len(world.follow("1").said) == 4
 
 
@@ -181,7 +181,7 @@ def test_follow_to_the_end(world, keys):
     world.tell(one, *ENTRIES_OF_ONE)
     world.settle(one)
     news, changed = world.changes(follow(keys, known=("running", b""), after=(1, 2)))
-    assert news.said == [Said(1, 3, "chunk", TWO, len(TWO))]
+    assert news.entries == [Entry(1, 3, "chunk", TWO, len(TWO))]
     assert news.ended == world.raw_job("1")
     assert changed == {}
     assert world.follow("1").ended == news.ended
@@ -195,7 +195,7 @@ def test_follow_pages_through_many_entries(world):
     after, pages = (0, 0), []
     while True:
         news = world.follow("1", after=after)
-        pages.append(len(news.said))
+        pages.append(len(news.entries))
         if news.ended is not None:
             break
         after = news.following(after)[1]
@@ -293,10 +293,10 @@ def test_a_large_entry_is_left_out_where_that_is_wanted(world, keys):
     one, large = world.running(), b"x" * 300_000
     assert world.tell(one, (1, "chunk", b"small"), (2, "chunk", large))
     news = world.run(follow_ops.follow(keys, one.id, "", 10, ("", b""), (0, 0), whole=False))
-    assert news.said == [Said(1, 1, "chunk", b"small", 5), Said(1, 2, "chunk", b"", 300_000)]
-    assert world.run(follow_ops.entry(keys, one.id, news.said[1])) == large
+    assert news.entries == [Entry(1, 1, "chunk", b"small", 5), Entry(1, 2, "chunk", b"", 300_000)]
+    assert world.run(follow_ops.entry(keys, one.id, news.entries[1])) == large
     world.raw.delete(keys.stream + one.id)
-    assert world.run(follow_ops.entry(keys, one.id, news.said[1])) is None
+    assert world.run(follow_ops.entry(keys, one.id, news.entries[1])) is None
 
 
 def test_whoever_waits_for_the_end_alone_gets_no_result(world, keys):

@@ -15,7 +15,7 @@ def unknown(keys: Keys, job_id: str) -> UnknownJob:
     return UnknownJob(f"no job {job_id} in namespace {keys.namespace!r}: it {past}")
 
 
-def check_meant(keys: Keys, job_id: str, word: bytes) -> None:
+def check_exists(keys: Keys, job_id: str, word: bytes) -> None:
     """Raises UnknownJob or JobLost if a script replied that the job that is meant does not exist."""
     if word == b"gone":
         raise unknown(keys, job_id)
@@ -29,5 +29,5 @@ def check_meant(keys: Keys, job_id: str, word: bytes) -> None:
 def check_stamp(keys: Keys, job_id: str, stamp: str) -> None:
     """The same for a `stamp` in a reply. Fills in the stamp of an id that has none."""
     if stamp_of(job_id) not in ("", stamp):
-        check_meant(keys, job_id, b"other")
+        check_exists(keys, job_id, b"other")
     bind(job_id, stamp)
