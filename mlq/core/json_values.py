@@ -27,12 +27,14 @@ MOST = 10_000_000  # most parts of a value, containers included, that are conver
 TURN = 5_000  # parts after which to yield to other greenlets of the process: some milliseconds
 
 
-def to_json(value: object, indent: int | None = None) -> str:
-    """The value as strict JSON. Yields to other greenlets while it converts a large value.
+def to_json(value: object, indent: int | None = None, *, in_turn: bool = False) -> str:
+    """The value as strict JSON. Yields to other greenlets while it converts a large value, one at a time.
+
+    `in_turn`: the caller sees to it that only one is converted, and waits for no large ones of other callers.
 
     Raises Undecodable if the value is nested too deeply for Python, has keys that would collide, or has too many parts.
     """
-    with _Count() as count:
+    with _Count(in_turn=in_turn) as count:
         try:
             plain = _plain(value, count)
             if count.total < TURN:
@@ -48,9 +50,10 @@ class _Count:
 
     _room = threading.Lock()
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_turn: bool) -> None:
         self.total = 0
         self._passed = 0
+        self._in_turn = in_turn
         self._holds = False
 
     def __enter__(self) -> Self:
@@ -72,7 +75,7 @@ class _Count:
         self.total += 1
         if not self.total % TURN:
             self.check(0)
-            self._holds = self._holds or self._room.acquire()
+            self._holds = self._holds or (not self._in_turn and self._room.acquire())
             sleep(0)
 
     def passing(self, text: str) -> str:

@@ -34,9 +34,11 @@ def said(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type=TEXT)
 
 
-def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A struct, or a value as `json_values.py` puts it in JSON."""
-    body = _encode(value) if isinstance(value, msgspec.Struct) else to_json(value).encode()
+def as_json(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None, *, in_turn: bool = False
+) -> Response:
+    """A struct, or a value as `json_values.py` puts it in JSON. `in_turn`: see there."""
+    body = _encode(value) if isinstance(value, msgspec.Struct) else to_json(value, in_turn=in_turn).encode()
     return Response(body, status, headers, content_type=JSON)
 
 

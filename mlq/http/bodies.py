@@ -54,7 +54,7 @@ def drop() -> None:
     """Give up the body, which nobody reads any more, and its room: who waits now must not hold memory."""
     share = request.environ.get(SHARE)
     if share is not None:
-        share.give_back()
+        share.give_back(share.held)
         request.environ["wsgi.input"].close()
 
 

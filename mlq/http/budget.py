@@ -35,9 +35,9 @@ class Share:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.give_back()
+        self.give_back(self.held)
 
-    def give_back(self) -> None:
-        """Hold nothing any more."""
-        self._budget.left += self.held
-        self.held = 0
+    def give_back(self, size: int) -> None:
+        """Hold `size` bytes less."""
+        self._budget.left += size
+        self.held -= size

@@ -25,11 +25,17 @@ class Chunks:
         self._last = False  # only trailers follow
         self._framing = 0
         self._content = 0
+        self.paused = False  # there is more in `rest`
 
-    def feed(self, piece: bytes) -> bytes:
-        """The content in the next piece. Raises Broken; its work grows with the length of the piece alone."""
+    def feed(self, piece: bytes, most: int) -> bytes:
+        """The content in the next piece, of `most` lines at most: then it is `paused`. Raises Broken."""
         some, at, found = self.rest + piece if self.rest else piece, 0, []
+        self.paused = False
         while not (self.ended or self._last):
+            if most <= 0:
+                self.paused = True
+                break
+            most -= 1
             if self._left:
                 content = some[at : at + self._left]
                 found.append(content)

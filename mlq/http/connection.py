@@ -18,6 +18,7 @@ from mlq.http.budget import Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
 from mlq.http.incoming import Full, Incoming, TooLong
+from mlq.http.peer import CONNECTED, stands
 
 if TYPE_CHECKING:
     from mlq.http.serving import Serving
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlq.http")
 access = logging.getLogger("mlq.http.access")
 
+PIECE = 262_144  # bytes that are sent at once; each has the whole time that a client may take nothing
 SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
 _TITLES = {
     400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 500: "Internal Server Error"
@@ -85,8 +87,8 @@ class Connection:
         began = time.monotonic()
         with Share(self._house.budget) as share, self.answer:
             environ = self._environ(head, share)
-            environ[KEEP] = self._keep
-            exchange = Exchange(self._send, head, partial(self._started, environ))
+            environ[KEEP], environ[CONNECTED] = self._keep, partial(stands, self._sock)
+            exchange = Exchange(self._send, self._send_large, head, partial(self._started, environ))
             try:
                 exchange.run(self._house.app, environ)
             except OSError:  # nobody is there to hear it
@@ -115,6 +117,17 @@ class Connection:
         self._sock.sendall(data)
         self._house.sending(self, waits=False)
 
+    def _send_large(self, data: bytes) -> None:
+        """Send what counts until it is taken. Raises OSError where others leave no room for it."""
+        held = self.answer.held
+        if not self._keep(len(data)):
+            raise ConnectionError("there is no room for this answer until others are taken")
+        view = memoryview(data)
+        for at in range(0, len(data), PIECE):
+            self._send(view[at : at + PIECE])
+            gevent.sleep(0)
+        self.answer.give_back(self.answer.held - held)
+
     def _keep(self, size: int) -> bool:
         """Whether there is room for an answer of that size in all; clients that take nothing lose theirs.
 
@@ -122,7 +135,7 @@ class Connection:
         answer goes on.
         """
         if not size:
-            self.answer.give_back()
+            self.answer.give_back(self.answer.held)
         wanted = min(size, self._house.answers.total) - self.answer.held
         while wanted > 0 and not self.answer.hold(wanted):
             if not self._house.frees_answer():

@@ -22,7 +22,7 @@ from flask import Response, request
 from mlq import MLQ, ServerError, State, Undecodable, UnknownJob
 from mlq.core import codec
 from mlq.core.identity import JobId
-from mlq.core.job import is_finished, progress_of, text
+from mlq.core.job import is_finished, text
 from mlq.core.json_values import to_json
 from mlq.http.answers import STREAM, link
 from mlq.http.bodies import KEEP
@@ -30,13 +30,18 @@ from mlq.http.problems import checked
 from mlq.http.results import LARGE, reading
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
+from mlq.http.turns import HEAVY, Turns
 from mlq.ops.following import Entry, Followed, entry
 
 BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 30 to 60; a gone client is noticed, too
 RETRY = 2000  # milliseconds after which a browser comes back
 SMALL = 8192  # bytes of a packed short result that the end tells
 END = "end"  # the id of the last event
+WRITTEN = 8  # values that are kept as JSON, since all who follow a job are told the same
 MOST = 2**63 - 1  # what Redis takes for a part of a place
+
+_turns = Turns()
+_written: dict[bytes, str] = {}
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
@@ -70,9 +75,9 @@ def _place(last: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _told(teller: "_Teller", first: Followed, more: Iterator[Followed]) -> Iterator[str]:
+def _told(teller: "_Teller", first: Followed, more: Iterator[Followed]) -> Iterator[bytes]:
     """The stream's text, piece by piece."""
-    yield f"retry: {RETRY}\n\n"
+    yield b"retry: %d\n\n" % RETRY
     leaving = contextlib.closing(more)  # type: ignore[type-var]  # a generator: the follower leaves with its asker
     with leaving, contextlib.suppress(UnknownJob, ServerError, _NoRoom):  # the asker comes back, and is told then
         yield from teller.tell(first)
@@ -82,7 +87,7 @@ def _told(teller: "_Teller", first: Followed, more: Iterator[Followed]) -> Itera
                 is_silent = False
                 yield event
             if is_silent:
-                yield ": still here\n\n"
+                yield b": still here\n\n"
 
 
 class _NoRoom(Exception):
@@ -90,14 +95,14 @@ class _NoRoom(Exception):
 
 
 def _large(
-    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], said: Entry, make: Callable[[bytes], str]
-) -> Iterator[str]:
+    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], said: Entry, make: Callable[[bytes], bytes]
+) -> Iterator[bytes]:
     """The event of an entry that is too large to be held for many who follow. It counts until it is sent."""
     with reading:
         if not keep(said.size):
             raise _NoRoom
         data = mlq._shell.run(entry(mlq._keys, job_id, said))  # noqa: SLF001 - nobody else reads entries by themselves
-        event = "" if data is None else make(data)
+        event = b"" if data is None else make(data)
         if said.size > LARGE:
             mlq.close()  # an idle connection's buffer is as large as the last value that came over it
         if not keep(max(said.size, len(event))):
@@ -110,14 +115,14 @@ def _large(
 class _Teller:
     """Turns news into events; knows what it said last."""
 
-    def __init__(self, job_id: str, result: str, large: Callable[..., Iterator[str]]) -> None:
+    def __init__(self, job_id: str, result: str, large: Callable[..., Iterator[bytes]]) -> None:
         self._id = job_id
         self._result = result
         self._large = large
         self._state = ("", 0)
         self._progress: bytes = b""
 
-    def tell(self, news: Followed) -> Iterator[str]:
+    def tell(self, news: Followed) -> Iterator[bytes]:
         """The events of these news."""
         about = {"id": self._id, "state": str(news.state), "attempt": news.attempt}
         if news.ended is None and self._state != (news.state, news.attempt):
@@ -131,39 +136,51 @@ class _Teller:
                 yield from self._large(said, make)
         if news.progress and news.progress != self._progress and news.state == State.RUNNING:
             self._progress = news.progress
-            yield _event("progress", about | {"progress": progress_of(news.state, news.progress)})
+            yield _event("progress", about, "progress", news.progress)
         if news.ended is not None:
-            yield _event("end", about | self._ending(news.ended), END)
+            yield self._end(about, news.ended)
 
-    def _ending(self, fields: dict[str, bytes]) -> dict[str, Any]:
+    def _end(self, about: dict[str, Any], fields: dict[str, bytes]) -> bytes:
         """How it ended."""
-        told: dict[str, Any] = {
-            name: text(fields[name]) for name in ("reason", "error_type", "error") if name in fields
-        }
+        about |= {name: text(fields[name]) for name in ("reason", "error_type", "error") if name in fields}
+        about["result"] = self._result
         packed = fields.get("short", fields.get("result"))
-        if packed is not None and len(packed) <= SMALL:
-            told |= _unpacked("short_result", packed)
-        return told | {"result": self._result}
+        is_small = packed is not None and len(packed) <= SMALL
+        return _event("end", about, "short_result", packed if is_small else None, END)
 
 
-def _of_entry(told: dict[str, Any], said: Entry, data: bytes) -> str:
+def _of_entry(about: dict[str, Any], said: Entry, data: bytes) -> bytes:
     """The event of an entry of the stream."""
-    about = _unpacked("data", data) if said.kind == "chunk" else {"text": data.decode("utf-8", "replace")}
-    return _event("chunk" if said.kind == "chunk" else "log", told | about, f"{said.attempt}-{said.number}")
+    place = f"{said.attempt}-{said.number}"
+    if said.kind == "chunk":
+        return _event("chunk", about, "data", data, place)
+    return _event("log", about | {"text": data.decode("utf-8", "replace")}, event_id=place)
 
 
-def _unpacked(name: str, packed: bytes) -> dict[str, Any]:
-    """A value by its name. Where it can't be read, the stream says so, else its asker comes back for ever."""
-    try:
-        return {name: codec.unpack(packed)}
-    except Undecodable as error:
-        return {"undecodable": str(error)}
+def _event(name: str, about: dict[str, Any], part: str = "", packed: bytes | None = None, event_id: str = "") -> bytes:
+    """An event, with a packed value as its `part`. Where that can't be read, the event says so.
 
-
-def _event(name: str, data: dict[str, Any], event_id: str = "") -> str:
+    Without an event, its asker would come back for it for ever.
+    """
+    value = ""
+    if packed is not None:
+        try:
+            value = f', "{part}": {_as_json(packed)}'
+        except Undecodable as error:
+            about = about | {"undecodable": str(error)}
     place = f"id: {event_id}\n" if event_id else ""
-    try:
-        told = to_json(data)
-    except Undecodable as error:  # the stream goes on without this value
-        told = to_json({part: data[part] for part in ("id", "state", "attempt")} | {"undecodable": str(error)})
-    return f"{place}event: {name}\ndata: {told}\n\n"
+    return f"{place}event: {name}\ndata: {to_json(about)[:-1]}{value}}}\n\n".encode()
+
+
+def _as_json(packed: bytes) -> str:
+    if not HEAVY < len(packed) <= LARGE:  # a large one is read by few at a time
+        return to_json(codec.unpack(packed))
+    if packed in _written:
+        return _written[packed]
+    with _turns.take():
+        if packed not in _written:
+            made = to_json(codec.unpack(packed), in_turn=True)
+            while len(_written) >= WRITTEN:
+                del _written[next(iter(_written))]
+            _written[packed] = made
+        return _written[packed]

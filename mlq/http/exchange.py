@@ -12,7 +12,6 @@ from mlq.http.answers import STREAM
 from mlq.http.heads import Head
 
 SMALL = 65_536  # bytes of a body that is copied behind the head: one send in place of two, each 30 us
-PIECE = 262_144  # bytes that are sent at once; each has the whole time that a client may take nothing
 _EMPTY = ("1", "204", "304")  # how the status begins of an answer that has no body
 _said = (0, b"")  # the second, and the header Date of it
 
@@ -20,13 +19,16 @@ _said = (0, b"")  # the second, and the header Date of it
 class Exchange:
     """Calls the application for one request and sends its answer."""
 
-    def __init__(self, send: Callable[[bytes | memoryview], None], head: Head, started: Callable[..., bool]) -> None:
-        """`send` sends all of some bytes. `started(is_stream=...)` tells whether the connection may be kept."""
+    def __init__(
+        self, send: Callable[[bytes], None], send_large: Callable[[bytes], None], head: Head,
+        started: Callable[..., bool],
+    ) -> None:  # fmt: skip
+        """Both send all of some bytes. `started(is_stream=...)`: whether the connection is kept behind the answer."""
         self.status = ""
         self.sent = 0  # bytes of the body
         self.keeps = head.keeps
         self.begun = False  # the head of the answer is out
-        self._sends = send
+        self._sends, self._sends_large = send, send_large
         self._head = head
         self._started = started
         self._headers: list[tuple[str, str]] = []
@@ -95,17 +97,15 @@ class Exchange:
         return made
 
     def _out(self, head: bytes, body: bytes) -> None:
-        """Send both; a large body in pieces, so that the client's time begins anew with each."""
-        if self._chunks and body:
-            body = b"%x\r\n%b\r\n" % (len(body), body)
+        """Send both; a large body is not copied."""
+        before, behind = (b"%x\r\n" % len(body), b"\r\n") if self._chunks and body else (b"", b"")
         if len(body) <= SMALL:
-            self._sends(head + body)
+            self._sends(b"".join((head, before, body, behind)))
             return
-        self._sends(head)
-        view = memoryview(body)
-        for at in range(0, len(body), PIECE):
-            self._sends(view[at : at + PIECE])
-            gevent.sleep(0)
+        self._sends(head + before)
+        self._sends_large(body)
+        if behind:
+            self._sends(behind)
 
 
 def _date() -> bytes:

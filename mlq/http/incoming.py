@@ -15,14 +15,18 @@ import gevent  # type: ignore[import-untyped]
 from mlq.http.budget import FREE, Share
 from mlq.http.chunks import Chunks
 from mlq.http.heads import END, LONGEST, Broken, Head, has_bare_newline, read_head
+from mlq.http.turns import Turns
 
 PIECE = 65_536  # bytes that are read at once
 LARGER = 1024 * 1024  # bytes by which the room for a chunked body grows
-PARSED = 16_384  # bytes that are parsed at once: 5 ms where each chunk of a body has one byte
+PARSED = 16_384  # bytes of a chunked body that are read at once
+LINES = 64  # lines between its chunks that are parsed at once, in 0.1 ms; where there are more, in turns with others
+MORE_LINES = 2048  # of one such turn: 3 ms
 SLOWEST = 131_072  # bytes a second that a body must come at, beyond the time that every request has
 LINGER = 5.0  # seconds for which a client that was refused may go on sending, so that it hears why
 LINGER_MOST = 64 * 1024 * 1024  # bytes that it may send meanwhile; nobody looks at them
 HEARD_OUT = 65_536  # bytes of a body that nobody wanted, which are read to keep the connection
+_turns = Turns()
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
@@ -141,7 +145,10 @@ class Incoming:
             piece, waiting = waiting[:PARSED] or self._more(PARSED, deadline), waiting[PARSED:]
             if not piece:
                 raise Broken("the body is broken")
-            some = chunks.feed(piece)
+            some = chunks.feed(piece, LINES)
+            while chunks.paused:
+                with _turns.take():
+                    some += chunks.feed(b"", MORE_LINES)
             made += some
             deadline += len(some) / SLOWEST
             if len(made) > limit:

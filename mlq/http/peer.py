@@ -11,6 +11,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask
 from flask.testing import FlaskClient
 
+CONNECTED = "mlq.connected"  # in the environment: whether the connection that a request came over still stands
 HERE = "mlq.in_process"  # in the environment of a request that this very process made; no header becomes such a name
 _SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1  # of netlink, which Python does not name
 _ESTABLISHED = 1  # else nobody owns it any more, which the kernel shows as 0; or it is a socket that listens
@@ -31,7 +32,8 @@ def is_own(environ: WSGIEnvironment) -> bool:
     """Whether a process of this user sent it, and not for somebody else. False where that can't be known.
 
     The kernel says whose the other end of the connection is. That is Linux' own; and a proxy of this user is not its
-    clients.
+    clients. It is asked by addresses and ports, which another process may have by now if this connection was reset; so
+    the connection must still stand when the answer is there.
     """
     if HERE in environ:
         return True
@@ -40,9 +42,15 @@ def is_own(environ: WSGIEnvironment) -> bool:
     try:
         theirs, ours = _plain(environ["REMOTE_ADDR"]), _plain(environ["SERVER_NAME"])
         ports = int(environ["REMOTE_PORT"]), int(environ["SERVER_PORT"])
-        return theirs.version == ours.version and _owner(theirs, ours, *ports) == os.getuid()
+        is_ours = theirs.version == ours.version and _owner(theirs, ours, *ports) == os.getuid()
+        return is_ours and bool(environ[CONNECTED]())
     except (KeyError, ValueError, OSError, struct.error):  # who is no connection, or a kernel that does not tell
         return False
+
+
+def stands(sock: socket.socket) -> bool:
+    """Whether neither side has ended the connection: its state is the first byte of TCP_INFO (tcp(7))."""
+    return sys.platform == "linux" and sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED
 
 
 def _plain(written: str) -> _Address:

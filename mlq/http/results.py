@@ -10,18 +10,23 @@ from flask import Response, request
 from mlq import MLQ, State
 from mlq.core import codec
 from mlq.core.identity import reference_of
+from mlq.core.job import is_finished
 from mlq.http import answers
 from mlq.http.answers import as_json, link, said, wants_json
 from mlq.http.bodies import AGAIN, FULL, KEEP
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
+from mlq.http.turns import Turns
+from mlq.ops.jobs import info as info_of
 from mlq.ops.jobs import kept
 
 POLL = "1"  # seconds after which to look again
 LARGE = 65_536  # bytes of a value from which on it counts
 READERS = 8  # values that are read at a time: each may be 64 MiB, some times over until it is an answer
+lookups = Turns()  # to decode and write what is known of a job
 reading = threading.BoundedSemaphore(READERS)
+_NEEDED = ("id", "state", "error", "error_type", "processing_finished")
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers
 _RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
 
@@ -62,12 +67,21 @@ def _result(mlq: MLQ, which: str, job_id: str, extension: str = "") -> Response:
 
 def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
     """The answer for one of a job's two results, asked for as a file with `extension` if any."""
-    info = mlq.get_info(job_id)  # first, so that polling moves no payload
-    state = info["state"]
-    if state == State.CANCELLED:
+    op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - nobody else decodes what came only when it is its turn
+    (info_there,) = mlq._shell.run_each([op])  # noqa: SLF001 - the value comes later: polling moves no payload
+    with lookups.take():
+        found = info_there()
+        state = found["state"]
+        not_yet = (
+            as_json(_not_yet(job_id, found), 202, in_turn=True) if wants_json() and not is_finished(state) else None
+        )
+    info = {name: found[name] for name in _NEEDED} | {"attempts": len(found["attempts"])}  # errors may have 2 MB
+    del found
+    if not is_finished(state):
+        answer = not_yet or said(mlq.get_progress(job_id), 202)
+        answer.headers["Retry-After"] = POLL
+    elif state == State.CANCELLED:
         answer = answers.problem(410, f"job {job_id} was cancelled")
-    elif state not in (State.SUCCEEDED, State.FAILED):
-        answer = _not_yet(mlq, job_id, info)
     elif state == State.FAILED and wants_json():
         answer = answers.problem(409, f"job {job_id} failed: {info['error_type']}: {info['error']}")
     else:
@@ -76,19 +90,14 @@ def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
     return answer
 
 
-def _not_yet(mlq: MLQ, job_id: str, info: dict[str, Any]) -> Response:
-    if wants_json():
-        told = {"id": info["id"], "state": info["state"], "progress": info["progress"]}
-        answer = as_json(told | {"links": {"self": link(f"/jobs/{reference_of(job_id)}")}}, 202)
-    else:
-        answer = said(mlq.get_progress(job_id), 202)
-    answer.headers["Retry-After"] = POLL
-    return answer
+def _not_yet(job_id: str, info: dict[str, Any]) -> dict[str, Any]:
+    told = {"id": info["id"], "state": info["state"], "progress": info["progress"]}
+    return told | {"links": {"self": link(f"/jobs/{reference_of(job_id)}")}}
 
 
 def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
     """The value; what the asker has already is not moved."""
-    ending = f"{info['id']}-{which}-{len(info['attempts'])}-{info['processing_finished']}"
+    ending = f"{info['id']}-{which}-{info['attempts']}-{info['processing_finished']}"
     tag = f"{ending}-{'json' if wants_json() else extension or 'plain'}"
     if request.method != "POST" and tag in request.if_none_match:
         answer = Response(status=304)

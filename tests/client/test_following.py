@@ -254,7 +254,7 @@ def test_closing_the_client_does_not_end_those_that_follow(mlq, hand):
         hand.say(one, 1, "part")
         hand.end(one, success("done"))
         told = end.result(10)
-    assert [said.kind for one in told for said in one.said] == ["chunk"]
+    assert [said.kind for one in told for said in one.entries] == ["chunk"]
     assert told[-1].state is State.SUCCEEDED
 
 

@@ -286,14 +286,14 @@ def test_follow_tells_progress_and_states(mlq: MLQ, hand: Hand, shell: Shell, ke
     assert (told.state, codec.unpack(told.progress)) == ("running", 50)
     hand.say(one, 1, "a")
     hand.say(one, 2, "b")
-    assert [said.number for said in next(news).said] == [1, 2]
+    assert [said.number for said in next(news).entries] == [1, 2]
     hand.end(one, success(4))
     last = next(news)
     assert last.ended is not None
-    assert last.said == []
+    assert last.entries == []
     assert list(news) == []
     (again,) = mlq.follow("1", after=(1, 1))
-    assert [said.number for said in again.said] == [2]
+    assert [said.number for said in again.entries] == [2]
 
 
 def test_many_tasks_follow_one_job(mlq: MLQ, hand: Hand, server_url: str, namespace: str) -> None:

@@ -16,10 +16,12 @@ def chunk(content, extension=b""):
     return b"%x%b\r\n%b\r\n" % (len(content), extension, content)
 
 
-def read(pieces):
+def read(pieces, most=1000):
     chunks, found = Chunks(), b""
     for piece in pieces:
-        found += chunks.feed(piece)
+        found += chunks.feed(piece, most)
+        while chunks.paused:
+            found += chunks.feed(b"", most)
         if chunks.ended:
             break
     return found, chunks.ended, chunks.rest
@@ -35,12 +37,22 @@ def split(body, cuts):
     st.lists(st.tuples(st.binary(min_size=1, max_size=40), st.sampled_from([b"", b";a", b';a="b;c"', b";"]))),
     st.sampled_from([b"", b"A: b\r\n", b"A: b\r\nC:\r\n"]),
     st.lists(st.integers(0, 2000)),
+    st.integers(1, 9),
 )
-def test_the_content_is_the_same_in_whatever_pieces_it_comes(parts, trailers, cuts):
+def test_the_content_is_the_same_in_whatever_pieces_it_comes(parts, trailers, cuts, most):
     body = b"".join(chunk(*part) for part in parts) + b"0\r\n" + trailers + b"\r\n"
-    found, ended, rest = read([*split(body, cuts), NEXT])
+    found, ended, rest = read([*split(body, cuts), NEXT], most)
     assert (found, ended) == (b"".join(content for content, _ in parts), True)
     assert NEXT.startswith(rest)
+
+
+def test_so_many_lines_are_parsed_at_once():
+    """Whoever sends a body of tiny chunks does not hold up others."""
+    chunks = Chunks()
+    assert chunks.feed(chunk(b"a") * 10, 4) == b"aa"  # a line before each, and the end of its own behind it
+    assert chunks.paused
+    assert chunks.feed(b"", 100) == b"a" * 8
+    assert not chunks.paused
 
 
 def test_what_follows_the_body_is_left():

@@ -90,7 +90,7 @@ def test_a_head_that_can_not_be_written_is_told_as_an_error():
         return [b"ok"]
 
     sent = []
-    exchange = Exchange(sent.append, Head("GET", "/", "/", "", 1), lambda **_: True)
+    exchange = Exchange(sent.append, sent.append, Head("GET", "/", "/", "", 1), lambda **_: True)
     with pytest.raises(UnicodeEncodeError):
         exchange.run(app, {})
     assert (exchange.begun, sent) == (False, [])

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from mlq.http import results
+from mlq.ops import Op
 from tests.http.jobs import address, cancelled, ended, failed
 
 JSON = {"Accept": "application/json"}
@@ -136,7 +138,7 @@ def test_a_result_has_room_before_it_is_decoded(mlq, client, echo, keys, room, s
 def test_a_result_of_another_run_than_the_one_that_is_told_is_not_given(mlq, client, echo, keys, monkeypatch):
     job_id = ended(mlq, 1)
     info = mlq.get_info(job_id)
-    monkeypatch.setattr(mlq, "get_info", lambda _: info)
+    monkeypatch.setattr(results, "info_of", lambda *_: Op(("PING",), lambda _: info))
     assert client.get(f"/jobs/{job_id}/result").text == "1"
     mlq._redis.hset(keys.job + job_id, "finished", "1795888888.123456")
     given = client.get(f"/jobs/{job_id}/result")

@@ -4,14 +4,16 @@ import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from werkzeug.test import Client
 
 from mlq.http.app import make_app
-from mlq.http.peer import is_own
+from mlq.http.peer import CONNECTED, is_own, stands
 from mlq.http.settings import Settings
 from mlq.uploads import secret
 from tests.http.test_consumer import DOUBLE, JSON, encoded
@@ -162,7 +164,8 @@ def test_every_kind_of_loopback(listens, calls):
             accepted, asker = listening.accept()
             with accepted:
                 environ = {"REMOTE_ADDR": asker[0], "REMOTE_PORT": str(asker[1]),
-                           "SERVER_NAME": accepted.getsockname()[0], "SERVER_PORT": str(port)}  # fmt: skip
+                           "SERVER_NAME": accepted.getsockname()[0], "SERVER_PORT": str(port),
+                           CONNECTED: partial(stands, accepted)}  # fmt: skip
                 assert is_own(environ)
                 assert not is_own(environ | {"SERVER_PORT": str(port + 1)})
                 assert not is_own(environ | {"REMOTE_PORT": "1"})  # which the kernel knows only as one that listens
@@ -171,12 +174,33 @@ def test_every_kind_of_loopback(listens, calls):
 
 
 @on_linux
+def test_who_has_the_port_after_a_reset_is_not_who_asked():
+    """What was sent before the reset is still there to read, and the kernel is asked by addresses and ports."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place = listening.getsockname()
+        calling = socket.create_connection(place)
+        accepted, (address, port) = listening.accept()
+        environ = {"REMOTE_ADDR": address, "REMOTE_PORT": str(port), "SERVER_NAME": place[0],
+                   "SERVER_PORT": str(place[1]), CONNECTED: partial(stands, accepted)}  # fmt: skip
+        assert is_own(environ)
+        calling.sendall(b"POST")
+        calling.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        calling.close()
+        with socket.create_connection(place, source_address=(address, port)), accepted:
+            assert accepted.recv(4) == b"POST"
+            assert not is_own(environ)
+            later, _ = listening.accept()
+            with later:
+                assert is_own(environ | {CONNECTED: partial(stands, later)})
+
+
+@on_linux
 def test_the_kernel_is_asked_for_one_connection_and_nothing_else(monkeypatch):
     """Reading all 4,000 takes 28 ms, in which nobody is answered. Where it can't be asked, nobody is known."""
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as one:
         address, port = one.getsockname()
         environ = {"REMOTE_ADDR": address, "REMOTE_PORT": str(port), "SERVER_NAME": "127.0.0.1",
-                   "SERVER_PORT": str(listening.getsockname()[1])}  # fmt: skip
+                   "SERVER_PORT": str(listening.getsockname()[1]), CONNECTED: lambda: True}  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr("builtins.open", lambda *_, **__: pytest.fail("a file was read"))
             assert is_own(environ)

@@ -51,7 +51,7 @@ def test_tell_again_keeps_entries_once(world, keys):
     with world.unchanged():
         assert world.run(op)
     assert world.tell(one, *ENTRIES_OF_ONE)
-    assert [said.number for said in world.follow("1").said] == [1, 2, 3]
+    assert [said.number for said in world.follow("1").entries] == [1, 2, 3]
 
 
 def test_tell_progress_alone_makes_no_stream(world, keys):
@@ -171,8 +171,8 @@ def test_follow_goes_on_after_an_entry(world):
     world.reap()
     (two,) = world.claim()
     world.tell(two, (1, "chunk", ONE))
-    assert world.follow("1", after=after).said == [Entry(2, 1, "chunk", ONE, len(ONE))]
-    assert len(world.follow("1").said) == 4
+    assert world.follow("1", after=after).entries == [Entry(2, 1, "chunk", ONE, len(ONE))]
+    assert len(world.follow("1").entries) == 4
 
 
 def test_follow_to_the_end(world, keys):
@@ -269,7 +269,7 @@ def test_stream_goes_with_its_job(world, keys):
     world.tell(one, *ENTRIES_OF_ONE)
     world.settle(one, State.FAILED)
     world.run(job_ops.requeue(keys, "1"))
-    assert len(world.follow("1").said) == 3
+    assert len(world.follow("1").entries) == 3
     world.run(job_ops.delete(keys, "1"))
     assert "stream:1" not in world.look()
 
@@ -284,8 +284,8 @@ def test_a_large_stream_is_read_in_parts(world):
     while not parts or parts[-1].ended is None:
         parts.append(world.follow(one.id, after=after))
         after = parts[-1].following(after)[1]
-    assert [len(part.said) for part in parts] == [3, 3, 3, 1]
-    assert [said.number for part in parts for said in part.said] == list(range(1, 11))
+    assert [len(part.entries) for part in parts] == [3, 3, 3, 1]
+    assert [said.number for part in parts for said in part.entries] == list(range(1, 11))
 
 
 def test_a_large_entry_is_left_out_where_that_is_wanted(world, keys):

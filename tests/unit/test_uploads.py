@@ -292,7 +292,7 @@ def test_a_child_forgets_and_one_that_never_knew_is_not_told():
     uploads.send_next(child)
     uploads.heard(child, "f", named("f"), "")
     uploads.send_next(child)
-    uploads.forget("f")
+    uploads.unload("f")
     assert not uploads.send_next(child)
     assert not uploads.send_next(other)
     assert (child.sent[1:], other.sent) == ([("unload", "f")], [])
