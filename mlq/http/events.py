@@ -1,15 +1,15 @@
-"""The route of events: what a job does, live, as server-sent events.
+"""The route of events: what happens to a job, live, as server-sent events.
 
-Each event has the data that its name says, as a JSON object with the job's `id`, `state` and `attempt`:
+The data of each event is a JSON object with the job's `id`, `state` and `attempt`, and more depending on its name:
 
-    state       the job is in another state, or begins another attempt: what chunks came before is void
+    state       the job is in another state, or a new attempt has begun: earlier chunks are void
     progress    `progress`: what the listener reported
     chunk       `data`: a partial result
     log         `text`: what the job printed or logged
     end         the job ended; `short_result` and `result` (its address), or `error`. Nothing follows
 
-Chunks and logs carry their place as the event's id, `<attempt>-<number>`; whoever comes back with it as Last-Event-ID
-goes on after it, which browsers do by themselves. After `end` they are answered 204, which tells them to stay away.
+The id of chunks and logs is their place, `<attempt>-<number>`. A client that reconnects with it as Last-Event-ID, as
+browsers do by themselves, continues after it. After `end` it gets 204, which tells browsers to stop reconnecting.
 """
 
 import contextlib
@@ -32,20 +32,20 @@ from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.ops.following import Followed, Said, entry
 
-BEAT = 15.0  # seconds: proxies cut connections that are silent for longer than 30 to 60; a gone client is noticed, too
-RETRY = 2000  # milliseconds after which a browser comes back
-SMALL = 8192  # bytes of a packed short result that the end tells
+BEAT = 15.0  # seconds: proxies cut connections that are silent for 30 to 60 s; it also detects clients that are gone
+RETRY = 2000  # milliseconds after which a browser reconnects
+SMALL = 8192  # bytes up to which a packed short result is included in the end
 END = "end"  # the id of the last event
-MOST = 2**63 - 1  # what Redis takes for a part of a place
+MOST = 2**63 - 1  # the largest number that Redis accepts as a part of a place
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
-    """The route, over one queue."""
+    """The route for one queue."""
     return [
         Route("GET", "/jobs/<job_id>/events", lambda job_id: _events(mlq, job_id), Role.READ, "Follow a job live",
-              {200: "Events: state, progress, chunk, log, end.", 204: "The asker has seen the end.",
+              {200: "Events: state, progress, chunk, log, end.", 204: "The client has already received the end.",
                404: "No such job.", 410: "The job was deleted, or has expired."},
-              parameters=(Parameter("Last-Event-ID", "header", "Go on after this event."),),
+              parameters=(Parameter("Last-Event-ID", "header", "Continue after this event."),),
               about="Server-sent events (`text/event-stream`), for `EventSource` in a browser or `curl -N`."),
     ]  # fmt: skip
 
@@ -56,29 +56,29 @@ def _events(mlq: MLQ, job_id: str) -> Response:
     if last == END and is_finished(mlq.get_state(wanted)):
         return Response(status=204)
     news = mlq.follow(wanted, _place(last), every=BEAT, whole=False)
-    first = next(news)  # before the answer begins: the job may be unknown
+    first = next(news)  # before the answer begins: it raises UnknownJob
     large = partial(_large, mlq, wanted, request.environ.get(KEEP, lambda _: True))
-    told = _told(_Teller(str(wanted), link(f"/jobs/{wanted.reference}/result"), large), first, news)
-    return Response(told, content_type=STREAM, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    stream = _stream(_EventWriter(str(wanted), link(f"/jobs/{wanted.reference}/result"), large), first, news)
+    return Response(stream, content_type=STREAM, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 def _place(last: str) -> tuple[int, int]:
-    """The attempt and number of an event's id; the start for what is none."""
+    """The attempt and number of an event's id; those of the start if it is not valid."""
     attempt, _, number = last.partition("-")
     with contextlib.suppress(ValueError):
         return min(max(0, int(attempt)), MOST), min(max(0, int(number)), MOST)
     return 0, 0
 
 
-def _told(teller: "_Teller", first: Followed, more: Iterator[Followed]) -> Iterator[str]:
+def _stream(writer: "_EventWriter", first: Followed, more: Iterator[Followed]) -> Iterator[str]:
     """The stream's text, piece by piece."""
     yield f"retry: {RETRY}\n\n"
-    leaving = contextlib.closing(more)  # type: ignore[type-var]  # a generator: the follower leaves with its asker
-    with leaving, contextlib.suppress(UnknownJob, ServerError, _NoRoom):  # the asker comes back, and is told then
-        yield from teller.tell(first)
+    closing = contextlib.closing(more)  # type: ignore[type-var]  # a generator: following ends with the request
+    with closing, contextlib.suppress(UnknownJob, ServerError, _NoRoom):  # the client reconnects, and gets the status
+        yield from writer.events(first)
         for news in more:
             is_silent = True
-            for event in teller.tell(news):
+            for event in writer.events(news):
                 is_silent = False
                 yield event
             if is_silent:
@@ -86,29 +86,29 @@ def _told(teller: "_Teller", first: Followed, more: Iterator[Followed]) -> Itera
 
 
 class _NoRoom(Exception):
-    """What others did not take yet leaves no room for a large entry."""
+    """Answers that other clients have not read yet leave no room for a large entry."""
 
 
 def _large(
-    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], said: Said, make: Callable[[bytes], str]
+    mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], found: Said, make: Callable[[bytes], str]
 ) -> Iterator[str]:
-    """The event of an entry that is too large to be held for many who follow. It counts until it is sent."""
+    """The event of an entry that is too large to hold for many clients at once. Its memory counts until it is sent."""
     with reading:
-        if not keep(said.size):
+        if not keep(found.size):
             raise _NoRoom
-        data = mlq._shell.run(entry(mlq._keys, job_id, said))  # noqa: SLF001 - nobody else reads entries by themselves
+        data = mlq._shell.run(entry(mlq._keys, job_id, found))  # noqa: SLF001 - only this code reads single entries
         event = "" if data is None else make(data)
-        if said.size > LARGE:
+        if found.size > LARGE:
             mlq.close()  # an idle connection's buffer is as large as the last value that came over it
-        if not keep(max(said.size, len(event))):
+        if not keep(max(found.size, len(event))):
             raise _NoRoom
     del data
     yield event
     keep(0)
 
 
-class _Teller:
-    """Turns news into events; knows what it said last."""
+class _EventWriter:
+    """Turns news into events; remembers the last state and progress."""
 
     def __init__(self, job_id: str, result: str, large: Callable[..., Iterator[str]]) -> None:
         self._id = job_id
@@ -117,18 +117,18 @@ class _Teller:
         self._state = ("", 0)
         self._progress: bytes = b""
 
-    def tell(self, news: Followed) -> Iterator[str]:
-        """The events of these news."""
+    def events(self, news: Followed) -> Iterator[str]:
+        """The events of some news."""
         about = {"id": self._id, "state": str(news.state), "attempt": news.attempt}
         if news.ended is None and self._state != (news.state, news.attempt):
             self._state, self._progress = (news.state, news.attempt), b""
             yield _event("state", about)
-        for said in news.said:
-            make = partial(_of_entry, {**about, "attempt": said.attempt}, said)
-            if len(said.data) == said.size:
-                yield make(said.data)
+        for found in news.said:
+            make = partial(_of_entry, {**about, "attempt": found.attempt}, found)
+            if len(found.data) == found.size:
+                yield make(found.data)
             else:
-                yield from self._large(said, make)
+                yield from self._large(found, make)
         if news.progress and news.progress != self._progress and news.state == State.RUNNING:
             self._progress = news.progress
             yield _event("progress", about | {"progress": progress_of(news.state, news.progress)})
@@ -137,23 +137,23 @@ class _Teller:
 
     def _ending(self, fields: dict[str, bytes]) -> dict[str, Any]:
         """How it ended."""
-        told: dict[str, Any] = {
+        ending: dict[str, Any] = {
             name: text(fields[name]) for name in ("reason", "error_type", "error") if name in fields
         }
         packed = fields.get("short", fields.get("result"))
         if packed is not None and len(packed) <= SMALL:
-            told |= _unpacked("short_result", packed)
-        return told | {"result": self._result}
+            ending |= _unpacked("short_result", packed)
+        return ending | {"result": self._result}
 
 
-def _of_entry(told: dict[str, Any], said: Said, data: bytes) -> str:
+def _of_entry(about: dict[str, Any], found: Said, data: bytes) -> str:
     """The event of an entry of the stream."""
-    about = _unpacked("data", data) if said.kind == "chunk" else {"text": data.decode("utf-8", "replace")}
-    return _event("chunk" if said.kind == "chunk" else "log", told | about, f"{said.attempt}-{said.number}")
+    content = _unpacked("data", data) if found.kind == "chunk" else {"text": data.decode("utf-8", "replace")}
+    return _event("chunk" if found.kind == "chunk" else "log", about | content, f"{found.attempt}-{found.number}")
 
 
 def _unpacked(name: str, packed: bytes) -> dict[str, Any]:
-    """A value by its name. Where it can't be read, the stream says so, else its asker comes back for ever."""
+    """A value by its name. If it can't be read, the event says so; an error would make the client reconnect forever."""
     try:
         return {name: codec.unpack(packed)}
     except Undecodable as error:
@@ -163,7 +163,7 @@ def _unpacked(name: str, packed: bytes) -> dict[str, Any]:
 def _event(name: str, data: dict[str, Any], event_id: str = "") -> str:
     place = f"id: {event_id}\n" if event_id else ""
     try:
-        told = to_json(data)
-    except Undecodable as error:  # the stream goes on without this value
-        told = to_json({part: data[part] for part in ("id", "state", "attempt")} | {"undecodable": str(error)})
-    return f"{place}event: {name}\ndata: {told}\n\n"
+        line = to_json(data)
+    except Undecodable as error:  # the stream continues without this value
+        line = to_json({part: data[part] for part in ("id", "state", "attempt")} | {"undecodable": str(error)})
+    return f"{place}event: {name}\ndata: {line}\n\n"

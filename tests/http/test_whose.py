@@ -75,7 +75,7 @@ def test_another_user_does_not(serve, mlq, method):
     told = subprocess.run(command, input=encoded(DOUBLE), stdout=subprocess.PIPE, text=True, check=True).stdout
     refused, posted = told.splitlines()
     assert refused.startswith("403 ")
-    assert "not shown that you are their user" in refused
+    assert "could not be identified as this service's user" in refused
     assert posted.startswith("200 ")
     assert mlq.uploads() == []
 
