@@ -1,15 +1,15 @@
-"""What all commands share: the global options, the way out, and how mistakes are told.
+"""What all commands share: global options, exit codes, and how errors are reported.
 
 Exit codes:
 
     0    done
-    1    the job failed, was cancelled, is unknown, or is in a state in which the command makes no sense
+    1    the job failed, was cancelled, is unknown, or is in the wrong state for the command
     2    wrong usage, or a module that can't be imported
     3    the server can't be reached, refuses, or does not run
-    4    the job did not end in the time that --timeout gave it
+    4    the job did not end within --timeout
     130  Ctrl-C
 
-Whatever goes wrong is told in one line on stderr, beginning with `mlq:`.
+Every error is reported in one line on stderr that begins with `mlq:`.
 """
 
 import functools
@@ -27,7 +27,7 @@ from mlq import server as embedded
 from mlq.system import logs, terminal
 
 OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
-WATCHER = "MLQ_WATCHER"  # in a worker's environment: a descriptor that ends when the watcher does
+WATCHER = "MLQ_WATCHER"  # in a worker's environment: a descriptor at end of file once the watcher has ended
 LEVELS = ("debug", "info", "warning", "error")
 
 log = logging.getLogger("mlq.server")
@@ -44,37 +44,37 @@ class Settings:
     log_level: str | None = None
     log_format: str | None = None
 
-    def queue(self, *, tells: bool = True) -> MLQ:
+    def queue(self, *, announce: bool = True) -> MLQ:
         """The queue that the command is about.
 
-        `tells` whoever looks which server it is, if nobody named one and it is not the embedded one that runs: it may
-        be somebody else's, or a new one without the jobs that are looked for.
+        With `announce`, says on a terminal which server is used, if none was named and the embedded one does not run:
+        it may be somebody else's, or a new one without the jobs that the user expects.
         """
         mlq = MLQ("mlq_default" if self.namespace is None else self.namespace, url=self.url)
         named = mlq.url is not None or os.environ.get("MLQ_URL")
-        looks = terminal.is_watched() and not log.isEnabledFor(logging.INFO)  # else it is logged
-        if tells and looks and not named and embedded.running() is None:
-            complain(f"using the server at {mlq.server}")
+        visible = terminal.is_watched() and not log.isEnabledFor(logging.INFO)  # else it is logged
+        if announce and visible and not named and embedded.running() is None:
+            report(f"using the server at {mlq.server}")
         return mlq
 
     def start_logging(self) -> None:
-        """Log to stderr; a program that set its own handlers up keeps them."""
+        """Log to stderr; a program that has set up its own handlers keeps them."""
         logs.begin((self.log_level or "warning").upper(), as_json=self.log_format == "json")
 
     def provisional_logging(self) -> logs.Provisional:
-        """Log to stderr as long as the listeners' module, when it is imported, sets no handlers of its own up."""
+        """Log to stderr, unless the listeners' module sets up its own handlers when it is imported."""
         handler = logs.to_stderr(as_json=self.log_format == "json")
         return logs.Provisional(handler, logging.getLevelNamesMapping()[(self.log_level or "warning").upper()])
 
 
 def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    """Remember a global option; where it stands both before and after the command, the latter wins."""
+    """Store a global option; if it is given both before and after the command, the latter wins."""
     if value is not None:
         setattr(context.ensure_object(Settings), option.name or "", value)
 
 
 def global_options(*, environment: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Adds the global options; one place, the group's, also reads them from the environment."""
+    """Adds the global options. With `environment`, as on the group, they are read from the environment, too."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in _options(environment):
@@ -88,18 +88,18 @@ def _options(environment: bool) -> list[Callable[[Callable[..., Any]], Callable[
     common: dict[str, Any] = {"expose_value": False, "callback": _keep}
     return [
         click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), metavar="LEVEL",
-                     help="What is told on stderr: debug, info, warning or error.",
+                     help="The lowest level to log on stderr: debug, info, warning or error.",
                      allow_from_autoenv=environment, **common),
         click.option("--namespace", metavar="NAME", help="The application's namespace, instead of mlq_default.",
                      allow_from_autoenv=environment, **common),
-        # MLQ_URL is read by the library itself, which then can say that the server came from there
+        # MLQ_URL is read by the library itself, which can then say that the URL came from there
         click.option("--url", metavar="URL", allow_from_autoenv=False, **common,
-                     help="The server (redis://...); else MLQ_URL, the embedded one, or localhost:6379."),
+                     help="The server (redis://...). Default: MLQ_URL, the embedded server, or localhost:6379."),
     ]  # fmt: skip
 
 
 def with_settings(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """Gives a command's function the global options, as its first argument, and starts logging."""
+    """Passes the global options to a command's function as its first argument, and starts logging."""
 
     def started(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> None:
         settings.start_logging()
@@ -109,7 +109,7 @@ def with_settings(function: Callable[Concatenate[Settings, P], None]) -> Callabl
 
 
 def with_settings_alone(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """The same without logging, which the command starts itself."""
+    """The same, but the command starts logging itself."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -119,7 +119,7 @@ def with_settings_alone(function: Callable[Concatenate[Settings, P], None]) -> C
 
 
 class Program(click.Group):
-    """A group whose mistakes are told in one line."""
+    """A group that reports each error in one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and end the process."""
@@ -132,28 +132,26 @@ class Program(click.Group):
             terminal.write(error.format_message(), err=True)
             code = USAGE
         except click.ClickException as error:
-            code = _told(_usage(error), error.exit_code)
+            report(_usage(error))
+            code = error.exit_code
         except MLQError as error:
-            code = _told(str(error), _code(error))
+            report(str(error))
+            code = _code(error)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def complain(sentence: str) -> None:
-    """Tell something on stderr."""
+def report(sentence: str) -> None:
+    """Write an error or a note to stderr, as one line."""
     terminal.write(f"mlq: {' '.join(sentence.split())}", err=True)
 
 
-def _told(sentence: str, code: int) -> int:
-    complain(sentence)
-    return code
-
-
 def _stopped(stopped: click.Abort) -> int:
-    """The code after Ctrl-C, or after the end of input where an answer was asked for."""
+    """The exit code after Ctrl-C, or after the end of input at a question."""
     if isinstance(stopped.__context__, KeyboardInterrupt):
         return CTRL_C
     terminal.write(err=True)  # ends the line of the question
-    return _told("nothing was done: the question was not answered with yes", OTHER)
+    report("nothing was done: the question was not answered with yes")
+    return OTHER
 
 
 def _usage(error: click.ClickException) -> str:

@@ -1,4 +1,4 @@
-"""What a child process of `mlq worker` starts with: loads the listeners, tells the worker, and serves it."""
+"""The main program of a child process of `mlq worker`: loads the listeners, reports them to the worker, serves it."""
 
 import argparse
 import logging
@@ -19,7 +19,7 @@ from mlq.worker.leaving import leave_soon
 
 
 def main() -> None:
-    """Serve until the worker says stop."""
+    """Serve until the worker tells it to stop."""
     parser = argparse.ArgumentParser()
     parser.add_argument("target")
     parser.add_argument("--namespace")
@@ -46,7 +46,7 @@ def main() -> None:
     capture.begin()
     execution.remember_context()
     try:
-        wire.send("ready", [_told(queue) for queue in queues])
+        wire.send("ready", [_description(queue) for queue in queues])
     except OSError:  # the worker is gone
         raise SystemExit(1) from None
     kind = GreenChild if options.green else Child
@@ -57,7 +57,7 @@ def main() -> None:
     leave_soon(lambda: 0)
 
 
-def _told(queue: MLQ) -> list[Any]:
-    """What the worker must know of a queue: where it is, and its listeners."""
+def _description(queue: MLQ) -> list[Any]:
+    """What the worker must know about a queue: namespace, server and listeners."""
     listeners = [[one.name, one.takes_context, one.is_async, one.queue, *one.policy] for one in queue.listeners.all()]
     return [queue.namespace, queue.url, listeners]

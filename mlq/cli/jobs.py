@@ -10,12 +10,12 @@ import click
 
 from mlq import MLQ, JobError, State, WaitTimeout
 from mlq.cli import show
-from mlq.cli.base import OTHER, Settings, complain, with_settings
+from mlq.cli.base import OTHER, Settings, report, with_settings
 from mlq.core.json_values import read_message
 from mlq.errors import RemoteTraceback
 from mlq.system import terminal
 
-PATIENCE = 3.0  # seconds of waiting after which it is told that no worker can run the job
+PATIENCE = 3.0  # seconds of waiting after which the command says that no worker can run the job
 STATES = tuple(state.value for state in State if state is not State.GONE)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
@@ -24,20 +24,18 @@ timeout_option = click.option("--timeout", type=float, metavar="S", help="Give u
 
 @click.command
 @click.argument("msg")
-@click.option("--callback", metavar="URL", help="A URL to call (GET) when the job ended.")
-@click.option("--webhook", metavar="URL", help="A URL to send a signed event to (POST) when the job ended.")
+@click.option("--callback", metavar="URL", help="A URL to call (GET) when the job has ended.")
+@click.option("--webhook", metavar="URL", help="A URL to send a signed event to (POST) when the job has ended.")
 @click.option("--functions", metavar="NAME", multiple=True,
-              help="The listener to run; again, or with commas, for several. Without it, all run.")  # fmt: skip
-@click.option(
-    "--ttl", type=float, metavar="S", help="Keep the job for S seconds after its success; for ever if not given."
-)
+              help="The listener to run. Repeat it, or use commas, for several. Default: all listeners.")  # fmt: skip
+@click.option("--ttl", type=float, metavar="S", help="Keep the job for S seconds after it succeeds. Default: forever.")
 @click.option("--queue", metavar="NAME", help="The queue to wait in, instead of the one named default.")
 @click.option("--job-timeout", type=float, metavar="S", help="End an attempt after S seconds.")
-@click.option("--retries", type=int, metavar="N", help="Attempts after one that raised or ran out of time.")
+@click.option("--retries", type=int, metavar="N", help="How often to retry after an error or timeout.")
 @click.option(
     "--backoff", type=float, metavar="S", help="Seconds before the first retry; doubled for each further one."
 )
-@click.option("--wait", "waits", is_flag=True, help="Wait for the result and write that instead of the id.")
+@click.option("--wait", "waits", is_flag=True, help="Wait for the result and write it instead of the id.")
 @timeout_option
 @json_option
 @with_settings
@@ -56,11 +54,11 @@ def post(
 ) -> None:
     """Post one job and write its id.
 
-    MSG is JSON, or else a text; - reads it from stdin, where it may also be binary (one newline at the end of a text
-    is dropped). A binary result is written as it is, a text as a line, all else as JSON.
+    MSG is JSON, or otherwise a text; with - it is read from stdin, and may be binary (one newline at the end of a text
+    is dropped). A binary result is written as it is, a text as a line, everything else as JSON.
     """
     if timeout is not None and not waits:
-        raise click.UsageError("--timeout goes with --wait")
+        raise click.UsageError("--timeout needs --wait")
     names = [name.strip() for group in functions for name in group.split(",")] if functions else None
     mlq = settings.queue()
     job_id = mlq.post(
@@ -87,7 +85,7 @@ def _from_stdin() -> Any:
 @json_option
 @with_settings
 def wait(settings: Settings, job_id: str, timeout: float | None, *, as_json: bool) -> None:
-    """Wait until a job ended and write its result."""
+    """Wait until a job has ended, and write its result."""
     show.emit(_result(settings.queue(), job_id, timeout), as_json=as_json)
 
 
@@ -98,14 +96,14 @@ def wait(settings: Settings, job_id: str, timeout: float | None, *, as_json: boo
 def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Write a job's partial results, live, until it ends.
 
-    Each as a line, from the first one on. After a retry they begin again.
+    Each is a line, starting with the first one. After a retry they begin again.
     """
     mlq = settings.queue()
-    told = mlq.job(job_id).stream()
-    with _failures_told(mlq, job_id):
-        for chunk in told:
+    chunks = mlq.job(job_id).stream()
+    with _failing_as_job_failed(mlq, job_id):
+        for chunk in chunks:
             if as_json:
-                show.emit({"attempt": told.attempt, "chunk": chunk}, as_json=True)
+                show.emit({"attempt": chunks.attempt, "chunk": chunk}, as_json=True)
             else:
                 show.emit(chunk, as_json=False)
 
@@ -122,33 +120,33 @@ def _result(mlq: MLQ, job_id: str, timeout: float | None) -> Any:
     """The result of a job. Raises JobFailed for whatever its listener raised."""
     first = PATIENCE if timeout is None else min(timeout, PATIENCE)
     try:
-        with _failures_told(mlq, job_id):
+        with _failing_as_job_failed(mlq, job_id):
             try:
                 return mlq.wait(job_id, first)
             except WaitTimeout:
                 if timeout is not None and timeout <= PATIENCE:
                     raise
-                _tell_unless_servable(mlq, job_id)
+                _report_unless_servable(mlq, job_id)
                 return mlq.wait(job_id, None if timeout is None else timeout - PATIENCE)
     except WaitTimeout:
         raise WaitTimeout(f"job {job_id} did not end within {timeout:g} s") from None
 
 
 @contextlib.contextmanager
-def _failures_told(mlq: MLQ, job_id: str) -> Iterator[None]:
-    """Raises JobFailed where the job's listener raised, whatever that was."""
+def _failing_as_job_failed(mlq: MLQ, job_id: str) -> Iterator[None]:
+    """Raises JobFailed instead of the exception that the job's listener raised."""
     try:
         yield
     except Exception as error:
         if isinstance(error.__cause__, RemoteTraceback):
-            mlq.get_result(job_id)  # says the same as a JobFailed
+            mlq.get_result(job_id)  # raises it as a JobFailed
         raise
 
 
-def _tell_unless_servable(mlq: MLQ, job_id: str) -> None:
+def _report_unless_servable(mlq: MLQ, job_id: str) -> None:
     job = mlq.get_job(job_id)
     if job["state"] == State.QUEUED and not _servable(mlq, job):
-        complain(f"job {job_id} waits: {_lack(job)}")
+        report(f"job {job_id} waits: {_what_is_missing(job)}")
 
 
 def _servable(mlq: MLQ, job: dict[str, Any]) -> bool:
@@ -159,7 +157,7 @@ def _lane(job: dict[str, Any]) -> str:
     return ":".join(filter(None, (job["queue"], ",".join(job["functions"] or ()))))
 
 
-def _lack(job: dict[str, Any]) -> str:
+def _what_is_missing(job: dict[str, Any]) -> str:
     return "no live worker " + (f"has {', '.join(job['functions'])}" if job["functions"] else "has a listener")
 
 
@@ -168,7 +166,7 @@ def _lack(job: dict[str, Any]) -> str:
 @json_option
 @with_settings
 def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
-    """Show all that is known of a job."""
+    """Show everything about a job."""
     mlq = settings.queue()
     job = mlq.get_job(job_id)
     waits = job["state"] == State.QUEUED
@@ -198,7 +196,7 @@ def _try(one: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
-    lacking = f" ({_lack(job)})" if job["servable"] is False else ""
+    lacking = f" ({_what_is_missing(job)})" if job["servable"] is False else ""
     started, finished = job["processing_started"], job["processing_finished"]
     yield "id", job["id"]
     yield "state", f"{job['state']}{lacking}"
@@ -235,11 +233,11 @@ def many_jobs(settings: Settings, state: str | None, limit: int, *, as_json: boo
         show.emit_json([_listed(job, workers) for job in found])
         return
     if not found:
-        complain(f"no {state + ' ' if state else ''}jobs in namespace {mlq.namespace!r}")
+        report(f"no {state + ' ' if state else ''}jobs in namespace {mlq.namespace!r}")
         return
     show.table(("ID", "STATE", "FUNCTIONS", "POSTED", "TOOK", "RUNS", "WORKER"), (_row(job, workers) for job in found))
     if len(found) == limit:
-        complain(f"these are the newest {limit}; --limit shows more")
+        report(f"these are the newest {limit}; --limit shows more")
 
 
 def _listed(job: Any, workers: list[dict[str, str]]) -> dict[str, Any]:
@@ -256,13 +254,13 @@ def _row(job: Any, workers: list[dict[str, str]]) -> tuple[object, ...]:
 
 
 def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> None:
-    """Do something to each job; what can't be done is told, and the exit code is 1 in the end."""
+    """Apply `change` to each job; failures are reported, and make the exit code 1."""
     failures = 0
     for job_id in job_ids:
         try:
             change(job_id)
         except JobError as error:
-            complain(str(error))
+            report(str(error))
             failures += 1
         else:
             terminal.write(f"{done} {job_id}")
@@ -282,7 +280,7 @@ def cancel(settings: Settings, job_ids: tuple[str, ...]) -> None:
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @with_settings
 def redeliver(settings: Settings, job_ids: tuple[str, ...]) -> None:
-    """Send the webhooks of jobs that ended again."""
+    """Send the webhooks of ended jobs again."""
     each(job_ids, settings.queue().redeliver, "redelivered")
 
 
@@ -290,5 +288,5 @@ def redeliver(settings: Settings, job_ids: tuple[str, ...]) -> None:
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @with_settings
 def delete(settings: Settings, job_ids: tuple[str, ...]) -> None:
-    """Remove jobs that do not run, with their results."""
+    """Remove jobs and their results; a running job can't be removed."""
     each(job_ids, settings.queue().delete, "deleted")

@@ -21,13 +21,13 @@ _NOT_THE_USERS = (f"{Path(__file__).parents[1]}{os.sep}", f"{Path(importlib.__fi
 def queues_of(target: str, namespace: str | None) -> list[MLQ]:
     """The queues of `module`, `module:object`, `path/file.py` or `path/file.py:object` that have listeners.
 
-    With `namespace`, those of that namespace. Raises InputError with the reason where there are none.
+    With `namespace`, only those of that namespace. Raises InputError with the reason if there are none.
     """
     place, _, wanted = target.partition(":")
     module = _imported(place)
     found = [_named(module, place, wanted)] if wanted else _all_queues(module)
     if not found:
-        raise InputError(f"{place} holds no queue: write  mlq = MLQ('name')  in it, and @mlq.listener before functions")
+        raise InputError(f"{place} has no queue: write  mlq = MLQ('name')  in it, and @mlq.listener before functions")
     queues = [queue for queue in found if queue.listeners.names()]
     if not queues:
         raise InputError(f"the queue in {place} has no listeners: write  @mlq.listener  before the functions to run")
@@ -35,7 +35,7 @@ def queues_of(target: str, namespace: str | None) -> list[MLQ]:
     if not matching:
         there = ", ".join(repr(queue.namespace) for queue in queues)
         raise InputError(
-            f"{place} works in namespace {there}, not in {namespace!r}: leave --namespace out, or change one"
+            f"{place} uses namespace {there}, not {namespace!r}: leave out --namespace, or change one of them"
         )
     return matching
 
@@ -52,19 +52,19 @@ def _named(module: ModuleType, place: str, wanted: str) -> MLQ:
         except AttributeError:
             raise InputError(f"there is no {wanted!r} in {place}") from None
     if not isinstance(value, MLQ):
-        raise InputError(f"{wanted!r} in {place} is no MLQ object, but {value!r:.80}")
+        raise InputError(f"{wanted!r} in {place} is not an MLQ object, but {value!r:.80}")
     return value
 
 
 def _imported(place: str) -> ModuleType:
-    """The module named. Raises InputError with the last line of what went wrong in it."""
+    """The module named. If importing it fails, raises InputError with the error and the line that caused it."""
     try:
         if place.endswith(".py") or "/" in place:
             return _from_file(Path(place))
         sys.path.insert(0, str(Path.cwd()))  # a console script's path begins with its own folder
         return importlib.import_module(place)
     except InputError as error:
-        if (line := _line(error)) is None:  # about what was named, not about what stands in it
+        if (line := _line(error)) is None:  # about the name itself, not about code in the module
             raise
         log.debug("importing %s failed", place, exc_info=True)
         raise InputError(f"{error} ({line})") from None
@@ -83,8 +83,8 @@ def _from_file(path: Path) -> ModuleType:
         raise InputError(f"{path} has the name of a module that Python itself needs ({name}): rename the file")
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
-        raise InputError(f"{path} is no Python file")
-    sys.path.insert(0, str(path.resolve().parent))  # as if it were run: it finds its neighbours
+        raise InputError(f"{path} is not a Python file")
+    sys.path.insert(0, str(path.resolve().parent))  # as if it were run, so that it can import its neighbours
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -92,14 +92,14 @@ def _from_file(path: Path) -> ModuleType:
 
 def _reason(error: BaseException) -> str:
     """The error, and the line of the user's code that raised it."""
-    told = " ".join(traceback.format_exception_only(error)[-1].split())
+    summary = " ".join(traceback.format_exception_only(error)[-1].split())
     line = _line(error)
-    return f"{told} ({line})" if line else told
+    return f"{summary} ({line})" if line else summary
 
 
 def _line(error: BaseException) -> str | None:
-    """File and line of the user's code where it went wrong; None where it was in none."""
-    if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # what can't be read has no frame
+    """File and line of the user's code that caused the error; None if no such code was involved."""
+    if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # unparsable code has no frame
         return f"{error.filename}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     own = next((frame for frame in reversed(frames) if not frame.filename.startswith(_NOT_THE_USERS)), None)

@@ -1,4 +1,4 @@
-"""Kinds of options that click has not: lists of names, sizes in bytes, and ports that Kubernetes does not set."""
+"""Option types that click lacks: lists of names, sizes in bytes, and ports that ignore Kubernetes' variables."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 class Port(click.Option):
-    """A port. Its variable may hold what Kubernetes sets for a service of that name (`tcp://10.0.0.7:5001`)."""
+    """A port. Its variable may hold an address that Kubernetes sets for a service (`tcp://10.0.0.7:5001`): ignored."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The variable's value, unless it is such an address."""
@@ -25,7 +25,7 @@ class Port(click.Option):
 
 
 class Names(click.ParamType[Any]):
-    """Names with commas between them, as a tuple."""
+    """Names separated by commas, as a tuple."""
 
     name = "names"
 
@@ -35,7 +35,7 @@ class Names(click.ParamType[Any]):
             return value
         names = tuple(name.strip() for name in value.split(","))
         if not all(names):
-            self.fail(f"{value!r} is no list of names with commas between them", param, ctx)
+            self.fail(f"{value!r} is not a list of names separated by commas", param, ctx)
         return names
 
 
@@ -50,5 +50,5 @@ class Size(click.ParamType[Any]):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no size: write 500M or 8G", param, ctx)
+            self.fail(f"{value!r} is not a size: write 500M or 8G", param, ctx)
         return int(float(found[1]) * _UNITS[found[2]])

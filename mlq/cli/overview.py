@@ -6,7 +6,7 @@ import click
 
 from mlq import server as embedded
 from mlq.cli import show
-from mlq.cli.base import SERVER, Settings, complain, with_settings
+from mlq.cli.base import SERVER, Settings, report, with_settings
 from mlq.cli.jobs import json_option
 from mlq.core.job import number, or_none
 from mlq.system import terminal
@@ -23,11 +23,11 @@ def count(settings: Settings) -> None:
 @json_option
 @with_settings
 def status(settings: Settings, *, as_json: bool) -> None:
-    """Show what waits, runs and failed.
+    """Show how many jobs wait, run and failed.
 
-    What waits is told by the functions that the jobs name.
+    Waiting jobs are listed by queue and by the functions that they name.
     """
-    mlq = settings.queue(tells=False)  # the table does
+    mlq = settings.queue(announce=False)  # the table shows the server
     now, workers = mlq.counts(), mlq.workers()
     stranded = {lane: waiting for lane, waiting in now.lanes.items() if waiting and not show.servable(lane, workers)}
     if as_json:
@@ -52,7 +52,7 @@ def status(settings: Settings, *, as_json: bool) -> None:
 @json_option
 @with_settings
 def workers(settings: Settings, *, as_json: bool) -> None:
-    """List the workers that live."""
+    """List the live workers."""
     mlq = settings.queue()
     found = mlq.workers()
     if as_json:
@@ -61,7 +61,7 @@ def workers(settings: Settings, *, as_json: bool) -> None:
         heads = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "JOBS", "UP", "QUEUES", "FUNCTIONS")
         show.table(heads, (_worker_row(worker) for worker in found))
     else:
-        complain(f"no workers in namespace {mlq.namespace!r}")
+        report(f"no workers in namespace {mlq.namespace!r}")
 
 
 def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
@@ -83,13 +83,13 @@ def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_settings
 def clear(settings: Settings, *, yes: bool) -> None:
-    """Remove all of a namespace.
+    """Remove everything in a namespace.
 
-    Jobs, results and stored data go, in this namespace alone.
+    This removes its jobs, results and stored data. Other namespaces are not affected.
     """
     mlq = settings.queue()
     if not yes:
-        what = f"Remove everything of namespace {mlq.namespace!r} at {mlq.server}?"
+        what = f"Remove everything in namespace {mlq.namespace!r} at {mlq.server}?"
         click.confirm(terminal.escaped(what), abort=True, err=True)
     terminal.write(f"removed {mlq.clear()} keys of namespace {mlq.namespace!r}")
 
@@ -98,13 +98,14 @@ def clear(settings: Settings, *, yes: bool) -> None:
 def server() -> None:
     """Start and stop the embedded server.
 
-    It is used where no other server is named and it runs. Where none answers on localhost:6379 it starts by itself.
+    It is used if it runs and no other server is named. If none is named and none responds on localhost:6379, it is
+    started automatically.
     """
 
 
 @server.command
 @with_settings
-def start(settings: Settings) -> None:  # noqa: ARG001 - the global options stand after every command
+def start(settings: Settings) -> None:  # noqa: ARG001 - every command takes the global options
     """Start it, unless it runs, and write its URL."""
     terminal.write(embedded.ensure_running())
 
@@ -113,7 +114,7 @@ def start(settings: Settings) -> None:  # noqa: ARG001 - the global options stan
 @json_option
 @with_settings
 def server_status(settings: Settings, *, as_json: bool) -> None:  # noqa: ARG001 - as above
-    """Show whether it runs; exit code 3 when it does not."""
+    """Show whether it runs; exit code 3 if it does not."""
     found = embedded.status()
     if as_json:
         show.emit_json(None if found is None else {
@@ -126,7 +127,7 @@ def server_status(settings: Settings, *, as_json: bool) -> None:  # noqa: ARG001
             ("up", show.span(found.uptime)), ("memory", f"{found.used_memory / 1e6:.1f} MB"),
         ])  # fmt: skip
     else:
-        complain("the embedded server does not run")
+        report("the embedded server does not run")
     if found is None:
         click.get_current_context().exit(SERVER)
 
@@ -134,5 +135,5 @@ def server_status(settings: Settings, *, as_json: bool) -> None:  # noqa: ARG001
 @server.command
 @with_settings
 def stop(settings: Settings) -> None:  # noqa: ARG001 - as above
-    """Stop it; its data stay on disk."""
+    """Stop it; its data stays on disk."""
     terminal.write("stopped" if embedded.stop() else "it did not run")

@@ -6,7 +6,7 @@ from mlq import __version__
 from mlq.cli import dead, jobs, overview, serve, worker
 from mlq.cli.base import Program, global_options
 
-# MLQ_VERSION is likely to be somebody's own variable, and must not be taken for the flag --version
+# MLQ_VERSION is likely to be somebody's own variable, and must not set the flag --version
 version_option = click.version_option(
     __version__, prog_name="mlq", message="%(prog)s %(version)s", allow_from_autoenv=False
 )
@@ -21,7 +21,7 @@ version_option = click.version_option(
 @version_option
 @global_options(environment=True)
 def program() -> None:
-    """Post jobs to a queue, run them, and look after them."""
+    """Post jobs to a queue, run them, and manage them."""
 
 
 for command in (

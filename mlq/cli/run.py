@@ -1,4 +1,4 @@
-"""Runs a worker from the command line: puts the pool that was asked for together with the queue and its listeners."""
+"""Runs a worker from the command line: combines the chosen pool with the queue and its listeners."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mlq import MLQ, InputError, MLQError
-from mlq.cli.base import WATCHER, Settings, complain
+from mlq.cli.base import WATCHER, Settings, report
 from mlq.cli.load import queues_of
 from mlq.core.policy import Policy
 from mlq.pools.contract import Loader, Pool
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlq.cli")
 
-SWITCH = 0.001  # seconds; with Python's 5 ms, one job in a hundred waits that long for a turn of its worker's threads
-LOOK = 0.1  # seconds between looks whether a worker in burst mode is through
-COOPERATIVE = 100  # jobs at a time where they take turns in one thread and nobody says how many; else 1
+SWITCH = 0.001  # seconds; with Python's 5 ms, one job in a hundred waits that long for one of its worker's threads
+LOOK = 0.1  # seconds between checks whether a worker in burst mode has nothing left to do
+COOPERATIVE = 100  # default jobs at a time in pools whose jobs take turns in one thread; in the others, 1
 MOST_COOPERATIVE = 10_000  # jobs at a time: each holds a lease that is renewed every 1.5 s, and its message in memory
 FILES_OF_A_CHILD, OTHER_FILES = 2, 64  # descriptors that the worker has open
 
@@ -38,22 +38,22 @@ FILES_OF_A_CHILD, OTHER_FILES = 2, 64  # descriptors that the worker has open
 def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """Work until told to stop. Raises InputError."""
     sys.setswitchinterval(SWITCH)
-    way_out.catch_signals()  # the first process of a container gets none that it does not handle
+    way_out.catch_signals()  # the first process of a container only gets signals that it handles
     if (watcher := os.environ.pop(WATCHER, None)) is not None:
-        os.set_inheritable(int(watcher), False)  # noqa: FBT003 - its own way
+        os.set_inheritable(int(watcher), False)  # noqa: FBT003 - the function has no keyword arguments
         threading.Thread(target=_end_with, args=(int(watcher),), daemon=True).start()
     try:
         if options["pool"] in ("process", "gevent"):
             _work_in_children(settings, target, options)
         else:
             _work_here(settings, target, options)
-    except (SystemExit, KeyboardInterrupt):  # a signal while the workers begin: what they run has its grace period
+    except (SystemExit, KeyboardInterrupt):  # a signal while workers start: their jobs still get the grace period
         way_out.stay()
         raise
 
 
 def _end_with(watcher: int) -> None:
-    """Stop in order when the watcher is gone, which would have said so itself, had it not been killed."""
+    """Stop cleanly when the watcher is gone: if it is killed, it can't send the signal itself."""
     os.read(watcher, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -63,7 +63,7 @@ def _slots(options: dict[str, Any]) -> int:
     slots = int(options["concurrency"] or (COOPERATIVE if cooperative else 1))
     most = MOST_COOPERATIVE if cooperative else MOST
     if slots > most:
-        raise InputError(f"--concurrency {slots:,} is too much for one worker, which may have {most:,}: start several")
+        raise InputError(f"--concurrency {slots:,} is too high: one worker may have {most:,}; start several workers")
     if options["pool"] == "process":
         allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if 0 <= allowed < (needed := slots * FILES_OF_A_CHILD + OTHER_FILES):
@@ -81,7 +81,7 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
     logs.settle()
     slots = _slots(options)
     if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
-        raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or a --namespace")
+        raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or --namespace")
     pools = [_pool(options["pool"], slots) for _ in queues]
     made = [
         _begin(settings, queue, queue.listeners, pool, LocalLoader(), options)
@@ -91,7 +91,7 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
 
 
 def _pool(kind: str, slots: int) -> Pool:
-    """A pool in this process; the others' modules are not loaded, which spares 1 MB."""
+    """A pool in this process; the modules of the other pools are not loaded, which saves 1 MB."""
     if kind == "asyncio":
         from mlq.pools.aio import AsyncioPool
 
@@ -106,7 +106,7 @@ def _pool(kind: str, slots: int) -> Pool:
 
 
 def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) -> None:
-    """The listeners run in children; this process loads none of them."""
+    """The listeners run in children; this process loads no listeners."""
     from mlq.pools.child_process import Limits
     from mlq.pools.process import ProcessPool
 
@@ -122,16 +122,17 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     limits = Limits(options["max_jobs"], options["max_memory"])
     pool = ProcessPool(command, 1 if green else count, slots=count if green else 1, limits=limits,
                        name=options["pool"])  # fmt: skip
-    # before children start, which may take minutes; the worker itself stops on a SIGHUP that nobody else handles
+    # before children start, which may take minutes; without this handler, a SIGHUP stops the worker
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     found = _loaded(pool)
     if len(found) > 1:
         pool.close()
         there = ", ".join(repr(namespace) for namespace, *_ in found)
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
-    namespace, url, told = found[0]
+    namespace, url, declared = found[0]
     listeners = Listeners(
-        Listener(name, None, takes, is_async, queue, Policy(*policy)) for name, takes, is_async, queue, *policy in told
+        Listener(name, None, takes, is_async, queue, Policy(*policy))
+        for name, takes, is_async, queue, *policy in declared
     )
     try:
         made = _begin(settings, MLQ(namespace, url=url), listeners, pool, pool, options)
@@ -142,13 +143,13 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
 
 
 def _loaded(pool: "ProcessPool") -> list[Any]:
-    """What the first child found."""
+    """The queues that the first child found, as `child.py` describes them."""
     try:
         return pool.load()
     except InputError:
         raise
     except MLQError as error:
-        complain(str(error))
+        report(str(error))
         sys.exit(way_out.BROKEN)
 
 
@@ -162,7 +163,7 @@ def _begin(
     wanted = WorkerSettings(options["queues"] or (), options["name"], options["max_losses"])
     made = queue.make_worker(pool, listeners, wanted, loader if options["accept_uploads"] else None)
     log.info("namespace %r: listeners %s", queue.namespace, ", ".join(listeners.names()))
-    way_out.keep(made, options["grace"], stays=True)  # first, so that no signal finds a worker that nobody stops
+    way_out.keep(made, options["grace"], stays=True)  # before the start, so that any signal can stop the worker
     made.start()
     return made
 
@@ -170,8 +171,7 @@ def _begin(
 def _stay(workers: list[Worker], serve: Callable[[], None] | None, options: dict[str, Any]) -> None:
     """Return when the workers have stopped."""
     if options["burst"]:
-        through = threading.Thread(target=_stop_when_idle, args=(workers, options["grace"]), daemon=True)
-        through.start()
+        threading.Thread(target=_stop_when_idle, args=(workers, options["grace"]), daemon=True).start()
     way_out.stay(serve)
 
 

@@ -16,14 +16,14 @@ log = logging.getLogger("mlq.http")
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Where to listen; 0.0.0.0 is every network of this machine, and needs tokens.",
+    help="The address to listen on. 0.0.0.0 means all networks of this machine, and requires tokens.",
 )
 @click.option("--port", cls=Port, type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="PORT")
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Tokens, one a line after its role: read, post or admin. Also in MLQ_SERVE_TOKENS.",
+    help="Tokens, one per line after its role: read, post or admin. Also in MLQ_SERVE_TOKENS.",
 )
 @click.option(
     "--rate",
@@ -31,20 +31,22 @@ log = logging.getLogger("mlq.http")
     metavar="N",
     help="Requests a second with one token, on average.",
 )
-@click.option("--cors", type=Names(), metavar="ORIGIN,...", help="Web pages that may use it: https://app.example.com.")
+@click.option(
+    "--cors", type=Names(), metavar="ORIGIN,...", help="Origins whose web pages may use it: https://app.example.com."
+)
 @click.option(
     "--host-name",
     type=Names(),
     metavar="NAME,...",
-    help="Names by which it may be called, beside localhost, where there are no tokens.",
+    help="Names by which it may be called besides localhost, if there are no tokens.",
 )
-@click.option("--prefix", default="", metavar="PATH", help="The path below which a proxy shows it, such as /mlq.")
+@click.option("--prefix", default="", metavar="PATH", help="The path below which a proxy serves it, such as /mlq.")
 @click.option(
     "--proxies",
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Proxies in front of it, whose X-Forwarded headers are believed.",
+    help="The number of proxies in front of it, whose X-Forwarded headers are trusted.",
 )
 @click.option(
     "--body-limit", type=Size(), default="64M", show_default=True, metavar="SIZE", help="The largest request."
@@ -59,12 +61,12 @@ log = logging.getLogger("mlq.http")
 )
 @click.option(
     "--connections", type=click.IntRange(min=1), default=4096, show_default=True, metavar="N",
-    help="Connections at a time, event streams among them.",
+    help="Connections at a time, including event streams.",
 )  # fmt: skip
 @click.option(
     "--local-uploads",
     is_flag=True,
-    help="Where there are no tokens, take uploads from every user of this machine, not from its own alone.",
+    help="If there are no tokens, accept uploads from every user of this machine, not only from its own user.",
 )
 @click.option("--access-log", is_flag=True, help="Log each request.")
 @click.option(
@@ -75,16 +77,16 @@ def serve(
     settings: Settings, /, address: str, port: int, token_file: str | None, cors: list[str] | None,
     host_name: list[str] | None, prefix: str, log_format: str, **limits: object,
 ) -> None:  # fmt: skip
-    """Take jobs over HTTP, until SIGTERM or Ctrl-C.
+    """Accept jobs over HTTP, until SIGTERM or Ctrl-C.
 
-    The documentation of what it offers is at /docs. It runs no jobs: start `mlq worker` beside it. Several may serve
-    one namespace.
+    Its documentation is at /docs. It runs no jobs: start `mlq worker` for that. Several servers may serve one
+    namespace.
     """
     from mlq.http.process import Plan, become, listen, url_of
     from mlq.http.settings import LOOPBACK, read_tokens, settings_for
 
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-        raise click.BadParameter("it begins with a slash and does not end with one", param_hint="--prefix")
+        raise click.BadParameter("it must begin with a slash and not end with one", param_hint="--prefix")
     how = settings_for(address, read_tokens(token_file), origins=tuple(cors or ()), prefix=prefix,
                        hosts=(*LOOPBACK, *(host_name or ())), **limits)  # fmt: skip
     settings.log_level, settings.log_format = settings.log_level or "info", log_format

@@ -1,4 +1,4 @@
-"""How values, jobs and tables look in a terminal, and how scripts get them."""
+"""Writes values, jobs and tables for people, and JSON for scripts."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ MISSING = "-"
 
 
 def emit(value: Any, *, as_json: bool) -> None:
-    """Write one result: bytes as they are, text as it is with a newline, all else (or all, if asked) as JSON."""
+    """Write one result: bytes as they are, text with a newline, everything else (or all, if asked) as JSON."""
     if isinstance(value, bytes) and not as_json:
         terminal.write_bytes(value)
     else:
@@ -21,12 +21,12 @@ def emit(value: Any, *, as_json: bool) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """Write what a script reads."""
+    """Write JSON for scripts."""
     terminal.write(to_json(value, indent=2), exact=True)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write columns that are as wide as what they hold."""
+    """Write columns, each as wide as its longest cell."""
     cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     for row in cells:
@@ -34,10 +34,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def described(pairs: Iterable[tuple[str, object]]) -> None:
-    """Write names and values, one a line, without those that are None."""
-    known = [(name, value) for name, value in pairs if value is not None]
-    width = max(len(name) for name, _ in known)
-    for name, value in known:
+    """Write names and values, one per line, without those that are None."""
+    present = [(name, value) for name, value in pairs if value is not None]
+    width = max(len(name) for name, _ in present)
+    for name, value in present:
         terminal.write(f"{name.ljust(width)}  {value}")
 
 
@@ -47,18 +47,18 @@ def _cell(value: object) -> str:
 
 
 def one_line(text: str, most: int = 60) -> str:
-    """The beginning of a text, with nothing in it that moves the cursor."""
+    """The beginning of a text, without characters that move the cursor."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if len(line) <= most else line[: most - 3] + "..."
 
 
 def error_line(kind: str, text: str) -> str:
-    """An error as Python's tracebacks end."""
+    """An error like the last line of a traceback."""
     return one_line(f"{kind.removeprefix('builtins.')}: {text}", CUT)
 
 
 def brief(value: Any) -> str | None:
-    """A message or result in a description: JSON, cut where it is long."""
+    """A message or result in a description: JSON, cut if it is long."""
     if value is None:
         return None
     if isinstance(value, bytes):
@@ -73,7 +73,7 @@ def moment(seconds: float | None) -> str | None:
 
 
 def span(seconds: float | None) -> str | None:
-    """A duration, to the precision that one reads."""
+    """A duration with a suitable unit and precision."""
     if seconds is None:
         return None
     if seconds < 1:
@@ -86,5 +86,5 @@ def span(seconds: float | None) -> str | None:
 
 
 def servable(lane: str, workers: Sequence[dict[str, str]]) -> bool:
-    """Whether some worker that lives has all the functions that the lane's jobs name, or any where they name none."""
+    """Whether some live worker has all the functions that the lane's jobs name, or any function if they name none."""
     return any(can_serve(worker, lane) for worker in workers)

@@ -1,4 +1,4 @@
-"""The command that works: mlq worker."""
+"""The command that runs a worker: mlq worker."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mlq import InputError, ServerError
-from mlq.cli.base import Settings, complain, with_settings_alone
+from mlq.cli.base import Settings, report, with_settings_alone
 from mlq.cli.options import Names, Size
 from mlq.core.policy import LOSSES
 from mlq.queue import GRACE
@@ -42,14 +42,14 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 @click.option(
     "--accept-uploads",
     is_flag=True,
-    help="Run functions that are uploaded to the namespace, too (POST /consumer), if MLQ_UPLOAD_SECRET signed them.",
+    help="Also run functions uploaded to the namespace (POST /consumer), if they are signed with MLQ_UPLOAD_SECRET.",
 )
-@click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a child after so many jobs.")
+@click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a child after N jobs.")
 @click.option(
     "--max-memory",
     type=Size(),
     metavar="SIZE",
-    help="Replace a child that holds more than this after a job (500M, 8G).",
+    help="Replace a child that uses more memory than this after a job (500M, 8G).",
 )
 @click.option(
     "--max-losses",
@@ -57,7 +57,7 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
     default=LOSSES,
     show_default=True,
     metavar="N",
-    help="Attempts of a job that may die with their worker or child; then it is a dead letter.",
+    help="Make a job a dead letter once it was lost alone N times because its worker or child died.",
 )
 @click.option(
     "--grace",
@@ -65,14 +65,14 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
     default=GRACE,
     show_default=True,
     metavar="S",
-    help="Seconds that running jobs get when the worker is told to stop.",
+    help="Seconds that running jobs may continue when the worker is told to stop.",
 )
-@click.option("--burst", is_flag=True, help="Stop when nothing waits any more.")
-@click.option("--watch", is_flag=True, help="Start again when a file below the listeners' folder changes.")
+@click.option("--burst", is_flag=True, help="Stop when no jobs are left.")
+@click.option("--watch", is_flag=True, help="Restart when a Python file below the listeners' folder changes.")
 @click.option(
     "--check", is_flag=True, help="Run nothing: exit with 0 if a worker of this host is alive and claims, else with 1."
 )
-@click.option("--name", metavar="NAME", help="How the worker's name begins. Default: host and process.")
+@click.option("--name", metavar="NAME", help="The beginning of the worker's name. Default: host and process id.")
 @click.option(
     "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
 )
@@ -80,21 +80,21 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  # fmt: skip
     """Run the listeners of a module.
 
-    Those that it declares with @mlq.listener are run until SIGTERM or Ctrl-C. The first signal lets running jobs end,
-    within the time of --grace, and hands the rest back; a second one ends the worker at once, with exit code 1. SIGHUP
-    replaces child processes one by one. While the server can't be reached it keeps trying. --namespace chooses among
-    the module's queues.
+    It runs the functions declared with @mlq.listener, until SIGTERM or Ctrl-C. After the first signal, running jobs
+    may finish within --grace, and the others are handed back; a second signal ends the worker at once, with exit code
+    1. SIGHUP replaces child processes one by one. While the server can't be reached, the worker keeps trying.
+    --namespace selects one of the module's queues.
     """
     settings.log_format = options["log_format"]
     settings.log_level = settings.log_level or "info"
     if options["check"] or options["watch"]:
         settings.start_logging()
     if options["check"]:
-        click.get_current_context().exit(0 if _lives(settings, options["name"]) else 1)
+        click.get_current_context().exit(0 if _is_alive(settings, options["name"]) else 1)
     if target is None:
         raise click.UsageError("Missing argument 'MODULE_OR_FILE[:OBJECT]'.")
     if settings.url is not None:
-        os.environ["MLQ_URL"] = settings.url  # where the module's own MLQ objects look
+        os.environ["MLQ_URL"] = settings.url  # the module's own MLQ objects read it
     if options["watch"]:
         click.get_current_context().exit(_watch(target))
     from mlq.cli import run  # only this command needs the worker
@@ -102,22 +102,22 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
     run.work(settings, target, options)
 
 
-def _lives(settings: Settings, name: str | None) -> bool:
-    """Whether a worker of this host says that it is alive, which it does only while it can claim."""
+def _is_alive(settings: Settings, name: str | None) -> bool:
+    """Whether a worker of this host sends heartbeats, which it does only while it can claim."""
     mlq = settings.queue()
     try:
         living = mlq.workers()
     except ServerError as error:
-        complain(str(error))
+        report(str(error))
         return False
     mine = [one for one in living if one.get("host") == socket.gethostname() and one["name"].startswith(name or "")]
     if not mine:
-        complain(f"no worker{f' {name}' if name else ''} of this host in namespace {mlq.namespace!r} is alive")
+        report(f"no worker{f' {name}' if name else ''} of this host in namespace {mlq.namespace!r} is alive")
     return bool(mine)
 
 
 def _watch(target: str) -> int:
-    """Run this command without --watch, again and again: when a file changes. The last one's exit code."""
+    """Run this command without --watch, and restart it when a file changes. Returns the last run's exit code."""
     try:
         from mlq.cli.watch import watch
     except ImportError:  # an extra

@@ -1,1 +1,1 @@
-"""The HTTP face of a queue. Flask and gevent are imported by its modules, never by `import mlq`."""
+"""The HTTP service of a queue. Its modules import Flask and gevent; `import mlq` does not."""

@@ -1,4 +1,4 @@
-"""Answers: plain text as the first MLQ gave it, JSON for whoever asks for that, and values with their media types."""
+"""Makes answers: plain text as in the first MLQ, JSON if it is asked for, and values with their media types."""
 
 import mimetypes
 from collections.abc import Mapping
@@ -12,32 +12,32 @@ from mlq.core.json_values import as_text, is_array, to_json
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 STREAM = "text/event-stream"
-_KINDS = [JSON, "application/problem+json", "text/plain"]  # the first wins where the asker names several alike
-_LONGEST = 1000  # characters of an Accept header that is looked into; browsers send 150
+_KINDS = [JSON, "application/problem+json", "text/plain"]  # the first wins if the client accepts several equally
+_LONGEST = 1000  # characters; longer Accept headers are not parsed; browsers send 150
 _encode = msgspec.json.Encoder().encode
 
 
 def wants_json() -> bool:
-    """Whether the asker prefers JSON to the plain text that is the default."""
+    """Whether the client prefers JSON to plain text, which is the default."""
     accept = request.environ.get("HTTP_ACCEPT", "")
-    # werkzeug compares all that is accepted with one another: 20 ms where 16 kB are
+    # werkzeug compares all accepted types with one another, which takes 20 ms for 16 kB
     return "json" in accept and len(accept) <= _LONGEST and request.accept_mimetypes.best_match(_KINDS) != "text/plain"
 
 
 def link(path: str) -> str:
-    """A path of this service as the asker sees it: below the prefix that a proxy shows."""
+    """A path of this service as the client sees it: below the prefix of a proxy."""
     return f"{request.script_root}{path}"
 
 
-def said(text: str, status: int = 200) -> Response:
-    """Plain text."""
+def plain_text(text: str, status: int = 200) -> Response:
+    """An answer of plain text."""
     return Response(text, status, content_type=TEXT)
 
 
 def as_json(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None, *, in_turn: bool = False
 ) -> Response:
-    """A struct, or a value as `json_values.py` puts it in JSON. `in_turn`: see there."""
+    """A struct, or a value that `json_values.py` converts to JSON. `in_turn`: see there."""
     body = _encode(value) if isinstance(value, msgspec.Struct) else to_json(value, in_turn=in_turn).encode()
     return Response(body, status, headers, content_type=JSON)
 
@@ -45,13 +45,13 @@ def as_json(
 def problem(
     status: int, reason: str, errors: list[dict[str, str]] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A refusal with its reason: as text, or as RFC 9457 has it for whoever wants JSON."""
+    """A refusal with its reason: as text, or in the format of RFC 9457 if the client wants JSON."""
     if not wants_json():
-        answer = said(reason, status)
+        answer = plain_text(reason, status)
     else:
-        told: dict[str, Any] = {"type": "about:blank", "title": _title(status), "status": status, "detail": reason}
-        told |= {"instance": request.full_path.rstrip("?")} | ({"errors": errors} if errors else {})
-        answer = Response(_encode(told), status, content_type="application/problem+json")
+        fields: dict[str, Any] = {"type": "about:blank", "title": _title(status), "status": status, "detail": reason}
+        fields |= {"instance": request.full_path.rstrip("?")} | ({"errors": errors} if errors else {})
+        answer = Response(_encode(fields), status, content_type="application/problem+json")
     answer.headers.update(headers or {})
     return answer
 
@@ -63,9 +63,9 @@ def _title(status: int) -> str:
 
 
 def value(content: Any, extension: str, name: str) -> Response:
-    """A value itself, without a newline: bytes as they are, mappings, lists and arrays as JSON, all else as text.
+    """A value itself, without a newline: bytes as they are; mappings, lists and arrays as JSON; all others as text.
 
-    It has the media type of `extension`, if any, and is called `name` where somebody saves it.
+    With an `extension`, it has the media type of that, and `name` and the extension as its file name.
     """
     if isinstance(content, bytes):
         body, kind = content, "application/octet-stream"
@@ -80,7 +80,7 @@ def value(content: Any, extension: str, name: str) -> Response:
     if extension:
         answer.headers.set("Content-Disposition", "inline", filename=f"{name}.{extension}")
     if "html" in answer.content_type or "xml" in answer.content_type:
-        answer.headers["Content-Security-Policy"] = "sandbox"  # a job's page must not act as this site's own
+        answer.headers["Content-Security-Policy"] = "sandbox"  # a page from a job must not act for this site
     return answer
 
 
@@ -88,4 +88,4 @@ def _media_type(extension: str) -> str | None:
     if not extension:
         return None
     kind, packing = mimetypes.guess_type(f"result.{extension}")
-    return f"application/{packing}" if packing else kind  # the bytes of a .tar.gz are those of the .gz
+    return f"application/{packing}" if packing else kind  # a .tar.gz is a .gz file

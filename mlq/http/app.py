@@ -1,4 +1,4 @@
-"""The Flask application over one queue: all routes, who may use them, and how mistakes are told."""
+"""The Flask application for one queue: all routes, access control and error handling."""
 
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,20 +17,20 @@ MODULES = (jobs, results, events, deliveries, consumer, health)
 
 
 def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
-    """The application for a queue. Touches no server: the first request that needs one does."""
+    """The application for a queue. Does not connect to the server: the first request that needs it does."""
     settings = settings or Settings()
     app = Flask("mlq.http", static_folder=None)
     app.test_client_class = OwnClient
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     app.url_map.redirect_defaults = False
-    app.url_map.merge_slashes = False  # a redirect would name a host
+    app.url_map.merge_slashes = False  # it would redirect, and a redirect names a host
     routes = [route for module in MODULES for route in module.routes(mlq, settings)]
     routes += documents.routes(routes, settings)
     for route in routes:
-        view = bodies.taking(route.view, route.before) if route.body else route.view
+        view = bodies.with_body(route.view, route.before) if route.body else route.view
         app.add_url_rule(route.path, _endpoint(route), view, methods=[route.method])
     problems.handle_all(app, mlq)
-    Guard(settings, routes).stand(app)
+    Guard(settings, routes).install(app)
     if settings.prefix:
         app.wsgi_app = _Prefix(app.wsgi_app, settings.prefix)  # type: ignore[method-assign]
     if settings.proxies:
@@ -44,7 +44,7 @@ def _endpoint(route: Route) -> str:
 
 
 class _Prefix:
-    """Shows an application below a path, whether the proxy in front takes that path off or not."""
+    """Serves an application below a path, whether or not the proxy in front strips that path."""
 
     def __init__(self, app: WSGIApplication, prefix: str) -> None:
         self._app = app

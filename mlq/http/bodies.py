@@ -1,4 +1,4 @@
-"""Bodies of requests: what they are, checked before anything is done."""
+"""Reads and checks the bodies of requests."""
 
 import functools
 import re
@@ -17,27 +17,27 @@ from mlq.http.problems import Refused
 from mlq.http.shapes import NewJob
 
 T = TypeVar("T")
-TAKE = "mlq.take"  # in the environment, where a body waits: reads it, or gives the status and reason to refuse it with
-SHARE = "mlq.share"  # in the environment: what the request holds of the room for bodies, until it is answered
-KEEP = "mlq.keep"  # in the environment: whether there is room for so many bytes of an answer, until it is sent
-FULL = "what other requests sent takes all the room that there is"
+TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
+SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
+KEEP = "mlq.keep"  # in the environment: reserves memory for so many bytes of an answer, until it is sent, if it can
+FULL = "the bodies of other requests take all the memory that is allowed"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
-MOST_PARTS = 500_000  # commas, colons and opening brackets of one: 0.1 s to decode, where half of them are of keys
-PART = 100  # bytes of memory for each, at most; the texts in them count by themselves
+MOST_PARTS = 500_000  # commas, colons and opening brackets of a JSON text: 0.1 s to decode, if half belong to keys
+PART = 100  # bytes of memory for each, at most; strings in them are counted separately
 OPTION = 65_536  # bytes of a field of a form
-LIGHT = 4096  # bytes of a JSON text that is not weighed
-TOLD = 500  # characters of either end of what msgspec says: it names a field that nobody knows whole, be it 16 MB
+LIGHT = 4096  # bytes; the memory for shorter JSON texts is not counted
+SHOWN = 500  # characters shown of either end of an error of msgspec, which may contain an unknown field of 16 MB
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
 
 
-def taking(view: Callable[..., Response], before: Callable[[], None] | None) -> Callable[..., Response]:
-    """The view of a route with a body, which is read only now: whoever may not send it must cost no memory."""
+def with_body(view: Callable[..., Response], before: Callable[[], None] | None) -> Callable[..., Response]:
+    """The view of a route with a body, read only now, so that a request that is not allowed costs no memory."""
 
     @functools.wraps(view)
-    def taken(**parts: str) -> Response:
+    def reading_body(**parts: str) -> Response:
         if before is not None:
             before()
         take = request.environ.get(TAKE)
@@ -47,11 +47,11 @@ def taking(view: Callable[..., Response], before: Callable[[], None] | None) -> 
             raise Refused(status, reason, headers={"Connection": "close"} | again)
         return view(**parts)
 
-    return taken
+    return reading_body
 
 
 def drop() -> None:
-    """Give up the body, which nobody reads any more, and its room: who waits now must not hold memory."""
+    """Release the body, which is not needed any more, and its memory, before the request waits."""
     share = request.environ.get(SHARE)
     if share is not None:
         share.give_back(share.held)
@@ -59,75 +59,78 @@ def drop() -> None:
 
 
 def decoded(shape: type[T]) -> T:
-    """The JSON body as a `shape`. Refused: another content type (415), no JSON (400), another shape (422)."""
-    if not request.is_json:  # a form on a foreign web page can't send this type
+    """The JSON body as a `shape`. Raises Refused: wrong content type (415), not JSON (400), wrong shape (422)."""
+    if not request.is_json:  # a form on another site's web page can't send this type
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
     return _shaped(json_of(request.get_data(cache=False)), shape)
 
 
 def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
-    """The value of a JSON text of `most` bytes. Refused: what is none (400), is too much (413), finds no room (503)."""
+    """The value of a JSON text of up to `most` bytes. Raises Refused: no JSON (400), too large (413), no room (503)."""
     try:
-        return from_json(_weighed(text if isinstance(text, bytes) else text.encode("utf-8", "replace"), most))
+        return from_json(_admitted(text if isinstance(text, bytes) else text.encode("utf-8", "replace"), most))
     except InputError:
         raise
     except ValueError as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
 
 
-def _weighed(text: bytes, most: int) -> str:
-    """What may be decoded. Refused: what would take the memory of all, or hold up all others, as nothing stops C."""
+def _admitted(text: bytes, most: int) -> str:
+    """The text, if it may be parsed. Raises Refused if that would take too much memory, or block others too long.
+
+    The parser is C code, which can't be interrupted.
+    """
     if len(text) <= LIGHT:
         return text.decode()
     if len(text) > most:
         raise Refused(
-            413, f"this JSON may have {most:,} bytes; a larger message is posted as a file, with its own type"
+            413, f"JSON may have {most:,} bytes here; post a larger message as a file, with its own content type"
         )
     parts = sum(map(text.count, (b",", b":", b"[", b"{")))
     if parts > MOST_PARTS:
-        raise Refused(413, f"JSON may have {MOST_PARTS:,} values and keys: post the bytes of a file, or several jobs")
-    read = text.decode()
-    size = sys.getsizeof(read)  # one character beyond U+FFFF has all others take 4 bytes as well
-    width = 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1  # of a character that is escaped
+        raise Refused(413, f"JSON may have {MOST_PARTS:,} values and keys: post a file, or several jobs")
+    decoded_text = text.decode()
+    size = sys.getsizeof(decoded_text)  # with one character beyond U+FFFF, all others take 4 bytes, too
+    width = 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1  # bytes of an escaped character
     share = request.environ.get(SHARE)
-    if share is not None and not share.hold(size + max(size, width * len(read)) + parts * PART):
+    if share is not None and not share.hold(size + max(size, width * len(decoded_text)) + parts * PART):
         raise Refused(503, FULL, headers={"Retry-After": AGAIN})
-    return read
+    return decoded_text
 
 
 def _shaped(value: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        told = str(error)
-        told = told if len(told) <= 2 * TOLD else f"{told[:TOLD]}...{told[-TOLD:]}"
-        found = _PLACE.match(told)
+        problem = str(error)
+        problem = problem if len(problem) <= 2 * SHOWN else f"{problem[:SHOWN]}...{problem[-SHOWN:]}"
+        found = _PLACE.match(problem)
         where = (found["where"] if found else "") or ""
-        why = found["why"] if found else told
+        why = found["why"] if found else problem
         raise Refused(422, f"the body is not as it should be: {why}{where and f' (at {where})'}",
                       [{"detail": why, "pointer": _pointer(where)}]) from None  # fmt: skip
-    except UnicodeEncodeError:  # msgspec looks at UTF-8
-        raise Refused(422, "the body is not as it should be: it holds a lone surrogate, which is no text") from None
+    except UnicodeEncodeError:  # msgspec converts to UTF-8
+        raise Refused(422, "the body is not as it should be: it has a lone surrogate, which is not text") from None
     except RecursionError:
         raise InputError("the JSON is nested too deeply") from None
 
 
 def _pointer(where: str) -> str:
-    """A place as msgspec tells it, `.functions[0]`, as a JSON pointer: `#/functions/0`."""
+    """A place in msgspec's notation, `.functions[0]`, as a JSON pointer: `#/functions/0`."""
     return "#" + "".join(f"/{part}" for part in re.findall(r"[^.\[\]]+", where))
 
 
 def new_job() -> NewJob:
-    """What is to be posted: a JSON object, a form with the message as a file, or the bytes of the message alone.
+    """The job to post, from a JSON object, a form with the message as a file, or only the bytes of the message.
 
-    Beside a file or bare bytes, the options stand in the form or in the query.
+    With a form, the options are its fields; with bytes, parameters of the query.
     """
     kind = request.mimetype
     if request.is_json:
         return decoded(NewJob)
     if kind == _FORM:
         return _from_form()
-    if kind in ("", "application/x-www-form-urlencoded"):  # what curl says where nobody says anything
+    if kind in ("", "application/x-www-form-urlencoded"):  # the latter is curl's default
         raise Refused(
             415,
             "send the body as JSON, with the header Content-Type: application/json; or a message of bytes with its own "
@@ -140,20 +143,20 @@ def _from_form() -> NewJob:
     try:
         parts = read_form(request.get_data(cache=False), request.mimetype_params.get("boundary", ""))
         fields = MultiDict((part.name, _field(part)) for part in parts if not part.is_file)
-    except ValueError as error:  # also of a field that is not UTF-8
+    except ValueError as error:  # also raised for a field that is not UTF-8
         raise Refused(400, f"the body is not a form: {error}") from None
     files = {part.name: part.content for part in parts if part.is_file}
     if others := sorted(files.keys() - {"msg"}):
-        raise Refused(422, f"the only file of the form is `msg`, not {', '.join(others):.200}")
+        raise Refused(422, f"the form's only file may be `msg`, not {', '.join(others):.200}")
     if "msg" in files:
         return _job(files["msg"], fields)
     if "msg" not in fields:
-        raise Refused(422, "the form must hold the message as the file, or the JSON, `msg`")
+        raise Refused(422, "the form must contain the message in `msg`, as a file or as JSON")
     return _job(json_of(fields["msg"]), fields)
 
 
 def _field(part: Part) -> str:
-    """Its text. Raises ValueError for bytes that are none; refused: more than an option is, for which others wait."""
+    """Its text. Raises ValueError if it is not UTF-8, and Refused if it is so large that it would delay others."""
     most = JSON_LIMIT if part.name == "msg" else OPTION
     if len(part.content) > most:
         raise Refused(413, f"a field of the form other than a file may have {most:,} bytes: {part.name:.80} has more")
@@ -161,7 +164,7 @@ def _field(part: Part) -> str:
 
 
 def _job(message: Any, options: Any) -> NewJob:
-    """A job of a message and options that are texts."""
+    """A job from a message and from options given as texts."""
     given: dict[str, Any] = {}
     for name in options:
         if name == "functions":

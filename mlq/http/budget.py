@@ -1,13 +1,13 @@
-"""What all bodies under way may take together, of requests and of answers, so that many do not exhaust the memory."""
+"""Limits the memory that the bodies of all current requests, or of all current answers, may take together."""
 
 from typing import Self
 
-FREE = 65_536  # bytes of a body that is not counted: so many for each connection are no danger, and small posts pass
-SHARE = 4  # bodies of the largest size that fit at a time
+FREE = 65_536  # bytes; smaller bodies are not counted: that much for each connection is safe, and small posts get in
+SHARE = 4  # how many bodies of the largest size fit at a time
 
 
 class Budget:
-    """Bytes, handed out to requests and given back. For one thread, whose greenlets share it."""
+    """A number of bytes that requests reserve and release. For the greenlets of one thread."""
 
     def __init__(self, total: int) -> None:
         """`total`: bytes."""
@@ -16,15 +16,15 @@ class Budget:
 
 
 class Share:
-    """What one request holds of a budget, until the end of its `with` at most."""
+    """What one request has reserved of a budget, until the end of its `with` block at most."""
 
     def __init__(self, budget: Budget) -> None:
-        """Nothing yet."""
+        """Reserves nothing yet."""
         self._budget = budget
         self.held = 0  # bytes
 
     def hold(self, size: int) -> bool:
-        """Whether there is room for `size` bytes more; then they are held."""
+        """Reserve `size` more bytes, if there is room; whether there was."""
         if size > self._budget.left:
             return False
         self._budget.left -= size

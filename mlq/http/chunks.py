@@ -1,27 +1,27 @@
-"""Takes a chunked body apart, strictly and in bounded work: RFC 9112, section 7.1. Pure."""
+"""Parses a chunked body, strictly and with bounded work (RFC 9112, section 7.1). Does no I/O."""
 
 import re
 
 from mlq.http.heads import Broken
 
-LINE = 256  # bytes of the line before a chunk: its size, and extensions, which nobody reads
-TRAILERS = 4096  # bytes of the lines behind the last chunk, which nobody reads either
-FREE = 65_536  # bytes that all this framing may take anyway
-RATIO = 4  # and so many more for each byte of content
+LINE = 256  # bytes of the line before a chunk: its size, and extensions, which are ignored
+TRAILERS = 4096  # bytes of the lines after the last chunk, which are ignored, too
+FREE = 65_536  # bytes that all this framing may always take
+RATIO = 4  # and this many more for each byte of content
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\x00-\x08\x0a-\x1f\x7f]*+)?\r\n")
 _TRAILERS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+\r\n")
 
 
 class Chunks:
-    """The content of one body, from its pieces as they come. Once `ended`, `rest` is what follows the body."""
+    """Extracts the content of one body from pieces of input. Once `ended`, `rest` is what follows the body."""
 
     def __init__(self) -> None:
-        """Nothing has come."""
+        """Starts before the first chunk."""
         self.ended = False
         self.rest = b""
-        self._left = 0  # bytes of the chunk under way
-        self._opened = False  # a chunk is under way, or the end of its line is missing
+        self._left = 0  # bytes of the current chunk that are missing
+        self._opened = False  # within a chunk, or before the line end after it
         self._last = False  # only trailers follow
         self._framing = 0
         self._content = 0
@@ -57,7 +57,7 @@ class Chunks:
         return made
 
     def _line(self, some: bytes, at: int) -> int:
-        """Behind the line that begins at `at`: the end of a chunk, or the size of one. `at` if it is not whole."""
+        """Parse the line at `at`: the end of a chunk, or the size of one. Returns its end; `at` if it is incomplete."""
         if self._opened:
             if not b"\r\n".startswith(some[at : at + 2]):
                 raise Broken("a chunk that is longer than it says")
@@ -69,7 +69,7 @@ class Chunks:
         end = some.find(b"\n", at, at + LINE)
         if end < 0:
             if len(some) - at >= LINE:
-                raise Broken("a line before a chunk that is too long")
+                raise Broken("the line before a chunk is too long")
             return at
         size = _SIZE.fullmatch(some, at, end + 1)
         if size is None:
@@ -80,9 +80,9 @@ class Chunks:
         return end + 1
 
     def _trail(self) -> None:
-        """Drop the trailers, which are in `rest` until they are whole."""
+        """Drop the trailers once they are complete; until then they are in `rest`."""
         whole = _TRAILERS.match(self.rest)
         if whole is not None and whole.end() <= TRAILERS:
             self.ended, self.rest = True, self.rest[whole.end() :]
         elif whole is not None or b"\r\n\r\n" in self.rest or len(self.rest) > TRAILERS:
-            raise Broken("trailers that are none, or are too long")
+            raise Broken("trailers that are malformed or too long")

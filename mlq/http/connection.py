@@ -1,4 +1,4 @@
-"""One connection of a client, from the first byte to the last: requests one after another, each answered."""
+"""Serves one connection of a client: reads requests one after another and answers each."""
 
 import io
 import logging
@@ -18,7 +18,7 @@ from mlq.http.budget import Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
 from mlq.http.incoming import Full, Incoming, TooLong
-from mlq.http.peer import CONNECTED, stands
+from mlq.http.peer import CONNECTED, is_open
 
 if TYPE_CHECKING:
     from mlq.http.serving import Serving
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlq.http")
 access = logging.getLogger("mlq.http.access")
 
-PIECE = 262_144  # bytes that are sent at once; each has the whole time that a client may take nothing
-SILENT = 300.0  # seconds after which a connection is closed that takes nothing, or asks nothing more
+PIECE = 262_144  # bytes that are sent at once; the time limit for a client that reads nothing applies to each piece
+SILENT = 300.0  # seconds after which a connection is closed whose client reads nothing or makes no further request
 _TITLES = {
     400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 500: "Internal Server Error"
 }  # fmt: skip
@@ -36,34 +36,33 @@ _BASE: dict[str, Any] = {
     "wsgi.url_scheme": "http", "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
     "wsgi.input_terminated": True,
 }  # fmt: skip
-_SAID = "!#$%&'()*+,/:;=?@[]~"  # of a target, what a line of the log shows as it is; quotes and controls are escaped
+_UNESCAPED = "!#$%&'()*+,/:;=?@[]~"  # in targets in the log; quotes and control characters are escaped
 
 
 class Connection:
-    """Serves one client in a greenlet of its own."""
+    """Serves one client in its own greenlet."""
 
-    def __init__(self, sock: Any, address: Any, house: "Serving") -> None:
-        """Reads nothing yet. `house`: what keeps all connections."""
-        self.answer = Share(house.answers)  # the room that the answer under way holds
+    def __init__(self, sock: Any, address: Any, serving: "Serving") -> None:
+        """Reads nothing yet. `serving`: manages all connections."""
+        self.answer = Share(serving.answers)  # the memory reserved for the current answer
         self._sock = sock
-        self._house = house
-        self._incoming = Incoming(sock, house.settings.request_timeout)
-        self._asker = address if isinstance(address, tuple) else ("", 0)
-        self._base = _BASE | {"wsgi.errors": sys.stderr, "REMOTE_ADDR": str(self._asker[0]),
-                              "REMOTE_PORT": str(self._asker[1])}  # fmt: skip
+        self._serving = serving
+        self._incoming = Incoming(sock, serving.settings.request_timeout)
+        client = address if isinstance(address, tuple) else ("", 0)
+        self._base = _BASE | {"wsgi.errors": sys.stderr, "REMOTE_ADDR": str(client[0]), "REMOTE_PORT": str(client[1])}
         name, port = sock.getsockname()[:2]
         self._base |= {"SERVER_NAME": str(name), "SERVER_PORT": str(port)}
 
     def run(self) -> None:
-        """All of its requests."""
-        idle = self._house.settings.request_timeout
-        with suppress(OSError):  # the client has gone, or takes nothing
+        """Serve all of its requests."""
+        idle = self._serving.settings.request_timeout
+        with suppress(OSError):  # the client has gone, or reads nothing
             while self._request(idle):
                 idle = SILENT
-                gevent.sleep(0)  # there may be more to read already: others have their turn first
+                gevent.sleep(0)  # there may be more to read already, but others get their turn first
 
     def _request(self, idle: float) -> bool:
-        """One of them. Whether another may follow."""
+        """Serve one request; whether another may follow."""
         try:
             head = self._incoming.head(idle)
         except Broken as error:
@@ -71,57 +70,57 @@ class Connection:
             return False
         if head is None:
             return False
-        self._house.begin(self)
+        self._serving.begin(self)
         try:
             keeps = self._answer(head)
         finally:
-            self._house.done(self)
+            self._serving.done(self)
         if keeps and self._incoming.goes_on():
             return True
-        if head.has_body or self._incoming.holds_more:  # bytes that nobody reads would have the answer taken back
+        if head.has_body or self._incoming.holds_more:  # closing with unread bytes resets the connection and its answer
             self._incoming.linger()
         return False
 
     def _answer(self, head: Head) -> bool:
-        """Whether the connection may be kept."""
+        """Answer a request; whether the connection may be kept."""
         began = time.monotonic()
-        with Share(self._house.budget) as share, self.answer:
+        with Share(self._serving.budget) as share, self.answer:
             environ = self._environ(head, share)
-            environ[KEEP], environ[CONNECTED] = self._keep, partial(stands, self._sock)
+            environ[KEEP], environ[CONNECTED] = self._keep, partial(is_open, self._sock)
             exchange = Exchange(self._send, self._send_large, head, partial(self._started, environ))
             try:
-                exchange.run(self._house.app, environ)
-            except OSError:  # nobody is there to hear it
+                exchange.run(self._serving.app, environ)
+            except OSError:  # the client is gone
                 raise
-            except Exception:  # the application's own
+            except Exception:  # an error of the application
                 log.exception("%s %s failed", head.method, _shown(head.target))
                 if exchange.begun:
                     return False
-                self._refuse(500, "an error of this service; its log tells more")
+                self._refuse(500, "an error in this service; see its log")
                 exchange.status, exchange.keeps = "500", False
             finally:
-                if self._house.settings.access_log:
+                if self._serving.settings.access_log:
                     self._log(head, environ, exchange, time.monotonic() - began)
         return exchange.keeps
 
     def _started(self, environ: WSGIEnvironment, *, is_stream: bool) -> bool:
-        """An answer begins. Whether the connection may be kept behind it."""
-        if TAKE in environ and "HTTP_EXPECT" in environ:  # what comes next may be the body or another request
+        """An answer begins; whether the connection may be kept after it."""
+        if TAKE in environ and "HTTP_EXPECT" in environ:  # the next bytes may be the body or another request
             return False
-        return self._house.started(self, is_stream=is_stream) and self._incoming.may_go_on()
+        return self._serving.started(self, is_stream=is_stream) and self._incoming.may_go_on()
 
     def _send(self, data: bytes | memoryview) -> None:
-        """Send all of it. Raises OSError where the client takes nothing for too long."""
-        self._house.sending(self, waits=True)
+        """Send all of it. Raises OSError if the client reads nothing for too long."""
+        self._serving.sending(self, waits=True)
         self._sock.settimeout(SILENT)
         self._sock.sendall(data)
-        self._house.sending(self, waits=False)
+        self._serving.sending(self, waits=False)
 
     def _send_large(self, data: bytes) -> None:
-        """Send what counts until it is taken. Raises OSError where others leave no room for it."""
+        """Send data whose memory counts until it is sent. Raises OSError if there is no room for it."""
         held = self.answer.held
         if not self._keep(len(data)):
-            raise ConnectionError("there is no room for this answer until others are taken")
+            raise ConnectionError("there is no memory for this answer until others are sent")
         view = memoryview(data)
         for at in range(0, len(data), PIECE):
             self._send(view[at : at + PIECE])
@@ -129,16 +128,16 @@ class Connection:
         self.answer.give_back(self.answer.held - held)
 
     def _keep(self, size: int) -> bool:
-        """Whether there is room for an answer of that size in all; clients that take nothing lose theirs.
+        """Reserve memory for an answer of `size` bytes in total, if need be that of clients that read nothing.
 
-        One that is larger than the whole budget counts as large as that: it is answered, alone. 0: it was sent, and the
-        answer goes on.
+        Returns whether there is room. An answer larger than the whole budget counts as large as that, so it is sent,
+        but alone. 0 means that what was reserved has been sent, and the answer continues.
         """
         if not size:
             self.answer.give_back(self.answer.held)
-        wanted = min(size, self._house.answers.total) - self.answer.held
+        wanted = min(size, self._serving.answers.total) - self.answer.held
         while wanted > 0 and not self.answer.hold(wanted):
-            if not self._house.frees_answer():
+            if not self._serving.frees_answer():
                 return False
         return True
 
@@ -155,8 +154,8 @@ class Connection:
         return environ
 
     def _take(self, head: Head, environ: WSGIEnvironment, share: Share) -> tuple[int, str] | None:
-        """Read the body whole, in time, or say why not; one over the limit is left for the application to refuse."""
-        limit = self._house.settings.body_limit
+        """Read the whole body, or return a status and a reason. The application refuses a body over the limit."""
+        limit = self._serving.settings.body_limit
         del environ[TAKE]
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         try:
@@ -171,27 +170,27 @@ class Connection:
         except Broken as error:
             return error.status, str(error)
         except OSError:
-            return 400, "the body is broken"
+            return 400, "the body is incomplete"
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         return None
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Say why a request is none, and read no further."""
+        """Send the reason why a request is refused, and read no more requests."""
         text = reason.encode()
-        words = f"HTTP/1.1 {status} {_TITLES[status]}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        self._send(words.encode() + b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(text), text))
+        head = f"HTTP/1.1 {status} {_TITLES[status]}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        self._send(head.encode() + b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(text), text))
         self._incoming.linger()
 
     def _log(self, head: Head, environ: WSGIEnvironment, exchange: Exchange, took: float) -> None:
-        """One line, with the asker whom the proxies in front name."""
-        asker = quote(str(environ.get("REMOTE_ADDR") or "-"), safe=":.[],% ")
-        now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - as all lines of a log, in local time
+        """Write one line, with the client's address as given by proxies in front."""
+        client = quote(str(environ.get("REMOTE_ADDR") or "-"), safe=":.[],% ")
+        now = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - in local time, like all lines of a log
         line = f"{head.method} {_shown(head.target)} HTTP/1.{head.minor}"
-        access.info('%s - - [%s] "%s" %s %s %.6f', asker, now, line,
+        access.info('%s - - [%s] "%s" %s %s %.6f', client, now, line,
                     exchange.status[:3] or "000", exchange.sent or "-", took)  # fmt: skip
 
 
 def _shown(target: str) -> str:
-    """An address without what a terminal would obey."""
-    return quote(target.encode("latin-1"), safe=_SAID)
+    """An address without characters that could control a terminal."""
+    return quote(target.encode("latin-1"), safe=_UNESCAPED)

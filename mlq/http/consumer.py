@@ -1,7 +1,7 @@
 """The routes of uploaded listeners: POST, DELETE and GET /consumer.
 
-The body is what jsonpickle makes of the bytes that cloudpickle made of a function: `{"py/b64": "gAWV..."}`, or the same
-once more as a JSON text. It is checked to be exactly that, and given to nothing that decodes more.
+The body is `jsonpickle.encode(cloudpickle.dumps(function))`, that is `{"py/b64": "gAWV..."}`, or this text encoded as
+JSON once more. It must be exactly that, and is never passed to jsonpickle, which would decode more.
 """
 
 import base64
@@ -13,7 +13,7 @@ from jsonpickle.tags import B64  # type: ignore[import-untyped]
 
 from mlq import MLQ, InputError
 from mlq.http import trial
-from mlq.http.answers import as_json, said, wants_json
+from mlq.http.answers import as_json, plain_text, wants_json
 from mlq.http.bodies import json_of
 from mlq.http.peer import is_own
 from mlq.http.problems import Refused
@@ -24,32 +24,32 @@ from mlq.uploads.sealed import LIMIT, PYTHON, fingerprint
 from mlq.uploads.secret import VARIABLE, configured
 
 BODY_LIMIT = LIMIT * 4 // 3 + 1024  # bytes; base64 makes 4 of 3
-_FORM = f'the body must be what jsonpickle.encode(cloudpickle.dumps(function)) gives: {{"{B64}": "..."}}, nothing else'
+_FORM = f'the body must be exactly what jsonpickle.encode(cloudpickle.dumps(function)) returns: {{"{B64}": "..."}}'
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
-    """The routes, over one queue."""
+    """The routes for one queue."""
     refusals = {
-        400: "Not what jsonpickle makes of bytes.", 403: "Not shown to be its user, or no secret.", 413: "Too large.",
-        415: "Another content type.", 422: "The code is no function with a name, or can't be loaded.",
+        400: "Not jsonpickle of bytes.", 403: "Not identified as the service's user, or no secret.", 413: "Too large.",
+        415: "Wrong content type.", 422: "The code is not a function with a name, or can't be loaded.",
     }  # fmt: skip
     before = partial(_check, settings)
     return [
         Route("POST", "/consumer", partial(_upload, mlq), Role.ADMIN, "Upload a listener",
-              {200: "Workers run it: `True`, or as JSON what was uploaded."} | refusals, "Listeners",
+              {200: "Workers will run it: `True`, or a description as JSON."} | refusals, "Listeners",
               body=PickledFunction, before=before, reply=NewUpload, about=_ABOUT),
         Route("DELETE", "/consumer", partial(_remove, mlq), Role.ADMIN, "Remove an uploaded listener",
-              {200: "`True`, or `False` where there was none."} | refusals, "Listeners", body=PickledFunction,
+              {200: "`True`, or `False` if there was none."} | refusals, "Listeners", body=PickledFunction,
               before=before, reply=Removed,
-              about="The body is that of the upload; what counts is the function's name."),
+              about="Send the same body as for the upload; only the function's name counts."),
         Route("GET", "/consumer", partial(_list, mlq), Role.READ, "List uploaded listeners",
-              {200: "One a line: name, time, fingerprint."}, "Listeners", reply=Uploads),
+              {200: "One per line: name, time, fingerprint."}, "Listeners", reply=Uploads),
     ]  # fmt: skip
 
 
 _ABOUT = (
-    "Every worker of the namespace that accepts uploads runs the function within a second, and so do those that start "
-    "later. It replaces an earlier one of its name. It is code: see docs/uploads.md for who may send it."
+    "Every worker of the namespace that accepts uploads runs the function within a second, as do workers that start "
+    "later. It replaces an earlier one of the same name. It is code: see docs/uploads.md for who may send it."
 )
 
 
@@ -58,21 +58,21 @@ def _upload(mlq: MLQ) -> Response:
     name = trial.name_in(code)
     mlq.upload_pickled(name, code)
     if not wants_json():
-        return said("True")
+        return plain_text("True")
     return as_json(NewUpload(name=name, python=PYTHON, fingerprint=fingerprint(code), size=len(code)))
 
 
 def _remove(mlq: MLQ) -> Response:
     name = trial.name_in(_code(request.get_data(cache=False)))
     removed = mlq.remove_upload(name)
-    return as_json(Removed(name, removed)) if wants_json() else said(str(removed))
+    return as_json(Removed(name, removed)) if wants_json() else plain_text(str(removed))
 
 
 def _list(mlq: MLQ) -> Response:
     found = [Upload(**one) for one in mlq.uploads()]
     if wants_json():
         return as_json(Uploads(found))
-    return said("\n".join(f"{one.name} {_moment(one.uploaded)} {one.fingerprint}" for one in found))
+    return plain_text("\n".join(f"{one.name} {_moment(one.uploaded)} {one.fingerprint}" for one in found))
 
 
 def _moment(seconds: float) -> str:
@@ -80,13 +80,13 @@ def _moment(seconds: float) -> str:
 
 
 def _check(settings: Settings) -> None:
-    """Who may send code, and that what is sent may be some. Raises Refused, before the body is read."""
+    """Check that the client may upload, and the headers, before the body is read. Raises Refused."""
     if not (settings.tokens or settings.local_uploads or (not settings.proxies and is_own(request.environ))):
         raise Refused(
             403,
-            "an upload is code that workers run, and it is not shown that you are their user: send it from a program "
-            "of that user on this machine (Linux, without a proxy), start the service with tokens, or with "
-            f"{LOCAL_UPLOADS}=1 to take uploads from everybody on this machine",
+            "an upload is code that workers run, and you could not be identified as this service's user: send it from "
+            "a program of that user on this machine (Linux, without a proxy), start the service with tokens, or with "
+            f"{LOCAL_UPLOADS}=1 to accept uploads from everybody on this machine",
         )
     try:
         secret = configured()
@@ -95,19 +95,19 @@ def _check(settings: Settings) -> None:
     if secret is None and not settings.is_local:
         raise Refused(
             403,
-            f"uploads are code that workers run, and not only this machine can reach this server: set {VARIABLE} to "
+            f"uploads are code that workers run, and other machines can reach this server: set {VARIABLE} to "
             "the same text of 16 characters or more for the server and its workers, or bind the server to 127.0.0.1",
         )
-    if not request.is_json:  # a form on a foreign web page can't send this type
+    if not request.is_json:  # a form on another site's web page can't send this type
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
     if (request.content_length or 0) > BODY_LIMIT:
         raise Refused(413, f"an upload may have {LIMIT:,} bytes of code")
 
 
 def _code(body: bytes) -> bytes:
-    """The code in it. Raises Refused."""
+    """The code in a body. Raises Refused."""
     value = json_of(body, BODY_LIMIT)
-    if isinstance(value, str):  # `json=` of what was JSON already
+    if isinstance(value, str):  # the client encoded the JSON text as JSON, as `json=` of requests does
         value = json_of(value, BODY_LIMIT)
     text = value.get(B64) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(text, str):

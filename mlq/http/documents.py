@@ -1,4 +1,4 @@
-"""The OpenAPI document and the page that shows it: both are made of the table of routes."""
+"""The OpenAPI document and the page that shows it; both are generated from the table of routes."""
 
 import functools
 import re
@@ -19,8 +19,8 @@ from mlq.version import __version__
 _VARIABLE = re.compile(r"<(\w+)>")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _ABOUT = (
-    "Post jobs, follow them live, fetch their results. Answers are plain text unless `Accept: application/json` asks "
-    "for JSON; refusals are then `application/problem+json`."
+    "Post jobs, follow them live, fetch their results. Responses are plain text unless `Accept: application/json` asks "
+    "for JSON; errors are then `application/problem+json`."
 )
 
 
@@ -28,16 +28,16 @@ def routes(described: list[Route], settings: Settings) -> list[Route]:
     """The routes of the document and of its page."""
     document = functools.cache(lambda: openapi(described, settings))
 
-    @functools.lru_cache(maxsize=4)  # they take 8 and 15 ms to make, and whoever has no token may ask, too
+    @functools.lru_cache(maxsize=4)  # they take 8 and 15 ms to make, and clients without a token may ask, too
     def made(kind: str, base: str) -> str:
-        """The document or its page, for whoever sees us below `base`."""
+        """The document or its page, for clients that see this service below `base`."""
         return _page(document(), base) if kind == "page" else to_json(document() | {"servers": [{"url": base or "/"}]})
 
     return [
         Route("GET", "/openapi.json", lambda: Response(made("document", link("")), content_type=JSON), Role.NOBODY,
               "This document", {200: "OpenAPI 3.1."}, group="Service"),
         Route("GET", "/docs", lambda: _shown(made("page", link(""))), Role.NOBODY, "This document for people",
-              {200: "A page that needs nothing from elsewhere."}, group="Service"),
+              {200: "A page that loads nothing from other sites."}, group="Service"),
     ]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def _operation(route: Route, schemas: dict[type, Any], settings: Settings) -> di
                  for name in _VARIABLE.findall(route.path)]  # fmt: skip
     others = [{"name": one.name, "in": one.place, "description": one.about, "schema": dict(one.schema)}
               for one in route.parameters]  # fmt: skip
-    told: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
         "summary": route.summary,
         "tags": [route.group],
@@ -79,18 +79,18 @@ def _operation(route: Route, schemas: dict[type, Any], settings: Settings) -> di
         },
     }
     if route.about:
-        told["description"] = route.about
+        operation["description"] = route.about
     if route.body is not None:
-        told["requestBody"] = {"required": True, "content": {kind: _content(kind, route, schemas)
-                                                             for kind in route.body_kinds}}  # fmt: skip
+        operation["requestBody"] = {"required": True, "content": {kind: _content(kind, route, schemas)
+                                                                  for kind in route.body_kinds}}  # fmt: skip
     if settings.tokens and route.role is not Role.NOBODY:
-        told["security"] = [{"token": []}]
-    return told
+        operation["security"] = [{"token": []}]
+    return operation
 
 
 def _answers(route: Route, settings: Settings) -> list[tuple[int, str]]:
-    """What the route answers, and what every route may."""
-    common = {400: "A request that can't be read.", 403: "Not from here.", 503: "The Redis server is away."}
+    """The route's own statuses, and those common to all routes."""
+    common = {400: "A request that can't be read.", 403: "Not allowed from here.", 503: "Redis does not respond."}
     if route.role is Role.NOBODY:
         common = {}
     if settings.tokens and route.role is not Role.NOBODY:
@@ -99,15 +99,15 @@ def _answers(route: Route, settings: Settings) -> list[tuple[int, str]]:
 
 
 def _response(route: Route, status: int, about: str, schemas: dict[type, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": about}
+    response: dict[str, Any] = {"description": about}
     if status >= 400 and status != 503:
-        told["content"] = {
+        response["content"] = {
             "application/problem+json": {"schema": schemas[Problem]},
             "text/plain": {"schema": {"type": "string"}},
         }
     elif route.reply is not None and status in (200, 202):
-        told["content"] = {"application/json": {"schema": schemas[route.reply]}}
-    return told
+        response["content"] = {"application/json": {"schema": schemas[route.reply]}}
+    return response
 
 
 def _content(kind: str, route: Route, schemas: dict[type, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _schema_of(name: str) -> dict[str, Any]:
 
 
 def _marked(words: str) -> Markup:
-    """`code` in a text as HTML has it."""
+    """A text as HTML, with `code` marked up."""
     return Markup("").join(  # the pieces are escaped
         Markup("<code>{}</code>").format(piece) if i % 2 else piece for i, piece in enumerate(words.split("`"))
     )

@@ -1,4 +1,4 @@
-"""One request and its answer: what the application is told, and what it says, as HTTP/1.1 puts it."""
+"""Passes one request to the WSGI application and sends its answer as HTTP/1.1."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,9 +11,9 @@ import gevent  # type: ignore[import-untyped]
 from mlq.http.answers import STREAM
 from mlq.http.heads import Head
 
-SMALL = 65_536  # bytes of a body that is copied behind the head: one send in place of two, each 30 us
-_EMPTY = ("1", "204", "304")  # how the status begins of an answer that has no body
-_said = (0, b"")  # the second, and the header Date of it
+SMALL = 65_536  # bytes; smaller bodies are appended to the head: one send instead of two, of 30 us each
+_EMPTY = ("1", "204", "304")  # how the statuses of answers without a body begin
+_date_header = (0, b"")  # the second for which it was made, and the header
 
 
 class Exchange:
@@ -23,19 +23,19 @@ class Exchange:
         self, send: Callable[[bytes], None], send_large: Callable[[bytes], None], head: Head,
         started: Callable[..., bool],
     ) -> None:  # fmt: skip
-        """Both send all of some bytes. `started(is_stream=...)`: whether the connection is kept behind the answer."""
+        """Both send all bytes that they are given. `started(is_stream=...)` says whether the connection is kept."""
         self.status = ""
         self.sent = 0  # bytes of the body
         self.keeps = head.keeps
-        self.begun = False  # the head of the answer is out
+        self.begun = False  # the head of the answer was made, so no other answer can replace it
         self._sends, self._sends_large = send, send_large
         self._head = head
         self._started = started
         self._headers: list[tuple[str, str]] = []
-        self._chunks = False  # the body goes out in chunks, since nobody knows how long it is
+        self._chunks = False  # the body is sent in chunks, because its length is unknown
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
-        """Ask and answer. Raises OSError where the client takes nothing, and what the application raises."""
+        """Call the application and send its answer. Raises OSError if the client reads nothing, and its errors."""
         parts = app(environ, self._start)
         try:
             self._send(parts)
@@ -52,7 +52,7 @@ class Exchange:
             if not part:
                 continue
             if self.begun:
-                gevent.sleep(0)  # an application that always has more to say takes its turn
+                gevent.sleep(0)  # lets others have their turn, even if the application always has more
             self.sent += len(part)
             self._out(b"" if self.begun else self._begin(), part)
         if not self.begun:
@@ -61,7 +61,7 @@ class Exchange:
             self._sends(b"0\r\n\r\n")
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        """What WSGI calls `start_response`."""
+        """`start_response` of WSGI."""
         if exc_info and self.begun:
             raise exc_info[1]
         self.status, self._headers = status, headers
@@ -72,7 +72,7 @@ class Exchange:
         self._out(b"" if self.begun else self._begin(), data)
 
     def _begin(self) -> bytes:
-        """The head of the answer, which is sent next: until it is made, another answer may stand in its place."""
+        """The head of the answer, which is sent next. Until this is called, another answer may replace this one."""
         lines, names, is_stream = [f"HTTP/1.1 {self.status}\r\n"], set(), False
         for name, value in self._headers:
             lower = name.lower()
@@ -110,8 +110,8 @@ class Exchange:
 
 def _date() -> bytes:
     """The header Date, which is made once a second."""
-    global _said  # noqa: PLW0603 - a request in a thousand makes it
+    global _date_header  # noqa: PLW0603 - a cache: few of all requests need to make it
     now = int(time.time())
-    if now != _said[0]:
-        _said = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
-    return _said[1]
+    if now != _date_header[0]:
+        _date_header = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
+    return _date_header[1]

@@ -1,7 +1,7 @@
-"""Reads a form with files (multipart/form-data, RFC 7578) whose body is here as a whole.
+"""Parses a form with files (multipart/form-data, RFC 7578) whose whole body is in memory.
 
-Werkzeug takes 2 s for 60 MB, and puts them on disk; for a part with 30 MB of headers it takes 7 s. All this time
-nobody else is answered.
+Werkzeug takes 2 s for 60 MB, and writes them to disk; for a part with 30 MB of headers it takes 7 s. No other request
+is answered during that time.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from werkzeug.http import parse_options_header
 
 MOST = 100  # parts
-HEADERS = 4096  # bytes of those of one part
+HEADERS = 4096  # bytes of the headers of one part
 
 
 class Part(NamedTuple):
@@ -25,14 +25,14 @@ def read_form(body: bytes, boundary: str) -> list[Part]:
     mark = b"--" + boundary.encode("latin-1", "replace")
     at = body.find(mark)
     if not boundary or at < 0 or (at and body[at - 2 : at] != b"\r\n"):
-        raise ValueError("its boundary is not there")
+        raise ValueError("its boundary is missing")
     found: list[Part] = []
     at += len(mark)
     while not body.startswith(b"--", at):
         head = body.find(b"\r\n\r\n", at, at + HEADERS)
         end = body.find(b"\r\n" + mark, head + 4)
         if head < 0 or end < 0 or not body.startswith(b"\r\n", at):
-            raise ValueError("a part has no end, or headers that are none or too long")
+            raise ValueError("a part has no end, or its headers are missing or too long")
         name, is_file = _named(body[at + 2 : head])
         found.append(Part(name, body[head + 4 : end], is_file))
         if len(found) > MOST:

@@ -1,8 +1,8 @@
-"""Who may do what: tokens and their roles, how often, from which web pages, and under which names.
+"""Access control: tokens and their roles, rates, allowed web pages and host names.
 
-Without tokens the service is for programs of this machine alone. A web page in the user's browser is not one of them:
-requests must name a loopback host (else a page whose name was pointed here could read everything) and may change things
-only without an `Origin`, or with one that was allowed.
+Without tokens the service is only for programs on this machine, not for web pages in a user's browser. So requests must
+name a loopback host (else a page whose DNS name was pointed here could read everything), and requests that change
+something must have no `Origin`, or an allowed one.
 """
 
 import functools
@@ -18,29 +18,29 @@ from mlq.http.routes import Role, Route
 from mlq.http.settings import Settings
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-KEPT = 600  # seconds for which a browser remembers that it may
-BURST = 2.0  # seconds' worth of requests that may come at once
+KEPT = 600  # seconds for which a browser caches what web pages may do
+BURST = 2.0  # how many seconds' worth of requests may come at once
 HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, Range, X-API-Key"
 EXPOSED = "Content-Disposition, ETag, Location, MLQ-Job-State, Preference-Applied, Retry-After"
 
 
 class Guard:
-    """Stands before every route of one application."""
+    """Checks every request of one application."""
 
     def __init__(self, settings: Settings, routes: list[Route]) -> None:
-        """`routes`: whose roles it enforces."""
+        """`routes`: the routes whose roles are enforced."""
         self._settings = settings
         self._roles = {f"{route.method} {route.path}": route.role for route in routes}
         self._rates = {token: _Rate(settings.rate) for token, _ in settings.tokens} if settings.rate else {}
 
-    def stand(self, app: Flask) -> None:
-        """Look at every request and every answer of `app`."""
+    def install(self, app: Flask) -> None:
+        """Check every request of `app`, and add headers to every answer."""
         app.before_request(self._check)
         app.after_request(self._add_headers)
 
     def _check(self) -> Response | None:
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ:
-            return Response(status=204)  # what the page may do stands in the headers
+            return Response(status=204)  # the headers say what the page may do
         wanted = self._roles.get(request.endpoint or "", Role.NOBODY)
         if self._settings.tokens:
             self._check_token(wanted)
@@ -53,38 +53,38 @@ class Guard:
             return
         given = _given_token()
         found = None
-        for token, role in self._settings.tokens:  # all of them: the time must not tell which one is nearly right
+        for token, role in self._settings.tokens:  # always all of them, so that the time reveals nothing
             if hmac.compare_digest(token, given):
                 found = token, role
         if found is None:
             why = "this token is unknown" if given else "send a token: Authorization: Bearer <token>"
             raise Refused(401, why, headers={"WWW-Authenticate": 'Bearer realm="mlq"'})
         if found[1] < wanted:
-            raise Refused(403, f"this token may {found[1].name.lower()}; this needs one that may {wanted.name.lower()}")
+            raise Refused(403, f"this token has the role {found[1].name.lower()}; {wanted.name.lower()} is required")
         if self._rates and (wait := self._rates[found[0]].take()):
             raise Refused(429, f"more than {self._settings.rate:g} requests a second with this token",
                           headers={"Retry-After": str(int(wait) + 1)})  # fmt: skip
 
     def _check_place(self) -> None:
-        environ = request.environ  # `request.headers` would make a view of all, and each look at it takes 2 us
+        environ = request.environ  # `request.headers` takes 2 us per access
         host = _host_in(f"//{environ.get('HTTP_HOST') or 'localhost'}")
-        # a proxy that leaves X-Forwarded-Host to the client must not let it name another host than it was called by
+        # if a proxy passes on the client's own X-Forwarded-Host, the original Host must be allowed as well
         called = (environ.get("werkzeug.proxy_fix.orig") or {}).get("HTTP_HOST")
         for name in (host, _host_in(f"//{called}")) if called else (host,):
             if name not in self._settings.hosts:
-                raise Refused(403, f"this service is not called {name:.100}: allow the name with --host-name")
+                raise Refused(403, f"the host name {name:.100} is not allowed: allow it with --host-name")
         origin = environ.get("HTTP_ORIGIN")
-        if origin and environ["REQUEST_METHOD"] not in SAFE and not (self._may(origin) or _is_own(origin, host)):
+        if origin and environ["REQUEST_METHOD"] not in SAFE and not (self._allows(origin) or _is_own(origin, host)):
             raise Refused(403, f"web pages of {origin:.100} may not do this: allow them with --cors")
 
-    def _may(self, origin: str) -> bool:
+    def _allows(self, origin: str) -> bool:
         """Whether web pages of that origin may use the service."""
         return origin in self._settings.origins or "*" in self._settings.origins
 
     def _add_headers(self, answer: Response) -> Response:
         answer.headers.setdefault("X-Content-Type-Options", "nosniff")
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin and self._may(origin):
+        if origin and self._allows(origin):
             answer.headers["Access-Control-Allow-Origin"] = origin
             answer.headers["Access-Control-Expose-Headers"] = EXPOSED
             answer.headers.add("Vary", "Origin")
@@ -98,17 +98,17 @@ class Guard:
 def _given_token() -> bytes:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     given = token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "")
-    return given.encode("latin-1", "replace")  # the bytes that came, which WSGI shows so
+    return given.encode("latin-1", "replace")  # the original bytes, which WSGI decodes as Latin-1
 
 
 def _is_own(origin: str, host: str) -> bool:
-    """Whether the page is one of this service itself: of the same host and port."""
+    """Whether the page is from this service itself: from the same host and port."""
     return _host_in(origin) == host and origin.partition("//")[2] == request.environ.get("HTTP_HOST")
 
 
-@functools.lru_cache(maxsize=64)  # it is the same host all day
+@functools.lru_cache(maxsize=64)  # it is nearly always the same host
 def _host_in(url: str) -> str:
-    """The host that a URL names; blank where it is none."""
+    """The host in a URL; empty if the URL is invalid."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -116,7 +116,7 @@ def _host_in(url: str) -> str:
 
 
 class _Rate:
-    """Lets so many requests a second through, on average; this process alone counts."""
+    """Allows a number of requests a second, on average; each process counts separately."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate or 1.0
@@ -126,7 +126,7 @@ class _Rate:
         self._lock = threading.Lock()
 
     def take(self) -> float:
-        """0 where the request may pass, else the seconds until the next may."""
+        """0 if the request is allowed, else the seconds until the next one is."""
         with self._lock:
             now = time.monotonic()
             self._left = min(self._most, self._left + (now - self._at) * self._rate)

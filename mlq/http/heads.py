@@ -1,4 +1,4 @@
-"""Reads the head of a request, strictly: what a proxy in front may understand otherwise is refused."""
+"""Parses the head of a request, strictly: everything that a proxy in front may understand differently is refused."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,84 +8,84 @@ END = b"\r\n\r\n"
 LONGEST = 16_384  # bytes of the request line and all headers
 MOST = 100  # headers
 
-# RFC 9112, sections 3 and 5, but for a target in raw UTF-8, which curl sends if it is told to. Possessive quantifiers
-# (`++`): no input makes the match go back, so its time grows with the length alone
+# RFC 9112, sections 3 and 5, except that the target may be raw UTF-8, which curl can send. Possessive quantifiers like
+# `++` prevent backtracking, so the time grows only with the length
 _REQUEST = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([^\x00-\x20\x7f]++) HTTP/1\.([01])\r\n")
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _BARE = re.compile(rb"(?<!\r)\n")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
-_LENGTH = re.compile("[0-9]{1,18}")  # `int` takes "+9" and "0_0", too
+_LENGTH = re.compile("[0-9]{1,18}")  # `int` accepts "+9" and "0_0", too
 _ONCE = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"})
 _BARE_NAMES = ("CONTENT_TYPE", "CONTENT_LENGTH")  # WSGI gives these no HTTP_
-_names: dict[bytes, str] = {}  # of headers, as WSGI calls them
-_NAMES = 256  # that are remembered
+_names: dict[bytes, str] = {}  # the WSGI names of headers
+_NAMES = 256  # how many of them are cached
 
 
 class Broken(ValueError):
-    """A request that is none, and after which nothing more is read from its connection."""
+    """A malformed request; nothing more is read from its connection."""
 
     def __init__(self, reason: str, status: int = 400) -> None:
-        """`reason`: for people."""
+        """`reason`: a text for people."""
         super().__init__(reason)
         self.status = status
 
 
 @dataclass(slots=True)
 class Head:
-    """What a request says before its body."""
+    """The head of a request: its first line and its headers."""
 
     method: str
-    target: str  # as it was sent; bytes beyond ASCII as WSGI shows them, in Latin-1
+    target: str  # as it was sent; bytes beyond ASCII are decoded as Latin-1, as in WSGI
     path: str  # decoded
     query: str
     minor: int  # of HTTP/1.x
-    fields: dict[str, str] = field(default_factory=dict)  # headers by their names in WSGI
+    fields: dict[str, str] = field(default_factory=dict)  # headers by their WSGI names
     length: int = 0  # bytes of the body; unknown if it is chunked
     chunked: bool = False
 
     @property
     def has_body(self) -> bool:
-        """Whether bytes follow."""
+        """Whether a body follows."""
         return self.chunked or self.length > 0
 
     @property
     def keeps(self) -> bool:
-        """Whether the client may ask again on this connection."""
-        said = self.fields.get("HTTP_CONNECTION", "").lower()
-        return "close" not in said if self.minor else "keep-alive" in said
+        """Whether the client may make another request on this connection."""
+        wanted = self.fields.get("HTTP_CONNECTION", "").lower()
+        return "close" not in wanted if self.minor else "keep-alive" in wanted
 
 
 def has_bare_newline(some: bytes, start: int) -> bool:
-    """Whether a line of an unfinished head ends in a newline alone: such a head would never end."""
+    """Whether a line of an incomplete head ends with a newline without CR: such a head would never end."""
     return _BARE.search(some, start) is not None
 
 
 def read_head(head: bytes) -> Head:
-    """The head whose lines, each with its CRLF, are `head`. Raises Broken."""
+    """Parse a head; each of its lines ends with CRLF. Raises Broken."""
     line = _REQUEST.match(head)
     if line is None:
-        raise Broken("the first line is no request of HTTP/1.0 or 1.1")
+        raise Broken("the first line is not a request of HTTP/1.0 or 1.1")
     if _FIELDS.fullmatch(head, line.end()) is None:
-        raise Broken("a header line that is none")
+        raise Broken("a malformed header line")
     lines = head[line.end() :].split(b"\r\n")
     if len(lines) > MOST + 1:
         raise Broken(f"more than {MOST} headers", 431)
-    made, authority = _aimed(line[1].decode(), line[2], int(line[3]))
+    made, authority = _without_headers(line[1].decode(), line[2], int(line[3]))
     for name, _, value in (one.partition(b":") for one in lines[:-1]):
         _add(made.fields, name, value.strip(b" \t").decode("latin-1"))
     if made.minor and "HTTP_HOST" not in made.fields:
-        raise Broken("HTTP/1.1 wants the header Host")
-    if authority is not None:  # it counts, and not the header: RFC 9112, section 3.2.2
+        raise Broken("HTTP/1.1 requires the header Host")
+    if authority is not None:  # it takes precedence over the header: RFC 9112, section 3.2.2
         made.fields["HTTP_HOST"] = authority
     _check(made)
     return made
 
 
-def _aimed(method: str, raw: bytes, minor: int) -> tuple[Head, str | None]:
+def _without_headers(method: str, raw: bytes, minor: int) -> tuple[Head, str | None]:
     """A head without headers, and the host and port that its target names, if any."""
     try:
-        raw.decode()  # which Flask takes it for
+        raw.decode()  # Flask assumes that it is UTF-8
     except UnicodeDecodeError:
         raise Broken("the address is not UTF-8") from None
     place = target = raw.decode("latin-1")
@@ -93,7 +93,7 @@ def _aimed(method: str, raw: bytes, minor: int) -> tuple[Head, str | None]:
     if not target.startswith("/"):
         found = _ABSOLUTE.fullmatch(target)
         if found is None:
-            raise Broken("the address begins with no slash")
+            raise Broken("the address does not begin with a slash")
         authority = found[1]
         place = found[2] if found[2].startswith("/") else f"/{found[2]}"
     path, _, query = place.partition("?")
@@ -103,7 +103,7 @@ def _aimed(method: str, raw: bytes, minor: int) -> tuple[Head, str | None]:
 
 
 def _add(fields: dict[str, str], raw: bytes, value: str) -> None:
-    """One header, unless it is one that nobody may hear."""
+    """Add one header, unless it is one that is dropped."""
     name = _names.get(raw) or _named(raw)
     if not name:
         return
@@ -116,10 +116,10 @@ def _add(fields: dict[str, str], raw: bytes, value: str) -> None:
 
 
 def _named(raw: bytes) -> str:
-    """What WSGI calls it; blank for those that are left out.
+    """The WSGI name of a header; empty for headers that are dropped.
 
-    WSGI could not tell those with a `_` from those with a `-`. An upgrade is not done, so the request is answered as it
-    stands (RFC 9110, section 7.8); Flask would take it for one of WebSocket.
+    Names with a `_` are dropped because WSGI can't distinguish them from those with a `-`. `Upgrade` is ignored, as
+    RFC 9110, section 7.8, allows; Flask would take the request for one of WebSocket.
     """
     if b"_" in raw or raw.lower() == b"upgrade":
         return ""
@@ -131,9 +131,9 @@ def _named(raw: bytes) -> str:
 
 
 def _check(head: Head) -> None:
-    """Whose body ends where only one reading of it says, and whose host is one."""
+    """Check that the host is valid and the length of the body unambiguous, and set that. Raises Broken."""
     if _HOST.fullmatch(head.fields.get("HTTP_HOST", "")) is None:
-        raise Broken("a Host that is none")
+        raise Broken("an invalid Host")
     length, encoding = head.fields.get("CONTENT_LENGTH"), head.fields.get("HTTP_TRANSFER_ENCODING")
     if encoding is not None:
         if length is not None:
@@ -143,5 +143,5 @@ def _check(head: Head) -> None:
         head.chunked = True
     elif length is not None:
         if _LENGTH.fullmatch(length) is None:
-            raise Broken("a length that is no number")
+            raise Broken("a length that is not a number")
         head.length = int(length)

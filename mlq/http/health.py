@@ -1,4 +1,4 @@
-"""The routes of whoever watches: alive, ready, metrics for Prometheus, and the number to scale on."""
+"""The routes for monitoring: alive, ready, metrics for Prometheus, and the number to scale on."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from mlq import MLQ, ServerError
 from mlq.core.checks import check_queue
-from mlq.http.answers import as_json, said, wants_json
+from mlq.http.answers import as_json, plain_text, wants_json
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Ready, Scale
@@ -22,29 +22,30 @@ from mlq.ops.stats import BOUNDS, OTHER, Histogram, QueueStats, Stats
 
 log = logging.getLogger("mlq.http")
 
-MOST_QUEUES = 201  # that metrics tell apart; lua/shared/count.lua keeps 200 and `(other)`
+MOST_QUEUES = 201  # with their own label in metrics; lua/shared/count.lua keeps 200 and `(other)`
 _EDGES = (*map(str, BOUNDS), "+Inf")
 _NOTHING = Histogram((0,) * len(_EDGES), 0.0)
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
-    """The routes, over one queue."""
+    """The routes for one queue."""
     group = "Monitoring"
     return [
-        Route("GET", "/healthz", lambda: said("ok"), Role.NOBODY, "Alive", {200: "This process answers."}, group,
-              about="Asks nothing of the server: for a probe that restarts the process."),
+        Route("GET", "/healthz", lambda: plain_text("ok"), Role.NOBODY, "Alive", {200: "This process responds."}, group,
+              about="Does not use the server: for a probe that restarts the process."),
         Route("GET", "/readyz", partial(_ready, _Readiness(mlq)), Role.NOBODY, "Ready",
-              {200: "The server answers, and a worker lives.", 503: "Not so; the body says why."}, group, reply=Ready),
+              {200: "The server responds, and a worker is alive.", 503: "Not ready; the body says why."}, group,
+              reply=Ready),
         Route("GET", "/metrics", partial(_metrics, mlq), Role.READ, "Metrics for Prometheus",
-              {200: "In Prometheus' text format, or as OpenMetrics for whoever asks for that."}, group),
+              {200: "In Prometheus' text format, or as OpenMetrics if that is asked for."}, group),
         Route("GET", "/scale", partial(_scale, mlq), Role.READ, "The number to scale on",
               {200: "`wanted` is how many slots would be busy if there were enough: waiting + running."}, group,
-              reply=Scale, parameters=(Parameter("queue", "query", "Of this queue alone."),)),
+              reply=Scale, parameters=(Parameter("queue", "query", "Only for this queue."),)),
     ]  # fmt: skip
 
 
 class _Readiness:
-    """Asks the server once for all who ask at the same time: they need no token, and would each open a connection."""
+    """Asks the server once for all simultaneous requests: these need no token, and would each open a connection."""
 
     def __init__(self, mlq: MLQ) -> None:
         self._mlq = mlq
@@ -53,26 +54,26 @@ class _Readiness:
         self._reason: str | None = None
 
     def reason(self) -> str | None:
-        """Why jobs would not be run, as of now or later."""
-        came = time.monotonic()
+        """Why jobs would not be run; None if they would. Asked for at or after the time of the call."""
+        called = time.monotonic()
         with self._asking:
-            if self._asked <= came:  # else somebody asked after we came
+            if self._asked <= called:  # else another request asked after this call began
                 began = time.monotonic()
                 self._reason, self._asked = self._found(), began
             return self._reason
 
     def _found(self) -> str | None:
         try:
-            return None if self._mlq.workers() else "no worker lives: jobs are taken, but nobody runs them"
+            return None if self._mlq.workers() else "no worker is alive: jobs are accepted, but none is run"
         except ServerError as error:
             log.warning("not ready: %s", error)
-            return "the server does not answer"  # its address is nothing for those who need no token
+            return "the server does not respond"  # without its address, as this route needs no token
 
 
 def _ready(readiness: _Readiness) -> Response:
     reason = readiness.reason()
     status = 503 if reason else 200
-    return as_json(Ready(reason is None, reason), status) if wants_json() else said(reason or "ready", status)
+    return as_json(Ready(reason is None, reason), status) if wants_json() else plain_text(reason or "ready", status)
 
 
 def _scale(mlq: MLQ) -> Response:
@@ -99,7 +100,7 @@ _EMPTY = QueueStats(0, 0, None, 0, 0, {}, _NOTHING, _NOTHING)
 
 
 def _bounded(queues: dict[str, QueueStats]) -> dict[str, QueueStats]:
-    """The first 201 queues, those that are counted before others; the rest as one."""
+    """The first 201 queues, beginning with those that have counts; the others are added to `(other)`."""
     ranked = sorted(queues, key=lambda name: (not _is_counted(queues[name]), name))
     rest = [queues[name] for name in ranked[MOST_QUEUES:]]
     kept = {name: queues[name] for name in ranked[:MOST_QUEUES]}
@@ -119,7 +120,7 @@ def _is_counted(queue: QueueStats) -> bool:
 
 
 class _Families(Collector):
-    """One look at a namespace as metrics. Labels are queues, states and outcomes: nothing that grows with the jobs."""
+    """The metrics of a namespace. Labels are queues, states and outcomes: nothing that grows with the jobs."""
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
@@ -155,13 +156,13 @@ class _Families(Collector):
     def _totals(self) -> Iterator[Metric]:
         stats = self._stats
         for name, about, value in (
-            ("mlq_workers", "Workers that live.", stats.workers),
+            ("mlq_workers", "Live workers.", stats.workers),
             ("mlq_slots", "Jobs that these workers can run at a time.", stats.slots),
             ("mlq_slots_busy", "Slots in which a job runs.", stats.busy),
             ("mlq_slots_wanted", "Slots that would be busy if there were enough: jobs that wait or run.", stats.wanted),
         ):
             yield GaugeMetricFamily(name, about, value)
-        pending = GaugeMetricFamily("mlq_deliveries_pending", "Callbacks and webhooks to be sent.", labels=["kind"])
+        pending = GaugeMetricFamily("mlq_deliveries_pending", "Callbacks and webhooks to send.", labels=["kind"])
         tries = CounterMetricFamily("mlq_deliveries", "Tries to send them, by outcome.", labels=["kind", "outcome"])
         for kind, deliveries in stats.deliveries.items():
             pending.add_metric([kind], deliveries.pending)
@@ -171,7 +172,7 @@ class _Families(Collector):
 
 
 def _cumulated(histogram: Histogram) -> list[tuple[str, float]]:
-    """Buckets as Prometheus wants them: each with all that are below."""
+    """Cumulative buckets, as Prometheus expects them."""
     total, found = 0, []
     for edge, number in zip(_EDGES, histogram.buckets, strict=True):
         total += number

@@ -1,7 +1,7 @@
-"""What a client sends over one connection: heads and bodies, each within limits of size and time.
+"""Reads heads and bodies from one connection, each within limits of size and time.
 
-gevent's sockets give way only when there is nothing to read. So whoever reads on here gives way after every piece (but
-for a head, of which there are 16 KiB at most), and a client that always has more to send takes no more than its turn.
+gevent's sockets switch to other greenlets only when there is nothing to read. So this code switches after every piece
+(except for heads, which have at most 16 KiB): a client that always has more to send must not hold up others.
 """
 
 import contextlib
@@ -18,27 +18,27 @@ from mlq.http.heads import END, LONGEST, Broken, Head, has_bare_newline, read_he
 from mlq.http.turns import Turns
 
 PIECE = 65_536  # bytes that are read at once
-LARGER = 1024 * 1024  # bytes by which the room for a chunked body grows
+LARGER = 1024 * 1024  # bytes that are reserved at a time for a chunked body
 PARSED = 16_384  # bytes of a chunked body that are read at once
-LINES = 64  # lines between its chunks that are parsed at once, in 0.1 ms; where there are more, in turns with others
+LINES = 64  # lines between its chunks that are parsed at once, in 0.1 ms; more of them only in turns with others
 MORE_LINES = 2048  # of one such turn: 3 ms
-SLOWEST = 131_072  # bytes a second that a body must come at, beyond the time that every request has
-LINGER = 5.0  # seconds for which a client that was refused may go on sending, so that it hears why
-LINGER_MOST = 64 * 1024 * 1024  # bytes that it may send meanwhile; nobody looks at them
-HEARD_OUT = 65_536  # bytes of a body that nobody wanted, which are read to keep the connection
+SLOWEST = 131_072  # bytes a second: the slowest allowed rate of a body, beyond the time that every request has
+LINGER = 5.0  # seconds for which a refused client may continue to send, so that it receives the reason
+LINGER_MOST = 64 * 1024 * 1024  # bytes that it may send meanwhile; they are dropped
+SKIPPED = 65_536  # bytes; smaller bodies that no view has read are skipped, to keep the connection
 _turns = Turns()
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
 class Full(Exception):
-    """There is no room for this body just now."""
+    """There is no room for this body at the moment."""
 
 
 class Slow(Broken):
-    """A client takes too long to say what it wants."""
+    """A client takes too long to send its request."""
 
     def __init__(self, what: str) -> None:
-        """`what`: the part that it takes too long to send."""
+        """`what`: the part that took too long."""
         super().__init__(f"the {what} took too long", 408)
 
 
@@ -47,18 +47,18 @@ class TooLong(Exception):
 
 
 class Incoming:
-    """The bytes of one connection, in their order."""
+    """The input of one connection."""
 
     def __init__(self, sock: Any, timeout: float) -> None:
         """`timeout`: seconds for a head, and for a body that is not large."""
         self._sock = sock
         self._timeout = timeout
-        self._some = b""  # came, but was not used
-        self._unread: Head | None = None  # whose body still stands before the next request
-        self._usable = True
+        self._some = b""  # received, but not used yet
+        self._unread: Head | None = None  # the head whose body has not been read yet
+        self._usable = True  # no error has left the position in the input unknown
 
     def head(self, idle: float) -> Head | None:
-        """The next request; None where the client leaves, or is silent for `idle` seconds. Raises Broken."""
+        """The next head; None if the client closes the connection or is silent for `idle` seconds. Raises Broken."""
         some, seen = self._first(idle), 0
         if not some:
             return None
@@ -81,7 +81,7 @@ class Incoming:
             some += piece
 
     def _first(self, idle: float) -> bytes:
-        """What the next request begins with: not the empty lines that some clients send behind a body."""
+        """The first bytes of the next request, without the empty lines that some clients send after a body."""
         some, deadline = self._some, time.monotonic() + idle
         with contextlib.suppress(Slow):
             while True:
@@ -97,7 +97,7 @@ class Incoming:
         return b""
 
     def _more(self, most: int, deadline: float, what: str = "body") -> bytes:
-        """The next bytes of it; none where the client has left. Raises Slow."""
+        """The next bytes; none if the client has closed the connection. Raises Slow."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise Slow(what)
@@ -162,12 +162,12 @@ class Incoming:
         return bytes(made)
 
     def may_go_on(self) -> bool:
-        """Whether the next request may be read some time: a body that nobody wanted must be small."""
+        """Whether another request can follow: a body that was not read must be small enough to skip."""
         head = self._unread
-        return self._usable and (head is None or not (head.chunked or head.length > HEARD_OUT))
+        return self._usable and (head is None or not (head.chunked or head.length > SKIPPED))
 
     def goes_on(self) -> bool:
-        """Whether the next request can be read now; a small body that nobody wanted is heard out."""
+        """Skip a small body that was not read; whether the next request can be read now."""
         if self._unread is not None and self.may_go_on():
             try:
                 self._counted(self._unread.length, LINGER)
@@ -178,11 +178,11 @@ class Incoming:
 
     @property
     def holds_more(self) -> bool:
-        """Whether bytes came that nobody has read."""
+        """Whether bytes were received that were not used."""
         return bool(self._some)
 
     def linger(self) -> None:
-        """Say that no more is said, and let the client go on for a while: it may read only when it has sent all."""
+        """Shut down sending, and drop input for a while: some clients read the answer only after they have sent all."""
         deadline, left = time.monotonic() + LINGER, LINGER_MOST
         with contextlib.suppress(OSError, Slow):
             self._sock.shutdown(socket.SHUT_WR)

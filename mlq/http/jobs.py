@@ -1,4 +1,4 @@
-"""The routes of jobs: post, look, list, cancel, requeue, delete."""
+"""The routes of jobs: post, show, list, cancel, requeue, delete."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
 from mlq.deliveries import allowed
 from mlq.http import bodies
-from mlq.http.answers import as_json, link, said, wants_json
+from mlq.http.answers import as_json, link, plain_text, wants_json
 from mlq.http.problems import Refused, checked
 from mlq.http.results import POLL, lookups, result_of
 from mlq.http.routes import Parameter, Role, Route
@@ -35,50 +35,50 @@ _SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts",
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
-    """The routes, over one queue."""
+    """The routes for one queue."""
     waiting, trusts = _Waiting(mlq), not settings.tokens or allowed.trusts_strangers()
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
         Route("POST", "/jobs", partial(_post, mlq, waiting, trusts), Role.POST, "Post a job",
-              {200: "The id, as text; or the result that was waited for.",
-               202: "The job was posted; a result that was waited for is not there yet.", 400: "Not JSON.",
-               413: "Too large.", 415: "Another content type.",
-               422: "Another shape, or the idempotency key of another post."},
+              {200: "The id, as text; or the result, if it was waited for.",
+               202: "The job was posted, but the result is not there yet.", 400: "Not JSON.",
+               413: "Too large.", 415: "Wrong content type.",
+               422: "Wrong shape, or the idempotency key of another post."},
               body=NewJob, body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
               reply=Posted, about=_POSTING,
-              parameters=(Parameter("Idempotency-Key", "header", "The same post with the same key makes no second job "
-                                    "within a day."),
+              parameters=(Parameter("Idempotency-Key", "header", "Within a day, the same post with the same key makes "
+                                    "no second job."),
                           Parameter("Prefer", "header", "`wait=10` waits up to 10 s for the result."))),
-        Route("POST", "/jobs/bulk", partial(_post_many, mlq, trusts), Role.POST, "Post many jobs alike",
-              {202: "All were posted.", 400: "Not JSON.", 415: "Another content type.", 422: "Another shape."},
+        Route("POST", "/jobs/bulk", partial(_post_many, mlq, trusts), Role.POST, "Post many jobs with the same options",
+              {202: "All were posted.", 400: "Not JSON.", 415: "Wrong content type.", 422: "Wrong shape."},
               body=NewJobs, reply=PostedMany),
         Route("GET", "/jobs", partial(_list, mlq), Role.READ, "List jobs, newest first", {200: "A page."}, reply=Page,
               parameters=(Parameter("state", "query", "Only jobs in this state.", {"enum": _STATES}),
                           Parameter("queue", "query", "Only jobs of this queue."),
                           Parameter("function", "query", "Only jobs that name this listener."),
-                          Parameter("limit", "query", f"Jobs of a page, {MOST} at most.", _NUMBER),
-                          Parameter("cursor", "query", "Where the page begins, from `next` of the one before."))),
+                          Parameter("limit", "query", f"Jobs per page, {MOST} at most.", _NUMBER),
+                          Parameter("cursor", "query", "Where the page begins, from `next` of the previous one."))),
         Route("GET", "/jobs/count", partial(_count, mlq), Role.READ, "Count jobs",
-              {200: "Jobs that wait or run; as JSON more."}, reply=Count),
-        Route("GET", "/jobs/<job_id>", partial(_look, mlq), Role.READ, "Look at a job",
-              {200: "What is known of it.", 304: "Nothing has changed since the ETag."} | one, reply=Job,
-              parameters=(Parameter("If-None-Match", "header", "The ETag of an earlier answer."),)),
-        Route("GET", "/jobs/<job_id>/progress", partial(_progress, mlq), Role.READ, "The progress alone",
-              {200: "In words, or the value last reported."} | one),
+              {200: "The number of jobs that wait or run; JSON has more counts."}, reply=Count),
+        Route("GET", "/jobs/<job_id>", partial(_show, mlq), Role.READ, "Show a job",
+              {200: "The job without its message and result.", 304: "Nothing has changed since the ETag."} | one,
+              reply=Job, parameters=(Parameter("If-None-Match", "header", "The ETag of an earlier response."),)),
+        Route("GET", "/jobs/<job_id>/progress", partial(_progress, mlq), Role.READ, "Show only the progress",
+              {200: "In words, or the last reported value."} | one),
         Route("DELETE", "/jobs/<job_id>", partial(_change, mlq, MLQ.delete), Role.POST,
               "Delete a job that does not run", {204: "It is gone.", 409: "It runs: cancel it first."} | one),
         Route("POST", "/jobs/<job_id>/cancel", partial(_change, mlq, MLQ.cancel), Role.POST, "Cancel a job",
-              {202: "It is cancelled; where it runs, it is stopped.", 409: "It has ended otherwise."} | one, reply=Job),
+              {202: "It is cancelled; if it runs, it is stopped.", 409: "It has ended otherwise."} | one, reply=Job),
         Route("POST", "/jobs/<job_id>/requeue", partial(_change, mlq, MLQ.requeue), Role.POST,
-              "Give a failed or cancelled job another try", {202: "It waits again.", 409: "It is in another state."}
+              "Requeue a failed or cancelled job", {202: "It waits again.", 409: "It is in another state."}
               | one, reply=Job),
     ]  # fmt: skip
 
 
 _POSTING = (
-    "The answer is the id as plain text; with `Accept: application/json` it is 202 with the job's links. A message of "
-    "bytes is sent with its own content type (`image/png`), or as the file `msg` of a form; options then stand in the "
-    "query, or in the form."
+    "The response is the id as plain text; with `Accept: application/json` it is 202 with the job's links. Send a "
+    "message of bytes with its own content type (`image/png`), or as the file `msg` of a form; its options are then "
+    "parameters of the query, or fields of the form."
 )
 
 
@@ -94,10 +94,10 @@ class _Waiting:
         return self._count < WAITERS
 
     def state(self, job_id: str, seconds: float) -> State | None:
-        """The state when the job has ended, or time is up; None where it can't be known."""
+        """The state when the job has ended or time is up; None if it can't be determined."""
         self._count += 1
         try:
-            return self._mlq.wait_end(job_id, seconds)  # without the value, of which each would hold a copy
+            return self._mlq.wait_end(job_id, seconds)  # without the value, so that waiters hold no copies of it
         except MLQError:  # time is up, or the server is away
             return _state_of(self._mlq, job_id)
         finally:
@@ -105,7 +105,7 @@ class _Waiting:
 
 
 def _state_of(mlq: MLQ, job_id: str) -> State | None:
-    """The state of a job that was posted; None where that can't be known, since the asker needs its id all the same."""
+    """The state of a posted job; None if it can't be determined, because the client needs the id in any case."""
     try:
         return mlq.get_state(job_id)
     except (UnknownJob, ServerError):
@@ -113,14 +113,14 @@ def _state_of(mlq: MLQ, job_id: str) -> State | None:
 
 
 def _preferred() -> float | None:
-    """For how many seconds the asker prefers to wait; None where it does not."""
+    """How many seconds the client wants to wait (`Prefer: wait=...`); None if it does not."""
     prefer = request.environ.get("HTTP_PREFER")
     wanted = parse_dict_header(prefer).get("wait") if prefer else None
     return min(float(wanted), LONGEST) if wanted is not None and _is_number(wanted) else None
 
 
 def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
-    """What was given. Unless it is trusted, workers send its callback and webhook to public addresses alone."""
+    """The options that were given. Unless trusted, callback and webhook are marked for public addresses only."""
     given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
     for name in () if trusts else ("callback", "webhook"):
         if (url := check_url(name, given.get(name))) is not None:
@@ -129,14 +129,14 @@ def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
 
 
 def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view, as the next one
-    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would make a view of all, 5 us
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would take 5 us
     job_id = _submitted(mlq, trusts, key)
     bodies.drop()
     wanted = _preferred()
     seconds = wanted if waiting.has_room() else None
     if seconds is not None:
         state = waiting.state(job_id, seconds)
-    else:  # with a key it may be an earlier post's; else asking would be a round trip for nothing
+    else:  # with a key, the job may be that of an earlier post; otherwise it is queued, without asking
         state = _state_of(mlq, job_id) if key is not None and wants_json() else State.QUEUED
     if seconds is not None and state is not None and is_finished(state):
         answer = result_of(mlq, job_id, "result", "")
@@ -144,26 +144,26 @@ def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT00
         answer = _posted(job_id, state, 200 if wanted is None else 202)
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
-    if wanted is not None or answer.status_code == 202:  # else the body says it, and the header takes 15 us
+    if wanted is not None or answer.status_code == 202:  # else the body is the id, and the header would take 15 us
         answer.headers["Location"] = link(f"/jobs/{reference_of(job_id)}")
     return answer
 
 
 def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> JobId:  # noqa: FBT001
-    """The new job; a function of its own, so that the message is in no frame while its asker waits."""
+    """Post the job. This is a separate function so that no frame holds the message while the request waits."""
     given = _given(bodies.new_job(), trusts=trusts)
     return checked(mlq.submit(given.pop("msg", None), **given, idempotency_key=key).reference)
 
 
 def _posted(job_id: str, state: State | None, plain: int) -> Response:
-    """The answer without a result. `plain`: the status of the id as text, which must not look like a result."""
+    """The answer without a result. `plain`: the status of plain text; after a wait, 200 would look like a result."""
     if not wants_json():
-        return said(job_id, plain)
+        return plain_text(job_id, plain)
     return as_json(Posted(str(job_id), cast("StateName | None", state), links(job_id)), 202, {"Retry-After": POLL})
 
 
 def links(job_id: str) -> dict[str, str]:
-    """Where the parts of a job are, and never those of another job that may get its id."""
+    """The paths of a job and its parts. They contain its reference, so they never lead to another job with its id."""
     base = link(f"/jobs/{reference_of(job_id)}")
     return {"self": base} | {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
 
@@ -178,14 +178,14 @@ def _count(mlq: MLQ) -> Response:
     now = mlq.counts()
     if wants_json():
         return as_json(Count(now.waiting, now.scheduled, now.running, now.dead))
-    return said(str(now.waiting + now.scheduled + now.running))
+    return plain_text(str(now.waiting + now.scheduled + now.running))
 
 
 def _progress(mlq: MLQ, job_id: str) -> Response:
-    return said(mlq.get_progress(checked(job_id)))
+    return plain_text(mlq.get_progress(checked(job_id)))
 
 
-def _look(mlq: MLQ, job_id: str) -> Response:
+def _show(mlq: MLQ, job_id: str) -> Response:
     answer = _job(mlq, checked(job_id))
     answer.add_etag(weak=True)
     answer.headers["Cache-Control"] = "no-cache"
@@ -194,7 +194,7 @@ def _look(mlq: MLQ, job_id: str) -> Response:
 
 
 def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
-    wanted = mlq._named(job_id)  # noqa: SLF001 - nobody else decodes what came only when it is its turn
+    wanted = mlq._named(job_id)  # noqa: SLF001 - only this code decodes replies in turns
     asked: list[Op[Any]] = [job_ops.info(mlq._keys, wanted), job_ops.place(mlq._keys, wanted)]  # noqa: SLF001
     info, place = mlq._shell.run_each(asked)  # noqa: SLF001
     with lookups.take():  # progress of 64 KiB may be 65,000 parts, and errors of twenty attempts 2 MB
@@ -214,7 +214,7 @@ def _change(mlq: MLQ, change: Callable[[MLQ, str], None], job_id: str) -> Respon
     change(mlq, wanted)
     if request.method == "DELETE":
         return Response(status=204)
-    return _job(mlq, wanted, 202) if wants_json() else said("ok", 202)
+    return _job(mlq, wanted, 202) if wants_json() else plain_text("ok", 202)
 
 
 def _list(mlq: MLQ) -> Response:

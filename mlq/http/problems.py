@@ -1,4 +1,4 @@
-"""What goes wrong with a request, and the status that says whose fault it is."""
+"""Turns errors into answers with the right status."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ from mlq.core.identity import JobId, parse_reference
 from mlq.errors import KeyReused
 from mlq.http.answers import problem
 
-# The first that fits. What is not listed is a defect, and answered with 500.
+# The first match counts. Other errors are defects, and answered with 500.
 STATUS: tuple[tuple[type[MLQError], int], ...] = (
     (UnknownJob, 404), (TooLarge, 413), (KeyReused, 422), (WrongState, 409), (InputError, 400), (Undecodable, 422),
     (OutOfMemory, 507), (ValueRefused, 413), (ServerError, 503),
@@ -30,7 +30,7 @@ AWAY = 1  # seconds after which to try again when the server is away
 
 
 class Refused(Exception):
-    """A request that is refused, with the reason for people."""
+    """A request that is refused, with a reason for people."""
 
     def __init__(
         self, status: int, reason: str, errors: list[dict[str, str]] | None = None,
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 def checked(job_id: str) -> JobId:
-    """An id or a reference that could be a job's; others are unknown without asking."""
+    """An id or a reference with a valid format; others get 404 without asking the server."""
     found = parse_reference(job_id)
     if found is None:
         raise Refused(404, f"no job {job_id}: ids look like 57, or like 57@1795888888.123456")
@@ -52,21 +52,21 @@ def checked(job_id: str) -> JobId:
 
 
 def handle_all(app: Flask, mlq: MLQ) -> None:
-    """Have everything that views raise answered."""
+    """Answer everything that views raise."""
     app.register_error_handler(HTTPException, _aborted)
     app.register_error_handler(Refused, lambda error: problem(error.status, str(error), error.errors, error.headers))
     app.register_error_handler(MLQError, lambda error: _failed(mlq, error))
 
 
 def _aborted(error: HTTPException) -> Response:
-    """What Flask itself refused: no such path, a wrong method, a body that is too large."""
+    """Answer a request that Flask itself refused: no such path, a wrong method, a body that is too large."""
     kept = {name: text for name, text in error.get_headers(request.environ) if name in ("Allow", "Content-Range")}
-    told = error.description or error.name
+    reason = error.description or error.name
     if error.code == 413:
-        told = "the body is too large: store the data elsewhere and post its address"
+        reason = "the body is too large: store the data elsewhere and post its address"
     elif error.code == 404 and error.description == type(error).description:
-        told = f"there is nothing at {request.path}: see /docs"
-    return problem(error.code or 500, told, headers=kept)
+        reason = f"there is nothing at {request.path}: see /docs"
+    return problem(error.code or 500, reason, headers=kept)
 
 
 def _failed(mlq: MLQ, error: MLQError) -> Response:
@@ -77,7 +77,7 @@ def _failed(mlq: MLQ, error: MLQError) -> Response:
 
 
 def _was_there(mlq: MLQ) -> bool:
-    """Whether the job that is unknown was one once: ids rise, and the job of a lost id is gone."""
+    """Whether the unknown job existed once: ids rise, so every id up to the last one was used or lost."""
     try:
         found = parse_reference(str((request.view_args or {}).get("job_id", "")))
         return found is not None and 0 < int(found) <= mlq.last_id()

@@ -1,8 +1,8 @@
-"""The process that serves HTTP: how it is started, what it is told, and its way out.
+"""The process that serves HTTP: how it is started, configured and ended.
 
-It is a process of its own because gevent has to patch Python's sockets before anything else is imported, which would be
-wrong for a worker's native threads; and a listener that holds the GIL must not hold up requests. Whoever starts it
-opens the socket: so an address that is taken is told at once, and there is nothing to wait for.
+It is a separate process because gevent has to patch Python's sockets before anything else is imported, which would
+break a worker's native threads, and because a listener that holds the GIL must not delay requests. The process that
+starts it opens the socket, so an error about the address is raised at once, and there is nothing to wait for.
 """
 
 import gc
@@ -26,35 +26,35 @@ from mlq.system.descriptors import keep_standard_open
 
 log = logging.getLogger("mlq.http")
 
-PLAN = "MLQ_SERVING"  # in its environment: what another user of this machine can't read
+PLAN = "MLQ_SERVING"  # in its environment, which other users of this machine can't read
 PROGRAM = "mlq.http.process"
 PATIENCE = 15.0  # seconds that it has to end; it gives its requests 10
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the process is told."""
+    """The configuration of the process."""
 
     namespace: str
     url: str | None = field(repr=False)  # it may hold a password
     settings: Settings = field(default_factory=Settings)
     log_level: str = "info"
     log_format: str = "plain"
-    owner: int | None = None  # a descriptor that ends when the owner does
+    owner: int | None = None  # a descriptor at end of file once the owner has ended
     listening: int = -1  # the descriptor of the socket
 
-    def packed(self, listening: socket.socket) -> dict[str, str]:
-        """The environment that carries it."""
+    def to_environment(self, listening: socket.socket) -> dict[str, str]:
+        """The environment of the process, with the plan in it."""
         return os.environ | {PLAN: msgspec.json.encode(replace(self, listening=listening.fileno())).decode()}
 
     @classmethod
-    def taken(cls) -> "Plan":
+    def from_environment(cls) -> "Plan":
         """The plan of this process."""
         return msgspec.json.decode(os.environ.pop(PLAN), type=Plan)
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises InputError where the address can't be had. Port 0 means any that is free."""
+    """A listening socket. Raises InputError if the address can't be used. Port 0 means any free port."""
     keep_standard_open()
     try:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -67,34 +67,34 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """The address of what is served there."""
+    """The URL that a socket serves."""
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def become(plan: Plan, listening: socket.socket) -> None:
-    """Turn this process into the one that serves."""
+    """Replace this process by the one that serves."""
     command = launch.command(PROGRAM, green=True)
-    os.execve(command[0], command, plan.packed(listening))  # noqa: S606 - no shell
+    os.execve(command[0], command, plan.to_environment(listening))  # noqa: S606 - no shell
 
 
 def main() -> None:
-    """Serve as planned, until told to stop."""
+    """Serve until told to stop."""
     from mlq.http.apart import be_unreadable
     from mlq.http.app import make_app
     from mlq.http.serving import Serving
 
-    be_unreadable()  # tokens and secrets are in the environment, and uploads are tried by processes of the same user
-    plan = Plan.taken()
+    be_unreadable()  # the environment holds tokens and secrets, and processes of the same user try uploads
+    plan = Plan.from_environment()
     logs.begin(plan.log_level.upper(), as_json=plan.log_format == "json")
     mlq = MLQ(plan.namespace, url=plan.url)
     serving = Serving(make_app(mlq, plan.settings), socket.socket(fileno=plan.listening), plan.settings)
     if plan.owner is not None:
         threading.Thread(target=_stop_with_owner, args=(plan.owner, serving), daemon=True).start()
-    gc.freeze()  # what is there now stays; and collect more seldom what requests leave, which is little: 5 % of a post
+    gc.freeze()  # existing objects are not collected anyway; requests leave little garbage. Both save 5 % of a post
     gc.set_threshold(20_000)
     serving.run(owned=plan.owner is not None)
-    os._exit(0)  # greenlets that wait for the server would hold up the end
+    os._exit(0)  # greenlets that wait for the server would delay the end
 
 
 def _stop_with_owner(descriptor: int, serving: Any) -> None:
@@ -103,10 +103,10 @@ def _stop_with_owner(descriptor: int, serving: Any) -> None:
 
 
 class ServerProcess:
-    """The serving process of a program that does other things beside, from `start` to `stop`. Starts once."""
+    """The serving process of a program that also does other things, from `start` to `stop`. Can be started once."""
 
     def __init__(self, plan: Plan, address: str, port: int) -> None:
-        """Takes the address at once; raises InputError where that can't be had."""
+        """Binds the address at once; raises InputError if that fails."""
         self.stopped = threading.Event()
         self.broken = False
         self._listening = listen(address, port)
@@ -116,13 +116,14 @@ class ServerProcess:
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to answer. Raises OSError where no process can be started."""
+        """Begin to serve. Raises OSError if no process can be started."""
         theirs, self._alive = os.pipe()
         plan = replace(self._plan, owner=theirs)
         try:
             self._process = subprocess.Popen(
                 launch.command(PROGRAM, green=True),
-                env=plan.packed(self._listening), pass_fds=(self._listening.fileno(), theirs), stdin=subprocess.DEVNULL,
+                env=plan.to_environment(self._listening), pass_fds=(self._listening.fileno(), theirs),
+                stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except OSError:
             os.close(self._alive)
@@ -134,7 +135,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         return int(self._process.pid)
 
     def _watch(self) -> None:
@@ -145,7 +146,7 @@ class ServerProcess:
         self.stopped.set()
 
     def stop(self, grace: float) -> None:
-        """Let requests under way end; `grace` 0 ends them. Returns when the process is gone."""
+        """Let current requests finish; `grace` 0 ends them. Returns when the process is gone."""
         self._stopping = True
         if self._process is None:
             self._listening.close()

@@ -1,4 +1,4 @@
-"""The routes of results: the value itself with its media type, in parts and only when it changed, if that is asked."""
+"""The routes of results: the value with its media type; supports ranges and ETags."""
 
 import re
 import threading
@@ -12,7 +12,7 @@ from mlq.core import codec
 from mlq.core.identity import reference_of
 from mlq.core.job import is_finished
 from mlq.http import answers
-from mlq.http.answers import as_json, link, said, wants_json
+from mlq.http.answers import as_json, link, plain_text, wants_json
 from mlq.http.bodies import AGAIN, FULL, KEEP
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
@@ -21,54 +21,55 @@ from mlq.http.turns import Turns
 from mlq.ops.jobs import info as info_of
 from mlq.ops.jobs import kept
 
-POLL = "1"  # seconds after which to look again
-LARGE = 65_536  # bytes of a value from which on it counts
-READERS = 8  # values that are read at a time: each may be 64 MiB, some times over until it is an answer
+POLL = "1"  # seconds after which the client should ask again
+LARGE = 65_536  # bytes; the memory of larger values is counted
+READERS = 8  # values that are read at a time: each may have 64 MiB, and several copies until it is an answer
 lookups = Turns()  # to decode and write what is known of a job
 reading = threading.BoundedSemaphore(READERS)
 _NEEDED = ("id", "state", "error", "error_type", "processing_finished")
-_EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it comes back in headers
+_EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it is copied to headers
 _RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
-    """The routes, over one queue."""
-    said_of = {
-        200: "The value; for a failed job its error's text.",
+    """The routes for one queue."""
+    statuses = {
+        200: "The value; for a failed job the text of its error.",
         202: "Not there yet: the progress.",
         206: "The range that was asked for.",
         304: "Nothing has changed since the ETag.",
         404: "No such job.",
-        409: "The job failed (only where JSON is asked for).",
+        409: "The job failed (only if JSON is asked for).",
         410: "The job was cancelled or deleted, or has expired.",
         416: "No such range.",
     }
     asked = (
         Parameter("Range", "header", "`bytes=0-99`: a part of the value."),
-        Parameter("If-None-Match", "header", "The ETag of an earlier answer."),
+        Parameter("If-None-Match", "header", "The ETag of an earlier response."),
     )
-    about = "Bytes are as they are, mappings, lists and arrays JSON, all else text. MLQ-Job-State tells the state."
+    about = ("Bytes are sent as they are; mappings, lists and arrays as JSON; everything else as text. MLQ-Job-State "
+             "has the state.")  # fmt: skip
     return [
-        Route("GET", "/jobs/<job_id>/result", partial(_result, mlq, "result"), Role.READ, "The result", said_of,
+        Route("GET", "/jobs/<job_id>/result", partial(_result, mlq, "result"), Role.READ, "The result", statuses,
               parameters=asked, about=about),
         Route("GET", "/jobs/<job_id>/result.<extension>", partial(_result, mlq, "result"), Role.READ,
-              "The result as a file", said_of, parameters=asked,
+              "The result as a file", statuses, parameters=asked,
               about="The same bytes, with the media type of the extension: `result.png`, `result.mp3`."),
         Route("GET", "/jobs/<job_id>/short_result", partial(_result, mlq, "short_result"), Role.READ,
-              "The short result", said_of, parameters=asked, about=about),
+              "The short result", statuses, parameters=asked, about=about),
     ]  # fmt: skip
 
 
 def _result(mlq: MLQ, which: str, job_id: str, extension: str = "") -> Response:
     if not _EXTENSION.fullmatch(extension):
-        raise Refused(404, "an extension has up to 50 letters, digits and -_+.")
+        raise Refused(404, "an extension has up to 50 characters: letters, digits and -_+.")
     return result_of(mlq, checked(job_id), which, extension)
 
 
 def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
-    """The answer for one of a job's two results, asked for as a file with `extension` if any."""
-    op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - nobody else decodes what came only when it is its turn
-    (info_there,) = mlq._shell.run_each([op])  # noqa: SLF001 - the value comes later: polling moves no payload
+    """The answer for a job's result or short result, as a file if there is an `extension`."""
+    op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - only this code decodes replies in turns
+    (info_there,) = mlq._shell.run_each([op])  # noqa: SLF001 - the value is read later: polling transfers no values
     with lookups.take():
         found = info_there()
         state = found["state"]
@@ -78,25 +79,25 @@ def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
     info = {name: found[name] for name in _NEEDED} | {"attempts": len(found["attempts"])}  # errors may have 2 MB
     del found
     if not is_finished(state):
-        answer = not_yet or said(mlq.get_progress(job_id), 202)
+        answer = not_yet or plain_text(mlq.get_progress(job_id), 202)
         answer.headers["Retry-After"] = POLL
     elif state == State.CANCELLED:
         answer = answers.problem(410, f"job {job_id} was cancelled")
     elif state == State.FAILED and wants_json():
         answer = answers.problem(409, f"job {job_id} failed: {info['error_type']}: {info['error']}")
     else:
-        answer = _there(mlq, job_id, info, which, extension)
+        answer = _ended(mlq, job_id, info, which, extension)
     answer.headers["MLQ-Job-State"] = str(state)
     return answer
 
 
 def _not_yet(job_id: str, info: dict[str, Any]) -> dict[str, Any]:
-    told = {"id": info["id"], "state": info["state"], "progress": info["progress"]}
-    return told | {"links": {"self": link(f"/jobs/{reference_of(job_id)}")}}
+    fields = {"id": info["id"], "state": info["state"], "progress": info["progress"]}
+    return fields | {"links": {"self": link(f"/jobs/{reference_of(job_id)}")}}
 
 
-def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
-    """The value; what the asker has already is not moved."""
+def _ended(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
+    """The value, or 304 without reading it if the client already has it."""
     ending = f"{info['id']}-{which}-{info['attempts']}-{info['processing_finished']}"
     tag = f"{ending}-{'json' if wants_json() else extension or 'plain'}"
     if request.method != "POST" and tag in request.if_none_match:
@@ -104,7 +105,7 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
     else:
         answer = _read(mlq, job_id, info, which, extension)
     answer.set_etag(tag)
-    answer.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still stands: a job may be requeued
+    answer.headers["Cache-Control"] = "no-cache"  # may be cached, but must be revalidated: a job may be requeued
     answer.headers["Vary"] = "Accept"
     body = answer.get_data()
     environ = request.environ
@@ -115,7 +116,7 @@ def _there(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
 
 
 def _read(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
-    """The value. Refused where others, which are not taken yet, leave no room for it."""
+    """The value. Raises Refused if answers that other clients have not read yet leave no room for it."""
     with reading:
         content, size = (info["error"], 0) if info["state"] == State.FAILED else _value(mlq, job_id, info, which)
         if wants_json() and not isinstance(content, bytes):
@@ -129,13 +130,14 @@ def _read(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: st
 
 
 def _value(mlq: MLQ, job_id: str, info: dict[str, Any], which: str) -> tuple[Any, int]:
-    """It alone, without the message and the other result, which may be large; and the bytes that it took to come."""
+    """The value and its packed size in bytes. The message and the other result, which may be large, are not read."""
     packed = None
-    for name in ("short", "result") if which == "short_result" else ("result",):  # short where they were told apart
-        op = kept(mlq._keys, job_id, name)  # noqa: SLF001 - nobody else wants bytes that are not decoded yet
+    # "short" is only stored if the listener returned both
+    for name in ("short", "result") if which == "short_result" else ("result",):
+        op = kept(mlq._keys, job_id, name)  # noqa: SLF001 - only this code needs bytes that are not decoded
         finished, packed = mlq._shell.run(op)  # noqa: SLF001
         if finished != info["processing_finished"]:
-            raise Refused(503, f"job {job_id} has changed meanwhile: ask again", headers={"Retry-After": POLL})
+            raise Refused(503, f"job {job_id} has just changed: ask again", headers={"Retry-After": POLL})
         if packed is not None:
             break
     if packed is None:
@@ -145,13 +147,13 @@ def _value(mlq: MLQ, job_id: str, info: dict[str, Any], which: str) -> tuple[Any
 
 
 def _keep(size: int) -> None:
-    """Have room for an answer of that size, or refuse it."""
+    """Reserve memory for an answer of that size. Raises Refused if there is no room."""
     keep = request.environ.get(KEEP)
     if size > LARGE and keep is not None and not keep(size):
         raise Refused(503, FULL, headers={"Retry-After": AGAIN})
 
 
 def _is_part(length: int) -> bool:
-    """Whether one range is asked for. Others are not served, which is no reason to refuse: the whole is an answer."""
+    """Whether a single range is asked for. For other ranges, the whole value is sent, which HTTP allows."""
     found = _RANGE.fullmatch(request.headers.get("Range", ""))
     return found is not None and int(found["last"] or 0) <= length

@@ -1,4 +1,4 @@
-"""The shape of a route: what is asked for, who may, and what is said of it in the OpenAPI document."""
+"""The description of a route: its path, view and role, and what the OpenAPI document says about it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from flask import Response
 
 
 class Role(IntEnum):
-    """What a token allows; each role may do what the ones before it may."""
+    """What a token allows; each role includes the ones before it."""
 
-    NOBODY = 0  # no token at all
+    NOBODY = 0  # no token needed
     READ = 1
     POST = 2
     ADMIN = 3
@@ -32,14 +32,14 @@ class Route:
     """One method on one path."""
 
     method: str
-    path: str  # as Flask writes it: /jobs/<job_id>
+    path: str  # in Flask's notation: /jobs/<job_id>
     view: Callable[..., Response]
     role: Role
     summary: str
-    answers: Mapping[int, str]  # status: what it means
+    answers: Mapping[int, str]  # the meaning of each status
     group: str = "Jobs"
     body: type | None = None  # the msgspec type of a JSON body
-    before: Callable[[], None] | None = None  # raises Refused where the body need not be read
+    before: Callable[[], None] | None = None  # called before the body is read; may raise Refused
     body_kinds: tuple[str, ...] = ("application/json",)
     reply: type | None = None  # the msgspec type of a JSON answer
     parameters: tuple[Parameter, ...] = ()

@@ -1,4 +1,4 @@
-"""Serves a WSGI application in a process that gevent has patched: a request that waits costs a greenlet."""
+"""Serves a WSGI application in a process that gevent has patched: a waiting request only costs a greenlet."""
 
 import logging
 import os
@@ -21,67 +21,67 @@ from mlq.http.settings import Settings
 
 log = logging.getLogger("mlq.http")
 
-GRACE = 10.0  # seconds that requests under way get when the process is told to stop
-FLUSH = 0.5  # seconds for what is left then
-FILES = 65_536  # descriptors, where the system allows so many: a connection takes one, and one to the server at times
-OWN = 64  # of them that the process needs otherwise
-SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which others may have the room that it takes
+GRACE = 10.0  # seconds that current requests get when the process is told to stop
+FLUSH = 0.5  # seconds that connections get after that
+FILES = 65_536  # descriptors, if the system allows so many: a connection takes one, and sometimes one to the server
+OWN = 64  # descriptors that the process needs for other things
+SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which its memory may be given to others
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Serving:
-    """A server on a socket that listens already; runs in the main greenlet until a signal, or `stop`.
+    """A server on a listening socket; runs in the main greenlet until a signal, or `stop`.
 
-    Where all connections that it may have are taken, a new one costs the one that has waited longest for its client: to
-    ask something, or else to take its answer. So whoever only holds connections open keeps nobody out.
+    When the limit of connections is reached, a new one replaces the one that has waited longest for its client to make
+    a request, or else to read its answer. So a client that only holds connections open keeps nobody out.
     """
 
     def __init__(self, app: WSGIApplication, listening: socket.socket, settings: Settings) -> None:
-        """Answers nothing yet."""
+        """Serves nothing yet."""
         self.app = app
         self.settings = settings
         self.budget = Budget(SHARE * settings.body_limit)
         self.answers = Budget(SHARE * settings.body_limit)
         self._most = min(settings.connections, _descriptors() // 2)
-        self._open: dict[Connection, Any] = {}  # to its greenlet
-        self._idle: dict[Connection, None] = {}  # those without a request, by the time that they wait
-        self._sending: dict[Connection, float] = {}  # those whose clients take their answers, or don't; since when
-        self._under_way: set[Connection] = set()
+        self._open: dict[Connection, Any] = {}  # and its greenlet
+        self._idle: dict[Connection, None] = {}  # without a request, longest first
+        self._sending: dict[Connection, float] = {}  # sending an answer, and since when; longest first
+        self._active: set[Connection] = set()  # with a request, except event streams
         self._streams: set[Connection] = set()
-        self._told = gevent.event.Event()
+        self._stopping = gevent.event.Event()
         listener = gevent.socket.socket(listening.family, listening.type, listening.proto, fileno=listening.detach())
         self._server = StreamServer(listener, self._serve)
 
     def run(self, *, owned: bool) -> None:
-        """Serve. `owned`: Ctrl-C is for the process that owns this one, which will tell."""
-        # systemd tells every process of a service to stop, and then the owner tells this one again
-        gevent.signal_handler(signal.SIGTERM, self._told.set if owned else self.stop)
+        """Serve. `owned`: ignore Ctrl-C, because the process that owns this one handles it and will stop this one."""
+        # systemd sends SIGTERM to every process of a service, and then the owner sends another one
+        gevent.signal_handler(signal.SIGTERM, self._stopping.set if owned else self.stop)
         if owned:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         else:
             gevent.signal_handler(signal.SIGINT, self.stop)
         self._server.start()
-        self._told.wait()
+        self._stopping.wait()
         self._end()
 
     def stop(self) -> None:
-        """Take no more requests and let those under way end; the second time, end at once."""
-        if self._told.is_set():
+        """Accept no more requests and let current ones finish; the second time, end at once."""
+        if self._stopping.is_set():
             os._exit(1)
-        self._told.set()
+        self._stopping.set()
 
     def _end(self) -> None:
         self._server.close()
-        gevent.killall([self._open[one] for one in self._streams], block=False)  # they come back, to another server
+        gevent.killall([self._open[one] for one in self._streams], block=False)  # clients reconnect to another server
         give_up = time.monotonic() + GRACE
-        while self._under_way and time.monotonic() < give_up:
+        while self._active and time.monotonic() < give_up:
             gevent.sleep(0.01)
         left = list(self._open.values())
         gevent.joinall(left, timeout=FLUSH)
         gevent.killall(left, timeout=FLUSH)
 
     def _serve(self, sock: Any, address: Any) -> None:
-        """One connection, in a greenlet of its own."""
+        """Serve one connection, in its own greenlet."""
         if len(self._open) >= self._most and not self._makes_room():
             with suppress(OSError):
                 sock.settimeout(0)
@@ -98,7 +98,7 @@ class Serving:
                 self._forget(connection)
 
     def _makes_room(self) -> bool:
-        """Whether a connection could be closed that waits for its client to ask something, or to take its answer."""
+        """Close a connection that waits for its client to make a request or read its answer; whether there was one."""
         connection = next(iter(self._idle), None) or next(iter(self._sending), None)
         if connection is None:
             return False
@@ -107,7 +107,7 @@ class Serving:
         return True
 
     def frees_answer(self) -> bool:
-        """Whether an answer was given up that its client does not take, so that there may be room for another one."""
+        """Drop an answer that its client does not read, to free its memory; whether there was one."""
         holding = ((one, since) for one, since in self._sending.items() if one.answer.held)
         connection, since = next(holding, (None, 0.0))
         if connection is None or time.monotonic() - since < SLOW:
@@ -120,30 +120,30 @@ class Serving:
         self._open.pop(connection, None)
         self._idle.pop(connection, None)
         self._sending.pop(connection, None)
-        self._under_way.discard(connection)
+        self._active.discard(connection)
         self._streams.discard(connection)
 
     def begin(self, connection: Connection) -> None:
-        """A request is under way."""
+        """A request begins."""
         self._idle.pop(connection, None)
-        self._under_way.add(connection)
+        self._active.add(connection)
 
     def started(self, connection: Connection, *, is_stream: bool) -> bool:
-        """Its answer begins. Whether the connection may be kept behind it."""
+        """Its answer begins; whether the connection may be kept after it."""
         if is_stream:
-            self._under_way.discard(connection)
+            self._active.discard(connection)
             self._streams.add(connection)
-        return not self._told.is_set()
+        return not self._stopping.is_set()
 
     def done(self, connection: Connection) -> None:
-        """It is answered."""
-        self._under_way.discard(connection)
+        """The request has been answered."""
+        self._active.discard(connection)
         self._streams.discard(connection)
-        if connection in self._open:  # else room was made meanwhile
+        if connection in self._open:  # else it was closed to make room
             self._idle[connection] = None
 
     def sending(self, connection: Connection, *, waits: bool) -> None:
-        """It waits for its client to take an answer, or not any more."""
+        """The connection waits for its client to read an answer, or no longer does."""
         if waits and connection in self._open:
             self._sending[connection] = time.monotonic()
         else:
@@ -151,7 +151,7 @@ class Serving:
 
 
 def _descriptors() -> int:
-    """How many connections and files the process may have for its clients, and as many for the server."""
+    """The number of descriptors for connections of clients and to the server."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

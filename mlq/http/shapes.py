@@ -1,4 +1,4 @@
-"""The shapes of JSON bodies and answers, as msgspec types: they validate, and the OpenAPI document is made of them."""
+"""The shapes of JSON bodies and answers, as msgspec types: for validation, and for the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ StateName = Literal["queued", "scheduled", "running", "succeeded", "failed", "ca
 
 
 class Options(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How a job is to be run; what is left out is as the listener declares it."""
+    """How a job should be run. For options that are left out, the listener's declaration applies."""
 
     callback: Url | None = None
     webhook: Url | None = None
@@ -31,13 +31,13 @@ class NewJob(Options, kw_only=True):
 
 
 class NewJobs(Options, kw_only=True):
-    """Many jobs to post alike."""
+    """Many jobs to post with the same options."""
 
     msgs: Annotated[list[Any], Meta(min_length=1, max_length=10_000)]
 
 
 class Posted(Struct):
-    """A job that was posted. The state is null where the job is gone already, or the server just now."""
+    """A job that was posted. The state is null if the job is already gone, or the server is away."""
 
     id: str
     state: StateName | None
@@ -106,7 +106,7 @@ class Page(Struct):
 
 
 class Count(Struct):
-    """Jobs by what they do now."""
+    """The number of jobs by state."""
 
     waiting: int
     scheduled: int
@@ -115,7 +115,7 @@ class Count(Struct):
 
 
 class ProblemPart(Struct):
-    """A part of a request that is to blame."""
+    """A part of a request that is wrong."""
 
     detail: str
     pointer: str
@@ -140,11 +140,11 @@ class Ready(Struct):
 
 
 class Scale(Struct):
-    """What there is to do, and who does it; of one queue or of the whole namespace."""
+    """The jobs to do and the workers, of one queue or of the whole namespace."""
 
     queue: str | None
     waiting: int
-    scheduled: int | None  # retries that are not due yet; not known by queue
+    scheduled: int | None  # retries that are not due yet; null for a single queue
     running: int
     workers: int
     capacity: int  # slots of these workers
@@ -157,13 +157,13 @@ class Try(Struct, rename={"number": "try"}):
     kind: Literal["callback", "webhook"]
     number: int
     at: float
-    status: int | None  # of the receiver's answer, if there was one
-    error: str | None  # why it was not taken; null where it was
+    status: int | None  # of the receiver's response, if there was one
+    error: str | None  # why it failed; null if it succeeded
     next: float | None  # when the next try is due
 
 
 class Deliveries(Struct):
-    """The tries to tell others of a job's end."""
+    """The tries to send a job's callback and webhook."""
 
     id: str
     callback: str | None
@@ -172,7 +172,7 @@ class Deliveries(Struct):
 
 
 class PickledFunction(Struct, forbid_unknown_fields=True):
-    """What jsonpickle makes of the bytes that cloudpickle made of a function."""
+    """A function that was pickled by cloudpickle and encoded by jsonpickle."""
 
     code: Annotated[str, Meta(min_length=4, description="Base64.")] = field(name="py/b64")
 
@@ -199,7 +199,7 @@ class Uploads(Struct):
 
 
 class Removed(Struct):
-    """Whether an uploaded function was there to be removed."""
+    """Whether there was an uploaded function to remove."""
 
     name: str
     removed: bool

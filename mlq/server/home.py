@@ -1,4 +1,4 @@
-"""Where a server keeps its files, closed to other users."""
+"""The directory of a server's files, which other users can't access."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from mlq.errors import ServerError
 
-SHORT = Path("/tmp")  # noqa: S108 - `make` checks whose what is in it is; on macOS it is a link
+SHORT = Path("/tmp")  # noqa: S108 - `make` checks who owns what is in it; on macOS it is a link
 SOCKET_PATH_MAX = 100  # bytes; the kernels take 103 (macOS) and 107 (Linux)
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A server's directory: absolute and without symbolic links, so that all its spellings are one server."""
+    """A server's directory: absolute and without symbolic links, so that different spellings mean the same server."""
 
     path: Path
 
@@ -37,7 +37,7 @@ class Home:
     def socket(self) -> Path:
         """In the directory itself, unless that makes the path too long for a socket.
 
-        The short way round is in /tmp, not in what TMPDIR names: that is often long too, and differs between processes.
+        Then it is in /tmp, not in TMPDIR, which is often long, too, and differs between processes.
         """
         inside = self.path / "socket"
         if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
@@ -52,37 +52,37 @@ class Home:
 
     @property
     def log(self) -> Path:
-        """What the server says; it only grows."""
+        """The server's log, which only grows."""
         return self.path / "server.log"
 
     @property
     def lock(self) -> Path:
-        """Locked for as long as a server lives here."""
+        """Locked while a server runs here."""
         return self.path / "lock"
 
     @property
     def pid_file(self) -> Path:
-        """Written and removed by the server; it stays behind a killed one."""
+        """Written and removed by the server; a killed server leaves it behind."""
         return self.path / "server.pid"
 
     def make(self) -> None:
-        """Make the directories, or check that they are ours; raises ServerError where they can't be used."""
+        """Create the directories, or check that they are ours; raises ServerError if they can't be used."""
         for folder in (self.path, self.socket.parent):
-            with told(folder):
+            with as_server_error(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if _check(folder, stat.S_IWOTH).st_mode & 0o077:
                     folder.chmod(0o700)
 
     def check(self) -> None:
-        """Raises ServerError where somebody else could have put there what is there now."""
+        """Raises ServerError if somebody else could have created or changed the files that are there."""
         for folder in (self.path, self.socket.parent):
-            with told(folder):
+            with as_server_error(folder):
                 _check(folder, stat.S_IWOTH | stat.S_IWGRP)
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
-    """Raises ServerError for an OSError."""
+def as_server_error(folder: Path) -> Iterator[None]:
+    """Raises an OSError as a ServerError."""
     try:
         yield
     except OSError as error:
@@ -92,15 +92,15 @@ def told(folder: Path) -> Iterator[None]:
 
 
 def _check(folder: Path, forbidden: int) -> os.stat_result:
-    """What is known of a directory of this user alone. Raises PermissionError for a link, and for what others made."""
+    """The `stat` of a directory. Raises PermissionError for a link, and if other users can change or replace it."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & forbidden:
-        raise PermissionError(f"it is not a directory of user {os.getuid()} alone")
+        raise PermissionError(f"it is not a directory that only user {os.getuid()} owns and can change")
     for place in reversed(folder.parents):
         above, inside = place.parent.lstat().st_mode, place.lstat()
-        shared = above & stat.S_IWOTH and place != place.parent  # as /tmp is, where each may make what he likes
+        shared = above & stat.S_IWOTH and place != place.parent  # like /tmp, where everybody can create files
         if inside.st_mode & stat.S_IWOTH and not inside.st_mode & stat.S_ISVTX:
-            raise PermissionError(f"all may put another one in its place, since all may change {place}")
+            raise PermissionError(f"everybody can change {place}, and so replace it")
         if shared and inside.st_uid not in (0, os.getuid()):
             raise PermissionError(f"{place}, in which it is, belongs to user {inside.st_uid}")
     return found

@@ -1,7 +1,8 @@
-"""Start one server process per home, ask it, and see it end.
+"""Starts one server process per home, sends it commands, and waits for its end.
 
-The lock tells whether a server lives. Whoever starts a server takes it and the server inherits it, so the kernel frees
-it when the last of them is gone, however that came about: no pid is guessed, and two servers never write one log.
+A locked `lock` means that a server runs. Whoever starts a server locks it, and the server inherits the lock, so the
+kernel releases it when both processes are gone, however they ended. So no pid has to be guessed, and two servers never
+write the same log.
 """
 
 import fcntl
@@ -19,12 +20,12 @@ from typing import Any, BinaryIO
 from mlq.errors import ServerError
 from mlq.server import peer
 from mlq.server.binary import find_binary
-from mlq.server.home import Home, told
+from mlq.server.home import Home, as_server_error
 from mlq.system.descriptors import keep_standard_open
 
 # All in seconds.
 LISTEN_LIMIT = 10.0  # from the start to the first accepted connection; 0.05 is usual
-LOAD_LIMIT = 60.0  # until the data are in memory; 400,000 values of 200 bytes take 1.5
+LOAD_LIMIT = 60.0  # until the data is in memory; 400,000 values of 200 bytes take 1.5
 STOP_LIMIT = 60.0  # the last flush to a slow disk
 ANSWER_LIMIT = 2.0  # one reply
 POLL_PAUSE = 0.005
@@ -33,7 +34,7 @@ _log = logging.getLogger("mlq.server")
 
 
 def arguments(home: Home, appendfsync: str | None, port: int = 0) -> list[str]:
-    """The server's command line; `appendfsync` None keeps nothing on disk, `port` 0 means the socket alone."""
+    """The server's arguments; with `appendfsync` None it keeps nothing on disk, with `port` 0 it has no TCP port."""
     durability = ["--appendonly", "yes", "--appendfsync", appendfsync] if appendfsync else ["--appendonly", "no"]
     return [
         *("--bind", "127.0.0.1", "--port", str(port)),
@@ -44,11 +45,11 @@ def arguments(home: Home, appendfsync: str | None, port: int = 0) -> list[str]:
 
 
 def ask(home: Home, command: str) -> bytes | None:
-    """The reply to an inline command: a line, or a bulk's content.
+    """The reply to an inline command: a line, or the content of a bulk string.
 
-    None where nobody listens, empty where the answer takes too long or the connection is closed instead. It does
-    without redis-py, whose import takes longer than the server's whole start and which has retries of its own.
-    Raises ServerError, and asks nothing, where somebody else may be listening.
+    None if nobody listens; empty if the reply takes too long or the connection is closed instead. It does not use
+    redis-py, whose import takes longer than starting the server, and which has its own retries.
+    Raises ServerError, and sends nothing, if somebody else may be listening.
     """
     if not os.path.lexists(home.socket):
         return None
@@ -57,7 +58,7 @@ def ask(home: Home, command: str) -> bytes | None:
         connection.settimeout(ANSWER_LIMIT)
         try:
             connection.connect(str(home.socket))
-        except (BlockingIOError, TimeoutError):  # too many wait to be accepted
+        except (BlockingIOError, TimeoutError):  # too many connections wait to be accepted
             return b""
         except OSError:
             return None
@@ -72,8 +73,8 @@ def ask(home: Home, command: str) -> bytes | None:
 
 
 def is_free(home: Home) -> bool:
-    """Whether no server lives here and nobody starts one. Raises ServerError where that can't be seen."""
-    with told(home.path):
+    """Whether no server runs or is being started here. Raises ServerError if that can't be determined."""
+    with as_server_error(home.path):
         try:
             with open(home.lock, "rb") as lock:
                 return _take(lock, fcntl.LOCK_SH)
@@ -82,7 +83,7 @@ def is_free(home: Home) -> bool:
 
 
 def start(home: Home, server_arguments: Sequence[str]) -> int | None:
-    """Return when a server answers here: the pid launched for it, or None where one ran; raises ServerError."""
+    """Return when a server responds here: the pid that was launched, or None if one ran already; raises ServerError."""
     keep_standard_open()
     launched = None
     begun = time.monotonic()
@@ -103,7 +104,7 @@ def start(home: Home, server_arguments: Sequence[str]) -> int | None:
 
 
 def shut_down(home: Home) -> bool:
-    """End the server, with its data on disk, and return when its process is gone; False where none ran."""
+    """Stop the server, and return when its data is on disk and its process is gone; False if none ran."""
     deadline, running = time.monotonic() + STOP_LIMIT, False
     while not is_free(home):
         running = True
@@ -117,7 +118,7 @@ def shut_down(home: Home) -> bool:
 
 
 def end(child: int, by: signal.Signals | None = None) -> None:
-    """Wait for the end of a child process, after sending it a signal if that is asked for."""
+    """Wait for the end of a child process, after sending it the signal `by`, if any."""
     with suppress(ProcessLookupError, ChildProcessError):  # an event loop of the program may have reaped it
         if by:
             os.kill(child, by)
@@ -125,17 +126,17 @@ def end(child: int, by: signal.Signals | None = None) -> None:
 
 
 def silent(home: Home, answer: bytes | None) -> ServerError:
-    """The error for a server that lives but doesn't serve, by what `ask` gave."""
+    """The error for a server that runs but doesn't serve, according to the reply of `ask`."""
     if answer is not None:
         return ServerError(f"the server at {home.url} is busy or still loads its data. See its log {home.log}.")
     return ServerError(
-        f"a process holds {home.lock}, but no server listens at {home.url}. See the log {home.log}. Where hosts share "
-        "this directory, its server may run on another one: set MLQ_HOME to a directory of this host's own."
+        f"a process holds {home.lock}, but no server listens at {home.url}. See the log {home.log}. If several hosts "
+        "share this directory, its server may run on another one: set MLQ_HOME to a different directory on each host."
     )
 
 
 def _take(lock: BinaryIO, kind: int) -> bool:
-    """Lock an open file if that is possible at once."""
+    """Lock an open file if that is possible at once; whether it was."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -144,10 +145,10 @@ def _take(lock: BinaryIO, kind: int) -> bool:
 
 
 def _launch(home: Home, server_arguments: Sequence[str]) -> int | None:
-    """Run a server that holds the lock; None where somebody else was first."""
+    """Run a server that holds the lock; None if somebody else was first."""
     program = find_binary()
     home.make()
-    # Our copies of the lock live for the few ms of this block: a fork in another thread would share them.
+    # Our copies of the lock exist only for the few ms of this block, because a fork in another thread would share them.
     with open(home.lock, "ab", opener=_private) as lock, open(home.log, "ab", opener=_private) as log:
         if not _take(lock, fcntl.LOCK_EX):
             return None
@@ -166,21 +167,21 @@ def _private(path: str, flags: int) -> int:
 
 
 def _spawn(command: list[str], output: int, inherited: int) -> int:
-    """Run a program in a session of its own with these descriptors alone; its pid.
+    """Run a program in its own session, with only these descriptors; returns its pid.
 
-    Not by `subprocess` or `os`: what gevent puts in their place fails on native threads, where MLQ's services run.
+    Not with `subprocess` or `os`: gevent's replacements for them fail on native threads, on which MLQ's services run.
     """
     actions: list[tuple[Any, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, output, 2),
     ]
-    for entry in Path("/dev/fd").iterdir():  # what our own parent left us, like the pipes of a shell or of make
+    for entry in Path("/dev/fd").iterdir():  # descriptors inherited from our parent, like the pipes of a shell or make
         descriptor = int(entry.name)
         with suppress(OSError):  # the descriptor of this listing is closed by now
             if descriptor > 2 and descriptor != inherited and os.get_inheritable(descriptor):
                 actions.append((os.POSIX_SPAWN_CLOSE, descriptor))
-    before = os.umask(0o077)  # its files are for this user alone, and it inherits this
+    before = os.umask(0o077)  # the server inherits it, so that only this user can read its files
     try:
         return posix.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
     finally:

@@ -1,4 +1,4 @@
-"""Throwaway servers for tests, benchmarks and demonstrations: private, and gone when their starter is."""
+"""Throwaway servers for tests, benchmarks and demonstrations: private, and ended with the process that started them."""
 
 import random
 import signal
@@ -13,7 +13,7 @@ from mlq.errors import ServerError
 from mlq.server import process
 from mlq.server.home import Home
 
-# Waits for a line, or for the end of whoever would write it (even by SIGKILL), and leaves nothing behind.
+# Waits for a line, or for the end of the process that would write it (even by SIGKILL), and removes everything.
 _SWEEPER = 'read _; kill -9 "$(cat "$1")"; shift; rm -rf "$@"'
 
 
@@ -21,7 +21,7 @@ class Scratch:
     """A private server that may be killed, stopped and restarted."""
 
     def __init__(self, home: Home, port: int, arguments: Sequence[str]) -> None:
-        """Starts nothing; `port` 0 means that the unix socket is its address."""
+        """Starts nothing; with `port` 0, the unix socket is its address."""
         self._home = home
         self._arguments = arguments
         self._child: int | None = None
@@ -30,7 +30,7 @@ class Scratch:
 
     @property
     def pid(self) -> int:
-        """Of the server process; raises ServerError after it was stopped or killed."""
+        """The pid of the server process; raises ServerError after it was stopped or killed."""
         if not self._child:
             raise ServerError(f"the server at {self.url} does not run")
         return self._child
@@ -43,7 +43,7 @@ class Scratch:
         self.stop()
 
     def stop(self) -> None:
-        """End it in good order, its data on disk; returns when the process is gone."""
+        """Stop it cleanly; returns when its data is on disk and the process is gone."""
         process.shut_down(self._home)
         if self._child:
             process.end(self._child)
@@ -60,10 +60,10 @@ class Scratch:
 def scratch(
     appendfsync: str | None = "everysec", port: int | None = None, extra: Sequence[str] = ()
 ) -> Iterator[Scratch]:
-    """A server in a directory of its own that ends, and is removed, with the `with` block or with this process.
+    """A server in its own directory. Both are gone after the `with` block, or when this process ends.
 
-    `appendfsync` is "everysec", "always", or None to keep nothing on disk. With `port` it listens on TCP at 127.0.0.1
-    as well (0 picks a free port) and `url` says so. `extra` are further arguments, like `"--maxmemory", "100mb"`.
+    `appendfsync` is "everysec", "always", or None to keep nothing on disk. With `port` it also listens on TCP at
+    127.0.0.1 (0 picks a free port), which is then its `url`. `extra` are more arguments, like `"--maxmemory", "100mb"`.
     """
     home = Home(Path(tempfile.mkdtemp(prefix="mlq-scratch-")).resolve())
     port = _free_port() if port == 0 else port or 0
@@ -73,18 +73,18 @@ def scratch(
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C in the terminal is for the starter
+        start_new_session=True,  # a terminal's Ctrl-C should only reach this process
     ) as sweeper:
         try:
             server.restart()
             yield server
         finally:
             server.kill()
-            sweeper.communicate(b"\n")  # a line, because a forked child of ours may hold the pipe open
+            sweeper.communicate(b"\n")  # closing is not enough: a forked child of ours may hold the pipe open
 
 
 def _free_port() -> int:
-    """A TCP port that nobody uses at this moment; below those that systems give to outgoing connections."""
+    """A TCP port that is free now; below the range that systems use for outgoing connections."""
     while True:
         port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

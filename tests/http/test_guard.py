@@ -172,7 +172,7 @@ def test_the_command_refuses_the_network_without_tokens(monkeypatch):
     monkeypatch.delenv(TOKENS, raising=False)
     done = CliRunner().invoke(program, ["serve", "--address", EVERYWHERE, "--port", "0"])
     assert done.exit_code == 2
-    assert "name tokens with --token-file" in done.stderr
+    assert "set tokens with --token-file" in done.stderr
     assert controller.run(["--server", "--server_address", EVERYWHERE, "--server_port", "0"]) == 2
 
 

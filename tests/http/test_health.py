@@ -100,7 +100,7 @@ def test_not_ready_without_a_worker(client):
 def test_not_ready_without_a_server(nowhere):
     """Who needs no token learns no address."""
     given = nowhere.get("/readyz")
-    assert (given.status_code, given.text) == (503, "the server does not answer")
+    assert (given.status_code, given.text) == (503, "the server does not respond")
 
 
 # --- scale

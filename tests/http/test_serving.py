@@ -416,7 +416,7 @@ def test_who_asks_whether_it_is_ready_costs_one_connection_to_redis(serve, own_s
     serving = serve(own_server.url)
     with contextlib.closing(redis.Redis.from_url(own_server.url)) as looking, ThreadPoolExecutor(30) as pool:
         asked = [pool.submit(ask, serving, "/readyz") for _ in range(30)]
-        assert {given.result(20).text for given in asked} == {"no worker lives: jobs are taken, but nobody runs them"}
+        assert {given.result(20).text for given in asked} == {"no worker is alive: jobs are accepted, but none is run"}
         os.kill(own_server.pid, signal.SIGSTOP)
         try:
             asked = [pool.submit(ask, serving, "/readyz") for _ in range(30)]

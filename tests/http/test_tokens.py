@@ -96,7 +96,7 @@ def test_a_token_that_is_not_ascii_works(mlq):
 def test_a_refused_role_is_told_what_it_lacks(guarded):
     given = guarded.post("/jobs", json={"msg": 1}, headers=bearer(Role.READ) | {"Accept": "application/json"})
     assert (given.status_code, given.content_type) == (403, "application/problem+json")
-    assert given.json["detail"] == "this token may read; this needs one that may post"
+    assert given.json["detail"] == "this token has the role read; post is required"
 
 
 def test_unknown_paths_and_methods_tell_nothing_more_without_a_token(guarded):
@@ -162,10 +162,10 @@ def test_a_bad_token_is_refused_without_telling_it(tmp_path, monkeypatch, line):
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (f"foo {'a' * 16}", "the first word 'foo' is no role: write read, post, admin, and then the token"),
-        ("foo bar", "the first word 'foo' is no role: write read, post, admin, and then the token"),
-        (f"{'a' * 16} admin", "the first word is no role: write read, post, admin, and then the token"),
-        ("secret admin", "the first word is no role: write read, post, admin, and then the token"),
+        (f"foo {'a' * 16}", "the first word 'foo' is not a role: write read, post, admin, and then the token"),
+        ("foo bar", "the first word 'foo' is not a role: write read, post, admin, and then the token"),
+        (f"{'a' * 16} admin", "the first word is not a role: write read, post, admin, and then the token"),
+        ("secret admin", "the first word is not a role: write read, post, admin, and then the token"),
         ("a" * 32, "write a role (read, post, admin) and the token, two words, not 1"),
         (
             f"post {'a' * 16} more",

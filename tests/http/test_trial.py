@@ -20,7 +20,7 @@ from tests.http.test_consumer import Loads, made
 NO_WORLD = (
     "-P",
     "-c",
-    "from mlq.http import apart, trial_program as tried; apart.own_world = lambda: False; tried.main()",
+    "from mlq.http import apart, trial_program as tried; apart.isolate = lambda: False; tried.main()",
 )
 ME = "int(os.readlink('/proc/self'))"  # the number that this machine knows it by; in its own world it has another
 
@@ -33,7 +33,7 @@ pytestmark = [
 def _can_have_a_world():
     child = os.fork()
     if not child:
-        os._exit(0 if apart.own_world() else 1)
+        os._exit(0 if apart.isolate() else 1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -13,7 +13,7 @@ import pytest
 from werkzeug.test import Client
 
 from mlq.http.app import make_app
-from mlq.http.peer import CONNECTED, is_own, stands
+from mlq.http.peer import CONNECTED, is_open, is_own
 from mlq.http.settings import Settings
 from mlq.uploads import secret
 from tests.http.test_consumer import DOUBLE, JSON, encoded
@@ -77,7 +77,7 @@ def test_another_user_does_not(serve, mlq, method):
     told = subprocess.run(command, input=encoded(DOUBLE), stdout=subprocess.PIPE, text=True, check=True).stdout
     refused, posted = told.splitlines()
     assert refused.startswith("403 ")
-    assert "not shown that you are their user" in refused
+    assert "could not be identified as this service's user" in refused
     assert posted.startswith("200 ")
     assert mlq.uploads() == []
 
@@ -165,7 +165,7 @@ def test_every_kind_of_loopback(listens, calls):
             with accepted:
                 environ = {"REMOTE_ADDR": asker[0], "REMOTE_PORT": str(asker[1]),
                            "SERVER_NAME": accepted.getsockname()[0], "SERVER_PORT": str(port),
-                           CONNECTED: partial(stands, accepted)}  # fmt: skip
+                           CONNECTED: partial(is_open, accepted)}  # fmt: skip
                 assert is_own(environ)
                 assert not is_own(environ | {"SERVER_PORT": str(port + 1)})
                 assert not is_own(environ | {"REMOTE_PORT": "1"})  # which the kernel knows only as one that listens
@@ -181,7 +181,7 @@ def test_who_has_the_port_after_a_reset_is_not_who_asked():
         calling = socket.create_connection(place)
         accepted, (address, port) = listening.accept()
         environ = {"REMOTE_ADDR": address, "REMOTE_PORT": str(port), "SERVER_NAME": place[0],
-                   "SERVER_PORT": str(place[1]), CONNECTED: partial(stands, accepted)}  # fmt: skip
+                   "SERVER_PORT": str(place[1]), CONNECTED: partial(is_open, accepted)}  # fmt: skip
         assert is_own(environ)
         calling.sendall(b"POST")
         calling.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -191,7 +191,7 @@ def test_who_has_the_port_after_a_reset_is_not_who_asked():
             assert not is_own(environ)
             later, _ = listening.accept()
             with later:
-                assert is_own(environ | {CONNECTED: partial(stands, later)})
+                assert is_own(environ | {CONNECTED: partial(is_open, later)})
 
 
 @on_linux

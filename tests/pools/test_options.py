@@ -147,7 +147,7 @@ def test_a_watched_worker_that_takes_long_is_told_once_and_waited_for():
 
     worker, stop = Slow(), watch._Stop()
     stop()
-    assert watch._ended(worker, stop) == 0
+    assert watch._end(worker, stop) == 0
     assert worker.told == 1
 
 
@@ -240,18 +240,18 @@ def test_json_logs(pool, begin, mlq):
     [
         (("--pool", "threads"), "--pool"),
         (("--concurrency", "many"), "--concurrency"),
-        (("--queues", "a,,b"), "no list of names"),
+        (("--queues", "a,,b"), "not a list of names"),
         (("--functions", "nobody"), "there is no listener nobody"),
         (("--max-jobs", "0"), "--max-jobs"),
-        (("--max-memory", "much"), "no size"),
+        (("--max-memory", "much"), "not a size"),
         (("--max-losses", "0"), "--max-losses"),
         (("--grace", "-1"), "--grace"),
         (("--log-format", "xml"), "--log-format"),
         (("--pool", "solo", "--concurrency", "2"), "one job at a time"),
-        (("--concurrency", "1000000"), "--concurrency 1,000,000 is too much for one worker, which may have 1,000"),
-        (("--pool", "thread", "--concurrency", "1001"), "which may have 1,000"),
-        (("--pool", "asyncio", "--concurrency", "10001"), "which may have 10,000"),
-        (("--pool", "gevent", "--concurrency", "10001"), "which may have 10,000"),
+        (("--concurrency", "1000000"), "--concurrency 1,000,000 is too high: one worker may have 1,000"),
+        (("--pool", "thread", "--concurrency", "1001"), "one worker may have 1,000"),
+        (("--pool", "asyncio", "--concurrency", "10001"), "one worker may have 10,000"),
+        (("--pool", "gevent", "--concurrency", "10001"), "one worker may have 10,000"),
     ],
 )
 def test_values_that_make_no_sense(call, tmp_path, words, reason):

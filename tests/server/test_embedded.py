@@ -170,11 +170,11 @@ def test_refuses_what_others_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     home = tmp_path / ("x" * 100)
     other = os.getuid() + 1
     monkeypatch.setattr(os, "getuid", lambda: other)
-    with pytest.raises(ServerError, match=f"not a directory of user {other}.*MLQ_HOME"):
+    with pytest.raises(ServerError, match=f"not a directory that only user {other} owns.*MLQ_HOME"):
         ensure_running(home)
     monkeypatch.undo()
     home.chmod(0o777)
-    with pytest.raises(ServerError, match=r"alone.*MLQ_HOME"):
+    with pytest.raises(ServerError, match=r"only user.*MLQ_HOME"):
         ensure_running(home)
     home.chmod(0o755)
     target = tmp_path / "elsewhere"

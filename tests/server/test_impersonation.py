@@ -109,7 +109,7 @@ def test_a_process_of_another_user(home: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.delenv("MLQ_URL")
     Home.at(home).make()
     impostor = Impostor(Home.at(home).socket)
-    told = f"a process of user {NOBODY}, not of user 0"
+    told = f"belongs to user {NOBODY}, not to user 0"
     for operation in (ensure_running, running, status):
         with pytest.raises(ServerError, match=told):
             operation(home)
@@ -138,7 +138,7 @@ def test_a_place_that_all_may_change(tmp_path: Path) -> None:
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
-    with pytest.raises(ServerError, match=f"all may change {open_to_all}"):
+    with pytest.raises(ServerError, match=f"everybody can change {open_to_all}"):
         ensure_running(open_to_all / "a" / "home")
     open_to_all.chmod(0o1777)
     ensure_running(open_to_all / "a" / "home")
