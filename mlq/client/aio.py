@@ -18,6 +18,7 @@ from mlq.core.job_options import PostOptions, options_of
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.errors import WaitTimeout
+from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
@@ -81,19 +82,24 @@ class AsyncMLQ(AsyncAdministration):
 
     async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
         """Post one job."""
-        keys = self._keys
-        if idempotency_key is not None:
-            key = check_key(idempotency_key)
-            once = await post_aio(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch))
-            return once.id
-        return (await self._post(lane, (body,))).id
+        if idempotency_key is None:
+            return (await self._post(lane, (body,))).id
+        keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
+
+        def make(epoch: str) -> Op[Posted | None]:
+            return post_ops.post_once(keys, key, lane, body, epoch, staged)
+
+        return (await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))).id
 
     async def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
-        keys = self._keys
+        keys, staged = self._keys, post_ops.staging_name(bodies)
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
-            make = lambda epoch: post_ops.post(keys, name, number, lane, bodies, "", epoch)  # noqa: E731
-            return await post_aio(self._shell, keys, make)
+
+            def make(epoch: str) -> Op[Posted | None]:
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
+
+            return await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
 
     async def post_many(
         self,
@@ -148,7 +154,8 @@ class AsyncMLQ(AsyncAdministration):
 
     async def get_result(self, job_id: str) -> Any:
         """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
-        fields = await self._shell.run(job_ops.outcome(self._keys, await self._named(job_id)))
+        wanted = await self._named(job_id)
+        fields = await self._complete(wanted, await self._shell.run(job_ops.outcome(self._keys, wanted)))
         return None if fields is None else value_of(job_id, fields, original=False)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
@@ -165,8 +172,8 @@ class AsyncMLQ(AsyncAdministration):
             while True:
                 heard.clear()  # before asking: the job may have ended, been requeued, and be waiting again
                 fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN, whole=whole))
-                if fields is not None:
-                    return fields
+                if (complete := await self._complete(job_id, fields)) is not None:
+                    return complete
                 left = LISTEN if give_up is None else give_up - time.monotonic()
                 if left <= 0:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
@@ -177,6 +184,11 @@ class AsyncMLQ(AsyncAdministration):
                 found: dict[str, bytes] | None = heard.fields
                 if found is not None:
                     return found
+
+    async def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:
+        """With a large result, which no script touches; None if the job has changed since."""
+        rest = None if fields is None else job_ops.rest(self._keys, job_id, fields)
+        return fields if rest is None else await self._shell.run(rest)
 
     async def follow(
         self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True

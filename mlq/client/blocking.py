@@ -17,6 +17,7 @@ from mlq.core.job_options import PostOptions, options_of
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.errors import WaitTimeout
+from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
@@ -102,17 +103,24 @@ class Client(Administration):
 
     def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
         """Post one job."""
-        keys = self._keys
-        if idempotency_key is not None:
-            key = check_key(idempotency_key)
-            return post(self._shell, keys, lambda epoch: post_ops.post_once(keys, key, lane, body, epoch)).id
-        return self._post(lane, (body,)).id
+        if idempotency_key is None:
+            return self._post(lane, (body,)).id
+        keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
+
+        def make(epoch: str) -> Op[Posted | None]:
+            return post_ops.post_once(keys, key, lane, body, epoch, staged)
+
+        return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,))).id
 
     def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
-        keys = self._keys
+        keys, staged = self._keys, post_ops.staging_name(bodies)
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
-            return post(self._shell, keys, lambda epoch: post_ops.post(keys, name, number, lane, bodies, "", epoch))
+
+            def make(epoch: str) -> Op[Posted | None]:
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
+
+            return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
 
     def post_many(
         self,
@@ -167,7 +175,8 @@ class Client(Administration):
 
     def get_result(self, job_id: str) -> Any:
         """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
-        fields = self._shell.run(job_ops.outcome(self._keys, self._named(job_id)))
+        wanted = self._named(job_id)
+        fields = self._complete(wanted, self._shell.run(job_ops.outcome(self._keys, wanted)))
         return None if fields is None else value_of(job_id, fields, original=False)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Any:
@@ -193,10 +202,15 @@ class Client(Administration):
                 if fields is None and item is not None:
                     ended, ending = announced(item[1])
                     fields = ending if same(ended, job_id) else None  # else ask again
-                if fields is not None:
-                    return fields
+                if (complete := self._complete(job_id, fields)) is not None:
+                    return complete
                 if give_up is not None and time.monotonic() >= give_up:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
+
+    def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:
+        """With a large result, which no script touches; None if the job has changed since."""
+        rest = None if fields is None else job_ops.rest(self._keys, job_id, fields)
+        return fields if rest is None else self._shell.run(rest)
 
     def follow(
         self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True

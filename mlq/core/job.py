@@ -24,6 +24,9 @@ from mlq.errors import Undecodable
 T = TypeVar("T")
 
 
+LARGE = 64 * 1024  # bytes; scripts do not handle larger messages and results: a MB takes Redis 7 1 ms in Lua
+
+
 class Record(NamedTuple):
     """What was posted."""
 

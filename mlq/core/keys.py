@@ -36,6 +36,7 @@ worker or caller.
     inbox:<name>    list     messages to a waiting client or to a worker
     deliveries:<kind>  zset  ids of jobs whose callback or webhook (the kind) is to be sent, by due time
     delivery:<kind>:<id>  hash  its URL, content, and tries so far
+    staged:<call>:<i>  string  the record of a large job until `post` names it, without the time; for 60 s at most
     data:<key>      string   what `store_data` stored
     uploads         hash     heads of uploaded listeners by name (uploads/sealed.py describes the bytes)
     upload:<name>   string   the code of one
@@ -55,8 +56,8 @@ class Keys:
     __slots__ = (
         "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "epoch", "followers",
         "format", "inbox", "job", "lane", "lanes", "leaps", "leases", "lost", "metrics", "namespace", "post", "reaping",
-        "replay", "root", "scheduled", "serves", "stream", "upload", "uploads", "uploads_version", "waiters", "worker",
-        "workers",
+        "replay", "root", "scheduled", "serves", "staged", "stream", "upload", "uploads", "uploads_version", "waiters",
+        "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -88,6 +89,7 @@ class Keys:
         self.inbox = root + "inbox:"
         self.deliveries = root + "deliveries:"
         self.delivery = root + "delivery:"
+        self.staged = root + "staged:"
         self.data = root + "data:"
         self.uploads = root + "uploads"
         self.upload = root + "upload:"

@@ -5,8 +5,8 @@
 -- KEYS  lanes set · lane prefix · serves prefix · class prefix · posts prefix · jobs prefix · leases zset · replay string · dead zset
 --       · followers string · waiters prefix · inboxes prefix
 -- ARGV  number of the call · class · token · worker · lease in seconds · count
--- RETURNS  {'ok', now, id, attempt, record, id, ...} · {'unknown'} if the class is not registered, or not completely;
---       for attempts after the first, `attempt` is a string with the number of earlier errors: 'attempt errors'
+-- RETURNS  {'ok', now, id, attempt, record, id, ...}, the record '' where it is large: the worker reads it with GET ·
+--       {'unknown'} if the class is not registered, or not completely; for attempts after the first, `attempt` is a string with the number of earlier errors: 'attempt errors'
 --- include wake
 --- include broken
 --- include claimed_again
@@ -28,15 +28,13 @@ if ready[1] == '' then return {'ok', '0'} end
 
 local now, size, ids, records = clock(), 0, {}, {}
 local touched, left = merge(ready, lane_prefix, count, function(id)
-  local record = is_id(id) and redis.pcall('GET', posts .. id)
-  record = type(record) == 'string' and record -- a key of another type counts as missing
-  local length = record and #record or 0
-  -- a large message is sent alone, under a lease with 1 s more per MB, since the worker can't renew it before it arrives
+  local record, length = small_record(posts, id)
+  -- no more large messages than fit into 2 MB, or one: a worker holds them all, and only its slots work on them
   if #ids > 0 and size + length > 2e6 then return false end
   size, ids[#ids + 1], records[#ids + 1] = size + length, id, record
   return true
 end)
-local deadline = string.format('%.6f', now + lease + (size > 2e6 and size / 1e6 or 0))
+local deadline = string.format('%.6f', now + lease)
 local reply, held = {'ok', now}, {}
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
 for i, id in ipairs(ids) do

@@ -13,11 +13,11 @@ if redis.pcall('HGET', jobs .. id, 'token') == token then
   return claimed_again(jobs, posts, '0 ' .. id, token)
 end
 local now = clock()
-local record = redis.pcall('GET', posts .. id)
-if tonumber(redis.call('ZSCORE', scheduled, id) or '0') < 1e11 or type(record) ~= 'string' then
+local record = small_record(posts, id)
+if tonumber(redis.call('ZSCORE', scheduled, id) or '0') < 1e11 or not record then
   return {'ok', now}
 end
-redis.call('ZADD', leases, string.format('%.6f', now + lease + #record / 1e6), id .. ':' .. token)
+redis.call('ZADD', leases, string.format('%.6f', now + lease), id .. ':' .. token)
 local attempt = count_attempt(jobs, id)
 redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
 redis.call('ZREM', scheduled, id)

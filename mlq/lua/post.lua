@@ -3,18 +3,20 @@
 -- its caller gave up on it and went on to the next number. Nothing is overwritten: ids that are taken, as after a loss of
 -- the counter, are skipped.
 -- KEYS  counter string · posts prefix · lane zset · lanes set · serves prefix · replay string · leases zset · class prefix
---       · epoch string · jobs prefix · streams prefix
+--       · epoch string · jobs prefix · streams prefix · staged prefix
 -- ARGV  number of the call · lane · lease of the posting attempt, or '' · hash of this post if the caller is an
---       idempotency key, or '' · epoch that the caller knows, or '' to post in any · body of each job
+--       idempotency key, or '' · epoch that the caller knows, or '' to post in any · body of each job, or '' for one that
+--       is large: its record is staged, with zeros in the place of the time
 -- RETURNS  'id stamp' of the first · 'lost' if the posting attempt no longer holds its lease · 'other' if the key was used
---       for a different post · 'stale' if the epoch has changed
+--       for a different post · 'stale' if the epoch has changed · 'unstaged' if a staged record is not there
 --- include clock
 --- include line_up
 --- include last_id
 --- include free_ids
+--- include staged
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local epoch, jobs, streams = KEYS[9], KEYS[10], KEYS[11]
+local epoch, jobs, streams, staged = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local number, lane, lease, print, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local count = #ARGV - 5
 
@@ -32,6 +34,11 @@ local last = last_id(known[3])
 if expected ~= '' and (known[2] ~= expected or not last) then
   return 'stale'
 end
+for i = 1, count do
+  if ARGV[5 + i] == '' and not is_staged(staged .. i, #lane + 19) then
+    return 'unstaged'
+  end
+end
 
 local first = (last or 0) + 1
 if last and string.sub(known[2] or '', 1, 1) == '!' then -- it is not known which ids were assigned before
@@ -41,8 +48,10 @@ local now = clock()
 local head = lane .. '\n' .. now .. '\n'
 redis.call('SET', counter, string.format('%d', first + count - 1))
 for i = 1, count do
-  local id = string.format('%d', first + i - 1)
-  if not redis.call('SET', posts .. id, head .. ARGV[5 + i], 'NX') then
+  local id, body = string.format('%d', first + i - 1), ARGV[5 + i]
+  local is_new = body == '' and unstage(staged .. i, posts .. id, head)
+    or body ~= '' and redis.call('SET', posts .. id, head .. body, 'NX')
+  if not is_new then
     for j = 1, i - 1 do
       redis.call('DEL', posts .. string.format('%d', first + j - 1))
       redis.call('ZREM', lane_key, string.format('%d', first + j - 1))

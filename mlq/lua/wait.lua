@@ -6,7 +6,8 @@
 -- ARGV  id · inbox's name · seconds until the caller asks again · lease (or id) of the job that waits, or ''
 --       · 1 if the inbox is for this call alone (leftovers of an earlier one are removed) · stamp of the job that is meant,
 --       or '' for any with that id · 1 for all fields of the job, 0 for its state alone
--- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}
+-- RETURNS  {'gone'} · {'other'} · {'circle'} · {'wait', stamp} · {'ended', stamp, field, value, ...}; a result above 64 KiB
+--       is not among the fields: `elsewhere` says that the caller reads it with HMGET
 --- include check_stamp
 --- include ended
 --- include make_way
@@ -22,6 +23,20 @@ local function at_once(reply)
   return reply
 end
 
+-- All fields, but for a large result.
+local function fields()
+  if redis.call('HSTRLEN', job, 'result') <= 65536 then
+    return redis.call('HGETALL', job)
+  end
+  local found = {'elsewhere', '1'}
+  for _, name in ipairs(redis.call('HKEYS', job)) do
+    if name ~= 'result' then
+      found[#found + 1], found[#found + 2] = name, redis.call('HGET', job, name)
+    end
+  end
+  return found
+end
+
 local stamp, word = check_stamp(post, job, ARGV[6])
 if word then
   return at_once({word})
@@ -31,7 +46,7 @@ if not state and stamp == '' and redis.call('EXISTS', post) == 0 then
   return at_once({'gone'})
 end
 if ENDED[state] then
-  local reply = ARGV[7] == '1' and redis.call('HGETALL', job) or {'state', state}
+  local reply = ARGV[7] == '1' and fields() or {'state', state}
   table.insert(reply, 1, 'ended')
   table.insert(reply, 2, stamp)
   return at_once(reply)

@@ -60,6 +60,22 @@ def kept(keys: Keys, job_id: str, name: str) -> Op[tuple[float | None, bytes | N
     return Op(asked, lambda reply: (number(reply[0]), reply[1]), about=f"job {job_id}")
 
 
+def rest(keys: Keys, job_id: str, fields: dict[str, bytes]) -> Op[dict[str, bytes] | None] | None:
+    """The op that completes the fields of a finished job, if they lack a large result.
+
+    Its result is None if the job has changed since: it was requeued, or is gone.
+    """
+    if "elsewhere" not in fields:
+        return None
+    have = {name: value for name, value in fields.items() if name != "elsewhere"}
+
+    def parse(reply: list[bytes | None]) -> dict[str, bytes] | None:
+        finished, result = reply
+        return None if result is None or finished != have.get("finished") else have | {"result": result}
+
+    return Op(("HMGET", keys.job + job_id, "finished", "result"), parse, about=f"job {job_id}")
+
+
 def glance(keys: Keys, job_id: str) -> Op[tuple[State, bytes | None]]:
     """A job's state and packed progress, without its payloads."""
 

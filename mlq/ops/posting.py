@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlq.core.identity import JobId
+from mlq.core.job import LARGE
 from mlq.core.keys import Keys
 from mlq.errors import KeyReused, LeaseLost
-from mlq.ops import Argument, Op, call
+from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.scripts import script
 
 
@@ -30,16 +31,16 @@ class Posted(NamedTuple):
 
 
 def _posted(reply: bytes, size: int) -> Posted | None:
-    if reply == b"stale":
+    if reply in (b"stale", b"unstaged"):
         return None
     first, _, stamp = reply.decode().partition(" ")
     return Posted(int(first), size, stamp)
 
 
-def _post_keys(keys: Keys, caller: str, lane: str) -> tuple[str, ...]:
+def _post_keys(keys: Keys, caller: str, lane: str, staged: str) -> tuple[str, ...]:
     return (
         keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller, keys.leases,
-        keys.class_, keys.epoch, keys.job, keys.stream,
+        keys.class_, keys.epoch, keys.job, keys.stream, f"{keys.staged}{staged}:",
     )  # fmt: skip
 
 
@@ -55,10 +56,12 @@ def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]
 
 
 def post(
-    keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = ""
-) -> Op[Posted | None]:
+    keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = "",
+    staged: str = "",
+) -> Op[Posted | None]:  # fmt: skip
     """Post jobs of one lane. The result is None if `epoch` is out of date: run `sync_counter`, then post again.
 
+    `staged`: the name under which large bodies were staged, if any. The result is None as well if they are not there.
     `lease`: of the attempt that posts, if the caller is a listener; the post is refused once the attempt has lost it.
     """
 
@@ -67,11 +70,11 @@ def post(
             raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
         return _posted(reply, len(bodies))
 
-    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, *bodies)
-    return call(script("post"), _post_keys(keys, caller, lane), args, parse)
+    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, *_sent(bodies, staged))
+    return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
 
 
-def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "") -> Op[Posted | None]:
+def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "") -> Op[Posted | None]:
     """Post one job, or return the id of the one that was posted with this idempotency key in the last day.
 
     To the script, the key is a caller that makes just this one call.
@@ -84,4 +87,31 @@ def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "") -> 
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
     fingerprint = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    return call(script("post"), _post_keys(keys, caller, lane), (1, lane, "", fingerprint, epoch, body), parse)
+    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, *_sent((body,), staged))
+    return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
+
+
+STAGED_FOR = 60  # seconds; a caller that takes longer, or whose server lost it, stages it again
+_TIME = b"0" * 17  # as long as the time that post.lua writes there
+
+
+def staging_name(bodies: Sequence[bytes]) -> str:
+    """A new name under which to stage large bodies; empty if there are none."""
+    return secrets.token_hex(8) if any(len(body) > LARGE for body in bodies) else ""
+
+
+def stage(keys: Keys, name: str, lane: str, bodies: Sequence[bytes]) -> list[Op[None]]:
+    """The ops that put the records of large bodies where a post with `staged=name` finds them.
+
+    Each is one SET, which the server does not copy: it keeps the buffer that it has read.
+    """
+    head = b"%b\n%b\n" % (lane.encode(), _TIME)
+    return [
+        Op(("SET", f"{keys.staged}{name}:{i}", head + body, "EX", STAGED_FOR), nothing)
+        for i, body in enumerate(bodies, 1)
+        if len(body) > LARGE
+    ]
+
+
+def _sent(bodies: Sequence[bytes], staged: str) -> Sequence[bytes]:
+    return [b"" if len(body) > LARGE else body for body in bodies] if staged else bodies

@@ -60,6 +60,11 @@ def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, cou
     return call(script("claim"), names, (number, served, token, worker, seconds, count), parse)
 
 
+def record(keys: Keys, job_id: str) -> Op[bytes | None]:
+    """A job's record as it is stored, for the worker that claimed it; None if it is gone."""
+    return Op(("GET", keys.post + job_id), lambda reply: reply, about=f"job {job_id}")
+
+
 def rests(keys: Keys, served: str) -> Op[bool]:
     """Whether no work waits for a registered class, so that its idle workers may sleep. False if not registered."""
     return Op(("ZCARD", _index(keys, served)), _rests)

@@ -5,7 +5,7 @@ nothing is posted: the process reports the highest id that it has ever seen, the
 post is sent again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlq.core.identity import JobId, bind
@@ -83,12 +83,17 @@ def known_ids_of(target: Target, keys: Keys) -> KnownIds:
     return _all.get(name) or _all.setdefault(name, KnownIds(keys))
 
 
-def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
-    """Run the post that `make` returns for an epoch. Raises ServerError, or what the op's parser raises."""
+def post(shell: "Shell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ()) -> Posted:
+    """Run the ops that `stage` large bodies, then the post that `make` returns for an epoch.
+
+    Raises ServerError, or what the op's parser raises.
+    """
     known = known_ids_of(shell.target, keys)
     if not known.epochs:
         shell.run_here(known.sync_counter)
     for _ in range(TRIES):
+        if stage:
+            shell.run_many(stage)
         posted = shell.run_here(lambda run: make(known.epoch(run)))
         if posted is not None:
             return known.posted(posted)
@@ -96,12 +101,14 @@ def post(shell: "Shell", keys: Keys, make: Make) -> Posted:
     raise _unstable(shell.target)
 
 
-async def post_aio(shell: "AsyncShell", keys: Keys, make: Make) -> Posted:
+async def post_aio(shell: "AsyncShell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ()) -> Posted:
     """The same on an event loop."""
     known = known_ids_of(await shell.target(), keys)
     if not known.epochs:
         await shell.run_here(known.sync_counter)
     for _ in range(TRIES):
+        if stage:
+            await shell.run_many(stage)
         posted = await shell.run_here(lambda run: make(known.epoch(run)))
         if posted is not None:
             return known.posted(posted)

@@ -108,6 +108,12 @@ class Attempt:
         self.took = 0.0  # seconds that its listeners ran
         self._lock = threading.Lock()
 
+    def fetched(self, record: bytes) -> None:
+        """Its record, which was not with the claim, is here."""
+        with self._lock:
+            if self.stage is Stage.CLAIMED:
+                self.claimed, self.size = self.claimed._replace(record=record), len(record)
+
     @property
     def reports(self) -> Reports:
         """What it has said; most attempts say nothing."""

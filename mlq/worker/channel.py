@@ -78,19 +78,21 @@ class RedisChannel:
         """Post another job; its id."""
         self._shared.note_size(len(body))
         shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
+        staged = post_ops.staging_name((body,))
+        stage = post_ops.stage(keys, staged, lane, (body,))
         with shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> Op[Posted | None]:
-                return post_ops.post(keys, name, number, lane, (body,), lease, epoch)
+                return post_ops.post(keys, name, number, lane, (body,), lease, epoch, staged)
 
-            return str(self._patiently(lambda: post(shell, keys, make)).id)
+            return str(self._patiently(lambda: post(shell, keys, make, stage)).id)
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """The fields of another job, named by its id or reference, when it has ended."""
         job_id = known_ids_of(self._shared.shell.target, self._shared.keys).with_stamp(check_id(job_id))
         give_up = None if timeout is None else time.monotonic() + timeout
-        fields = self._run(self._wait_op(job_id, ""))
+        fields = self._ended(job_id, "")
         if fields is None and timeout != 0:
             self._supervisor.leave(self._attempt)
             try:
@@ -141,7 +143,7 @@ class RedisChannel:
     def _listen_until(self, job_id: str, give_up: float | None, heard: threading.Event) -> dict[str, bytes] | None:
         while True:
             heard.clear()  # before asking: the job may have ended, been requeued, and wait again
-            fields = self._run(self._wait_op(job_id, self._shared.name))
+            fields = self._ended(job_id, self._shared.name)
             left = LISTEN if give_up is None else give_up - time.monotonic()
             if fields is not None or left <= 0:
                 return fields
@@ -151,3 +153,9 @@ class RedisChannel:
 
     def _wait_op(self, job_id: str, inbox: str) -> Op[dict[str, bytes] | None]:
         return job_ops.wait(self._shared.keys, job_id, inbox, LISTEN, self._claimed.lease)
+
+    def _ended(self, job_id: str, inbox: str) -> dict[str, bytes] | None:
+        """The fields of the other job, if it has ended."""
+        fields = self._run(self._wait_op(job_id, inbox))
+        rest = None if fields is None else job_ops.rest(self._shared.keys, job_id, fields)
+        return fields if rest is None else self._run(rest)

@@ -8,7 +8,7 @@ from mlq.worker.attempt import Attempt, Stage
 
 AHEAD = 0.005  # seconds of work that may be claimed ahead; a job of a dead worker that never began costs no more
 SHORT = 0.001  # seconds that jobs take on average when some are claimed ahead
-MOST_AHEAD = 100  # jobs
+MOST_AHEAD = 300  # jobs
 
 
 class Slots:

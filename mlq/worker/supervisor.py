@@ -4,12 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.errors import ServerError, Undecodable
 from mlq.ops import work as work_ops
 from mlq.pools.contract import Pool
 from mlq.running.outcomes import death, failure, in_time, timeout
+from mlq.running.spare_threads import Threads
+from mlq.shell.trouble import pause
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.channel import RedisChannel
 from mlq.worker.outbox import Ended
@@ -35,11 +38,13 @@ class Supervisor:
         self._died = died
         self._timers = Timers(died)
         self._stuck = Stuck(shared.name, self._timers, died)
+        self._fetches = Threads("mlq-fetch")
         self._watches_ahead = False
 
     def stop(self, timeout: float) -> None:
         """Watch the time of no attempt any more."""
         self._timers.stop(timeout)
+        self._fetches.stop()
 
     def broken(self) -> None:
         """The pool runs nothing any more."""
@@ -55,10 +60,32 @@ class Supervisor:
         shared = self._shared
         attempts = [Attempt(one) for one in claimed]
         shared.hold(attempts)
-        self._pool.submit(shared.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
+        for attempt in attempts:
+            if not attempt.claimed.record:
+                self._fetches.submit(partial(self._fetch, attempt))
+        self._admit([attempt for attempt in attempts if attempt.claimed.record])
         if shared.slots.overdrawn() and not self._watches_ahead:
             self._watches_ahead = True
             self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
+
+    def _fetch(self, attempt: Attempt) -> None:
+        """Get a large record, which claims leave out. Its lease is renewed meanwhile, and other jobs go on."""
+        failures = 0
+        while attempt.stage is Stage.CLAIMED:
+            try:
+                record = self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id))
+            except ServerError as error:
+                failures += 1
+                log.warning("can't get the message of job %s yet: %s", attempt.claimed.id, error)
+                time.sleep(pause(failures))
+            else:
+                attempt.fetched(record or b"")
+                self._shared.note_size(attempt.size)
+                self._admit([attempt])
+                return
+
+    def _admit(self, attempts: list[Attempt]) -> None:
+        self._pool.submit(self._shared.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
 
     def _read(self, attempt: Attempt) -> bool:
         """Whether the job can be run here."""

@@ -110,6 +110,47 @@ def test_messages_arrive_as_they_were_posted(mlq: MLQ) -> None:
     assert mlq.submit(blob).result(10) == blob
 
 
+def test_large_messages_and_results_take_another_way(mlq: MLQ, server_url: str, raw: Any, namespace: str) -> None:
+    """From each client and from a listener, alone and among small ones; nothing of it is left behind."""
+    large, threshold = bytes(range(256)) * 1000, 64 * 1024
+
+    def work(message: Any, context: Any) -> Any:
+        if message == "nested":
+            return context.block_until_result(context.post(large), timeout=20)
+        return message
+
+    mlq.create_listener(work, concurrency=3)
+    around = [b"x" * (threshold + extra) for extra in range(-16, 17)]  # with its head, one of these is on the edge
+    ids = mlq.post_many([1, large, *around, 2])
+    assert [mlq.wait(job_id, 20) for job_id in ids] == [1, large, *around, 2]
+    assert mlq.submit("nested").result(20) == large
+    assert mlq.get_result(ids[1]) == large
+
+    async def as_well() -> None:
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            job = await client.submit(large)
+            assert await job.result(20) == large
+            assert await client.get_result(job.id) == large
+
+    asyncio.run(as_well())
+    first = mlq.post(large, idempotency_key="one")
+    staged = f"{{{namespace}}}:staged:*".replace("-", "\\-")
+    assert list(raw.scan_iter(staged)) == []
+    assert mlq.post(large, idempotency_key="one") == first
+    assert all(0 < raw.ttl(name) <= 60 for name in raw.scan_iter(staged))  # nobody needs this one
+
+
+def test_a_large_message_that_is_lost_fails_its_job(mlq: MLQ, raw: Any, namespace: str) -> None:
+    """Between the claim and the moment when the worker reads it."""
+    job = mlq.submit(bytes(70_000))
+    raw.set(
+        f"{{{namespace}}}:post:{job.id}", b"default\n%b\n" % job.reference.partition("@")[2].encode() + bytes(70_000)
+    )
+    mlq.create_listener(lambda message: message)
+    with pytest.raises(JobFailed, match="not a job's record"):
+        job.result(10)
+
+
 @pytest.mark.parametrize("message", [object(), {1, 2}, 2**64, {"a": [print]}, "\ud800"], ids=range(5))
 def test_what_can_not_be_serialised_is_refused(mlq: MLQ, raw: Any, namespace: str, message: Any) -> None:
     """Before anything is written, alone and among others."""

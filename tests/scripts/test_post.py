@@ -4,6 +4,8 @@ import pytest
 
 from mlq.errors import KeyReused, LeaseLost
 from mlq.ops import jobs as job_ops
+from mlq.ops import posting as post_ops
+from mlq.ops import work as work_ops
 
 
 def test_first_post(world, keys, about):
@@ -17,6 +19,38 @@ def test_first_post(world, keys, about):
         "lanes": {"default"},
         "replay:me": "7 1",
     }
+
+
+LARGE = b"0\n" + bytes(70_000)
+
+
+def test_a_large_record_is_staged_and_moved(world, keys):
+    """No script handles its bytes. The place of the time gets the time, and it does not expire any more."""
+    bodies = [b"0\nsmall", LARGE]
+    (stage,) = post_ops.stage(keys, "name", "default", bodies)
+    world.run(stage)
+    assert 0 < world.raw.ttl(f"{keys.staged}name:2") <= post_ops.STAGED_FOR
+    op = job_ops.post(keys, "me", 1, "default", bodies, staged="name")
+    posted, changed = world.changes(op)
+    assert (posted.first, posted.size) == (1, 2)
+    assert changed["staged:name:2"] is None
+    record = world.raw.get(keys.post + "2")
+    assert record == b"default\n%b\n%b" % (posted.stamp.encode(), LARGE)
+    assert world.raw.ttl(keys.post + "2") == -1
+    assert world.changes(op) == (posted, {})  # sent again
+    assert world.claim(2)[1].record == b""  # the worker reads it by itself
+    assert world.run(work_ops.record(keys, "2")) == record
+
+
+def test_nothing_is_posted_while_a_large_record_is_not_staged(world, keys):
+    """It expired, or the server lost it; the caller stages it again. What else has its name is not taken for it."""
+    op = job_ops.post(keys, "me", 1, "default", [b"0\nsmall", LARGE], staged="name")
+    assert world.changes(op) == (None, {})
+    for make in (lambda name: world.raw.set(name, "short"), lambda name: world.raw.rpush(name, "list")):
+        world.raw.delete(f"{keys.staged}name:2")
+        make(f"{keys.staged}name:2")
+        assert world.changes(op) == (None, {})
+    world.raw.delete(f"{keys.staged}name:2")
 
 
 def test_ids_rise_over_calls_callers_and_lanes(world, keys):

@@ -112,3 +112,29 @@ def test_attempt_of_a_deleted_job_leaves_no_trace_of_it(world, keys):
     world.raw.delete(keys.job + one.id, keys.post + one.id)
     world.run(job_ops.wait(keys, "2", "w", 10, one.id))
     assert keys.job.removeprefix(keys.root) + one.id not in world.look()
+
+
+def test_a_large_result_is_read_without_a_script(world, keys):
+    """The fields lack it, and another op completes them, unless the job has changed since."""
+    one = world.running()
+    (ending,) = [world.ending(one)]
+    world.run(ending)
+    large = bytes(70_000)
+    world.raw.hset(keys.job + "1", "result", large)
+    for op in (job_ops.wait(keys, "1", "", 10), job_ops.outcome(keys, "1")):
+        fields = world.run(op)
+        assert "result" not in fields
+        whole = world.run(job_ops.rest(keys, "1", fields))
+        assert (whole["result"], whole["state"]) == (large, b"succeeded")
+        assert "elsewhere" not in whole
+    world.raw.hset(keys.job + "1", "finished", "1.5")
+    assert world.run(job_ops.rest(keys, "1", fields)) is None
+    world.raw.delete(keys.job + "1")
+    assert world.run(job_ops.rest(keys, "1", fields)) is None
+
+
+def test_a_small_result_needs_no_other_op(world, keys):
+    world.settle(world.running())
+    fields = world.run(job_ops.outcome(keys, "1"))
+    assert fields["result"]
+    assert job_ops.rest(keys, "1", fields) is None
