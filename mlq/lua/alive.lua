@@ -5,7 +5,8 @@
 -- RETURNS  {'ok', version of the uploads, epoch of the ids or ''} · {'format', version} if the namespace has another layout
 --- include clock
 local workers, worker, format, uploads_version, epoch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local kept = redis.call('GET', format)
+local there = redis.call('MGET', format, uploads_version, epoch)
+local kept = there[1]
 if kept and kept ~= ARGV[3] then
   return {'format', kept}
 end
@@ -18,5 +19,4 @@ redis.call('EXPIRE', worker, 60)
 redis.call('ZADD', workers, now + tonumber(ARGV[2]), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
 redis.call('EXPIRE', workers, 60)
-local now_there = redis.call('MGET', uploads_version, epoch)
-return {'ok', now_there[1] or '', now_there[2] or ''}
+return {'ok', there[2] or '', there[3] or ''}

@@ -16,16 +16,22 @@ local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumb
 local now = clock()
 local size = tonumber(redis.pcall('ZCARD', index)) or 0
 local last = redis.call('HMGET', reaping, 'at', 'hold')
-local due = redis.call('ZCOUNT', deliveries .. 'callback', '-inf', now)
-  + redis.call('ZCOUNT', deliveries .. 'webhook', '-inf', now)
 local at, hold = tonumber(last[1] or ''), tonumber(last[2] or '0') or 0
-if not at or math.abs(now - at) > pause or hold - now > grace then -- also when the clock was set back
+local paused = not at or math.abs(now - at) > pause or hold - now > grace -- also when the clock was set back
+if paused then
   hold = now + grace
   redis.call('HSET', reaping, 'hold', hold)
 end
 redis.call('HSET', reaping, 'at', now)
-redis.call('EXPIRE', reaping, 86400)
+if paused or math.floor(now / 3600) ~= math.floor(at / 3600) then
+  redis.call('EXPIRE', reaping, 86400)
+end
+local callbacks, webhooks = deliveries .. 'callback', deliveries .. 'webhook'
+if redis.call('EXISTS', scheduled, leases, callbacks, webhooks) == 0 then -- all that idle workers find, every 1.5 s
+  return {0, 0, -1, 0, size}
+end
 
+local due = redis.call('ZCOUNT', callbacks, '-inf', now) + redis.call('ZCOUNT', webhooks, '-inf', now)
 local ready = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, 1e11, now + 1e11 - 3600, 'LIMIT', 0, most)) do
   ready[#ready + 1] = id
