@@ -54,8 +54,9 @@ def post(
 ) -> None:
     """Post one job and write its id.
 
-    MSG is JSON, or otherwise a text; with - it is read from stdin, and may be binary (one newline at the end of a text
-    is dropped). A binary result is written as it is, a text as a line, everything else as JSON.
+    MSG is JSON, or otherwise a text, which must not begin like JSON. With - it is read from stdin, and may be binary
+    (one newline at the end of a text is dropped). A binary result is written as it is, a text as a line, everything
+    else as JSON.
     """
     if timeout is not None and not waits:
         raise click.UsageError("--timeout needs --wait")

@@ -160,12 +160,20 @@ def from_json(text: str) -> Any:
 
 
 def read_message(text: str) -> Any:
-    """A message given as text: its value if it is JSON, else the text itself."""
+    """A message given as text: its value if it is JSON, else the text itself.
+
+    Raises InputError for what begins like JSON and is none: it is a typing error more often than a text.
+    """
     try:
         return from_json(text)
     except InputError:
         raise
-    except ValueError:
+    except ValueError as error:
+        if text.lstrip().startswith(("{", "[", '"')):
+            raise InputError(
+                f"the message begins like JSON, but is not: {error}. To send it as a text, write it as a JSON string: "
+                f"{json.dumps(text, ensure_ascii=False)[:200]}"
+            ) from None
         return text
 
 

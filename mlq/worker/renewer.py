@@ -61,6 +61,7 @@ class Renewer(Service):
             self._halfway = False
             pause = RETRY
         self._give_memory_back()
+        self._shared.successes.flush()
         if self._clock.rest(started + pause):
             self._halfway = False
 

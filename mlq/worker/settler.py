@@ -162,6 +162,9 @@ class Settler(Service):
         """The server has these: forget the attempts, and have done what follows."""
         shared = self._shared
         shared.tally.settled(batch, stood)
+        shared.successes.add(
+            [ended for ended, ok in zip(batch, stood, strict=True) if ok and ended.outcome.state is State.SUCCEEDED]
+        )
         for ended, ending, ok in zip(batch, endings, stood, strict=True):
             shared.drop(ended.attempt)
             if not ok:

@@ -25,6 +25,7 @@ from mlq.worker.attempt import Attempt
 from mlq.worker.inbox import Inbox
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
+from mlq.worker.success_log import SuccessLog
 from mlq.worker.tally import Tally
 
 log = logging.getLogger("mlq.worker")
@@ -64,6 +65,7 @@ class Shared:
         self.inbox = Inbox()
         self.outbox = Outbox()
         self.tally = Tally()
+        self.successes = SuccessLog()
         self.claiming = threading.Lock()  # one claim at a time: a caller has one call under way
         self.numbers = itertools.count(1)
         self.served = WorkerClass.of((), (), ())

@@ -123,6 +123,7 @@ class Worker:
         self._shared.wait_until_none_held(grace)
         self._supervisor.hand_back_all(Stage.BEGUN)
         self._settler.stop(JOIN)
+        self._shared.successes.flush(now=True)
         self._supervisor.hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
         self._supervisor.hand_back_all(Stage.BEGUN)
         self._sender.stop(JOIN)

@@ -83,13 +83,23 @@ def failed_job(mlq: MLQ) -> str:
         ("some words", "some words"),
         ("NaN", "NaN"),
         ("null", None),
-        ("{broken", "{broken"),
+        ("a {broken", "a {broken"),
     ],
 )
 def test_post_reads_json_where_it_is_json(run, mlq, given, posted):
     result = run("post", given)
     assert result.exit_code == 0
     assert mlq.get_job(result.stdout.strip())["msg"] == posted
+
+
+@pytest.mark.parametrize("given", ['{"a": 1', "[1, 2", '"open', ' {"a" 1}', "{'a': 1}", "[draft] a text"])
+def test_what_begins_like_json_and_is_none_is_refused(run, mlq, given):
+    """It is a typing error more often than a text; how to send it as one is said."""
+    for result in (run("post", given), run("post", "-", stdin=given)):
+        told = one_line(result, 2)
+        assert "begins like JSON, but is not" in told
+        assert "as a JSON string" in told
+    assert mlq.job_count() == 0
 
 
 @pytest.mark.parametrize(("given", "posted"), [("a line\n", "a line"), ("[1]\n", [1]), (b"\xff\x00\n", b"\xff\x00\n")])
