@@ -36,7 +36,7 @@ class RedisChannel:
         self._shared = shared
         self._attempt = attempt
         self._supervisor = supervisor
-        self._trouble = TroubleLog(f"can't do yet what the listener of job {attempt.claimed.id} asks for")
+        self._trouble = TroubleLog(f"can't answer the listener of job {attempt.claimed.id}")
 
     @property
     def _claimed(self) -> Claimed:

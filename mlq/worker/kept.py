@@ -39,7 +39,7 @@ class Kept(Service):
         self._refused: set[Attempt] = set()  # the server refused their outcomes: their failures are recorded instead
         self._unanswered: Counter[Attempt] = Counter()
         self._failures = 0
-        self._trouble = TroubleLog("can't record what jobs report and end in; it is kept")
+        self._trouble = TroubleLog("can't record what jobs report and end in (it is kept)")
         self._shell: Shell | None = None
         self._changed = threading.Condition()
 
