@@ -1,1 +1,1 @@
-"""Where a worker's listeners run, one pool per file. A pool knows nothing of Redis."""
+"""The pools in which a worker's listeners run, one per file. A pool does not use Redis."""

@@ -1,6 +1,6 @@
-"""The asyncio pool: thousands of `async def` listeners on one event loop, in a thread of its own.
+"""The asyncio pool: runs thousands of `async def` listeners on one event loop, in its own thread.
 
-Leases are renewed elsewhere, so a listener that blocks the loop costs the other listeners time, but no lease.
+Another thread renews the leases, so a listener that blocks the loop delays the other listeners, but costs no lease.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log = logging.getLogger("mlq.worker")
 
 
 class AsyncioPool(Pool):
-    """Runs coroutines on a loop, and plain functions on threads beside it."""
+    """Runs coroutines on an event loop, and plain functions on threads beside it."""
 
     name = "asyncio"
 
@@ -46,22 +46,22 @@ class AsyncioPool(Pool):
         supervisor.resize(self._slots)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Begin them on the loop, which is woken once for all that wait."""
+        """Begin these runs on the loop, which is woken once for all that wait."""
         if not runs:
             return
         self._submitted.extend(runs)
         with self._lock:
             wake, self._woken = not self._woken, True
         if wake:
-            self._loop.call_soon_threadsafe(self._begin, context=Context())  # not that of a job whose place is taken
+            self._loop.call_soon_threadsafe(self._begin, context=Context())  # not the context of the run that ended
 
     def end(self, run: Run) -> bool:
-        """Cancel its coroutine, which may catch that and go on."""
+        """Cancel the run's coroutine, which may catch the cancellation and go on."""
         self._loop.call_soon_threadsafe(self._cancel, run)
         return False
 
     def close(self) -> None:
-        """Cancel what still runs, and end the loop."""
+        """Cancel the runs that are left, and end the loop."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(2)  # its tasks have one second
@@ -81,7 +81,7 @@ class AsyncioPool(Pool):
 
     def _through(self, run: Run, task: "asyncio.Task[Outcome]") -> None:
         del self._tasks[run]
-        outcome = failure(asyncio.CancelledError()) if task.cancelled() else task.result()  # before its first step
+        outcome = failure(asyncio.CancelledError()) if task.cancelled() else task.result()  # before it began
         following = self._supervisor.ended(run, outcome)
         if following is not None:
             self._start(following)

@@ -1,4 +1,4 @@
-"""What the listeners of child processes ask of the worker: passed on to it, and its answers sent back."""
+"""Passes calls of listeners in child processes to the worker, and sends the answers back."""
 
 import contextlib
 import logging
@@ -16,18 +16,18 @@ log = logging.getLogger("mlq.worker")
 
 
 class Answering:
-    """Carries calls out on threads, one each: a call may take as long as another job."""
+    """Carries out each call on its own thread, since it may wait for another job."""
 
     def __init__(self) -> None:
         """Threads start when they are needed."""
         self._threads = Threads("mlq-call")
 
     def hear(self, child: Child, run: Run, word: str, rest: list[Any]) -> None:
-        """A frame of a run: a call that wants an answer, or something to record."""
+        """Handle a frame of a run: a call that needs an answer, or something to record."""
         if word == "call":
             self._threads.submit(lambda: _answer(child, run, *rest[1:]))
             return
-        with contextlib.suppress(MLQError):  # of a run that was given up
+        with contextlib.suppress(MLQError):  # the run was given up
             run.channel.report(rest[1]) if word == "report" else run.channel.add_entry(*rest[1:])
 
     def stop(self) -> None:
@@ -36,7 +36,7 @@ class Answering:
 
 
 def refuse(child: Child, call: int) -> None:
-    """Answer a call of a listener that is through, by a thread or a callback that it left behind."""
+    """Refuse a call from a thread or callback that a listener left behind when it ended."""
     child.send("answer", call, "LeaseLost", "this attempt is through, and may ask nothing more")
 
 

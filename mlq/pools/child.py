@@ -1,8 +1,8 @@
-"""The inside of a child process: runs listeners, and asks its worker for all that concerns the queue.
+"""The code inside a child process: runs listeners, and calls its worker for everything that concerns the queue.
 
-While one run at a time is wanted and it asks nothing, the main thread reads frames itself, which spares two thread
-switches a job. The first question (or a second slot) starts a thread that reads from then on; a run that comes while
-the main thread is busy, since its listener waits for another job, gets a thread of its own.
+While there is one run at a time and it makes no calls, the main thread reads frames itself, which saves two thread
+switches per job. The first call (or a second slot) starts a thread that reads from then on. A run that arrives while
+the main thread is busy, because its listener waits for another job, gets its own thread.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from mlq.system.turn import Turn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FLUSH = 1.0  # seconds between looks whether a question is still to be sent
+FLUSH = 1.0  # seconds between checks whether a call is still to be sent
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -41,7 +41,7 @@ class ChildRun:
     """One run in a child, and the channel of its listeners to the worker."""
 
     def __init__(self, child: "Child", number: int, claimed: Claimed) -> None:
-        """Held until the worker says otherwise."""
+        """The run holds its job until the worker says otherwise."""
         self._child = child
         self.number = number
         self.claimed = claimed
@@ -49,22 +49,22 @@ class ChildRun:
         self.end: Callable[[], None] | None = None  # how a cooperative runtime ends it
 
     def holds(self) -> bool:
-        """Whether the worker still holds the job, as far as it has told."""
+        """Whether the worker still holds the job, as far as it has told this child."""
         self._child.read_from_now_on()
         return self.held
 
     def report(self, packed: bytes) -> None:
-        """Record progress, soon."""
+        """Have progress recorded soon."""
         self._check()
         self._child.wire.send("report", self.number, packed)
 
     def add_entry(self, kind: str, data: bytes) -> None:
-        """Add to the job's stream; the wire fills up when the worker can't keep pace, and then whoever sends waits."""
+        """Add an entry to the job's stream; if the worker can't keep up, the wire fills up and sending waits."""
         self._check()
         self._child.wire.send("entry", self.number, kind, data)
 
     def full(self) -> bool:
-        """Whether much waits for another thread that sends."""
+        """Whether many frames wait for another thread to send them."""
         return self._child.wire.crowded()
 
     def store(self, key: str, packed: bytes, expiry: float | None) -> None:
@@ -72,16 +72,16 @@ class ChildRun:
         self._child.ask(self.number, "store", key, packed, expiry)
 
     def fetch(self, key: str) -> bytes | None:
-        """What `store` kept."""
+        """The value that `store` kept."""
         return self._child.ask(self.number, "fetch", key)  # type: ignore[no-any-return]
 
     def post(self, lane: str, body: bytes) -> str:
-        """Post another job; its id."""
+        """Post another job; returns its id."""
         self._check()
         return str(self._child.ask(self.number, "post", lane, body))
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
-        """The fields of another job when it has ended."""
+        """Wait until another job has ended; returns its fields."""
         return self._child.ask(self.number, "wait", job_id, timeout)  # type: ignore[no-any-return]
 
     def _check(self) -> None:
@@ -90,10 +90,10 @@ class ChildRun:
 
 
 class Child:
-    """Serves one worker until that worker says stop, or dies."""
+    """Serves one worker until it says stop, or dies."""
 
     def __init__(self, wire: Wire, listeners: Listeners, *, weigh: bool) -> None:
-        """`weigh`: tell the resident memory with each outcome."""
+        """`weigh`: send the resident memory with each outcome."""
         self.wire = wire
         self._listeners = listeners
         self._uploaded = Uploaded(listeners)
@@ -106,7 +106,7 @@ class Child:
         self._reader: threading.Thread | None = None
         self._reading = threading.Lock()
         self._pid = os.getpid()
-        self._turn = Turn()  # to read from now on
+        self._turn = Turn()  # to read frames from now on
         self._surroundings = Surroundings()
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
@@ -114,7 +114,7 @@ class Child:
         }  # fmt: skip
 
     def serve(self) -> None:
-        """Run what the worker sends, in this thread as long as that is one run at a time."""
+        """Run what the worker sends, in this thread as long as there is one run at a time."""
         while True:
             if self._reader is None:
                 self._read_once()
@@ -124,7 +124,7 @@ class Child:
             if task is None:
                 return
             self.perform(*task)
-            del task  # and its message, while this thread waits
+            del task  # frees its message while this thread waits
 
     def read_from_now_on(self) -> None:
         """Have a thread read the wire, if none does. Several may start; the first one reads, and the others end."""
@@ -132,8 +132,8 @@ class Child:
             threading.Thread(target=self._turn.run, args=(self._read,), name="mlq-wire", daemon=True).start()
 
     def ask(self, number: int, name: str, *arguments: Any) -> Any:
-        """Have the worker call a method of the run's channel. Raises what that raises; LeaseLost after the run."""
-        if number not in self._runs:  # it may be a finaliser on the main thread, amid the reading of the answer
+        """Have the worker call a method of the run's channel. Raises what that raises, or LeaseLost after the run."""
+        if number not in self._runs:  # the caller may be a finaliser that interrupts this thread's reading
             raise LeaseLost("this attempt is through, and may ask nothing more")
         if not self._can_wait():
             raise InputError(f"{name} is called by a finaliser where nobody could read the answer")
@@ -147,7 +147,7 @@ class Child:
         return value
 
     def _can_wait(self) -> bool:
-        """Whether an answer can come while this thread waits for it: not on the one that reads it."""
+        """Whether this thread can wait for an answer: the thread that reads answers can't."""
         return threading.current_thread() is not self._reader
 
     def _answer(self, answer: "queue.SimpleQueue[tuple[str, Any]]") -> tuple[str, Any]:
@@ -157,7 +157,7 @@ class Child:
             self.wire.flush()  # the thread that was to send the call may have been interrupted
 
     def begin(self, run: ChildRun, record: bytes) -> None:
-        """Run it in the main thread if that is idle, else in one of its own."""
+        """Run it in the main thread if that is idle, else in its own thread."""
         if self._reader is not None and self._main_is_busy:
             threading.Thread(target=self.perform, args=(run, record), name="mlq-slot", daemon=True).start()
         else:
@@ -165,13 +165,13 @@ class Child:
             self._tasks.put((run, record))
 
     def perform(self, run: ChildRun, record: bytes) -> None:
-        """One run, in this thread."""
+        """Execute one run in this thread."""
         outcome = self._execute(run, record)
         self._runs.pop(run.number, None)
-        run.held = False  # for whoever has kept its context
+        run.held = False  # for code that has kept the run's context
         alone = not self._runs
         if in_main := threading.current_thread() is threading.main_thread():
-            self._main_is_busy = False  # before the worker knows, for it may send the next run at once
+            self._main_is_busy = False  # before the worker knows, since it may send the next run at once
         weight = resident() if self._weigh else 0
         self._tell("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint, outcome.again,
                    weight)  # fmt: skip
@@ -180,7 +180,7 @@ class Child:
         if large:
             memory.give_back()
         if alone and in_main:
-            self._surroundings.put_back()  # while the worker settles; what it sends next waits for this thread
+            self._surroundings.put_back()  # while the worker settles; its next frame waits for this thread
 
     def _execute(self, run: ChildRun, packed: bytes) -> Outcome:
         try:
@@ -200,12 +200,12 @@ class Child:
         try:
             while self._read_once():
                 pass
-        except BaseException:  # noqa: BLE001 - no memory, no thread: a child that is deaf would hold its jobs for ever
+        except BaseException:  # noqa: BLE001 - memory or threads ran out: a child that can't read would hold its jobs
             traceback.print_exc()
             os._exit(1)
 
     def _read_once(self) -> bool:
-        """Do what the worker says next. False in a process that a listener forked: it has the reading greenlet, too."""
+        """Do what the next frames say. False in a process that a listener forked: it has the reading greenlet, too."""
         with self._reading:
             try:
                 frames = list(self.wire.receive())
@@ -254,13 +254,13 @@ class Child:
 
 
 class GreenChild(Child):
-    """A child under gevent's monkey-patching: every run is a greenlet, and a run that is given up can be killed.
+    """A child under gevent's monkey-patching: every run is a greenlet, which can be killed if the run is given up.
 
-    Coroutines share one event loop, in a greenlet of its own; plain listeners may run loops of theirs.
+    Coroutines share one event loop in its own greenlet; plain listeners may run event loops of their own.
     """
 
     def serve(self) -> None:
-        """Read, and leave the running to greenlets."""
+        """Read frames, and let greenlets execute the runs."""
         separate()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=keep_turning, args=(self._loop,), name="mlq-loop", daemon=True).start()
@@ -268,7 +268,7 @@ class GreenChild(Child):
         self._tasks.get()
 
     def _can_wait(self) -> bool:
-        """Neither where the wire is read, nor in gevent's hub, which runs finalisers, too."""
+        """As in `Child`; gevent's hub, which also runs finalisers, can't wait either."""
         import gevent  # type: ignore[import-untyped]
 
         return super()._can_wait() and gevent.getcurrent() is not gevent.get_hub()
@@ -282,12 +282,12 @@ class GreenChild(Child):
         run.end = lambda: greenlet.kill(block=False)
 
     def perform(self, run: ChildRun, record: bytes) -> None:
-        """One run, in this greenlet."""
+        """Execute one run in this greenlet."""
         super().perform(run, record)
         end_of_thread()
 
     def _never_began(self, run: ChildRun) -> None:
-        """A greenlet that is killed before its first turn says nothing itself."""
+        """Report the end of a run whose greenlet was killed before it began, since that greenlet can't."""
         if self._runs.pop(run.number, None) is not None:
             outcome = failure(lost(run.claimed))
             self.wire.send("done", run.number, str(outcome.state), outcome.fields, None, outcome.hint, False, 0)  # noqa: FBT003 - a frame
@@ -316,7 +316,7 @@ class GreenChild(Child):
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds; its peak where the system tells no more."""
+    """Resident memory of this process in bytes; its peak if the system reports only that."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE

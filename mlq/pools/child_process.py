@@ -1,4 +1,4 @@
-"""One child process as its worker's process sees it: how it is started, what it runs, and how it ended."""
+"""One child process as its worker sees it: how it is started, what it runs, and how it ended."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from mlq.pools.contract import Run
 from mlq.pools.frames import SEND_PATIENCE, Wire
 
-KILL_AFTER = 1.0  # seconds that a listener has to end by itself, which keeps its child warm, once its run is given up
-STOP_AFTER = 5.0  # seconds that a child has to end when it is told to
+KILL_AFTER = 1.0  # seconds that a listener has to end once its run is given up; if it does, its child stays warm
+STOP_AFTER = 5.0  # seconds that a child has to end after it was told to
 
 
 class Limits(NamedTuple):
@@ -25,13 +25,13 @@ class Limits(NamedTuple):
 
 
 class Child:
-    """A process with a wire to it. Only the pool's own thread starts and ends it."""
+    """A child process and the wire to it. Only the pool's own thread starts and ends it."""
 
     def __init__(self, command: Sequence[str], slots: int, *, kills: bool) -> None:
-        """Start it, afresh: never forked from this process. `kills`: a run that is given up costs it its life.
+        """Start a fresh process, never forked from this one. `kills`: it is killed if it doesn't end a given-up run.
 
-        It leads a session of its own: what its listeners start can be told from all else, and a terminal's Ctrl-C,
-        which is for the worker to act on, reaches none of them. Raises OSError where the system has no room for it.
+        It leads its own session, so that processes which its listeners start can be identified, and a terminal's
+        Ctrl-C reaches only the worker. Raises OSError if the system can't start another process.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -43,7 +43,7 @@ class Child:
         self.wire = Wire(ours)
         try:
             self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
-        except OSError:  # no descriptor is left: nobody would look after the process
+        except OSError:  # no file descriptor is left: the process would not be watched
             self.process.kill()
             self.process.wait()
             ours.close()
@@ -52,13 +52,13 @@ class Child:
         self.refusal: str | None = None  # why it can't load the listeners
         self.retiring = False  # takes no more runs; ends when it has none
         self.served = 0
-        self.away: set[int] = set()  # runs that wait for another job, and leave their place to one more
+        self.away: set[int] = set()  # runs that wait for another job; each makes room for one more run
         self.runs: dict[int, Run] = {}
-        self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child for it
-        self.told_places = 0  # as the worker's slots have it
-        self.uploads_sent = 0  # the change of the uploads (loading.py) up to which it has them all
-        self.known: dict[str, int] = {}  # the uploads that it was sent, by the number of their change
-        self.loading: str | None = None  # the one that it is loading
+        self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child if they don't
+        self.told_places = 0  # the last number of places that the worker was told
+        self.uploads_sent = 0  # the number of the last change of uploads (loading.py) up to which it has all of them
+        self.known: dict[str, int] = {}  # the uploads that it was sent, with the numbers of their changes
+        self.loading: str | None = None  # the upload that it is loading
         self.load_by = 0.0
         self._slots = slots
         self._kills = kills
@@ -66,28 +66,28 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The id of the process."""
         return self.process.pid
 
     def places(self) -> int:
-        """Runs that it can have at a time; one that retires keeps a place for each that holds a slot of the worker."""
+        """How many runs it can have at a time; if it retires, a place for each run that holds a slot of the worker."""
         if not self.ready:
             return 0
-        if self.retiring and not self.away:  # one that waits may wait for a job that only this worker can run
+        if self.retiring and not self.away:  # a run may wait for a job that only this worker can run
             return max(0, len(self.runs) - len(self.given_up))
         return 0 if self._kills and self.given_up else self._slots
 
     def room(self) -> int:
-        """Runs that it can take now."""
+        """How many more runs it can take now."""
         places = 0 if self.retiring and not self.away else self.places()
         return places and places - len(self.runs) + len(self.away) + len(self.given_up)
 
     def reads(self) -> bool:
-        """Whether it reads what it is sent: not while its only thread runs a listener."""
+        """Whether it reads frames now: not while its only thread runs a listener."""
         return not self.runs or bool(self.away) or self._slots > 1
 
     def give_up(self, run: Run) -> bool:
-        """Tell it that a run is to end; False where it does not have that run."""
+        """Tell it to end a run; False if it does not have that run."""
         number = next((number for number, one in self.runs.items() if one is run), None)
         if number is None:
             return False
@@ -96,34 +96,34 @@ class Child:
         return True
 
     def send(self, *frame: Any) -> None:
-        """Send a frame. What a child that is gone had to run is told of when it is buried."""
+        """Send a frame. If the child is gone, its runs are reported as lost when it is buried."""
         try:
             self.wire.send(*frame)
-        except TimeoutError:  # it lives, and does not read
+        except TimeoutError:  # it is alive, but does not read
             self.process.kill()
         except OSError:
             pass
 
     def retire(self) -> None:
-        """Have it end, once it has nothing to run any more."""
+        """Have it end once its runs have ended."""
         self.retiring = True
         if not self.runs and self._stop_by is None:
             self._stop_by = time.monotonic() + STOP_AFTER
             self.send("stop")
 
     def overdue(self, now: float) -> bool:
-        """Whether it was to end by now, to end a run, or to have loaded an upload."""
+        """Whether it is late: to end, to end a run, or to load an upload."""
         late = self._kills and any(at <= now for at in self.given_up.values())
         hangs = self.loading is not None and self.load_by <= now
         return late or hangs or (self._stop_by is not None and self._stop_by <= now)
 
     def gone(self) -> bool:
-        """Whether it has ended, and all that it said was heard."""
+        """Whether it has ended, and everything that it sent has been read."""
         return self.process.poll() is not None and not _readable(self.wire.socket)
 
     def bury(self) -> int:
-        """Release what is held of it; its exit code, negative for the signal that killed it."""
-        self.process.kill()  # where it closed its end and lives on
+        """Release its resources; returns its exit code, or minus the number of the signal that killed it."""
+        self.process.kill()  # if it closed its end of the wire but is still alive
         code = self.process.wait()
         self.wire.close()
         if self.pidfd is not None:
@@ -132,7 +132,7 @@ class Child:
 
 
 def exit_text(code: int) -> str:
-    """How a process ended, by its exit code."""
+    """Describe how a process ended, from its exit code."""
     if code >= 0:
         return f"exited with code {code}"
     with contextlib.suppress(ValueError):
@@ -141,20 +141,20 @@ def exit_text(code: int) -> str:
 
 
 class Kernel:
-    """Tells whether the kernel kills processes for want of memory."""
+    """Detects whether the kernel has killed processes because memory ran out."""
 
     def __init__(self) -> None:
-        """From now on."""
+        """Count from now on."""
         self._kills = _kernel_kills()
 
     def killed(self) -> bool:
-        """Whether it has killed any since the last question."""
+        """Whether it has killed any since the last call."""
         before, self._kills = self._kills, _kernel_kills()
         return self._kills > before
 
 
 def _kernel_kills() -> int:
-    """How many processes the kernel killed for want of memory since it runs; 0 where it does not tell."""
+    """How many processes the kernel has killed since boot because memory ran out; 0 if it does not report that."""
     with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", "rb") as file:
         for line in file:
             if line.startswith(b"oom_kill "):
@@ -167,5 +167,5 @@ def _readable(end: socket.socket) -> bool:
         selector.register(end, selectors.EVENT_READ)
         try:
             return bool(selector.select(0)) and bool(end.recv(1, socket.MSG_PEEK))
-        except ConnectionError:  # all that it said was heard; it was killed before it read all that it was sent
+        except ConnectionError:  # everything it sent was read; it was killed before it read everything that it was sent
             return False

@@ -1,4 +1,4 @@
-"""What a worker and its pool know of each other."""
+"""The interfaces between a worker and its pool."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -22,25 +22,25 @@ R = TypeVar("R", bound=Run)
 
 
 class Supervisor(Protocol[R]):
-    """The worker, as its pool sees it. It says which attempts run; each that ends names the one to run instead."""
+    """The worker, as its pool sees it. It decides which attempts run; when one ends, it returns the one to run next."""
 
     def resize(self, change: int) -> None:
-        """So many attempts more may run at a time, or fewer."""
+        """`change` more attempts may run at a time; fewer, if it is negative."""
 
     def broken(self) -> None:
-        """Nothing will ever run here again."""
+        """The pool can run nothing any more."""
 
     def begin(self, run: R) -> bool:
-        """Its listeners run from now on; False when it is no longer this worker's to run."""
+        """The run's listeners are about to run; False if the worker no longer holds its job."""
 
     def ended(self, run: R, outcome: Outcome) -> R | None:
-        """Its listeners are through. Returns the next one to run, at once."""
+        """The run's listeners have ended. Returns the run to begin next, at once."""
 
     def settle(self, run: R, outcome: Outcome) -> R | None:
-        """The same, from a thread that may record the outcome itself: two thread switches less."""
+        """Like `ended`, from a thread that may settle the outcome itself, which saves two thread switches."""
 
     def died(self, run: R, reason: str, words: str, beside: int) -> R | None:
-        """It ended with its process, and with so many others that ran there and did not merely wait.
+        """The run's process died, with `beside` other runs that did not merely wait for another job.
 
         `reason` is one of `states.REASONS`.
         """
@@ -50,43 +50,43 @@ Told = Callable[[str, Listener | None, str], None]  # the upload's name, its lis
 
 
 class Loader(Protocol):
-    """Loads uploaded listeners where they will run; in the worker's own process only where its pool runs them there."""
+    """Loads uploads in the processes where they run; in the worker's own process only if its pool runs them there."""
 
     def load_upload(self, name: str, code: bytes, told: Told) -> None:
-        """Load it; `told` says what came of that, at once or later, on any thread."""
+        """Load an upload; `told` is called with the result, at once or later, on any thread."""
 
     def unload(self, name: str) -> None:
-        """It is needed no more."""
+        """Forget an upload, which is no longer needed."""
 
 
 class Pool(Protocol):
-    """Runs attempts: all that it is handed, at once. The worker's slots bound how many that are."""
+    """Runs attempts: each begins as soon as it is submitted. The worker's slots limit how many there are."""
 
     name: str
 
     def start(self, supervisor: Supervisor[Any]) -> None:
-        """Begin, and tell the supervisor how many may run at a time."""
+        """Start, and tell the supervisor how many attempts may run at a time."""
 
     def submit(self, runs: Sequence[Run]) -> None:
         """Run these now."""
 
     def leave(self, run: Run) -> None:  # noqa: ARG002 - few pools have anything to do here
-        """The run waits for another job: another one runs meanwhile."""
+        """The run waits for another job: another run may take its place meanwhile."""
         return
 
     def back(self, run: Run) -> None:  # noqa: ARG002
-        """The run that had left goes on."""
+        """A run that had left goes on."""
         return
 
     def end(self, run: Run) -> bool:
-        """The worker has given this run up: end its listeners. False where they can't be, and may go on."""
+        """The worker has given this run up: end its listeners. False if they can't be ended and may run on."""
 
     def close(self) -> None:
-        """End. What still runs is abandoned."""
+        """End. Runs that are left are abandoned."""
 
 
 def perform(supervisor: Supervisor[Any], run: Run) -> Run | None:
-    """One run, in this thread; the one to run next."""
+    """Execute one run in this thread; returns the run to begin next."""
     if not supervisor.begin(run):
         return None
     outcome = execute(run.channel, run.claimed, run.record, run.listeners)

@@ -1,23 +1,23 @@
-"""What a worker and its child processes say to each other: MessagePack arrays over a socket pair, a word first.
+"""The frames between a worker and its child processes: MessagePack arrays over a socket pair, with a word first.
 
     worker -> child
         run       number · id · attempt · worker · started · record
         cancel    number: the worker has given that run up
         answer    call · error's class name, or '' · value, or the error's text
-        learn     name · code: an uploaded listener, to be loaded
-        forget    name: an upload is no listener any more
-        stop      end, when what runs has ended
+        load      name · code: load this upload
+        unload    name: this upload is no longer a listener
+        stop      end, when all runs have ended
     child -> worker
         ready     queues: [namespace, url or None, [[name, takes context, is async, queue, timeout, retries, backoff]]]
         failed    why the listeners can't be loaded
-        learned   name · takes context · is async: an upload is loaded
-        unlearned name · why it can't be loaded
+        loaded    name · takes context · is async: an upload is loaded
+        refused   name · why the upload can't be loaded
         done      number · state · fields · said · hint · again · resident memory in bytes, or 0
         report    number · packed progress
-        say       number · kind · bytes
+        entry     number · kind · bytes
         call      number · call · name of a method of `context.Channel` · arguments
 
-`number` counts the runs of one child. Messages and results cross as the bytes that they are kept in: a worker decodes
+`number` counts the runs of one pool. Messages and results are sent as the bytes that Redis stores: a worker decodes
 none of them.
 """
 
@@ -31,14 +31,14 @@ from msgpack import Packer, Unpacker  # type: ignore[import-untyped]
 from mlq.system import memory
 from mlq.system.turn import Turn
 
-PORTION = 256 * 1024  # bytes of one read; what grew beyond that for a large frame is given back
-FRAME_LIMIT = 1024 * 1024 * 1024  # bytes; what a listener may return is bounded far below
-SEND_PATIENCE = 10.0  # seconds that the other side may take to read 64 KiB; a child that is stopped never does
-CROWD = 64  # frames that wait while another thread sends; above that, whoever can wait does
+PORTION = 256 * 1024  # bytes per read; a buffer that grew beyond that for a large frame is freed afterwards
+FRAME_LIMIT = 1024 * 1024 * 1024  # bytes; the limit for what a listener may return is far lower
+SEND_PATIENCE = 10.0  # seconds that the other side may take to read 64 KiB; a child stopped by SIGSTOP never does
+CROWD = 64  # frames that may wait while another thread sends; above that, threads that can wait do so
 
 
 class _Frame:
-    """One that is on its way, and the sizes of the parts that are sent."""
+    """A frame to be sent, and the sizes of the parts that were sent already."""
 
     __slots__ = ("data", "sent")
 
@@ -48,44 +48,44 @@ class _Frame:
 
 
 class Wire:
-    """One end. Several threads may send, one at a time may read.
+    """One end of the connection. Several threads may send; only one at a time may read.
 
-    Nobody waits for a lock here (see `turn`): a frame joins a queue, and whoever has the turn sends all that is there.
-    How far a frame got is noted by the same call of C code that sends, amid which no signal handler runs: when one
-    raises, whoever sends next completes the frame.
+    No thread waits for a lock here (see `turn`): a frame joins a queue, and the thread that has the turn sends all that
+    is queued. The same call in C sends and records how much was sent, and no signal handler can run in between. If a
+    handler raises, the next thread that sends completes the frame.
     """
 
     def __init__(self, end: socket.socket) -> None:
-        """`end`: a connected stream socket, which is this wire's from now on."""
+        """`end`: a connected stream socket, which the wire owns from now on."""
         self.socket = end
         self._unpacker = _unpacker()
-        self._fed = 0  # bytes, to this unpacker
+        self._fed = 0  # bytes fed to this unpacker
         self._grown = False
-        self._buffer = bytearray(PORTION)  # kept: to make one for each read costs more than the read
+        self._buffer = bytearray(PORTION)  # reused: creating one for each read costs more than the read
         self._view = memoryview(self._buffer)
-        self._packers: deque[Packer] = deque()  # those that nobody uses
+        self._packers: deque[Packer] = deque()  # those that are not in use
         self._queue: deque[_Frame] = deque()
         self._turn = Turn()  # to send
 
     def send(self, *frame: Any) -> None:
-        """Send one frame, or leave it to the thread that sends. Raises OSError when the other side is gone."""
+        """Send one frame, or leave it to the thread that is sending. Raises OSError if the other side is gone."""
         self._queue.append(_Frame(self._packed(frame)))
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, unless another thread, or this one further up its stack, does."""
-        while self._queue and self._turn.run(self._send_all):  # again: one may have come just before the turn ended
+        """Send the queued frames, unless another thread, or this one further up its stack, is sending."""
+        while self._queue and self._turn.run(self._send_all):  # a loop: a frame may come just before the turn ends
             pass
 
     def crowded(self) -> bool:
-        """Whether many frames wait for another thread that sends."""
+        """Whether many frames wait for another thread to send them."""
         if len(self._queue) <= CROWD:
             return False
-        self.flush()  # the one that had the turn may have been interrupted
+        self.flush()  # the thread that had the turn may have been interrupted
         return len(self._queue) > CROWD and not self._turn.is_mine()
 
     def receive(self) -> Iterator[list[Any]]:
-        """The frames of one read, which waits as the socket does. Raises EOFError when the other side is gone."""
+        """The frames of one read, which blocks as the socket does. Raises EOFError if the other side is gone."""
         size = self.socket.recv_into(self._buffer)
         if not size:
             raise EOFError
@@ -101,7 +101,7 @@ class Wire:
             self._unpacker, self._fed, self._grown = _unpacker(), 0, False
 
     def close(self) -> None:
-        """Close."""
+        """Close the socket."""
         self.socket.close()
 
     def _send_all(self) -> None:

@@ -1,7 +1,7 @@
-"""How pools come by uploaded listeners: loaded in this process, or by children that are taught one after the other.
+"""How pools get uploaded listeners: loaded in this process, or in the children, one upload at a time.
 
-A child is sent the code when it reads: while it has nothing to run, or its run waits for another job. A busy one would
-be taken for one that hangs. Until it has answered it gets no runs, so the next one finds all that was uploaded before.
+A child is sent the code when it reads: while it has nothing to run, or while its run waits for another job. A busy
+child would seem to hang. Until it has answered it gets no runs, so its next run finds everything uploaded before.
 """
 
 import logging
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlq.worker")
 
-LOAD_TIME = 60.0  # seconds that a child has to load one; it is replaced then
-DEATHS = 2  # of children while they load one, after which no child has to
+LOAD_TIME = 60.0  # seconds that a child has to load an upload before it is replaced
+DEATHS = 2  # deaths of children while they load an upload, after which no child must load it
 
 
 def described(error: BaseException) -> str:
-    """What user code raised, in words that its own methods can't spoil."""
+    """Describe what user code raised, safely even if the exception's own methods fail."""
     return failure(error).hint
 
 
 def load_listener(name: str, code: bytes) -> Listener:
-    """The listener that an upload is; raises InputError with the reason where it is none of that name."""
+    """The listener in an upload; raises InputError with the reason if it can't be loaded or has another name."""
     try:
         found, function = functions.load(code)
     except InputError:
         raise
-    except BaseException as error:  # user code: what a pickle does when it is loaded may raise anything
+    except BaseException as error:  # user code: loading a pickle may raise anything
         raise InputError(described(error)) from error
     if found != name:
         raise InputError(f"it is named {found!r:.100} now")
@@ -43,7 +43,7 @@ def load_listener(name: str, code: bytes) -> Listener:
 
 
 class LocalLoader:
-    """Loads uploads in this process, where its pool runs them."""
+    """Loads uploads in this process, for pools that run them here."""
 
     def load_upload(self, name: str, code: bytes, told: Told) -> None:
         """Load it now."""
@@ -53,11 +53,11 @@ class LocalLoader:
             told(name, None, str(error))
 
     def unload(self, name: str) -> None:
-        """The worker's listeners are all there is."""
+        """Nothing to do: only the worker's listeners hold an upload."""
 
 
 class Upload(NamedTuple):
-    """An upload that children are to load."""
+    """An upload that children must load."""
 
     number: int
     code: bytes
@@ -65,27 +65,27 @@ class Upload(NamedTuple):
 
 
 class ChildUploads:
-    """What the children of a pool are to have loaded. Used with the pool's lock held."""
+    """The uploads that the children of a pool must load. Used with the pool's lock held."""
 
     def __init__(self) -> None:
-        """Nothing."""
-        self.number = 0  # of the last change: a child whose `taught` it is lacks nothing
+        """No uploads yet."""
+        self.number = 0  # of the last change: a child whose `uploads_sent` equals it has all uploads
         self._wanted: dict[str, Upload] = {}
-        self._told: set[int] = set()  # those of which the worker knows what came of them
+        self._told: set[int] = set()  # uploads whose result the worker knows
         self._deaths: Counter[int] = Counter()
 
     def load_upload(self, name: str, code: bytes, told: Told) -> None:
-        """Children are to load this from now on."""
+        """Have children load this from now on."""
         self.number += 1
         self._wanted[name] = Upload(self.number, code, told)
 
     def unload(self, name: str) -> None:
-        """And this no more."""
+        """Have children forget this upload."""
         if self._wanted.pop(name, None) is not None:
             self.number += 1
 
     def send_next(self, child: "Child") -> bool:
-        """Have a child load what it lacks, one at a time; whether it must do so before its next run."""
+        """Have a child load the next upload that it lacks; returns whether it lacks any, and so gets no runs yet."""
         if child.ready and child.loading is None and child.reads():
             self._next(child)
         return child.uploads_sent != self.number
@@ -104,7 +104,7 @@ class ChildUploads:
         child.uploads_sent = self.number
 
     def heard(self, child: "Child", name: str, listener: Listener | None, why: str) -> None:
-        """A child has loaded an upload, or can't. The first one speaks for all."""
+        """A child has loaded an upload, or can't. The worker is told only the first child's result."""
         child.loading = None
         upload = self._wanted.get(name)
         if upload is None or child.known.get(name) != upload.number:  # it has changed since
@@ -116,7 +116,7 @@ class ChildUploads:
             log.error("child %d can't load the uploaded listener %r: %s", child.pid, name, why)
 
     def died(self, child: "Child") -> None:
-        """A child is gone. An upload of which they die is given up: the worker has others to run."""
+        """A child died. An upload that kills children is given up, so that the worker can run other listeners."""
         name = child.loading
         upload = self._wanted.get(name) if name is not None else None
         if name is None or upload is None or child.known.get(name) != upload.number:
@@ -128,6 +128,6 @@ class ChildUploads:
 
 
 def listener_of(told: list[Any]) -> Listener:
-    """What a child tells of a listener that it loaded."""
+    """The listener that a child has loaded, as its frame describes it."""
     name, takes_context, is_async = told
     return Listener(name, None, takes_context, is_async)

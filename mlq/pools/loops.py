@@ -1,8 +1,8 @@
-"""Lets every greenlet of a thread run an event loop of its own.
+"""Lets every greenlet of a thread run its own event loop.
 
-asyncio keeps per thread which loop runs, which task runs in it, and who is told of asynchronous generators. Under
-gevent a thread has many greenlets: one that switches away while its loop runs takes these along, and finds them again
-when it is switched back to.
+asyncio stores per thread which loop runs, which task runs in it, and the hooks for asynchronous generators. Under
+gevent, a thread has many greenlets: these values are saved when a greenlet switches away while its loop runs, and
+restored when it is switched to again.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class _Running(NamedTuple):
-    """What a greenlet takes along."""
+    """What is saved for a greenlet that switches away."""
 
     loop: asyncio.AbstractEventLoop
     task: "asyncio.Task[Any] | None"
@@ -29,10 +29,10 @@ def separate() -> None:
 
     def switched(event: str, greenlets: tuple[Any, Any]) -> None:
         origin, target = greenlets
-        loop = asyncio._get_running_loop()  # noqa: SLF001 - for whoever extends asyncio, as all of these
+        loop = asyncio._get_running_loop()  # noqa: SLF001 - meant for code that extends asyncio, like all of these
         if loop is not None or away:
             collects = gc.isenabled()
-            gc.disable()  # a finaliser that waits would do so amid the switch, perhaps that to gevent's hub
+            gc.disable()  # a finaliser that waits would do so during the switch, perhaps the one to gevent's hub
             try:
                 if loop is not None:
                     away[origin] = _taken(loop)

@@ -1,6 +1,6 @@
-"""Collects what listeners' processes leave behind where the worker is the first process of a container.
+"""Collects orphaned processes of listeners if the worker is the first process of a container.
 
-There whatever loses its parent becomes the worker's own child, and stays a zombie after its end until it is collected.
+There, a process that loses its parent becomes the worker's child, and after its end it is a zombie until collected.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ _GET_CHILD_SUBREAPER = 37  # prctl(2)
 
 
 class Orphans:
-    """Those that may come to this process, which must start no children but those it knows of."""
+    """Collects orphans that this process adopts. It must not start children other than those passed as `known`."""
 
     def __init__(self) -> None:
-        """Learns whether any may come."""
+        """Find out whether this process adopts orphans."""
         self._come = os.getpid() == 1 or _is_subreaper()
 
     def collect(self, known: Container[int]) -> None:
-        """Collect those that have ended, but none that is `known`, for which somebody waits."""
+        """Collect orphans that have ended, but no process that is `known`, since other code waits for those."""
         while self._come:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -1,8 +1,8 @@
-"""The process pool: listeners run in child processes that start afresh (never forked), stay warm, and can be killed.
+"""The process pool: listeners run in child processes that start fresh (never forked), stay warm, and can be killed.
 
 This process runs no user code: it starts the children, hands them runs, and replaces those that died, were killed, have
-served their number, or hold too much memory. One thread does all that concerns children; only handing a run to an idle
-child is done by whoever submits it.
+served their number of jobs, or hold too much memory. One thread does everything that concerns children, except that the
+thread which submits a run also sends it to a child with room.
 """
 
 import contextlib
@@ -29,24 +29,24 @@ from mlq.pools.starts import FAILURES, Starts
 
 log = logging.getLogger("mlq.worker")
 
-PAUSE = 0.05  # seconds for which a child that says too much is not read
-TICK = 0.2  # seconds between looks at children: whom to kill, whom to start, and deaths that no event tells
+PAUSE = 0.05  # seconds for which a child that sends too much is not read
+TICK = 0.2  # seconds between looks at children: which to kill or start, and which died without an event
 NO_LIMITS = Limits()
 
 
 class ProcessPool:
-    """`size` children, each with `slots` runs at a time (1, but for gevent)."""
+    """`size` children, each with `slots` runs at a time (1, except for gevent)."""
 
     def __init__(
         self, command: Sequence[str], size: int, *, slots: int = 1, limits: Limits = NO_LIMITS, name: str = "process"
     ) -> None:
-        """`command` starts a child; the number of a socket's file descriptor is added to it."""
+        """`command` starts a child; the number of a socket's file descriptor is appended to it."""
         self.name = name
         self._command = command
         self._size = size
         self._slots = slots
         self._limits = limits
-        self._kills = name == "process"  # else its other runs would die, too
+        self._kills = name == "process"  # a gevent child is not killed: its other runs would die, too
         self._children: list[Child] = []
         self._waiting: deque[Run] = deque()
         self._numbers = itertools.count(1)
@@ -65,33 +65,33 @@ class ProcessPool:
         self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
 
     def load(self) -> list[Any]:
-        """Start the children, and wait for the first; what it found, see `frames`.
+        """Start the children, and wait for the first; returns the listeners that it found, see `frames`.
 
-        Raises InputError where the listeners can't be loaded, MLQError where children die before they tell.
+        Raises InputError if the listeners can't be loaded, MLQError if children die before they report.
         """
         self._thread.start()
         return self._starts.first()
 
     def start(self, supervisor: Supervisor[Any]) -> None:
-        """Children that are ready, and those to come, may get runs."""
+        """Let children get runs, those that are ready and those that start later."""
         with self._lock:
             self._supervisor = supervisor
             for child in self._children:
                 self._feed(child)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Hand runs to children with room. A child that is just being given up has none: its run waits for another."""
+        """Hand runs to children with room. A child that must end a given-up run has none: runs wait for another."""
         with self._lock:
             self._waiting.extend(runs)
             for child in self._children:
                 self._feed(child)
 
     def leave(self, run: Run) -> None:
-        """Its child has room for one more, which gets a thread of its own there."""
+        """The run waits: its child has room for one more run, which gets its own thread there."""
         self._move(run, away=True)
 
     def back(self, run: Run) -> None:
-        """It goes on."""
+        """The run goes on."""
         self._move(run, away=False)
 
     def _move(self, run: Run, *, away: bool) -> None:
@@ -102,7 +102,7 @@ class ProcessPool:
                     self._feed(child)
 
     def end(self, run: Run) -> bool:
-        """Tell its child, and kill that where it does not end the run within a second."""
+        """Tell the run's child to end it; a child of the process pool is killed if it doesn't within a second."""
         with self._lock:
             for child in self._children:
                 if child.give_up(run):
@@ -110,28 +110,28 @@ class ProcessPool:
         return self._kills
 
     def renew(self) -> None:
-        """Replace the children one by one, each when it has nothing to run."""
+        """Replace the children one by one, each when its runs have ended."""
         with self._lock:
-            idle_first = sorted(self._children, key=lambda child: bool(child.runs))  # a long job holds up nobody else
+            idle_first = sorted(self._children, key=lambda child: bool(child.runs))  # a long job delays no others
             self._to_renew = deque(idle_first)
         self._events.wake()
 
     def load_upload(self, name: str, code: bytes, told: Told) -> None:
-        """Have children load an upload, each when it reads; the first of them says what came of it."""
+        """Have children load an upload, each when it reads; `told` is called with the first child's result."""
         with self._lock:
             self._uploads.load_upload(name, code, told)
             for child in self._children:
                 self._feed(child)
 
     def unload(self, name: str) -> None:
-        """Have them forget it."""
+        """Have children forget an upload."""
         with self._lock:
             self._uploads.unload(name)
             for child in self._children:
                 self._feed(child)
 
     def close(self) -> None:
-        """Kill what still runs, and end the children."""
+        """Kill children that still run something, and end the others."""
         self._closing = True
         self._events.wake()
         if self._thread.is_alive():
@@ -139,7 +139,7 @@ class ProcessPool:
         self._answering.stop()
 
     def _feed(self, child: Child) -> None:
-        """Hand over what waits, as far as there is room, and tell the worker when there is more or less of it."""
+        """Send waiting runs to a child while it has room, and tell the worker if its number of places changed."""
         supervisor = self._supervisor
         if supervisor is None:
             return
@@ -157,7 +157,7 @@ class ProcessPool:
                 claimed = run.claimed
                 child.send("run", number, claimed.id, claimed.attempt, claimed.worker, claimed.started, claimed.record)
 
-    # Everything below runs in the pool's own thread, but for `_answer`.
+    # Everything below runs in the pool's own thread.
 
     def _main(self) -> None:
         try:
@@ -171,21 +171,21 @@ class ProcessPool:
             self._end_all()
 
     def _turn(self) -> None:
-        if time.monotonic() >= self._look_at:  # not each time round: a look costs more than a run's frames
+        if time.monotonic() >= self._look_at:  # not in each turn: a look costs more than a run's frames
             self._look_after()
             self._start_missing()
             self._look_at = time.monotonic() + TICK
         for child, died in self._events.wait(max(0.0, self._look_at - time.monotonic())):
             if child is None:
                 self._look_at = 0.0
-            elif child in self._children:  # else buried by an event before this one
+            elif child in self._children:  # an earlier event may have buried it
                 self._hear(child, died=died)
 
     def _start_missing(self) -> None:
         while len(self._children) < self._size and self._starts.due():
             try:
                 child = Child(self._command, self._slots, kills=self._kills)
-            except OSError as error:  # no room for a process or a descriptor: the others go on
+            except OSError as error:  # no process or file descriptor is left: the other children go on
                 self._failed(str(error), refused=False)
                 return
             self._groups.begin(child.pid)
@@ -211,7 +211,7 @@ class ProcessPool:
         complete = sum(child.ready for child in self._children) == self._size
         while self._to_renew and self._to_renew[0] not in self._children and complete:
             self._to_renew.popleft()
-        if self._to_renew and self._to_renew[0].ready:  # one that still loads the listeners hears no word
+        if self._to_renew and self._to_renew[0].ready:  # a child that still loads the listeners does not read
             self._to_renew[0].retire()
             self._feed(self._to_renew[0])
 
@@ -220,7 +220,7 @@ class ProcessPool:
         if any(full) and not died and child.process.poll() is None:
             self._events.pause(child)
             self._look_at = min(self._look_at, time.monotonic() + PAUSE)
-            if all(full):  # else others of its runs have something to say, too, and it is read now and then
+            if all(full):  # if other runs in it may still report, it is read once per pause
                 return
         if died and child.gone():
             self._bury(child)
@@ -230,8 +230,8 @@ class ProcessPool:
                 self._on(child, word, rest)
         except (EOFError, OSError):
             self._bury(child)
-        except (TypeError, ValueError, LookupError) as error:  # somebody else wrote to its wire
-            log.error("child %d sends what can't be read (%s); it is replaced", child.pid, error)  # noqa: TRY400
+        except (TypeError, ValueError, LookupError) as error:  # other code wrote to its wire
+            log.error("child %d sent an invalid frame (%s); it is replaced", child.pid, error)  # noqa: TRY400
             self._bury(child)
 
     def _on(self, child: Child, word: str, rest: list[Any]) -> None:
@@ -267,7 +267,7 @@ class ProcessPool:
 
     def _done(self, child: Child, number: int, state: str, fields: dict[str, Any], said: str | None, hint: str,
               again: bool, weight: int) -> None:  # fmt: skip  # noqa: FBT001 - a frame's item
-        outcome = Outcome(State(state), fields, said, hint, again)  # first: one that can't be read is no end of its run
+        outcome = Outcome(State(state), fields, said, hint, again)  # first: an invalid frame must not end the run
         with self._lock:
             run = child.runs.pop(number, None)
             child.given_up.pop(number, None)
@@ -298,7 +298,7 @@ class ProcessPool:
         return self._limits.jobs is not None and child.served >= self._limits.jobs
 
     def _bury(self, child: Child) -> None:
-        """A child is gone: tell what became of its runs, and have another one started."""
+        """A child is gone: report its runs as lost, and have another child started."""
         self._look_at = 0.0
         self._events.forget(child)
         code = child.bury()

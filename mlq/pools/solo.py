@@ -1,4 +1,4 @@
-"""The solo pool: one run at a time, in the main thread, for libraries that insist on it."""
+"""The solo pool: one run at a time, in the main thread, for libraries that require it."""
 
 import queue
 import threading
@@ -12,26 +12,26 @@ from mlq.running.spare_threads import Threads
 
 
 class SoloPool(Pool):
-    """Hands runs to the main thread, which calls `serve`. Only what that waits for runs beside it, on a thread."""
+    """Hands runs to the main thread, which calls `serve`. While its run waits for a job, others run on threads."""
 
     name = "solo"
 
     def __init__(self) -> None:
-        """One slot, always."""
+        """The pool always has one slot."""
         self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
         self._current: Run | None = None
         self._given_up: Run | None = None
-        self._waits = False  # the current one, for another job
+        self._waits = False  # the current run waits for another job
         self._threads = Threads("mlq-slot")
         self._lock = threading.Lock()
 
     def start(self, supervisor: Supervisor[Any]) -> None:
-        """Ready at once."""
+        """The pool is ready at once."""
         self._supervisor = supervisor
         supervisor.resize(1)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Queue a run for the main thread; where that waits for another job, run it on a thread beside it."""
+        """Queue runs for the main thread; while its run waits for another job, run them on threads beside it."""
         for run in runs:
             if self._waits:
                 self._threads.submit(partial(self._beside, run))
@@ -39,15 +39,15 @@ class SoloPool(Pool):
                 self._runs.put(run)
 
     def leave(self, run: Run) -> None:
-        """The main thread waits, if it is the one that runs this."""
+        """The main thread waits, if this is its run."""
         self._waits = self._waits or run is self._current
 
     def back(self, run: Run) -> None:
-        """It goes on."""
+        """The main thread goes on, if this is its run."""
         self._waits = self._waits and run is not self._current
 
     def end(self, run: Run) -> bool:
-        """The main thread can't be interrupted: nothing else runs until its listener returns."""
+        """Give up the slot until the listener returns, since the main thread can't be interrupted."""
         with self._lock:
             if run is self._current and self._given_up is None:
                 self._given_up = run
@@ -71,7 +71,7 @@ class SoloPool(Pool):
                 given_up, self._given_up = self._given_up is run, None
             if given_up:
                 self._supervisor.resize(1)
-            del run  # and its message, while this thread waits
+            del run  # frees its message while this thread waits
             if following is not None:
                 self.submit([following])
 

@@ -1,4 +1,4 @@
-"""When children of a pool are started, and what became of the first one: whether it could load the listeners."""
+"""Decides when a pool starts children, and keeps the first child's result: whether it could load the listeners."""
 
 import logging
 import threading
@@ -9,15 +9,15 @@ from mlq.errors import InputError, MLQError
 
 log = logging.getLogger("mlq.worker")
 
-FAILURES = 5  # starts that fail in a row, after which the worker gives up
-PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)  # seconds before a start, by the failures before it
+FAILURES = 5  # failed starts in a row after which the worker gives up
+PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)  # seconds before a start, by the number of failures before it
 
 
 class Starts:
-    """Counts starts that failed in a row, and waits longer after each."""
+    """Counts failed starts in a row, and waits longer after each."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """No starts yet."""
         self._failures = 0
         self._next_at = 0.0
         self._found: list[Any] | None = None
@@ -45,7 +45,7 @@ class Starts:
         self._next_at = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
 
     def hopeless(self) -> bool:
-        """Whether too many failed in a row."""
+        """Whether too many starts failed in a row."""
         return self._failures >= FAILURES
 
     def useless(self) -> bool:
@@ -53,13 +53,13 @@ class Starts:
         return self._refusal is not None or (self.hopeless() and self._found is None)
 
     def over(self) -> None:
-        """No child is started any more: let `first` return."""
+        """No more children are started: let `first` return."""
         self._known.set()
 
     def first(self) -> list[Any]:
-        """Wait for the first child that is ready; what it found.
+        """Wait for the first child that is ready; returns the listeners that it found.
 
-        Raises InputError where the listeners can't be loaded, MLQError where children die before they tell.
+        Raises InputError if the listeners can't be loaded, MLQError if children die before they report.
         """
         self._known.wait()
         if self._refusal is not None:

@@ -1,7 +1,7 @@
-"""Puts back between two jobs what listeners change of their process: its folder, its output, its signal handlers.
+"""Restores between two jobs what listeners changed in their process: its folder, its output, its signal handlers.
 
-Only where one job runs at a time. What costs more than a few microseconds to look at, or what libraries set for good
-when they are first used (the environment, random seeds, options of numpy or torch), stays as a job left it.
+Used only where one job runs at a time. Some things stay as a job left them: whatever takes more than a few microseconds
+to check, and whatever libraries set permanently on first use (the environment, random seeds, numpy or torch options).
 """
 
 import _signal  # type: ignore[import-not-found]  # its getsignal takes 10 ns; that of `signal` 300
@@ -22,10 +22,10 @@ _NONE = (0.0, 0.0)
 
 
 class Surroundings:
-    """What a process is like before its first job. Belongs to the main thread, which alone sets signal handlers."""
+    """The state of a process before its first job. For the main thread only, since no other can set signal handlers."""
 
     def __init__(self) -> None:
-        """As it is now: with the listeners loaded, and after `capture` put its streams in place."""
+        """Save the current state: with the listeners loaded, and after `capture` has installed its streams."""
         keep_standard_open()  # a module may have closed one
         self._folder = _folder()
         self._mask = os.umask(0o077)
@@ -39,10 +39,10 @@ class Surroundings:
         self._files = [(number, _file(number), fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)) for number in (0, 1, 2)]
 
     def put_back(self) -> None:
-        """Have it like that again. Takes 5 us where nothing has changed."""
+        """Restore the saved state. Takes 5 us if nothing has changed."""
         try:
             self._put_back()
-        except Exception:  # noqa: BLE001 - of a signal that came before its handler was put back
+        except Exception:  # noqa: BLE001 - raised by a job's signal handler before it was replaced
             self._put_back()
 
     def _put_back(self) -> None:
@@ -50,7 +50,7 @@ class Surroundings:
             signal.setitimer(signal.ITIMER_REAL, 0)  # one that a job forgot would end another job, or the process
         if (handlers := _handlers()) != self._handlers:
             self._put_handlers_back(handlers)
-        if self._wakes != -1:  # an event loop that minds signals leaves none behind
+        if self._wakes != -1:  # an event loop that handles signals resets it to none when it ends
             signal.set_wakeup_fd(self._wakes, warn_on_full_buffer=False)
         for place, name, value in self._named:
             if getattr(place, name, None) is not value:
@@ -67,13 +67,13 @@ class Surroundings:
 
     def _put_handlers_back(self, handlers: list[Any]) -> None:
         for number, before, now in zip(_SIGNALS, self._handlers, handlers, strict=True):
-            if now is not before and before is not None:  # None: set by C code, which we can't do
+            if now is not before and before is not None:  # None: set by C code, which Python can't restore
                 signal.signal(number, before)
 
     @staticmethod
     def _put_file_back(number: int, copy: int) -> None:
         stream = (sys.stdin, sys.stdout, sys.stderr)[number]
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # what the job printed goes where it wanted
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the job's output goes where the job sent it
             stream.flush()
         os.dup2(copy, number)
 
@@ -83,7 +83,7 @@ def _handlers() -> list[Any]:
 
 
 def _file(number: int) -> tuple[int, int] | None:
-    """Which file a descriptor stands for; None where it is closed."""
+    """Which file a descriptor refers to; None if it is closed."""
     try:
         found = os.fstat(number)
     except OSError:

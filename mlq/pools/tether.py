@@ -1,4 +1,4 @@
-"""How a child process stands to its worker: it leaves signals to it, and does not outlive it."""
+"""Ties a child process to its worker: it leaves signals to the worker, and does not outlive it."""
 
 import ctypes
 import os
@@ -15,11 +15,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _leave_to_worker(*_: object) -> None:
-    """The worker has had the signal, too, and decides."""
+    """Ignore a signal: the worker gets it, too, and decides what to do."""
 
 
 def _forked(wire: Wire) -> None:
-    """In a process that a listener forked: it is not the child, and speaks for no job."""
+    """In a process that a listener forked: it is not the child, so it must send no frames for any job."""
     wire.close()
     capture.capture_nothing()
     for number in _SIGNALS:
@@ -28,9 +28,9 @@ def _forked(wire: Wire) -> None:
 
 
 def settle_in(wire: Wire) -> None:
-    """Leave signals to the worker, and do not outlive it, not even where a listener is busy in C."""
+    """Leave signals to the worker, and don't outlive it, not even while a listener is busy in C code."""
     for number in _SIGNALS:
-        signal.signal(number, _leave_to_worker)  # not SIG_IGN, which programs that listeners start would inherit
+        signal.signal(number, _leave_to_worker)  # not SIG_IGN: programs that listeners start would inherit it
     os.register_at_fork(after_in_child=partial(_forked, wire))
     if sys.platform == "linux":
         parent = os.getppid()

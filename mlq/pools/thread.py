@@ -1,4 +1,4 @@
-"""The thread pool: a thread per slot, for listeners that release the GIL, and for anything where one slot is enough."""
+"""The thread pool: one thread per slot, for listeners that release the GIL, or wherever one slot is enough."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ log = logging.getLogger("mlq.worker")
 
 
 class ThreadPool(Pool):
-    """Runs each attempt on a thread. One that the worker gave up keeps its thread; the next one gets another."""
+    """Runs each attempt on a thread. An attempt that was given up keeps its thread; the next one gets another."""
 
     name = "thread"
 
@@ -27,12 +27,12 @@ class ThreadPool(Pool):
         supervisor.resize(self._slots)
 
     def submit(self, runs: Sequence[Run]) -> None:
-        """Hand runs to threads; a thread goes on with what is to run next."""
+        """Hand runs to threads; when a run ends, its thread goes on with the next one."""
         for run in runs:
             self._threads.submit(partial(self._work, run))
 
-    def end(self, run: Run) -> bool:  # noqa: ARG002 - the contract's
-        """A thread can't be killed: it may ask `context.cancelled`."""
+    def end(self, run: Run) -> bool:  # noqa: ARG002 - part of the contract
+        """A thread can't be killed; its listener may check `context.cancelled`."""
         return False
 
     def close(self) -> None:
@@ -43,6 +43,6 @@ class ThreadPool(Pool):
         try:
             while run is not None:
                 run = perform(self._supervisor, run)
-        except Exception:  # else its job would run for ever, and its slot be lost
+        except Exception:  # otherwise its job would run for ever, and its slot would be lost
             log.critical("a thread of this worker died; the worker stops", exc_info=True)
             self._supervisor.broken()

@@ -1,1 +1,1 @@
-"""The only code that uses a socket to the server: runs ops, blocking (`sync`) or on an event loop (`aio`)."""
+"""Runs ops, blocking (`sync`) or on an event loop (`aio`). No other code uses a socket to the server."""

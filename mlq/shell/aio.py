@@ -257,7 +257,7 @@ class Heard(asyncio.Event):
         self.set()
 
     def clear(self) -> None:
-        """Reset, to wait again."""
+        """Reset the event, to wait again."""
         self.fields = None
         super().clear()
 
@@ -265,7 +265,7 @@ class Heard(asyncio.Event):
 class AsyncInbox:
     """Where an asyncio client is notified that jobs ended. Reads only while somebody waits."""
 
-    LISTEN = 5.0  # seconds of one wait on the server
+    LISTEN = 5.0  # seconds per blocking wait
 
     def __init__(self, shell: AsyncShell, key_stem: str) -> None:
         """`key_stem`: the key prefix of inboxes."""

@@ -46,7 +46,7 @@ class Callers:
     """The callers of one client. Safe with threads and tasks: a deque's ends are atomic."""
 
     def __init__(self) -> None:
-        """Without callers; they are created when needed."""
+        """No callers yet; they are created when needed."""
         self._free: deque[Caller] = deque()
         self._pid = os.getpid()
 

@@ -13,12 +13,12 @@ from mlq.errors import ServerError
 from mlq.shell.callers import Caller
 from mlq.shell.sync import Shell
 
-LISTEN = 5.0  # seconds of one wait on the server
+LISTEN = 5.0  # seconds per blocking wait
 AGAIN = 1.0  # seconds before the next try if the server is away; meanwhile, followers ask again by themselves
 
 
 class Inbox:
-    """Reads on a thread of its own, while somebody follows a job. Usable from any thread, and in a forked child."""
+    """Reads on its own thread while somebody follows a job. Usable from any thread, and in a forked process."""
 
     def __init__(self, shell: Shell, key_stem: str) -> None:
         """`key_stem`: the key prefix of inboxes."""

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from mlq.shell.aio import AsyncShell
     from mlq.shell.sync import Shell
 
-KEPT = 5000  # posts of one generation; two generations are remembered
+KEPT = 5000  # posts per generation; two generations are remembered
 UNKNOWN = "?"  # matches no epoch
-TRIES = 20  # of one post; it is tried again only if the epoch has changed once more
+TRIES = 20  # per post; it is tried again only if the epoch has changed once more
 
 Make = Callable[[str], Op[Posted | None]]
 
@@ -102,7 +102,7 @@ def post(shell: "Shell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ())
 
 
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ()) -> Posted:
-    """The same on an event loop."""
+    """Like `post`, on an event loop."""
     known = known_ids_of(await shell.target(), keys)
     if not known.epochs:
         await shell.run_here(known.sync_counter)

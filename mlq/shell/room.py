@@ -1,7 +1,7 @@
 """A fair semaphore: waiting threads get their places first come, first served.
 
 With a plain semaphore, a thread that asks again at once overtakes those that wait: sixteen listeners that reported
-progress in a loop kept a worker from renewing its leases for 9 s.
+progress in a loop prevented a worker from renewing its leases for 9 s.
 """
 
 import threading

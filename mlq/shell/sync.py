@@ -1,8 +1,8 @@
 """Runs ops over blocking sockets.
 
-Every op is idempotent, so a call whose connection broke is simply sent again. A server that has responded before is
-worth waiting for (`patience`); if it never has, its address is probably wrong, and the error is raised at once.
-Connections are redis-py's; keeping our own stack of them saves the 15 us per call of redis-py's client and pool.
+Every op is idempotent, so a call whose connection broke is simply sent again. If the server has responded before, a
+call waits for it (`patience`); if it never has, its address is probably wrong, and the error is raised at once.
+Connections are redis-py's; keeping our own stack of them saves the 15 us that redis-py's client and pool take per call.
 """
 
 import itertools
@@ -35,7 +35,7 @@ LAST_REPLY = 1.0  # seconds to wait for the error message of a server that close
 
 
 class Shell:
-    """Connections to one server. Usable from any thread, and in a forked child."""
+    """Connections to one server. Usable from any thread, and in a forked process."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Shell:
         return [result() for result in self.run_each(ops)]
 
     def run_each(self, ops: Sequence[Op[Any]]) -> list[Callable[[], Any]]:
-        """As `run_many`, but each result is a function that returns it or raises that op's own error."""
+        """Like `run_many`, but each result is a function that returns it or raises that op's own error."""
         replies = self._with_connection(lambda connection: self._exchange_many(connection, ops))
         return [partial(trouble.result_of, op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 

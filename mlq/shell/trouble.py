@@ -1,4 +1,4 @@
-"""Classifies redis-py's errors, translates them into ours, and says how long to wait before the next try. Pure."""
+"""Classifies redis-py's errors, translates them into ours, and says how long to wait before the next try. No I/O."""
 
 import re
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 PIECE = 64 * 1024  # bytes sent at once
 LONGEST_PAUSE = 1.0  # seconds between tries
-RATE = 1e6  # bytes a second: for each MB that was sent, the reply may take a second more
+RATE = 1e6  # bytes per second: for each MB that was sent, the reply may take a second longer
 PATIENCE = 10.0  # seconds that a call waits for a server that has responded before; enough for one restart
 NEEDED = ("EVALSHA", "ZMSCORE", "UNLINK")  # ZMSCORE came with Redis 6.2
 # Raised if a connection is broken or silent, or the primary has become a replica: reconnect and send the call again.
 LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.ReadOnlyError, OSError)
 # Errors about the value itself, which will come back each time; all other errors may be temporary. The limits are
-# proto-max-bulk-len and the number of arguments; hosted servers use other words.
+# proto-max-bulk-len and the number of arguments; hosted servers word these errors differently.
 _ABOUT_VALUE = re.compile(
     r"invalid (multi)?bulk length|exceeds maximum allowed size|max \w+( \w+)? size exceeded",
     re.IGNORECASE,

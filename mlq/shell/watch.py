@@ -12,8 +12,8 @@ from types import BuiltinFunctionType
 from typing import Any
 
 LOOK = 200e-6  # seconds of polling; a small call takes 60 to 100 us on the machine that the server runs on
-MISSES = 4  # in a row, after which polling is suspended
-REST = 250  # calls without polling; so with a distant server, polling costs 3 us a call
+MISSES = 4  # failed polls in a row after which polling is suspended
+REST = 250  # calls without polling after that; with a distant server, polling then costs 3 us per call
 
 
 class Watch:
@@ -27,7 +27,7 @@ class Watch:
         self._rest = 0
 
     def wait(self, connection: Any) -> None:
-        """Return when a reply has arrived, or when the reader had better sleep until it does."""
+        """Return when a reply has arrived, or when the reader should sleep until it does."""
         if self._rest:
             self._rest -= 1
             return

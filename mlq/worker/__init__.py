@@ -1,1 +1,1 @@
-"""The worker: claims jobs, has them run, settles them, renews their leases. One duty per file."""
+"""The worker: claims jobs, has a pool run them, settles them and renews their leases. One duty per file."""

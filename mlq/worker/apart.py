@@ -1,10 +1,10 @@
-"""The duty that runs jobs apart: those that were lost with others, so that the one that kills is found, and it alone.
+"""The duty that runs jobs apart: jobs that were lost together with others, to find out which of them kills its process.
 
 Apart means: the only attempt that runs in its process. A pool whose children run one attempt each may take such a job
-at any time; elsewhere a worker takes one when it holds nothing else, and claims nothing until that one ended. Where no
-worker happens to be idle, one after the other makes room: it claims nothing for up to 30 s, and if it still holds
-something then, goes on as before, so that jobs of hours hold up nobody. What waits for an hour runs beside others
-(reap.lua).
+at any time. Any other worker takes one when it holds nothing else, and claims nothing until that attempt has ended.
+If no worker happens to be idle, the workers make room, one after the other: a worker claims nothing for up to 30 s, and
+if it still holds something then, it goes on as before, so that a job that takes hours does not stop the worker. A job
+that has waited to run apart for an hour runs beside others after all (reap.lua).
 """
 
 import threading
@@ -19,21 +19,21 @@ from mlq.worker.attempt import Attempt
 from mlq.worker.shared import LEASE, Shared
 
 LOOK = 0.5  # seconds between looks while this worker makes room
-WATCH = 0.25  # seconds between looks at the attempt that runs apart: whether it waits for another job
-PATIENCE = 5.0  # seconds that jobs wait for a worker that is idle by itself
+WATCH = 0.25  # seconds between checks whether the attempt that runs apart waits for another job
+PATIENCE = 5.0  # seconds that jobs wait for a worker that happens to be idle, before one makes room
 ROOM = 30.0  # seconds that a worker may take to make room
-RECOVERY = 60.0  # seconds before it does so again
-RIGHT = 5.0  # seconds that the right to make room lasts without another look
-STRICT = 6  # losses with others after which a child of its own is not apart enough: it may be killing the worker
+RECOVERY = 60.0  # seconds before it makes room again
+RIGHT = 5.0  # seconds that the right to make room lasts unless another look extends it
+STRICT = 6  # losses with others after which a child of its own is not enough: the job may be killing the worker
 
 
 class Apart(Service):
-    """Looks when told that jobs wait to run apart."""
+    """Looks for jobs that wait to run apart, when `due` says that there are some."""
 
     def __init__(
         self, shared: Shared, give: Callable[[list[Claimed]], None], died: Callable[[], None], *, separates: bool
     ) -> None:
-        """`give` has claimed jobs run. `separates`: the pool runs each attempt in a process of its own anyway."""
+        """`give` hands claimed jobs to the pool. `separates`: the pool runs each attempt in its own process anyway."""
         super().__init__("apart", died)
         self._shared = shared
         self._give = give
@@ -41,13 +41,13 @@ class Apart(Service):
         self._due = threading.Event()
         self._trouble = TroubleLog("can't claim what is to run apart")
         self._running: Attempt | None = None
-        self._since: float | None = None  # when it was first seen that something waits for this worker
+        self._since: float | None = None  # when this worker first saw a job waiting that it can run
         self._room_by: float | None = None  # this worker makes room until then
-        self._alone_by = 0.0  # after that, others than those that run apart come again
+        self._alone_by = 0.0  # after that, this worker claims other jobs again
         self._rest_until = 0.0
 
     def due(self) -> None:
-        """Something waits to run apart."""
+        """Look: a job waits to run apart."""
         self._due.set()
         if not self.stopping.is_set():
             self.start_once()
@@ -59,14 +59,14 @@ class Apart(Service):
         super().stop(timeout)
 
     def turn(self) -> None:
-        """Watch what runs apart, or look for what waits."""
+        """Watch the attempt that runs apart, or look for a job that waits."""
         if self._running is not None:
             self._shared.wait_until(lambda: not self._runs(), WATCH)
             if self._runs():
                 return
             self._running = None
             if time.monotonic() >= self._alone_by:
-                self._go_on()  # others wait, too; the renewer tells again of what is left
+                self._go_on()  # other jobs wait, too; the renewer calls `due` again for the rest
                 return
         elif self._room_by is not None:
             self._shared.wait_until(self._is_alone, LOOK)
@@ -103,7 +103,7 @@ class Apart(Service):
             self._go_on()
 
     def _take(self, jobs: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Claim what this worker may run now; what is left. It ends with one that nothing may run beside."""
+        """Claim the jobs that this worker may run now; returns the rest. Stops at a job that must run alone."""
         shared = self._shared
         with shared.claiming:
             for i, (job_id, losses) in enumerate(jobs):
@@ -121,7 +121,7 @@ class Apart(Service):
         return []
 
     def _claim(self, job_id: str, *, closes: bool) -> Attempt | None:
-        """With a slot, which is given back where the job waits no more."""
+        """Claim a job for a slot that was taken already; gives the slot back if the job no longer waits."""
         shared = self._shared
         claimed: list[Claimed] = []
         try:
@@ -150,5 +150,5 @@ class Apart(Service):
         return attempt is not None and self._shared.find(attempt.claimed.lease) is attempt and not attempt.waits
 
     def _is_alone(self) -> bool:
-        """Whether nothing runs here but what waits for another job."""
+        """Whether every attempt here waits for another job, or there is none."""
         return all(attempt.waits for attempt in self._shared.held())

@@ -19,48 +19,48 @@ if TYPE_CHECKING:
 
 Entry = tuple[int, str, bytes]
 
-LARGE = 64 * 1024  # bytes of a record above which it is let go with its end: who watches its time keeps an attempt
+LARGE = 64 * 1024  # bytes; an attempt drops a larger record when it ends, since the timers may keep it for longer
 
 
 class Stage(enum.Enum):
-    """How far an attempt is. The last three are final."""
+    """How far an attempt has come. The last three stages are final."""
 
     CLAIMED = "claimed"
     BEGUN = "begun"
-    ENDED = "ended"  # its listeners are through, or its time is up; the settler has it
+    ENDED = "ended"  # its listeners have ended, or it timed out; the settler has it
     HANDED_BACK = "handed back"
     LOST = "lost"
 
 
 class Reports:
-    """What an attempt has said and nobody has recorded yet. Without a lock (see `turn`): each step is one call in C."""
+    """Progress and stream entries of an attempt, not recorded yet. No lock (see `turn`): each step is one call in C."""
 
     def __init__(self) -> None:
-        """Nothing."""
+        """Empty."""
         self._progress: deque[bytes] = deque(maxlen=1)
         self._entries: deque[tuple[str, bytes]] = deque()
         self._numbers = itertools.count(1)
         self._put_back: tuple[bytes, list[Entry]] = (b"", [])
-        self._told = False  # the settler knows that there is something
+        self._told = False  # the settler knows that there is something to record
 
     def report(self, packed: bytes) -> bool:
-        """Keep progress; whether the settler must be told."""
+        """Keep progress; returns whether the settler must be told."""
         self._progress.append(packed)
         return self._untold()
 
     def add_entry(self, kind: str, data: bytes) -> bool:
-        """Keep an entry; whether the settler must be told."""
+        """Keep an entry; returns whether the settler must be told."""
         self._entries.append((kind, data))
         return self._untold()
 
     def _untold(self) -> bool:
-        """Told twice does no harm."""
+        """Whether the settler must be told; telling it twice does no harm."""
         told, self._told = self._told, True
         return not told
 
     def take(self) -> tuple[bytes, list[Entry]]:
-        """All of it, numbered within the attempt; one thread at a time."""
-        self._told = False  # first: of what comes meanwhile the settler is told anew
+        """Take everything, with entries numbered within the attempt. Only one thread may call it at a time."""
+        self._told = False  # first, so that the settler is told again of whatever comes meanwhile
         (progress, entries), self._put_back = self._put_back, (b"", [])
         if self._progress:
             progress = self._progress.pop()
@@ -68,28 +68,28 @@ class Reports:
         return progress, entries
 
     def waits(self) -> bool:
-        """Whether there is any of it."""
+        """Whether there is anything to record."""
         return bool(self._progress or self._entries or any(self._put_back))
 
     def size(self) -> int:
-        """Its bytes."""
-        said = [*tuple(self._progress), *(data for _, data in tuple(self._entries))]  # a copy is one call in C
+        """How many bytes there are to record."""
+        said = [*tuple(self._progress), *(data for _, data in tuple(self._entries))]  # copying is one call in C
         return sum(map(len, said)) + len(self._put_back[0]) + sum(len(data) for _, _, data in self._put_back[1])
 
     def put_back(self, progress: bytes, entries: list[Entry]) -> None:
-        """It could not be recorded. What was said meanwhile comes after it; whoever took it tries again."""
+        """Put back what could not be recorded, before anything newer; the thread that took it must try again."""
         self._put_back = (progress, entries)
         self._told = True
 
 
 class Attempt:
-    """A claimed job, and what became of it: the first to move it to a final stage decides."""
+    """One attempt to run a claimed job. Whoever moves it to a final stage first decides what becomes of it."""
 
     _reports: Reports | None = None
     channel: "Channel"  # what its listeners may ask of the worker, once it has begun
 
     def __init__(self, claimed: Claimed) -> None:
-        """Its record is not read yet."""
+        """The record is not parsed yet."""
         self.claimed = claimed
         self.size = len(claimed.record)  # bytes
         self.record = _UNREAD
@@ -97,43 +97,43 @@ class Attempt:
         self.policy = Policy()
         self.stage = Stage.CLAIMED
         self.holds_slot = True  # as `slots` counts it
-        self.runs = False  # likewise
-        self.beside = 0  # others that died with it
-        self.waits = 0  # for other jobs, now; coroutines and threads of a listener may wait side by side
-        self.waited = False  # for another job, at some time
-        self.wait_lock = threading.Lock()  # held by a wait that begins or ends
-        self.wakes: set[Callable[[], None]] = set()  # end its waits for other jobs, when the attempt ends first
+        self.runs = False  # as `slots` counts it
+        self.beside = 0  # other attempts that died with it
+        self.waits = 0  # current waits for other jobs: coroutines and threads of a listener may wait side by side
+        self.waited = False  # it has waited for another job
+        self.wait_lock = threading.Lock()  # held while a wait begins or ends
+        self.wakes: set[Callable[[], None]] = set()  # called if the attempt ends, to end its waits for other jobs
         self.through = False  # its listeners have ended, whatever became of the job
-        self.since = time.monotonic()  # when it came to its stage
+        self.since = time.monotonic()  # when it reached its stage
         self.took = 0.0  # seconds that its listeners ran
         self._lock = threading.Lock()
 
     def fetched(self, record: bytes) -> None:
-        """Its record, which was not with the claim, is here."""
+        """Take the record, which did not come with the claim."""
         with self._lock:
             if self.stage is Stage.CLAIMED:
                 self.claimed, self.size = self.claimed._replace(record=record), len(record)
 
     @property
     def reports(self) -> Reports:
-        """What it has said; most attempts say nothing."""
+        """Progress and entries that are not recorded yet. Created on first use, since most attempts report nothing."""
         return vars(self).setdefault("_reports", Reports()) if self._reports is None else self._reports
 
     def has_reported(self) -> bool:
-        """Whether it has said anything."""
+        """Whether it has ever reported anything."""
         return self._reports is not None
 
     def read(self, record: Record, listeners: tuple[Listener, ...], declared: Policy) -> None:
-        """Learn what is to be run, and how."""
+        """Set what to run, and under which policy."""
         self.record, self.listeners = record, listeners
         self.policy = record.options.policy.over(declared)
 
     def holds(self) -> bool:
-        """Whether what its listeners say still counts."""
+        """Whether the attempt runs and still holds its job, so that its listeners' reports count."""
         return self.stage is Stage.BEGUN
 
     def begin(self) -> bool:
-        """Move from claimed to begun; False when it is no longer ours to run."""
+        """Move from claimed to begun; False if it was handed back or lost meanwhile."""
         with self._lock:
             if self.stage is not Stage.CLAIMED:
                 return False
@@ -142,7 +142,7 @@ class Attempt:
         return True
 
     def end(self, stage: Stage) -> Stage | None:
-        """Move to a final stage; the stage before, or None when somebody else was first."""
+        """Move to a final stage; returns the stage before, or None if it had reached a final stage already."""
         with self._lock:
             if self.stage not in (Stage.CLAIMED, Stage.BEGUN):
                 return None

@@ -1,4 +1,4 @@
-"""What an attempt's listeners may ask of their worker, carried out on Redis."""
+"""Carries out on Redis what an attempt's listeners ask of their worker."""
 
 import threading
 import time
@@ -36,11 +36,11 @@ class RedisChannel:
         self._shared = shared
         self._attempt = attempt
         self._supervisor = supervisor
-        self._trouble = TroubleLog(f"what the listener of job {attempt.claimed.id} asks for can't be done yet")
+        self._trouble = TroubleLog(f"can't answer the listener of job {attempt.claimed.id}")
 
     @property
     def _claimed(self) -> Claimed:
-        """Not kept here: when it ends, an attempt lets its message go."""
+        """Read from the attempt each time: an attempt drops its message when it ends."""
         return self._attempt.claimed
 
     def holds(self) -> bool:
@@ -48,18 +48,18 @@ class RedisChannel:
         return self._attempt.holds()
 
     def report(self, packed: bytes) -> None:
-        """Record progress, soon."""
+        """Have progress recorded soon."""
         self._check()
         self._shared.outbox.report(self._attempt, packed)
 
     def add_entry(self, kind: str, data: bytes) -> None:
-        """Add to the job's stream, soon and in order."""
+        """Have an entry added to the job's stream soon, in order."""
         self._check()
         self._shared.note_size(len(data))
         self._shared.outbox.add_entry(self._attempt, kind, data)
 
     def full(self) -> bool:
-        """Whether too much is on its way, and some of it is this attempt's: who said nothing holds up nobody."""
+        """Whether this attempt must wait: the outbox is full, and some of what it holds is this attempt's own."""
         attempt = self._attempt
         return self._shared.outbox.full() and attempt.holds() and attempt.has_reported() and attempt.reports.waits()
 
@@ -69,13 +69,13 @@ class RedisChannel:
         self._run(data_ops.store(self._shared.keys, key, packed, expiry))
 
     def fetch(self, key: str) -> bytes | None:
-        """What `store` kept."""
+        """The value that `store` kept."""
         packed = self._run(data_ops.fetch(self._shared.keys, key))
         self._shared.note_size(len(packed or b""))
         return packed
 
     def post(self, lane: str, body: bytes) -> str:
-        """Post another job; its id."""
+        """Post another job; returns its id."""
         self._shared.note_size(len(body))
         shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
         staged = post_ops.staging_name((body,))
@@ -89,7 +89,7 @@ class RedisChannel:
             return str(self._patiently(lambda: post(shell, keys, make, stage)).id)
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
-        """The fields of another job, named by its id or reference, when it has ended."""
+        """Wait until another job, named by its id or reference, has ended; returns its fields."""
         job_id = known_ids_of(self._shared.shell.target, self._shared.keys).with_stamp(check_id(job_id))
         give_up = None if timeout is None else time.monotonic() + timeout
         fields = self._ended(job_id, "")
@@ -114,7 +114,7 @@ class RedisChannel:
         return self._patiently(lambda: self._shared.shell.run(op))
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Carry a call out, however long the server is away or in trouble: no work of hours fails for want of it."""
+        """Repeat a call until the server answers, so that no long job fails because the server is away for a while."""
         failures = 0
         while True:
             try:
@@ -142,7 +142,7 @@ class RedisChannel:
 
     def _listen_until(self, job_id: str, give_up: float | None, heard: threading.Event) -> dict[str, bytes] | None:
         while True:
-            heard.clear()  # before asking: the job may have ended, been requeued, and wait again
+            heard.clear()  # before asking: the job may have ended, been requeued, and be waiting again
             fields = self._ended(job_id, self._shared.name)
             left = LISTEN if give_up is None else give_up - time.monotonic()
             if fields is not None or left <= 0:

@@ -1,4 +1,4 @@
-"""The duty that claims jobs while there are free slots, and sleeps on the server while there are none waiting."""
+"""The duty that claims jobs while slots are free, and sleeps in a blocking call to the server while no jobs wait."""
 
 import time
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from mlq.shell.trouble import pause
 from mlq.system.service import Service, TroubleLog
 from mlq.worker.shared import LEASE, Shared
 
-LISTEN = 10.0  # seconds of one wait on the server: for so long a host that froze may take wake-ups along
-MOST = 100  # jobs of one claim
-BUSY = 0.2  # seconds to wait for a slot before listening for messages alone: short jobs free one sooner than that
+LISTEN = 10.0  # seconds of one blocking wait; for that long, the connection of a frozen host may swallow wake-ups
+MOST = 100  # jobs per claim
+BUSY = 0.2  # seconds to wait for a slot before listening to the inbox alone: short jobs free one sooner than that
 
 
 Give = Callable[[list[Claimed]], None]
 
 
 def claim_now(shared: Shared, give: Give) -> None:
-    """Claim for all free slots and have the jobs run. Call it with `shared.claiming` held."""
+    """Claim jobs for all free slots and hand them to `give`. Call it with `shared.claiming` held."""
     wanted = shared.slots.take(MOST)
     if not wanted:
         return
@@ -35,7 +35,7 @@ def claim_now(shared: Shared, give: Give) -> None:
 
 
 def ask(shared: Shared, wanted: int) -> list[Claimed]:
-    """One claim, of all that is served now; again, when the server did not know of it."""
+    """Claim jobs of all lanes that are served now; register the class and repeat if the server does not know it."""
     while True:
         if not shared.registered:
             shared.register()
@@ -46,25 +46,25 @@ def ask(shared: Shared, wanted: int) -> list[Claimed]:
 
 
 def next_claim(shared: Shared, wanted: int) -> Op[list[Claimed] | None]:
-    """The worker's next call for up to `wanted` jobs."""
+    """The worker's next op to claim up to `wanted` jobs."""
     return work_ops.claim(shared.keys, shared.name, next(shared.numbers), shared.served.name, LEASE, wanted)
 
 
 class Claimer(Service):
-    """Claims when woken, while slots are free."""
+    """Claims while slots are free, and waits to be woken when it finds no more jobs."""
 
     def __init__(self, shared: Shared, give: Give, lost: Callable[[str], None], died: Callable[[], None]) -> None:
-        """`give` takes claimed jobs and has them run; `lost` is told of leases that were taken from this worker."""
+        """`give` has claimed jobs run; `lost` is called with each lease that was taken from this worker."""
         super().__init__("claimer", died)
         self._shared = shared
         self._give = give
         self._lost = lost
         self._trouble = TroubleLog("can't claim")
         self._failures = 0
-        self.turned = time.monotonic()  # when it last went round: a worker that can't claim must not look alive
+        self.turned = time.monotonic()  # when its last turn began: a worker that can't claim must not look alive
 
     def turn(self) -> None:
-        """Claim, or wait for a reason to."""
+        """Claim, or wait until there is a reason to."""
         self.turned = time.monotonic()
         shared = self._shared
         if not (shared.complete.is_set() and (shared.listeners.names() or shared.accepts_uploads)):
@@ -85,7 +85,7 @@ class Claimer(Service):
             self._rest(error)
 
     def _listen(self) -> None:
-        """Sleep on the server until work or a message comes."""
+        """Block on the server until a wake-up or an inbox message comes."""
         shared = self._shared
         mine = shared.keys.inbox + shared.name
         ours = [f"{shared.keys.class_}{shared.served.name}:wake"] if shared.idle() else []
@@ -99,7 +99,7 @@ class Claimer(Service):
             shared.drained = False
 
     def _hear(self, item: bytes) -> None:
-        """What somebody told this worker: to look again, what it lost, what was uploaded, or that a job ended."""
+        """Act on an inbox message: look again, a lease was lost, uploads changed, or a job ended."""
         what, _, rest = item.partition(b" ")
         if what == b"wake":
             self._shared.drained = False

@@ -1,21 +1,22 @@
-"""Keeps the process of a worker alive after its main program ended, and ends it in order on a signal.
+"""Keeps a worker's process alive after the main program has ended, and shuts it down in order on a signal.
 
 A worker's threads are daemons, so the main thread has to stay. It must stay *before* the interpreter begins to shut
-down: later, executors refuse work and (Python 3.12.0 and 3.12.1) threads can't start, but listeners go on and may
-want both.
+down: after that, executors refuse work and (in Python 3.12.0 and 3.12.1) threads can't start, but listeners still run
+and may need both.
 
-- `threading._register_atexit` runs a function when the main thread is through, in reverse order of registration, so
-  before `concurrent.futures` closes its executors, as long as those modules were imported first.
-- Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, mended in 3.12.2): there the end of
-  the main module itself is watched with `sys.monitoring`.
+- `threading._register_atexit` runs a function when the main thread has ended. Functions run in reverse order of
+  registration, so this one runs before `concurrent.futures` closes its executors, if those modules were imported first.
+- Python 3.12.0 and 3.12.1 forbid new threads even then (python/cpython#113964, fixed in 3.12.2): there we watch for
+  the end of the main module itself with `sys.monitoring`.
 
-What the interpreter takes away when the main program is through is put back for the listeners: see `_Main`.
+The interpreter removes some things when the main program ends; `_Main` puts them back for the listeners.
 
 SIGTERM, SIGHUP and SIGINT end the main program (`Stopped`, KeyboardInterrupt) and stop the workers, with their grace
-period; a second signal while they stop ends the process at once, with code 1. When the workers have stopped and the
-main program has ended, the interpreter has a second to end (`leaving.py`). A main program that does not end on SIGTERM
-or SIGHUP has the grace period, too; one that goes on after SIGINT may do so. An interactive interpreter keeps Ctrl-C
-for what its user runs there: the workers go on until `shutdown`, or until the user leaves.
+period. A second signal while they stop ends the process at once, with code 1. When the workers have stopped and the
+main program has ended, the interpreter has one second to exit (`leaving.py`). A main program that does not end on
+SIGTERM or SIGHUP is ended after the grace period; one that does not end on SIGINT may go on. In an interactive
+interpreter, Ctrl-C interrupts only what the user runs there: the workers go on until `shutdown`, or until the user
+leaves the interpreter.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ from mlq.worker.leaving import Stopped, leave_now, leave_soon, start_thread
 
 KILLED = 1  # exit codes as in the command line's documentation
 CTRL_C = 130
-BROKEN = 70  # a worker gave up by itself: its supervisor should start a new one
+BROKEN = 70  # a worker gave up by itself: systemd, Kubernetes or the like should start a new one
 
 log = logging.getLogger("mlq.worker")
 
@@ -45,7 +46,7 @@ _SIGNALS = (
     (signal.SIGTERM, signal.SIG_DFL),
     (signal.SIGHUP, signal.SIG_DFL),
     (signal.SIGINT, signal.default_int_handler),
-)  # with Python's own handlers
+)  # each with Python's default handler
 
 
 class Stoppable(Protocol):
@@ -59,7 +60,7 @@ class Stoppable(Protocol):
 
 
 class _Keeper:
-    """All that this process must outlive, and its way out."""
+    """Keeps the process alive for its workers and reapers, and ends it after them."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[Stoppable, float]] = []
@@ -73,9 +74,9 @@ class _Keeper:
         self._wakes: socket.socket | None = None
 
     def keep(self, kept: Stoppable, grace: float, *, stays: bool = False) -> None:
-        """Keep the process alive until `kept` stopped; a signal gives it `grace` seconds.
+        """Keep the process alive until `kept` has stopped; after a signal, it has `grace` seconds.
 
-        `stays`: the main thread is going to `stay` by itself.
+        `stays`: the main thread is going to call `stay` itself.
         """
         with self._lock:
             self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
@@ -88,17 +89,17 @@ class _Keeper:
         self.catch_signals()
 
     def stay(self, serve: Callable[[], None] | None = None) -> None:
-        """Return when nothing is left to keep; until then the main thread may `serve`, which no signal interrupts."""
+        """Return when nothing is left to keep; until then the main thread may run `serve`. No signal interrupts it."""
         self._main_ended.set()
         if serve is not None:
             self.catch_signals()
             self._hear_signals()
-            self._leave_when_stopped(0, None)  # a listener that was given up may hold the main thread
+            self._leave_when_stopped(0, None)  # an abandoned listener may block the main thread
             serve()
         self._hold(None)
 
     def _leave_when_stopped(self, code: int, patience: float | None) -> None:
-        """End the process with that code when all is stopped, and the main program ended or had `patience` seconds."""
+        """End the process with `code` when all has stopped, and the main program ended or had `patience` seconds."""
 
         def when_stopped() -> int:
             since = time.monotonic()
@@ -113,7 +114,7 @@ class _Keeper:
             leave_soon(when_stopped)
 
     def catch_signals(self) -> None:
-        """Have signals end the process in order, also before there is anything to keep."""
+        """Have signals shut the process down in order, even before there is anything to keep."""
         with self._lock:
             known, self._known = self._known, True
         if not known:
@@ -127,9 +128,9 @@ class _Keeper:
                     signal.signal(number, self._on_signal)
 
     def _hear_signals(self) -> None:
-        """Have a thread hear of signals, too: Python's handlers wait while the main thread is in C code, for hours."""
+        """Have a thread receive signals, too: Python's handlers don't run while the main thread is in C code."""
         heard, self._wakes = socket.socketpair()
-        self._wakes.setblocking(False)  # noqa: FBT003 - its own way
+        self._wakes.setblocking(False)  # noqa: FBT003 - the socket's own interface
         signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
         start_thread(self._hear, heard)
 
@@ -139,7 +140,7 @@ class _Keeper:
                 self._act_on(number[0])
 
     def _is_heard(self) -> bool:
-        """Whether that thread hears of signals, and nobody else: an event loop may want to."""
+        """Whether that thread receives signals; restores the wakeup fd of anything else that does (an event loop)."""
         if self._wakes is None:
             return False
         before = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
@@ -149,7 +150,7 @@ class _Keeper:
         return False
 
     def _forget(self) -> None:
-        """In a forked child: the workers, which are threads, are the parent's."""
+        """In a forked process: forget the workers, which are threads of the parent."""
         if self._is_heard():
             signal.set_wakeup_fd(-1)
         self._wakes = None
@@ -162,11 +163,11 @@ class _Keeper:
                 signal.signal(number, default)
 
     def _hold(self, main: "_Main | None") -> None:
-        """The main program ended: wait until nothing is left to keep."""
+        """The main program has ended: wait until nothing is left to keep."""
         left = main is not None and _is_interactive()
         self._main_ended.set()
         self.catch_signals()  # asyncio.run had its own SIGINT handler when we first tried
-        # what ended the main program was meant for us, too; and who leaves an interpreter wants it to end
+        # a KeyboardInterrupt was meant for us, too; and a user who leaves the interpreter wants the process to end
         if left or getattr(sys, "last_type", None) is KeyboardInterrupt:
             self._stop_all()
             self._leave_when_stopped(0 if left else CTRL_C, None)
@@ -176,7 +177,7 @@ class _Keeper:
             leave_now(BROKEN)
 
     def _wait_for_all(self) -> None:
-        """Until all have stopped; when one broke, the others stop in order, with what they run."""
+        """Wait until all have stopped; if one breaks, stop the others in order."""
         while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
             working[0].stopped.wait(1.0)
             if not self._signalled and any(kept.broken and kept.stopped.is_set() for kept, _ in self._kept):
@@ -187,9 +188,9 @@ class _Keeper:
             self._act_on(number)
 
     def _act_on(self, number: int) -> None:
-        """Have everything stop, and the main program leave what it does; `_hold` waits for the end.
+        """Stop everything, and interrupt the main program; `_hold` waits for the end.
 
-        Nothing is waited for or logged here: the main thread may hold a lock that stopping needs.
+        This neither waits nor logs: the main thread may hold a lock that stopping needs.
         """
         working = any(not kept.stopped.is_set() for kept, _ in self._kept)
         if number == signal.SIGINT and not self._main_ended.is_set() and _is_interactive():
@@ -199,7 +200,7 @@ class _Keeper:
             raise KeyboardInterrupt
         if self._signalled and working:
             os._exit(KILLED)
-        if not self._stop_all():  # what can't be stopped in order still has to end
+        if not self._stop_all():  # it can't be stopped in order, but it must end
             os._exit(KILLED)
         ended, by_hand = self._main_ended.is_set(), number == signal.SIGINT
         grace = max((seconds for _, seconds in self._kept), default=0.0)
@@ -208,7 +209,7 @@ class _Keeper:
             raise KeyboardInterrupt if by_hand else Stopped
 
     def _stop_all(self) -> bool:
-        """Whether there was room for the threads that stop all."""
+        """Stop all, each in a thread of its own; returns whether all those threads could start."""
         self._signalled = True
         return all(start_thread(kept.stop, grace) for kept, grace in self._kept)
 
@@ -220,7 +221,7 @@ stay = _keeper.stay
 
 
 def _is_interactive() -> bool:
-    """Whether somebody types what this process runs: in Python, IPython, or a notebook."""
+    """Whether a user types what this process runs: in Python, IPython, or a notebook."""
     return hasattr(sys, "ps1") or bool(sys.flags.interactive or sys.flags.inspect)
 
 
@@ -229,11 +230,11 @@ def _explain() -> None:
 
 
 class _Main:
-    """What the main program has while it runs, and listeners may need when it is through.
+    """Keeps what Python removes when the main program ends, for listeners that still need it.
 
-    - Python takes `__file__` and `__cached__` from `__main__` after a script's last line. Spawned processes (those of
-      `multiprocessing`, so of executors and data loaders) find the program by them, as `inspect` does its source.
-    - `threading._register_atexit` is closed then; some libraries call it when they are imported, joblib's loky for one.
+    - Python removes `__file__` and `__cached__` from `__main__` after a script's last line. Spawned processes (those of
+      `multiprocessing`, so of executors and data loaders) find the program by them, and `inspect` finds its source.
+    - `threading._register_atexit` then refuses calls, but some libraries call it on import, for example joblib's loky.
     """
 
     def __init__(self) -> None:
@@ -242,7 +243,7 @@ class _Main:
 
     @contextlib.contextmanager
     def goes_on(self) -> Iterator[None]:
-        """Meanwhile it is as it was."""
+        """Restore these things while the block runs."""
         for name, value in self._kept.items():
             self._names.setdefault(name, value)
         hidden: Any = threading
@@ -254,21 +255,21 @@ class _Main:
             yield
         finally:
             hidden._SHUTTING_DOWN = closing  # noqa: SLF001
-            for hook in reversed(hooks[known:] if closing else ()):  # Python has begun with those that it knew
+            for hook in reversed(hooks[known:] if closing else ()):  # Python already runs those that it knew
                 hook()
 
 
 def _call_when_main_ends(hold: Callable[[], None]) -> None:
-    for name in ("thread", "process"):  # they register their own end, and must do so before ours: 1 MB
+    for name in ("thread", "process"):  # they register their own hooks, which must come before ours; this costs 1 MB
         importlib.import_module(f"concurrent.futures.{name}")
     if sys.version_info[:3] in ((3, 12, 0), (3, 12, 1)):
         _watch_main_module(hold)
-    register: Any = threading._register_atexit  # type: ignore[attr-defined]  # noqa: SLF001 - the executors' own way
+    register: Any = threading._register_atexit  # type: ignore[attr-defined]  # noqa: SLF001 - as the executors do
     register(hold)
 
 
 def _watch_main_module(hold: Callable[[], None]) -> None:
-    """Call `hold` when the main module is left, by its last line or by an exception such as SystemExit."""
+    """Call `hold` when the main module ends, after its last line or by an exception such as SystemExit."""
     main = vars(sys.modules["__main__"])
     frame: FrameType | None = sys._getframe()  # noqa: SLF001
     while frame is not None and not (frame.f_globals is main and frame.f_code.co_name == "<module>"):

@@ -1,4 +1,4 @@
-"""What a process that uses `exit.py` does about signals while it forks."""
+"""Handles signals around a fork, in a process that uses `exit.py`."""
 
 import signal
 import threading
@@ -6,21 +6,21 @@ from collections.abc import Iterable
 
 
 class Forking:
-    """Keeps signals from a process that is just being forked until it has forgotten what is its parent's.
+    """Blocks signals in a forked process until it has dropped its parent's signal handling.
 
-    The two share the descriptor through which Python tells that a signal came. Until the new one forgets it, its
-    signals would be heard in the old one.
+    The two processes share the file descriptor to which Python writes the number of a signal. Until the new process
+    drops it, the parent would receive the new process's signals.
     """
 
     def __init__(self, signals: Iterable[int]) -> None:
         """`signals`: the numbers of those that MLQ handles."""
         self._signals = tuple(signals)
-        self._masks = threading.local()  # of each thread that forks
+        self._masks = threading.local()  # per thread that forks
 
     def begins(self) -> None:
-        """Before the fork."""
+        """Call it before the fork."""
         self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
 
     def ends(self) -> None:
-        """After it, in either process."""
+        """Call it after the fork, in both processes."""
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)

@@ -1,4 +1,4 @@
-"""What a worker is told over its inbox: that a job ended which one of its listeners waits for."""
+"""Wakes listeners that wait for another job, when the worker's inbox says that the job has ended."""
 
 import threading
 from collections import defaultdict
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Inbox:
-    """Waiting threads, by the id they wait for."""
+    """Waiting threads, by the id of the job that they wait for."""
 
     def __init__(self) -> None:
         """Nobody waits."""
@@ -29,7 +29,7 @@ class Inbox:
                     del self._events[job_id]
 
     def hear(self, job_id: str) -> None:
-        """Tell those that wait for `job_id`."""
+        """Wake the threads that wait for `job_id`."""
         with self._lock:
             for heard in self._events.get(job_id, ()):
                 heard.set()

@@ -1,10 +1,11 @@
-"""The duty that keeps what could not be recorded, and tries again until it is: apart from all else, holding up nobody.
+"""The duty that keeps what could not be recorded, and tries until it is: in its own thread, so that nothing else waits.
 
-So that this is true of a first try, too, it has from the beginning whatever is large enough for a server to cut off.
+It also makes the first try for anything so large that the server may close the connection over it.
 
-Why: what a server refuses today (it can't write its snapshot, has too few replicas, too many clients, is full, has
-another password) it takes tomorrow, and it may have been work of hours. Only a word about the value itself is final.
-Each outcome that is kept keeps its slot, so that a worker in trouble claims no more than it has room for.
+Why: a server that refuses an outcome now (it can't write its snapshot, has too few replicas or too many clients, is
+full, or has another password) may accept it later, and the outcome may be hours of work. A refusal is final only if it
+is about the value itself. The attempt of a kept outcome keeps its slot, so that a worker in trouble claims no more jobs
+than it has room for.
 """
 
 import threading
@@ -22,15 +23,15 @@ from mlq.worker.attempt import Attempt, Entry
 from mlq.worker.outbox import Ended, Reported, cost
 from mlq.worker.shared import Shared
 
-PATIENCE = 1.0  # seconds of one try while no connection can be made
-SLOWEST = 10_000  # bytes a second of the slowest link that an outcome gets through in the end
+PATIENCE = 1.0  # seconds per try while no connection can be made
+SLOWEST = 10_000  # bytes per second of the slowest link over which an outcome must get through in the end
 
 
 class Kept(Service):
-    """Tries again, the smallest first. Has a connection of its own while it has something to record."""
+    """Tries again, smallest first. Has its own connection while it has something to record."""
 
     def __init__(self, shared: Shared, settle: Callable[[Ended, Shell], None], died: Callable[[], None]) -> None:
-        """`settle` records one outcome; raises ServerError."""
+        """`settle` records one outcome, or raises ServerError."""
         super().__init__("keeper", died)
         self._shared = shared
         self._settle = settle
@@ -38,12 +39,12 @@ class Kept(Service):
         self._refused: set[Attempt] = set()  # the server refused their outcomes: their failures are recorded instead
         self._unanswered: Counter[Attempt] = Counter()
         self._failures = 0
-        self._trouble = TroubleLog("can't record what jobs say and end in, and keep it")
+        self._trouble = TroubleLog("can't record what jobs report and end in (it is kept)")
         self._shell: Shell | None = None
         self._changed = threading.Condition()
 
     def keep(self, item: Ended | Reported) -> None:
-        """Take what could not be recorded; of an attempt the end, once that is known."""
+        """Keep what could not be recorded; an attempt's outcome replaces its reports."""
         with self._changed:
             if not (isinstance(item, Reported) and item.attempt in self._items):
                 self._items[item.attempt] = item
@@ -51,7 +52,7 @@ class Kept(Service):
             self._changed.notify_all()
 
     def has(self, attempt: Attempt) -> bool:
-        """Whether anything of this attempt is kept: what it says or ends in now comes after that."""
+        """Whether anything of this attempt is kept: then its later reports and its outcome must be kept, too."""
         return bool(self._items) and attempt in self._items
 
     def turn(self) -> None:
@@ -71,7 +72,7 @@ class Kept(Service):
             self.stopping.wait(pause(self._failures))
 
     def stop(self, timeout: float | None = None) -> None:
-        """Try on for that long, then end."""
+        """Go on trying for `timeout` seconds at most, then end."""
         with self._changed:
             self._changed.wait_for(lambda: not self._items, timeout)
             self.stopping.set()
@@ -79,7 +80,7 @@ class Kept(Service):
         super().stop(timeout)
 
     def _try_all(self, items: list[Ended | Reported]) -> ServerError | None:
-        """Where no connection holds, those that are larger have no better chance; else each has its own."""
+        """Try each once; stop when a connection fails, since larger items have no better chance then."""
         failed: ServerError | None = None
         for item in items:
             try:
@@ -115,13 +116,13 @@ class Kept(Service):
                 self._shared.drop(attempt)
                 self._shared.slots.release(attempt)
                 return
-            log.error("job %s: the server does not take its outcome", attempt.claimed.id)
+            log.error("job %s: the server refuses its outcome; it fails instead", attempt.claimed.id)
             self._refused.add(attempt)
             with self._changed:
                 self._items[attempt] = Ended(attempt, failure(error))  # for the next round
 
     def _shell_for(self, item: Ended | Reported) -> Shell:
-        """A connection whose patience for an answer grows with tries, as far as the slowest link may need it."""
+        """A connection whose timeout for an answer grows with each try, up to what the slowest link needs."""
         size, tries = _size(item), min(20, self._unanswered[item.attempt])
         answer = min(ANSWER_TIMEOUT * 2.0**tries, ANSWER_TIMEOUT + size / SLOWEST) if size > PIECE else ANSWER_TIMEOUT
         if self._shell is None or self._shell.answer != answer:
@@ -145,28 +146,28 @@ class Kept(Service):
 
 
 def record_reports(shared: Shared, attempts: Sequence[Attempt], shell: Shell) -> dict[Attempt, ServerError]:
-    """Record what attempts have said, in one round trip; those that must try again, with nothing of it lost."""
+    """Record what attempts reported, in one round trip; returns those to try again. Nothing of theirs is lost."""
     said = [(attempt, *attempt.reports.take()) for attempt in attempts if attempt.has_reported()]
     said = [(attempt, progress, entries) for attempt, progress, entries in said if progress or entries]
     failed: dict[Attempt, ServerError] = {}
     for (attempt, progress, entries), error in zip(said, _errors_of(shared, said, shell), strict=True):
         if error is not None and not (_is_final(error) and len(said) == 1):
             attempt.reports.put_back(progress, entries)
-            failed[attempt] = error  # alone it will be seen whether the server means this one
+            failed[attempt] = error  # a try of this one alone will show whether the server refuses it
             continue
         if error is not None:
-            log.warning("job %s: the server does not take what it says: %s", attempt.claimed.id, error)
+            log.warning("job %s: the server refuses its reports: %s", attempt.claimed.id, error)
         _gone(shared, entries)
     return failed
 
 
 def _gone(shared: Shared, entries: Sequence[Entry]) -> None:
-    """They are recorded, or will never be."""
+    """Take entries off the outbox's size: they are recorded, or never will be."""
     shared.outbox.gone(sum(cost(data) for _, _, data in entries))
 
 
 def _is_final(error: ServerError) -> bool:
-    """Whether what a job says is not tried again: where somebody else wrote to its stream, its outcome still counts."""
+    """Whether to give these reports up. WRONGTYPE: another program wrote to the job's stream; its outcome counts."""
     return isinstance(error, ValueRefused) or "WRONGTYPE" in str(error)
 
 

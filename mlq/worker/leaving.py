@@ -1,6 +1,6 @@
-"""Ends a process though something in it goes on: a thread, an executor's task, a function that was to run at the end.
+"""Ends a process even if something in it still runs: a thread, an executor's task, or an exit handler.
 
-An interpreter that ends waits for all of these, however long that takes. Whoever stops a worker (a person, systemd,
+The interpreter waits for all of these at exit, however long that takes. Whoever stops a worker (a person, systemd,
 Kubernetes) wants its process gone, and would have to kill it.
 """
 
@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-LEAVE_AFTER = 1.0  # seconds that the interpreter has to end by itself
-WRITE_OUT = 0.5  # seconds for what was logged and printed
+LEAVE_AFTER = 1.0  # seconds that the interpreter has to exit by itself
+WRITE_OUT = 0.5  # seconds to flush what was logged and printed
 
 
 class Stopped(SystemExit):
-    """A signal ends the main program, with exit code 0; what imports a module must not take it for the module's own."""
+    """Raised when a signal ends the main program, with exit code 0; importers must not take it for a module's own."""
 
 
 def leave_soon(code: Callable[[], int]) -> None:
-    """Call `code`, which returns the exit code when it is time; end the process with it a second later.
+    """Call `code`, which returns the exit code when it is time to leave; end the process with it a second later.
 
-    The threads for that start now, since an interpreter that ends starts no more of them; and without `threading`,
-    whose locks the main thread may hold where a signal interrupts it.
+    The threads for that start now, since a thread can't start while the interpreter exits. They start without
+    `threading`, whose locks the main thread may hold when a signal interrupts it.
     """
     decided = _thread.allocate_lock()
     decided.acquire()
@@ -50,16 +50,16 @@ def leave_soon(code: Callable[[], int]) -> None:
 
 
 def leave_now(code: int) -> None:
-    """End the process; what was logged and printed is written out before, if that is possible."""
+    """End the process; first flush what was logged and printed, if that is possible."""
     start_thread(_leave_later, code)
     _write_out()
     os._exit(code)
 
 
 def start_thread(function: Callable[..., object], *arguments: Any) -> bool:
-    """Start a thread from wherever: a signal's handler may have interrupted `threading` while it held its lock.
+    """Start a thread from anywhere, even a signal handler that interrupted `threading` while it held its lock.
 
-    False where the interpreter ends, or the system has no room for another thread.
+    False if the interpreter is exiting, or the system has no room for another thread.
     """
     try:
         _thread.start_new_thread(function, arguments)
@@ -69,17 +69,17 @@ def start_thread(function: Callable[..., object], *arguments: Any) -> bool:
 
 
 def _leave_later(code: int) -> None:
-    """A thread that was left may hold a lock, or a pipe be full, for ever."""
+    """End the process even if flushing never returns: a leftover thread may hold a lock, or a pipe may be full."""
     time.sleep(WRITE_OUT)
     os._exit(code)
 
 
 def _write_out() -> None:
     helpers = _end_helpers()
-    with contextlib.suppress(Exception):  # of a handler or a stream that is not what it should be
+    with contextlib.suppress(Exception):  # from a broken handler or stream
         logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # as above; or None
+        with contextlib.suppress(Exception):  # as above, or the stream is None
             stream.flush()
     for helper in helpers:
         with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ def _write_out() -> None:
 
 
 def _end_helpers() -> "list[BaseProcess]":
-    """Tell processes of `multiprocessing` to end, for which the interpreter would wait."""
+    """Terminate processes of `multiprocessing`, since the interpreter would wait for them."""
     if "multiprocessing" not in sys.modules:
         return []
     from multiprocessing import active_children

@@ -1,6 +1,6 @@
-"""The limit that a user asks for: ends attempts that run longer than a timeout, anywhere in the namespace.
+"""The reaper: ends attempts that run longer than its limit, anywhere in the namespace.
 
-Recovery from dead workers needs none of this: every worker looks for lapsed leases by itself.
+Recovery from dead workers does not need it: every worker looks for expired leases by itself.
 """
 
 import logging
@@ -19,7 +19,7 @@ class Reaper(Service):
     """Looks at all running jobs every `interval` seconds."""
 
     def __init__(self, keys: Keys, shell: Shell, interval: float, timeout: float, retries: int) -> None:
-        """`timeout`: seconds an attempt may take; `retries`: runs after the first, then it is a dead letter."""
+        """`timeout`: seconds an attempt may take; `retries`: attempts after the first, before it is a dead letter."""
         self.stopped = threading.Event()
         self.broken = False
         super().__init__("reaper", self._break)
@@ -34,7 +34,7 @@ class Reaper(Service):
         self.stopped.set()
 
     def turn(self) -> None:
-        """Rest, then look once."""
+        """Pause, then look once."""
         if self.stopping.wait(self._interval):
             return
         try:
@@ -43,7 +43,7 @@ class Reaper(Service):
             log.warning("can't look for overdue jobs: %s", error)
 
     def look(self) -> list[str]:
-        """End the attempts that are over the limit; the ids of their jobs."""
+        """End the attempts that are over the limit; returns the ids of their jobs."""
         ended: list[str] = []
         cursor = ""
         while cursor != "0":
@@ -55,6 +55,6 @@ class Reaper(Service):
         return ended
 
     def stop(self, grace: float | None = None) -> None:
-        """End; without a grace period, wait until a look that is under way is over."""
+        """End; without a grace period, wait for a look that is under way."""
         super().stop(None if grace is None else 0.0)
         self.stopped.set()

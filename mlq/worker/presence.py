@@ -1,4 +1,4 @@
-"""What a worker says of itself: that it lives, what it serves and counted; and what changed on the server meanwhile."""
+"""A worker's heartbeat, class and counts, as it sends them to the server; and checks of what changed there."""
 
 import contextlib
 import os
@@ -17,17 +17,17 @@ from mlq.worker.reaping import Question
 from mlq.worker.shared import KNOWN, Shared
 
 ALIVE_EVERY = 2  # rounds
-ALIVE = 10.0  # seconds that one sign of life lasts
-REGISTER_EVERY = 30.0  # seconds, below half of KNOWN; not rounds, which begin anew when slots or listeners change
-STUCK = 16.0  # seconds without a turn of the claimer (it takes 10) after which the worker counts as unable to claim
-SHOWN = 20  # ids of running jobs that a worker tells of itself
+ALIVE = 10.0  # seconds that one heartbeat is valid
+REGISTER_EVERY = 30.0  # seconds, below half of KNOWN; not rounds, whose count restarts when slots or listeners change
+STUCK = 16.0  # seconds without a turn of the claimer (one takes up to 10) until the worker counts as unable to claim
+SHOWN = 20  # ids of running jobs in a heartbeat
 
 
 class Presence:
-    """What the renewer says, and asks, about this worker."""
+    """What the renewer tells the server, and asks it, about this worker."""
 
     def __init__(self, shared: Shared, pool: str, claimer_turned: Callable[[], float]) -> None:
-        """`pool`: its name; `claimer_turned`: when the claimer last went round."""
+        """`pool`: the pool's name; `claimer_turned`: when the claimer's last turn began."""
         self._shared = shared
         self._pool = pool
         self._claimer_turned = claimer_turned
@@ -36,14 +36,14 @@ class Presence:
         self._began = time.time()
 
     def hurry(self) -> None:
-        """Say in the next round what this worker is: its slots or listeners changed."""
+        """Send a heartbeat in the next round: the slots or listeners changed."""
         self._round = 0
 
     def due(self, shell: Shell) -> list[Question]:
-        """What is to be said and asked in this round."""
+        """What to tell and ask the server in this round."""
         shared, now = self._shared, time.monotonic()
         questions: list[Question] = []
-        if shared.accepts_uploads and not shared.idle():  # else it listens to its inbox
+        if shared.accepts_uploads and not shared.idle():  # an idle worker listens to its inbox
             questions.append(self.uploads())
         if self._round % ALIVE_EVERY == 0:
             if now - self._claimer_turned() < STUCK:
@@ -61,7 +61,7 @@ class Presence:
         return upload_ops.version(self._shared.keys), self._compare_uploads
 
     def _registered(self, whole: bool) -> None:  # noqa: FBT001 - a reply
-        """The server knows this worker's class for longer; where something of it was lost, the claimer mends that."""
+        """The server keeps this worker's class for longer; if parts of it were lost, have the claimer restore them."""
         self._register_at = time.monotonic() + REGISTER_EVERY
         if not whole:
             self._shared.registered = False
@@ -72,12 +72,12 @@ class Presence:
             self._shared.uploads_due.set()
 
     def _compare(self, told: tuple[str, str], shell: Shell) -> None:
-        """See whether uploads changed, or the server lost its data: it must give out no id again that was seen here."""
+        """See whether uploads changed, or the server lost data: it must not give out again an id that was seen here."""
         uploads_version, epoch = told
         self._compare_uploads(uploads_version)
         known = known_ids_of(shell.target, self._shared.keys)
         if known.highest and epoch not in known.epochs.values():
-            with contextlib.suppress(ServerError):  # a full one: the rest of this round is more urgent
+            with contextlib.suppress(ServerError):  # the server may be full; the rest of this round is more urgent
                 shell.run_here(known.sync_counter)
 
     def _about(self) -> dict[str, str | int | float]:

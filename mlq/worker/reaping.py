@@ -1,4 +1,4 @@
-"""Looks for what nobody else minds: leases that ran out, retries that are due, wake-ups that were lost."""
+"""Looks for expired leases, retries that are due, and lost wake-ups."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from mlq.system.service import log
 from mlq.worker.round_clock import RoundClock
 from mlq.worker.shared import GRACE, PAUSE, Shared
 
-Question = tuple[Op[Any], Callable[[Any], None]]  # to the server, and what is done with the reply
+Question = tuple[Op[Any], Callable[[Any], None]]  # for the server, and what to do with the reply
 
 
 class Reaping:
@@ -19,28 +19,28 @@ class Reaping:
     def __init__(
         self, shared: Shared, clock: RoundClock, deliveries_due: Callable[[], None], apart_due: Callable[[], None]
     ) -> None:
-        """`deliveries_due` and `apart_due` are called while deliveries, or jobs to run apart, wait."""
+        """`deliveries_due` and `apart_due` are called after each look that finds deliveries, or jobs to run apart."""
         self._shared = shared
         self._clock = clock
         self._deliveries_due = deliveries_due
         self._apart_due = apart_due
 
     def look(self) -> Question:
-        """Take jobs of expired leases back, move retries that are due, and ask whether jobs wait for this worker."""
+        """Reap expired leases, move retries that are due to their lanes, and ask whether jobs wait for this worker."""
         shared = self._shared
         op = work_ops.look(shared.keys, PAUSE, GRACE, shared.settings.max_losses - 1, shared.served.name)
         return op, partial(self._looked, self._clock.retry_at)
 
     def missed(self) -> Question:
-        """Ask whether jobs wait for this worker, which is idle.
+        """Ask whether jobs wait for this idle worker.
 
-        A wake-up goes to one idle worker, whose host may freeze at that very moment; the others would sleep on.
+        A wake-up goes to only one idle worker. If its host freezes at that moment, the others would sleep on.
         """
         shared = self._shared
         return work_ops.rests(shared.keys, shared.served.name), lambda rests: self._wake_if_missed(rests=rests)
 
     def _looked(self, retry_at: float | None, found: tuple[work_ops.Reaped, bool]) -> None:
-        """What the look found; `retry_at` is when, before it, the next retry was due."""
+        """Act on what the look found; `retry_at` is when the next retry was due before the look."""
         reaped, rests = found
         self._wake_if_missed(rests=rests)
         self._clock.retries_moved(retry_at)

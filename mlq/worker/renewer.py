@@ -1,4 +1,4 @@
-"""The duty that renews leases, and in the same rounds looks for expired ones and says that the worker lives."""
+"""The duty that renews leases, and in the same rounds looks for expired ones and sends heartbeats."""
 
 import time
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from mlq.worker.round_clock import RoundClock
 from mlq.worker.shared import LEASE, RENEW, Shared
 
 ANSWER = 1.5  # seconds for one reply
-CHUNK = 1000  # leases of one renewal
+CHUNK = 1000  # leases per renewal
 RETRY = 0.25  # seconds between rounds while the server is in trouble
 
 
 class Renewer(Service):
-    """Goes round every 1.5 s, and sooner when the clock says so. Holds no lock while it talks to the server."""
+    """Makes a round every 1.5 s, or sooner when the clock says so. Holds no lock while it talks to the server."""
 
     def __init__(
         self, shared: Shared, clock: RoundClock, reaping: Reaping, presence: Presence, lost: Callable[[str], None],
         died: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`lost` is told of each lease that is no longer ours."""
+        """`lost` is called with each lease that this worker no longer holds."""
         super().__init__("renewer", died)
         self._shared = shared
         self._clock = clock
@@ -39,13 +39,13 @@ class Renewer(Service):
 
     @property
     def _shell(self) -> Shell:
-        """A connection of its own: no listener's 64 MiB stand before a renewal, and two lost replies leave time."""
+        """Its own connection: no listener's 64 MiB delay a renewal, and two lost replies still leave time."""
         if self._own_shell is None:
             self._own_shell = Shell(self._shared.shell.target, most=1, patience=RENEW, answer=ANSWER)
         return self._own_shell
 
     def turn(self) -> None:
-        """One round, then rest; halfway to the next one, look for what this worker should have heard."""
+        """Make one round, then rest; halfway to the next round, look for news that this worker may have missed."""
         started = time.monotonic()
         try:
             if self._halfway:
@@ -66,7 +66,7 @@ class Renewer(Service):
             self._halfway = False
 
     def hurry(self) -> None:
-        """Say at once what this worker is: its slots or listeners changed."""
+        """Send a heartbeat at once: the slots or listeners changed."""
         self._presence.hurry()
         self._clock.hurry()
 
@@ -87,13 +87,13 @@ class Renewer(Service):
         self._shared.wake_for_free_slot()
 
     def _news(self) -> list[Question]:
-        """What this worker should have heard: of jobs, while it is idle; of uploads, while it has no time to listen."""
+        """Questions about news it may have missed: jobs, if it is idle; uploads, if it can't read its inbox."""
         if self._shared.idle():
             return [self._reaping.missed()]
         return [self._presence.uploads()] if self._shared.accepts_uploads else []
 
     def _ask(self, questions: list[Question]) -> None:
-        """Ask all of it in one round trip."""
+        """Ask all questions in one round trip."""
         if not questions:
             return
         replies = self._shell.run_many([op for op, _ in questions])
@@ -101,7 +101,7 @@ class Renewer(Service):
             heed(reply)
 
     def _give_memory_back(self) -> None:
-        """A round after a large value went through this process: it is recorded by now, most likely."""
+        """Free memory one round after a large value went through this process: most likely it is recorded by now."""
         had_large_buffers, self._had_large_buffers = self._had_large_buffers, self._shared.has_large_buffers
         self._shared.has_large_buffers = False
         if had_large_buffers:

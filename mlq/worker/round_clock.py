@@ -1,9 +1,9 @@
-"""When the renewer's next round is due: as usual, at once where there is news, or when a retry is due."""
+"""When the renewer's next round is due: as usual, at once if somebody hurries it, or when a retry is due."""
 
 import threading
 import time
 
-LEAST = 0.05  # seconds of a rest before a retry that is due: many of them must not become a busy loop
+LEAST = 0.05  # shortest rest in seconds: many retries that are due must not cause a busy loop
 
 
 class RoundClock:
@@ -17,11 +17,11 @@ class RoundClock:
 
     @property
     def retry_at(self) -> float | None:
-        """When the next retry of this namespace is due, by the monotonic clock, as far as is known."""
+        """When the next known retry of this namespace is due, by the monotonic clock."""
         return self._retry_at
 
     def retry_in(self, seconds: float) -> None:
-        """A retry is due then."""
+        """A retry is due in `seconds`."""
         at = time.monotonic() + seconds
         with self._changed:
             if self._retry_at is None or at < self._retry_at:
@@ -41,7 +41,7 @@ class RoundClock:
             self._changed.notify()
 
     def rest(self, until: float) -> bool:
-        """Wait; True when a round is due before `until`: somebody hurries it, or a retry is due."""
+        """Wait; True if a round is due before `until`, because somebody hurries it or a retry is due."""
         soonest = time.monotonic() + LEAST
         with self._changed:
             while not self._hurried:

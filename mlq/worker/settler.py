@@ -1,4 +1,4 @@
-"""The duty that records outcomes, and what listeners say: in batches, and in one round trip with the next claim."""
+"""The duty that settles outcomes and records reports: in batches, and in one round trip with the next claim."""
 
 import queue
 import random
@@ -24,10 +24,10 @@ from mlq.worker.shared import Shared
 if TYPE_CHECKING:
     from mlq.core.job import Claimed
 
-BATCH = 100  # outcomes of one settle while jobs are short
-FEW = 8  # and while they are not: of a hundred that end together, the first would wait 5 ms for its successor
+BATCH = 100  # outcomes per settle while jobs are short
+FEW = 8  # outcomes per settle otherwise: if a hundred end together, the first slot would stay empty for 5 ms
 BATCH_BYTES = 8 * 1024 * 1024
-LARGE = 1024 * 1024  # bytes: what a server may not want to read, so that trying it would hold up all others for 10 s
+LARGE = 1024 * 1024  # bytes; a server may refuse to read more, and trying it here would delay all others by 10 s
 
 
 class Settler(Service):
@@ -37,7 +37,7 @@ class Settler(Service):
         self, shared: Shared, give: Give, deliveries_due: Callable[[], None], retry_in: Callable[[float], None],
         died: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`deliveries_due` is told when one was queued, `retry_in` in how many seconds a retry is due."""
+        """`deliveries_due` is called when a delivery was queued, `retry_in` with the seconds until a retry is due."""
         super().__init__("settler", died)
         self._shared = shared
         self._give = give
@@ -49,7 +49,7 @@ class Settler(Service):
         self.refill = True  # False while the worker stops: settle, but claim nothing more
 
     def stop(self, timeout: float | None = None) -> None:
-        """Settle what was put, then end."""
+        """Settle everything in the outbox, then end."""
         give_up = None if timeout is None else time.monotonic() + timeout
         self._shared.outbox.close()
         if self._thread.is_alive():
@@ -70,28 +70,28 @@ class Settler(Service):
                 self._settle(ended)
 
     def settle_here(self, ended: Ended) -> bool:
-        """Settle one outcome in the calling thread; False where there are others to join it with, or it fails.
+        """Settle one outcome in the calling thread; False if there are others to batch it with, or if it fails.
 
-        While jobs are so short that some are claimed ahead, the thread has better to do, and batches are better.
+        While jobs are so short that some are claimed ahead, batches are faster, and the thread can run the next job.
         """
         shared = self._shared
         if ended.attempt.has_reported() or (shared.slots.ahead and not shared.drained) or shared.outbox.busy():
-            return False  # what it said must come first
+            return False  # its reports must be recorded first
         if ended.outcome.size > LARGE or not self._one_at_a_time.acquire(blocking=False):
             return False
         try:
             self._settled([ended])
         except ServerError:
             return False
-        except Exception:  # noqa: BLE001 - the settler's own thread is to meet a defect, and not one that holds a slot
-            log.exception("job %s: its thread can't settle it", ended.attempt.claimed.id)
+        except Exception:  # noqa: BLE001 - a defect must break the settler's own thread, not one that holds a slot
+            log.exception("job %s: can't settle it in its own thread", ended.attempt.claimed.id)
             return False
         finally:
             self._one_at_a_time.release()
         return True
 
     def _collect(self) -> tuple[list[Reported], list[Ended]]:
-        """Some of what waits. What an attempt said comes with its end at the latest."""
+        """Take a batch from the outbox. An attempt's reports are taken with its outcome at the latest."""
         said: list[Reported] = []
         ended: list[Ended] = []
         size, most = 0, BATCH if self._shared.slots.ahead else FEW
@@ -113,7 +113,7 @@ class Settler(Service):
         return said, ended
 
     def _record(self, said: list[Reported]) -> None:
-        """Record what attempts say; what can't be recorded yet, or is large, is kept, and so is what they say then."""
+        """Record reports; keep those that are large or can't be recorded yet, and later ones of the same attempt."""
         now: list[Attempt] = []
         later: list[Attempt] = []
         for (attempt,) in said:
@@ -122,7 +122,7 @@ class Settler(Service):
             self._kept.keep(Reported(attempt))
 
     def _settle(self, batch: list[Ended]) -> None:
-        """Settle what can be settled now; the rest is kept, as is what is large, and holds up nobody."""
+        """Settle what can be settled now; the rest, and what is large, is kept, so that it delays nothing else."""
         now: list[Ended] = []
         later: list[Ended] = []
         for ended in batch:
@@ -159,7 +159,7 @@ class Settler(Service):
         return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1)
 
     def _recorded(self, batch: list[Ended], endings: list[Ending], stood: list[bool]) -> None:
-        """The server has these: forget the attempts, and have done what follows."""
+        """The server has recorded these: forget the attempts, log failures, and announce retries and deliveries."""
         shared = self._shared
         shared.tally.settled(batch, stood)
         shared.successes.add(
@@ -181,7 +181,7 @@ class Settler(Service):
                 self._deliveries_due()
 
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
-        """Settle; in the same round trip claim for the free slots, when nobody else claims and more may be there."""
+        """Settle, and claim for the free slots in the same round trip if nobody else claims and jobs may wait."""
         shared = self._shared
         may = self.refill and shared.registered and not shared.drained
         if not may or not shared.claiming.acquire(blocking=False):
@@ -224,7 +224,7 @@ def _complain(ended: Ended, retry_in: float | None) -> None:
 
 
 def _ending(ended: Ended) -> Ending:
-    """What becomes of the job, by its policy."""
+    """The ending of an attempt: its outcome, and when its job is retried by its policy."""
     attempt, outcome, lost = ended
     retry_in = None
     if outcome.again:

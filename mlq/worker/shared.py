@@ -1,4 +1,4 @@
-"""What the duties of one worker share: who it is, its shell, listeners, slots, and the attempts that it holds."""
+"""What the duties of one worker share: its name, shell, listeners and slots, and the attempts that it holds."""
 
 import contextlib
 import itertools
@@ -30,31 +30,31 @@ from mlq.worker.tally import Tally
 
 log = logging.getLogger("mlq.worker")
 
-# A job of a dead worker runs again within 10 s: the lease, plus one look for lapsed ones, plus the grace after a pause.
+# A job of a dead worker runs again within 10 s: the lease, plus one look for expired leases, plus the grace period.
 LEASE = 6.0  # seconds
-RENEW = 1.5  # seconds between renewals: three refused ones, or two never answered, still leave time
-PAUSE = 3.0  # seconds without a look after which leases may have run out for want of a server, not of workers
-GRACE = 2.0  # seconds that leases get then; a worker reconnects within 1 s
+RENEW = 1.5  # seconds between renewals: after three that fail, or two without an answer, there is still time
+PAUSE = 3.0  # seconds without a look after which leases may have expired because the server was away, not the workers
+GRACE = 2.0  # seconds that leases get in that case; a worker reconnects within 1 s
 KNOWN = 100  # seconds that the server keeps the index of a class whose workers are gone; see register.lua
-LANES_KEPT = 1000  # lanes of which a worker remembers who runs their jobs
-CALLS = 1  # at a time: with the connection that waits for jobs and the renewer's own, a worker has three
+LANES_KEPT = 1000  # lanes whose listeners a worker remembers
+CALLS = 1  # calls at a time; with the connection that waits for jobs and the renewer's, a worker has three connections
 
 
 class Settings(NamedTuple):
-    """What a user may say of a worker."""
+    """What a user may configure about a worker."""
 
-    queues: tuple[str, ...] = ()  # none: the default one, and those that listeners declare
-    name: str | None = None  # how its own name begins; host and process where it is not said
+    queues: tuple[str, ...] = ()  # if empty: the default queue, and those that listeners declare
+    name: str | None = None  # what the worker's name begins with; by default, host and process
     max_losses: int = LOSSES
 
 
 class Shared:
-    """Shared by the duties; each attribute is safe to use from any of their threads."""
+    """Shared by the duties; each attribute may be used from any of their threads."""
 
     def __init__(
         self, keys: Keys, shell: Shell, listeners: Listeners, settings: Settings, *, accepts_uploads: bool = False
     ) -> None:
-        """A new worker. Its name tells where it runs, and is new each time: no lease of an earlier one is its own."""
+        """A new worker. Its name shows where it runs, and is new each time: it holds no lease of an earlier worker."""
         stem = settings.name or f"{socket.gethostname()}-{os.getpid()}"
         self.name = f"{stem}-{secrets.token_hex(6)}"
         self.keys = keys
@@ -66,18 +66,18 @@ class Shared:
         self.outbox = Outbox()
         self.tally = Tally()
         self.successes = SuccessLog()
-        self.claiming = threading.Lock()  # one claim at a time: a caller has one call under way
+        self.claiming = threading.Lock()  # one claim at a time: a caller makes one call at a time
         self.numbers = itertools.count(1)
         self.served = WorkerClass.of((), (), ())
-        self.registered = False  # what is served now
+        self.registered = False  # the server knows what is served now
         self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
-        self.claimed = 0  # jobs, ever
-        self.has_large_buffers = False  # since a large value went through this process
+        self.claimed = 0  # jobs since the start
+        self.has_large_buffers = False  # a large value went through this process
         self.accepts_uploads = accepts_uploads
-        self.uploads_version = ""  # as of the last look at them
-        self.uploads_due = threading.Event()  # they may have changed
-        self.complete = threading.Event()  # no listener is missing any more that was uploaded before the start
+        self.uploads_version = ""  # as of the last look
+        self.uploads_due = threading.Event()  # uploads may have changed
+        self.complete = threading.Event()  # all listeners that were uploaded before the start are loaded
         if not accepts_uploads:
             self.complete.set()
         self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
@@ -90,8 +90,8 @@ class Shared:
         return self.settings.queues or tuple(dict.fromkeys((DEFAULT_QUEUE, *self.listeners.queues())))
 
     def serves(self, lane: str) -> tuple[tuple[Listener, ...], Policy]:
-        """The listeners that run for jobs of `lane`, none where it is not ours, and what they declare together."""
-        served = self._served  # another one after each change: what is found for the old one must not get into it
+        """The listeners that run for jobs of `lane` (none if it is not served here), and their combined policy."""
+        served = self._served  # replaced after each change: what is found for the old one must not get into the new one
         known = served.get(lane)
         if known is None:
             chosen = self.listeners.chosen(lane) if queue_of(lane) in self.queues() else ()
@@ -107,7 +107,7 @@ class Shared:
         self.registered = False
 
     def register(self) -> None:
-        """Have the server know what is served here, and which lanes have such work. Call it with `claiming` held."""
+        """Register this worker's class, so that the server indexes its lanes. Call it with `claiming` held."""
         queues = self.queues()
         plain = [queue for queue in queues if self.listeners.chosen(queue)]
         self.served = WorkerClass.of(plain, queues, self.listeners.names())
@@ -116,35 +116,35 @@ class Shared:
         self.registered = True
 
     def note_size(self, size: int) -> None:
-        """A value of so many bytes goes through this process. What it took is given back soon after, if it is large."""
+        """Note that a value of `size` bytes goes through this process; memory for a large one is freed soon after."""
         if size > memory.LARGE:
             memory.expect_large()
             self.has_large_buffers = True
 
     def idle(self) -> bool:
-        """Whether slots are free for which the last claim found no jobs: only a wake-up can bring some."""
+        """Whether slots are free for which the last claim found no jobs: only a wake-up can bring more."""
         return self.drained and bool(self.slots.free() and self.listeners.names())
 
     def hold(self, attempts: list[Attempt]) -> None:
-        """Remember what was claimed, and that these ids are taken, whatever becomes of the server's data."""
+        """Remember claimed attempts, and that their ids are taken, even if the server loses its data."""
         if attempts:
             known_ids_of(self.shell.target, self.keys).saw(attempt.claimed.id for attempt in attempts)
             self.note_size(max(attempt.size for attempt in attempts))
-            if self.has_large_buffers:  # else the claimer would sleep on a connection whose buffer is as large
+            if self.has_large_buffers:  # else the claimer would sleep on a connection that keeps a large buffer
                 self.shell.close()
         with self._lock:
             self.claimed += len(attempts)
             self._held.update((attempt.claimed.lease, attempt) for attempt in attempts)
 
     def nudge(self) -> None:
-        """Have the claimer look again at once: something changed that the server does not know of."""
+        """Have the claimer look again at once: something changed that the server does not know about."""
         self.drained = False
         self.slots.wake()
         with contextlib.suppress(ServerError):
             self.shell.run_many(data_ops.wake_up(self.keys, self.name))
 
     def held(self) -> list[Attempt]:
-        """The attempts whose leases are to be renewed: those not settled yet."""
+        """The attempts that are not settled yet: their leases are renewed."""
         with self._lock:
             return list(self._held.values())
 
@@ -163,7 +163,7 @@ class Shared:
         self.wait_until(lambda: not self._held, timeout)
 
     def wait_until(self, true: Callable[[], bool], timeout: float) -> None:
-        """Wait until something is `true` of what is held, `timeout` seconds at most; looks when an attempt goes."""
+        """Wait until `true` returns True, `timeout` seconds at most; it is called again when an attempt is dropped."""
         with self._dropped:
             self._dropped.wait_for(true, timeout)
 
@@ -171,5 +171,5 @@ class Shared:
         """A slot may have become free: have a claimer that listens to its inbox alone look again."""
         if self.lacks_slot and self.slots.free():
             self.lacks_slot = False
-            with contextlib.suppress(ServerError):  # its sleep ends by itself, too
+            with contextlib.suppress(ServerError):  # its wait ends by itself, too
                 self.shell.run_many(data_ops.wake_up(self.keys, self.name))

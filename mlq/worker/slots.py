@@ -1,4 +1,4 @@
-"""Slots: how many jobs a worker may claim and run at a time, and which attempt runs next. All of it is counted here."""
+"""Counts slots: how many jobs a worker may claim and run at a time, and which attempt runs next."""
 
 import threading
 from collections import deque
@@ -6,34 +6,34 @@ from collections.abc import Sequence
 
 from mlq.worker.attempt import Attempt, Stage
 
-AHEAD = 0.005  # seconds of work that may be claimed ahead; a job of a dead worker that never began costs no more
+AHEAD = 0.005  # seconds of work that may be claimed ahead: if the worker dies, no more than that is held up
 SHORT = 0.001  # seconds that jobs take on average when some are claimed ahead
 MOST_AHEAD = 300  # jobs
 
 
 class Slots:
-    """Counts slots and those who hold them.
+    """Counts slots and the attempts that hold them.
 
     An attempt holds a slot from its claim until its outcome is on its way to the server. It runs in that slot until
-    its listeners are through. Where jobs are short, some are claimed ahead: for a moment more attempts hold a slot than
-    there are slots, and those that can't run yet wait here. A listener that waits for another job gives its slot away,
-    and takes one again before new jobs do.
+    its listeners have ended. If jobs are short, some are claimed ahead: for a moment more attempts hold a slot than
+    there are slots, and those that can't run yet wait here. A listener that waits for another job gives up its slot,
+    and gets one again before new jobs do.
     """
 
     def __init__(self) -> None:
-        """None yet: the pool says how many there are."""
+        """No slots yet: the pool says how many there are."""
         self._total = 0
         self._free = 0  # below 0 where jobs are claimed ahead
         self._running = 0
         self._waiting: deque[Attempt] = deque()  # claimed ahead
         self._returning = 0  # listeners that want a slot again
         self._closed = False
-        self._ahead = 0  # jobs that may be claimed beyond the free slots, since the running ones end so soon
+        self._ahead = 0  # jobs that may be claimed beyond the free slots, since the running ones end soon
         self._changed = threading.Condition()
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """How many slots there are."""
         return self._total
 
     @property
@@ -46,13 +46,13 @@ class Slots:
         return 0 if self._closed else max(0, self._free - self._returning)
 
     def overdrawn(self) -> bool:
-        """Whether more attempts hold a slot than there are."""
+        """Whether more attempts hold a slot than there are slots."""
         return self._free < 0
 
     # Claiming
 
     def take(self, most: int) -> int:
-        """Take up to `most` slots for new jobs; how many it got."""
+        """Take up to `most` slots for new jobs; returns how many it took."""
         with self._changed:
             return self._take(most)
 
@@ -62,7 +62,7 @@ class Slots:
             self._give(count)
 
     def exchange(self, freed: int, most: int) -> int:
-        """Give `freed` slots back and take up to `most` in one step: nobody is woken for nothing."""
+        """Give `freed` slots back and take up to `most` in one step, so that no thread is woken needlessly."""
         with self._changed:
             self._free += freed
             taken = self._take(most)
@@ -78,75 +78,75 @@ class Slots:
             return taken
 
     def overdraw(self) -> None:
-        """Take a slot whether one is free or not: new jobs wait until the debt is paid."""
+        """Take a slot whether one is free or not: no new jobs come until the count is positive again."""
         with self._changed:
             self._free -= 1
 
     def claim_ahead(self, seconds: float) -> None:
-        """Allow as many jobs ahead as end within 5 ms where one takes `seconds`; none where that is long."""
+        """Allow as many jobs ahead as end within 5 ms if each takes `seconds`; none if jobs are long."""
         self._ahead = min(MOST_AHEAD, int(AHEAD / seconds * self._total)) if 0 < seconds < SHORT else 0
 
     def claim_none_ahead(self) -> None:
-        """Allow none, until the next `claim_ahead`."""
+        """Allow no jobs ahead until the next `claim_ahead`."""
         self._ahead = 0
 
     def close(self) -> bool:
-        """Let no new jobs come, whatever is free; whether it was so before."""
+        """Take no new jobs, even if slots are free; returns whether the slots were closed before."""
         closed, self._closed = self._closed, True
         return closed
 
     def open(self) -> bool:
-        """Let them come again; whether that was closed."""
+        """Take new jobs again; returns whether the slots were closed before."""
         with self._changed:
             closed, self._closed = self._closed, False
             self._changed.notify_all()
         return closed
 
     def wait(self, timeout: float) -> bool:
-        """Wait until a slot is free or `wake` is called; False when `timeout` seconds went by instead."""
+        """Wait until a slot is free or `wake` is called; False if `timeout` seconds pass first."""
         with self._changed:
             return self.free() > 0 or self._changed.wait(timeout)
 
     def wake(self) -> None:
-        """Wake those that `wait`."""
+        """Wake the threads in `wait`."""
         with self._changed:
             self._changed.notify_all()
 
     # Running
 
     def resize(self, change: int) -> list[Attempt]:
-        """So many slots more, or fewer; the attempts that may run now."""
+        """Add slots, or remove them if `change` is negative; returns the attempts that may run now."""
         with self._changed:
             self._total += change
             self._give(change)
             return self._admit()
 
     def admit(self, attempts: Sequence[Attempt]) -> list[Attempt]:
-        """Take in attempts that were claimed; those that may run now. The others wait for their turn."""
+        """Take in claimed attempts; returns those that may run now. The others wait for their turn."""
         with self._changed:
             self._waiting.extend(attempts)
             return self._admit()
 
     def finish(self, attempt: Attempt) -> Attempt | None:
-        """An attempt no longer runs; the one that may run instead. It still holds its slot. Does nothing twice."""
+        """An attempt ended but keeps its slot; returns the one that may run instead. A second call does nothing."""
         with self._changed:
             if self._returning:
-                self._changed.notify_all()  # it may be one of these, and be over
+                self._changed.notify_all()  # it may be one of those that want a slot again, and no longer need it
             if not attempt.runs:
                 return None
             admitted = self._stop(attempt)
             return admitted[0] if admitted else None
 
     def leave(self, attempt: Attempt) -> list[Attempt]:
-        """An attempt waits for another job and gives its slot away; the attempts that may run now."""
+        """An attempt waits for another job and gives up its slot; returns the attempts that may run now."""
         with self._changed:
             self._give(self._let_go(attempt))
             return self._stop(attempt) if attempt.runs else []
 
     def go_on(self, attempt: Attempt, *, at_once: bool) -> None:
-        """An attempt that had left wants a slot again: wait for one, or take it `at_once`, whether one is free or not.
+        """Give an attempt that had left a slot again: wait for one, or take it `at_once`, whether one is free or not.
 
-        It gets none where it has ended meanwhile.
+        It gets none if it has ended meanwhile.
         """
         with self._changed:
             self._returning += 1
@@ -161,12 +161,12 @@ class Slots:
                 self._changed.notify_all()
 
     def let_go(self, attempts: Sequence[Attempt]) -> list[Attempt]:
-        """Take their slots from these attempts; those that had one. The caller gives them back, or holds them again."""
+        """Take these attempts' slots; returns those that had one. The caller must `give` the slots, or `hold_again`."""
         with self._changed:
             return [attempt for attempt in attempts if self._let_go(attempt)]
 
     def hold_again(self, attempts: Sequence[Attempt]) -> None:
-        """Give attempts their slots again, whether any are free or not: they could not be settled after all."""
+        """Return slots to attempts that could not be settled after all, whether any are free or not."""
         with self._changed:
             for attempt in attempts:
                 attempt.holds_slot = True
@@ -180,7 +180,7 @@ class Slots:
     # With the lock held
 
     def _take(self, most: int) -> int:
-        """New jobs that may come; none ahead while somebody waits to go on."""
+        """Take slots for new jobs; none ahead while a listener wants its slot again."""
         if self._closed:
             return 0
         ahead = 0 if self._returning else self._ahead

@@ -1,4 +1,4 @@
-"""Listeners that run on though their job was taken from them: too many of them end the worker."""
+"""Watches listeners that run on after their job was taken from them: if there are too many, the worker stops."""
 
 import logging
 import time
@@ -9,12 +9,12 @@ from mlq.worker.timers import Timers
 
 log = logging.getLogger("mlq.worker")
 
-STUCK_AFTER = 2.0  # seconds that a listener has to end when its job was taken, where it can't be killed
-STUCK_LIMIT = 8  # listeners that run on; then a fresh process is better
+STUCK_AFTER = 2.0  # seconds that a listener which can't be killed has to end, once its job was taken
+STUCK_LIMIT = 8  # listeners that run on; with so many, a fresh process is better
 
 
 class Stuck:
-    """Knows since when listeners run on."""
+    """Remembers since when listeners run on."""
 
     def __init__(self, worker: str, timers: Timers, died: Callable[[], None]) -> None:
         """`died` ends the worker."""
@@ -24,12 +24,12 @@ class Stuck:
         self._since: dict[Attempt, float] = {}
 
     def add(self, attempt: Attempt) -> None:
-        """Its job was taken from it."""
+        """The attempt's job was taken from it."""
         self._since[attempt] = time.monotonic()
         self._timers.after(STUCK_AFTER, lambda: attempt in self._since, self._judge)
 
     def remove(self, attempt: Attempt) -> None:
-        """It has ended, or will be killed."""
+        """The attempt has ended, or will be killed."""
         self._since.pop(attempt, None)
 
     def _judge(self) -> None:

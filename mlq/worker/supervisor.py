@@ -1,4 +1,4 @@
-"""Takes attempts from their claim to their end: the pool runs them; they wait, end, time out, or are lost."""
+"""Accompanies attempts from their claim to their end: the pool runs them; they wait, end, time out, or are lost."""
 
 import logging
 import threading
@@ -22,17 +22,17 @@ from mlq.worker.timers import Timers
 
 log = logging.getLogger("mlq.worker")
 
-AHEAD_LIMIT = 0.05  # seconds that a job which was claimed ahead may wait for its turn
+AHEAD_LIMIT = 0.05  # seconds that a job claimed ahead may wait for its turn
 
 
 class Supervisor:
     """What a pool reports to; see `contract.Supervisor`."""
 
-    settle_here: Callable[[Ended], bool]  # settles one outcome in the calling thread, or refuses to
-    resized: Callable[[], None]  # told when the number of slots changed
+    settle_here: Callable[[Ended], bool]  # settles one outcome in the calling thread, or returns False
+    resized: Callable[[], None]  # called when the number of slots changed
 
     def __init__(self, shared: Shared, pool: Pool, died: Callable[[], None]) -> None:
-        """The two callables are set before it is used: their owners are given jobs to run by this one."""
+        """`settle_here` and `resized` are set later, before use: their owners are created with this supervisor."""
         self._shared = shared
         self._pool = pool
         self._died = died
@@ -42,21 +42,21 @@ class Supervisor:
         self._watches_ahead = False
 
     def stop(self, timeout: float) -> None:
-        """Watch the time of no attempt any more."""
+        """Stop watching timeouts and fetching records."""
         self._timers.stop(timeout)
         self._fetches.stop()
 
     def broken(self) -> None:
-        """The pool runs nothing any more."""
+        """The pool can run nothing any more."""
         self._died()
 
     def resize(self, change: int) -> None:
-        """The pool runs so many attempts more at a time, or fewer."""
+        """The number of attempts that the pool can run at a time changed by `change`."""
         self._pool.submit(self._shared.slots.resize(change))
         self.resized()
 
     def give(self, claimed: list[Claimed]) -> None:
-        """Have claimed jobs run, each as soon as a slot can run it."""
+        """Have claimed jobs run, each as soon as a slot is free for it."""
         shared = self._shared
         attempts = [Attempt(one) for one in claimed]
         shared.hold(attempts)
@@ -69,7 +69,7 @@ class Supervisor:
             self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
 
     def _fetch(self, attempt: Attempt) -> None:
-        """Get a large record, which claims leave out. Its lease is renewed meanwhile, and other jobs go on."""
+        """Get a large record, which claims leave out. Its lease is renewed meanwhile, and other jobs run."""
         failures = 0
         while attempt.stage is Stage.CLAIMED:
             try:
@@ -88,7 +88,7 @@ class Supervisor:
         self._pool.submit(self._shared.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
 
     def _read(self, attempt: Attempt) -> bool:
-        """Whether the job can be run here."""
+        """Parse the attempt's record; returns whether the job can run here."""
         try:
             record = Record.parse(attempt.claimed.record)
         except Undecodable as error:
@@ -103,28 +103,28 @@ class Supervisor:
     # What the pool reports
 
     def begin(self, attempt: Attempt) -> bool:
-        """The pool is about to run it. False where it must not: the job was handed back or lost meanwhile."""
+        """The pool is about to run it. False if it must not, because the job was handed back or lost meanwhile."""
         if not attempt.begin():
             self._finish(attempt)
             return False
         attempt.channel = RedisChannel(self._shared, attempt, self)
         claimed, record = attempt.claimed, attempt.record
-        if claimed.attempt == 1:  # a retry's pause is no wait for a worker
+        if claimed.attempt == 1:  # a pause before a retry is not a wait for a worker
             self._shared.tally.waited(record.lane, claimed.started - record.posted)
         if attempt.policy.timeout is not None:
             self._timers.after(attempt.policy.timeout, attempt.holds, lambda: self._time_out(attempt))
         return True
 
     def ended(self, attempt: Attempt, outcome: Outcome) -> Attempt | None:
-        """Its listeners are through; the attempt that the pool runs next."""
+        """Its listeners have ended; returns the attempt that the pool runs next."""
         return self._end(attempt, outcome, here=False)
 
     def settle(self, attempt: Attempt, outcome: Outcome) -> Attempt | None:
-        """The same, in a thread that may wait for the server: where nothing else is to be settled, it settles this."""
+        """Like `ended`, in a thread that may wait for the server: it settles the outcome if no others wait."""
         return self._end(attempt, outcome, here=True)
 
     def died(self, attempt: Attempt, reason: str, words: str, beside: int) -> Attempt | None:
-        """Its process died, and so did so many others; the attempt that the pool runs next."""
+        """Its process died, with `beside` other attempts; returns the attempt that the pool runs next."""
         attempt.beside = beside
         if attempt.end(Stage.ENDED) is not None:
             self._shared.outbox.end(Ended(attempt, death(reason, words), lost=True))
@@ -146,7 +146,7 @@ class Supervisor:
     # What its listeners do
 
     def leave(self, attempt: Attempt) -> None:
-        """It waits for another job. The first such wait gives its slot away; another attempt may run at once."""
+        """It waits for another job. The first such wait gives up its slot; another attempt may run at once."""
         with attempt.wait_lock:
             attempt.waited = True
             attempt.waits += 1
@@ -156,7 +156,7 @@ class Supervisor:
                 self._shared.nudge()
 
     def go_on(self, attempt: Attempt, *, at_once: bool) -> None:
-        """A wait is over; after the last one it has a slot again, `at_once` or when one is free."""
+        """A wait is over; after the last one, it gets a slot again, `at_once` or when one is free."""
         with attempt.wait_lock:
             attempt.waits -= 1
             if not attempt.waits:
@@ -171,11 +171,11 @@ class Supervisor:
             self._abandon(attempt)
 
     def taken(self, lease: str) -> None:
-        """Somebody took a job from this worker, and told it."""
+        """A job was taken from this worker, as a message in its inbox says."""
         self._lose(lease, logging.INFO, "was cancelled, or ran longer than the reaper's limit")
 
     def lost(self, lease: str) -> None:
-        """A lease is found to be this worker's no more: it ran out, or nobody could tell this worker."""
+        """A renewal shows that this worker no longer holds a lease: it expired, or the message about it was lost."""
         self._lose(lease, logging.WARNING, "is no longer this worker's")
 
     def _lose(self, lease: str, level: int, why: str) -> None:
@@ -184,7 +184,7 @@ class Supervisor:
             return
         before = attempt.end(Stage.LOST)
         self._shared.drop(attempt)
-        if before is None:  # it had ended, but that is not recorded
+        if before is None:  # it had ended, but is not settled yet
             return
         claimed = attempt.claimed
         log.log(level, "job %s %s: what attempt %d returns is refused", claimed.id, why, claimed.attempt)
@@ -193,7 +193,7 @@ class Supervisor:
         self._shared.slots.release(attempt)
 
     def _abandon(self, attempt: Attempt) -> None:
-        """The job of its listeners is no longer theirs: end them where the pool can, and run others instead."""
+        """Its listeners no longer hold the job: end them if the pool can, and run other attempts instead."""
         self._stuck.add(attempt)
         if self._pool.end(attempt) or attempt.through:
             self._stuck.remove(attempt)
@@ -207,7 +207,7 @@ class Supervisor:
     # Handing back
 
     def hand_back_all(self, stage: Stage) -> None:
-        """Give the jobs of that stage back, so that other workers start them at once."""
+        """Hand back the jobs whose attempts are at that stage, so that other workers start them at once."""
         self._hand_back([attempt for attempt in self._shared.held() if attempt.stage is stage])
 
     def _hand_back(self, attempts: list[Attempt]) -> None:
@@ -230,7 +230,7 @@ class Supervisor:
             self._finish(attempt)
 
     def _watch_ahead(self) -> None:
-        """Give back what was claimed ahead of short jobs, when a long one stands before it after all."""
+        """Hand back jobs that were claimed ahead, if a long job runs before them after all."""
         self._watches_ahead = False
         waiting = self._not_begun()
         if not waiting:
@@ -242,11 +242,11 @@ class Supervisor:
             self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
 
     def _hand_back_ahead(self) -> None:
-        """All that has not begun, the last first, before anything else is claimed: the order of the jobs stays."""
+        """Hand back all that has not begun, last first, before the next claim, so that jobs keep their order."""
         with self._shared.claiming:
             self._shared.slots.claim_none_ahead()
             self._hand_back(self._not_begun()[::-1])
 
     def _not_begun(self) -> list[Attempt]:
-        """Attempts that wait for their turn here, in the order in which they were claimed."""
+        """Attempts that have not begun, in the order in which they were claimed."""
         return [attempt for attempt in self._shared.held() if attempt.stage is Stage.CLAIMED]

@@ -1,6 +1,6 @@
-"""What a worker counts: attempts by outcome, how long jobs waited and ran. Kept here until the renewer delivers it.
+"""Counts attempts by outcome, and how long jobs waited and ran, until the renewer delivers the counts to the server.
 
-Attempts whose end this worker does not settle (handed back, cancelled, overrun, lost with a worker) are counted by the
+Attempts that this worker does not settle (handed back, cancelled, overrun, lost with a worker) are counted by the
 scripts that end them.
 """
 
@@ -15,17 +15,17 @@ from mlq.ops.stats import BOUNDS, OTHER, OUTCOMES, WHAT, Row, tally
 from mlq.worker.outbox import Ended
 
 _OUTCOME: dict[str | bytes, int] = {outcome: WHAT.index(f"attempts:{outcome}") for outcome in OUTCOMES}
-_ERROR = _OUTCOME["error"]  # also for a reason that we don't know: a child may say anything
+_ERROR = _OUTCOME["error"]  # also for unknown reasons: a child may send anything
 _WAIT, _RUN = WHAT.index("wait:0"), WHAT.index("run:0")
 _WAIT_SUM, _RUN_SUM = WHAT.index("wait:sum"), WHAT.index("run:sum")
 
 
 class Tally:
-    """Counts since the last delivery. Any thread may count, one at a time delivers."""
+    """Counts since the last delivery. Any thread may count; only one at a time may deliver."""
 
     def __init__(self) -> None:
-        """Nothing."""
-        self._rows: dict[str, Row] = {}  # by lane, since that is at hand
+        """All counts are zero."""
+        self._rows: dict[str, Row] = {}  # by lane, since callers have the lane
         self._number = 0
         self._under_way: dict[str, Row] = {}  # by queue; sent, but perhaps not received
         self._lock = threading.Lock()
@@ -35,14 +35,14 @@ class Tally:
         return row
 
     def waited(self, lane: str, seconds: float) -> None:
-        """A job's first attempt began, so long after its post."""
+        """Count a job's wait: its first attempt began `seconds` after its post."""
         with self._lock:
             row = self._rows.get(lane) or self._new(lane)
             row[_WAIT + bisect_left(BOUNDS, seconds)] += 1
             row[_WAIT_SUM] += seconds
 
     def settled(self, batch: Sequence[Ended], stood: Sequence[bool]) -> None:
-        """Attempts ended; those count whose lease stood."""
+        """Count settled attempts, except those whose lease was lost."""
         with self._lock:
             for (attempt, outcome, _), ok in zip(batch, stood, strict=True):
                 if ok:
@@ -54,7 +54,7 @@ class Tally:
                         row[_RUN_SUM] += attempt.took
 
     def delivery(self, keys: Keys, worker: str) -> Op[None] | None:
-        """The op that delivers what was counted; None where nothing was. The same one again until `delivered`."""
+        """The op that delivers the counts, or None if there are none. Repeats the same delivery until `delivered`."""
         if not self._under_way:
             with self._lock:
                 rows, self._rows = self._rows, {}
@@ -66,5 +66,5 @@ class Tally:
         return tally(keys, worker, self._number, self._under_way.items()) if self._under_way else None
 
     def delivered(self) -> None:
-        """It arrived."""
+        """The last delivery arrived."""
         self._under_way = {}

@@ -1,4 +1,4 @@
-"""The duty that acts when a time has come: the limit of an attempt, or a look at what waits too long."""
+"""The duty that calls functions at a given time: to time an attempt out, or to check what waits too long."""
 
 import heapq
 import itertools
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from mlq.system.service import Service
 
-IDLE = 60.0  # seconds of one rest with nothing to wait for
-FEW = 1000  # appointments below which those that nobody wants any more may stay
+IDLE = 60.0  # seconds to sleep when there are no appointments
+FEW = 1000  # up to so many appointments, those no longer wanted are not cleaned up
 
 Appointment = tuple[float, int, Callable[[], bool], Callable[[], None]]
 
@@ -18,7 +18,7 @@ class Timers(Service):
     """Sleeps until the next appointment."""
 
     def __init__(self, died: Callable[[], None]) -> None:
-        """Without an appointment."""
+        """No appointments."""
         super().__init__("timers", died)
         self._heap: list[Appointment] = []
         self._numbers = itertools.count()
@@ -26,7 +26,7 @@ class Timers(Service):
         self._clean_at = FEW
 
     def after(self, seconds: float, wanted: Callable[[], bool], act: Callable[[], None]) -> None:
-        """Call `act` in so many seconds, if it is still `wanted` then. Neither may take long."""
+        """Call `act` after `seconds`, if it is still `wanted` then. Neither function may take long."""
         with self._changed:
             heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), wanted, act))
             self.start_once()
@@ -37,7 +37,7 @@ class Timers(Service):
             self._changed.notify()
 
     def turn(self) -> None:
-        """Wait for the next appointment, and keep those that have come."""
+        """Wait for the next appointment, and act on those that are due."""
         due = []
         with self._changed:
             now = time.monotonic()

@@ -1,7 +1,7 @@
-"""The duty that keeps a worker's uploaded listeners as Redis has them; it loads none whose signature is wrong.
+"""The duty that keeps a worker's uploaded listeners in step with Redis; it loads none whose signature is wrong.
 
-It looks when it is told to: by a word in the worker's inbox, by the answer to a sign of life, or, while the worker is
-busy, by the renewer, which asks for the version then.
+It looks at the uploads when a message in the worker's inbox or the reply to a heartbeat says that they changed, or,
+while the worker is busy, when the renewer sees a new version.
 """
 
 import queue
@@ -15,11 +15,11 @@ from mlq.system.service import Service, TroubleLog, log
 from mlq.uploads import sealed
 from mlq.worker.shared import Shared
 
-AGAIN = 0.5  # seconds before the next look where the server could not be asked
+AGAIN = 0.5  # seconds before the next look if the server could not be asked
 
 
 class Uploads(Service):
-    """Has what was uploaded loaded, and makes it the worker's listeners."""
+    """Has uploads loaded, and adds them to the worker's listeners."""
 
     def __init__(self, shared: Shared, loader: Loader, died: Callable[[], None]) -> None:
         """`loader` loads the code where it will run."""
@@ -27,13 +27,13 @@ class Uploads(Service):
         self._shared = shared
         self._loader = loader
         self._uploaded = Uploaded(shared.listeners)
-        self._heads: dict[str, bytes] = {}  # of the uploads that were looked at, whatever came of it
+        self._heads: dict[str, bytes] = {}  # of the uploads that were looked at, whether they could be loaded or not
         self._news: queue.SimpleQueue[tuple[str, Listener | None, str]] = queue.SimpleQueue()
         self._trouble = TroubleLog("can't look for uploaded listeners")
         shared.uploads_due.set()
 
     def stop(self, timeout: float | None = None) -> None:
-        """End; the listeners are those that the program declared again."""
+        """End; only the listeners that the program declared remain."""
         self.stopping.set()
         self._shared.uploads_due.set()
         super().stop(timeout)
@@ -58,7 +58,7 @@ class Uploads(Service):
 
     def _look(self) -> None:
         shared = self._shared
-        version = shared.shell.run(upload_ops.version(shared.keys))  # first: the heads are as new as that at least
+        version = shared.shell.run(upload_ops.version(shared.keys))  # first: the heads must be at least as new
         if version == shared.uploads_version:
             return
         heads = shared.shell.run(upload_ops.heads(shared.keys))
@@ -84,12 +84,12 @@ class Uploads(Service):
             self._loader.load_upload(name, code, self._hear)
 
     def _hear(self, name: str, listener: Listener | None, why: str) -> None:
-        """What came of loading one; on any thread."""
+        """Take the result of loading an upload; called on any thread."""
         self._news.put((name, listener, why))
         self._shared.uploads_due.set()
 
     def _take_up(self) -> None:
-        """Make listeners of what was loaded."""
+        """Add loaded uploads to the listeners."""
         while not self._news.empty():
             name, listener, why = self._news.get()
             if listener is None:
@@ -99,7 +99,7 @@ class Uploads(Service):
                 log.info("the uploaded listener %r is run from now on", name)
 
     def _refuse(self, name: str, why: str) -> None:
-        """What was uploaded is not run here; nor is what it replaced, which nobody can see any more."""
+        """Don't run this upload here; nor the one that it replaced, which is no longer listed."""
         log.error("the uploaded listener %r is not run by worker %s: %s", name[:100], self._shared.name, why)
         self._withdraw(name)
 

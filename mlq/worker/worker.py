@@ -39,12 +39,12 @@ class Worker:
         self, keys: Keys, named: Target | None, listeners: Listeners, pool: Pool, settings: Settings | None = None,
         loader: Loader | None = None,
     ) -> None:  # fmt: skip
-        """Nothing is contacted before `start`. Uploaded listeners are accepted where there is a `loader` for them."""
+        """It does not connect to the server before `start`. It accepts uploads only with a `loader` for them."""
         self.stopping = threading.Event()
         self.stopped = threading.Event()
         self.broken = False  # it stopped by itself: the process should end and be started again
         self._pool = pool
-        self._changing = threading.Lock()  # starts, or stops
+        self._changing = threading.Lock()  # held while the worker starts or stops
         shared = self._shared = Shared(
             keys, Shell(named, most=CALLS), listeners, settings or Settings(), accepts_uploads=loader is not None
         )
@@ -66,7 +66,7 @@ class Worker:
         return self._shared.name
 
     def start(self) -> None:
-        """Begin to work; a stop that comes meanwhile waits until it can stop all of it."""
+        """Begin to work; a `stop` that is called meanwhile waits until the start is complete."""
         with self._changing:
             if self.stopped.is_set():
                 return
@@ -82,14 +82,14 @@ class Worker:
             log.info("worker %s of namespace %r started, with the %s pool", self.name, namespace, self._pool.name)
 
     def _listeners_changed(self) -> None:
-        """The listeners are not what they were: other lanes may be served now."""
+        """The listeners changed: other lanes may be served now."""
         with self._shared.claiming:
             self._shared.listeners_changed()
         self._shared.nudge()
         self._renewer.hurry()
 
     def idle(self) -> bool:
-        """Whether nothing runs here, the last claim found nothing more, and no retry waits for its time."""
+        """Whether nothing runs here, the last claim found no more jobs, and no retry is scheduled."""
         return self._shared.drained and not self._shared.held() and self._clock.retry_at is None
 
     def stop(self, grace: float) -> None:
@@ -124,7 +124,7 @@ class Worker:
         self._supervisor.hand_back_all(Stage.BEGUN)
         self._settler.stop(JOIN)
         self._shared.successes.flush(now=True)
-        self._supervisor.hand_back_all(Stage.CLAIMED)  # what a claim that was under way may have brought
+        self._supervisor.hand_back_all(Stage.CLAIMED)  # jobs that a claim under way may have brought
         self._supervisor.hand_back_all(Stage.BEGUN)
         self._sender.stop(JOIN)
         self._supervisor.stop(JOIN)
@@ -135,7 +135,7 @@ class Worker:
         self._shared.shell.close()
 
     def _retire(self) -> None:
-        """Deliver what was counted since the last time, and be listed no more."""
+        """Deliver the remaining counts, and remove this worker from the list."""
         shared = self._shared
         while (delivery := shared.tally.delivery(shared.keys, self.name)) is not None:
             shared.shell.run(delivery)
@@ -143,6 +143,6 @@ class Worker:
         shared.shell.run_many(work_ops.retire(shared.keys, self.name))
 
     def _die(self) -> None:
-        """Stop because something is broken beyond repair in this process."""
+        """Stop because something in this process is broken beyond repair."""
         self.broken = True
         threading.Thread(target=self.stop, args=(0.0,), name="mlq-stop", daemon=True).start()
