@@ -70,19 +70,29 @@ class Supervisor:
 
     def _fetch(self, attempt: Attempt) -> None:
         """Get a large record, which claims leave out. Its lease is renewed meanwhile, and other jobs run."""
+        try:
+            record = self._record_of(attempt)
+        except Exception as error:  # such as a lack of memory; without an end the attempt would be held forever
+            log.exception("can't get the message of job %s", attempt.claimed.id)
+            self.ended(attempt, failure(error))
+            return
+        attempt.fetched(record)
+        self._shared.note_size(attempt.size)
+        if self._shared.has_large_buffers:  # as in `Shared.hold`
+            self._shared.shell.close()
+        self._admit([attempt])
+
+    def _record_of(self, attempt: Attempt) -> bytes:
+        """The attempt's record; empty if it is gone, or the attempt is over."""
         failures = 0
         while attempt.stage is Stage.CLAIMED:
             try:
-                record = self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id))
+                return self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id)) or b""
             except ServerError as error:
                 failures += 1
                 log.warning("can't get the message of job %s yet: %s", attempt.claimed.id, error)
                 time.sleep(pause(failures))
-            else:
-                attempt.fetched(record or b"")
-                self._shared.note_size(attempt.size)
-                self._admit([attempt])
-                return
+        return b""
 
     def _admit(self, attempts: list[Attempt]) -> None:
         self._pool.submit(self._shared.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
