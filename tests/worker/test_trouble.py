@@ -331,11 +331,20 @@ def test_a_large_result_gets_through_a_slow_link_and_holds_up_no_other(monkeypat
             contextlib.closing(MLQ("slow", url=f"redis://127.0.0.1:{link.port}")) as mlq,
             contextlib.closing(MLQ("slow", url=scratch.url)) as near,
         ):
-            mlq.create_listener(lambda size: bytes(size), concurrency=2)  # noqa: PLW0108 - it takes no context
-            near.submit(1).result(SOON)
-            shell = mlq._worker._shared.shell
-            shell.answer = shell.patience = 0.1
+            begun, go_on = threading.Event(), threading.Event()
+
+            def work(size: int) -> bytes:
+                if size > 10:
+                    begun.set()
+                    go_on.wait(SOON)
+                return bytes(size)
+
+            mlq.create_listener(work, concurrency=2)
             large = near.submit(400_000)
+            assert begun.wait(SOON)
+            shell = mlq._worker._shared.shell
+            shell.answer = shell.patience = 0.1  # not before: on a busy machine no claim would get through
+            go_on.set()
             until(lambda: mlq._worker._settler._kept._failures)
             small = [near.submit(10).result(SOON) for _ in range(5)]
             assert large.state() == "running"
