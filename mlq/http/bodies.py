@@ -15,8 +15,10 @@ from mlq.core.json_values import from_json
 from mlq.http.forms import Part, read_form
 from mlq.http.problems import Refused
 from mlq.http.shapes import NewJob
+from mlq.http.turns import Turns
 
 T = TypeVar("T")
+_turns = Turns()  # to parse JSON
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: reserves memory for so many bytes of an answer, until it is sent, if it can
@@ -67,8 +69,10 @@ def decoded(shape: type[T]) -> T:
 
 def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
     """The value of a JSON text of up to `most` bytes. Raises Refused: no JSON (400), too large (413), no room (503)."""
+    given = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     try:
-        return from_json(_admitted(text if isinstance(text, bytes) else text.encode("utf-8", "replace"), most))
+        with _turns.take(len(given)):
+            return from_json(_admitted(given, most))
     except InputError:
         raise
     except ValueError as error:

@@ -85,8 +85,9 @@ def _check(settings: Settings) -> None:
         raise Refused(
             403,
             "an upload is code that workers run, and you could not be identified as this service's user: send it from "
-            "a program of that user on this machine (Linux, without a proxy), start the service with tokens, or with "
-            f"{LOCAL_UPLOADS}=1 to accept uploads from everybody on this machine",
+            "a program of that user on this machine (Linux, without a proxy, and with the connection open until the "
+            f"answer), start the service with tokens, or with {LOCAL_UPLOADS}=1 to accept uploads from everybody on "
+            "this machine",
         )
     try:
         secret = configured()

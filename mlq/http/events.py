@@ -179,7 +179,7 @@ def _as_json(packed: bytes) -> str:
         return to_json(codec.unpack(packed))
     if (written := _written.get(packed)) is not None:
         return written
-    with _turns.take():
+    with _turns.take(len(packed)):
         if (written := _written.get(packed)) is None:
             written = to_json(codec.unpack(packed), in_turn=True)
             while len(_written) >= WRITTEN:

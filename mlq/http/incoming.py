@@ -147,7 +147,7 @@ class Incoming:
                 raise Broken("the body is broken")
             some = chunks.feed(piece, LINES)
             while chunks.paused:
-                with _turns.take():
+                with _turns.take(PARSED):
                     some += chunks.feed(b"", MORE_LINES)
             made += some
             deadline += len(some) / SLOWEST

@@ -16,12 +16,12 @@ from mlq.core.job import is_finished
 from mlq.deliveries import allowed
 from mlq.http import bodies
 from mlq.http.answers import as_json, link, plain_text, wants_json
+from mlq.http.lookups import looked_up, progress_text
 from mlq.http.problems import Refused, checked
-from mlq.http.results import POLL, lookups, result_of
+from mlq.http.results import POLL, result_of
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
-from mlq.ops import Op
 from mlq.ops import jobs as job_ops
 from mlq.ops.jobs import Listed
 
@@ -182,7 +182,7 @@ def _count(mlq: MLQ) -> Response:
 
 
 def _progress(mlq: MLQ, job_id: str) -> Response:
-    return plain_text(mlq.get_progress(checked(job_id)))
+    return plain_text(progress_text(mlq, checked(job_id)))
 
 
 def _show(mlq: MLQ, job_id: str) -> Response:
@@ -194,10 +194,8 @@ def _show(mlq: MLQ, job_id: str) -> Response:
 
 
 def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
-    wanted = mlq._named(job_id)  # noqa: SLF001 - only this code decodes replies in turns
-    asked: list[Op[Any]] = [job_ops.info(mlq._keys, wanted), job_ops.place(mlq._keys, wanted)]  # noqa: SLF001
-    info, place = mlq._shell.run_each(asked)  # noqa: SLF001
-    with lookups.take():  # progress of 64 KiB may be 65,000 parts, and errors of twenty attempts 2 MB
+    wanted, keys = mlq._named(job_id), mlq._keys  # noqa: SLF001 - only HTTP asks both in one round trip
+    with looked_up(mlq, job_ops.info(keys, wanted), job_ops.place(keys, wanted)) as (info, place):
         found = info()
         told = {name: found[name] for name in _SHOWN} | {
             "posted": found["timestamp"],

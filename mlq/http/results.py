@@ -14,17 +14,16 @@ from mlq.core.job import is_finished
 from mlq.http import answers
 from mlq.http.answers import as_json, link, plain_text, wants_json
 from mlq.http.bodies import AGAIN, FULL, KEEP
+from mlq.http.lookups import looked_up, progress_text
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
-from mlq.http.turns import Turns
 from mlq.ops.jobs import info as info_of
 from mlq.ops.jobs import kept
 
 POLL = "1"  # seconds after which the client should ask again
 LARGE = 65_536  # bytes; the memory of larger values is counted
 READERS = 8  # values that are read at a time: each may have 64 MiB, and several copies until it is an answer
-lookups = Turns()  # to decode and write what is known of a job
 reading = threading.BoundedSemaphore(READERS)
 _NEEDED = ("id", "state", "error", "error_type", "processing_finished")
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it is copied to headers
@@ -68,9 +67,8 @@ def _result(mlq: MLQ, which: str, job_id: str, extension: str = "") -> Response:
 
 def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
     """The answer for a job's result or short result, as a file if there is an `extension`."""
-    op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - only this code decodes replies in turns
-    (info_there,) = mlq._shell.run_each([op])  # noqa: SLF001 - the value is read later: polling transfers no values
-    with lookups.take():
+    op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - the value is read later: polling transfers no values
+    with looked_up(mlq, op) as (info_there,):
         found = info_there()
         state = found["state"]
         not_yet = (
@@ -79,7 +77,7 @@ def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
     info = {name: found[name] for name in _NEEDED} | {"attempts": len(found["attempts"])}  # errors may have 2 MB
     del found
     if not is_finished(state):
-        answer = not_yet or plain_text(mlq.get_progress(job_id), 202)
+        answer = not_yet or plain_text(progress_text(mlq, job_id), 202)
         answer.headers["Retry-After"] = POLL
     elif state == State.CANCELLED:
         answer = answers.problem(410, f"job {job_id} was cancelled")

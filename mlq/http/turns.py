@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from time import sleep
 
-HEAVY = 4096  # bytes of packed values that may take a millisecond to decode and to write as JSON
+HEAVY = 4096  # bytes of a value that may take a millisecond to decode and to write; smaller ones wait for nobody
 
 
 class Turns:
@@ -17,11 +17,32 @@ class Turns:
 
     def __init__(self) -> None:
         """Nobody has one."""
+        self.waiting = 0
         self._one = threading.Lock()
 
     @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for a turn, then keep it. The work within must neither wait for others nor hold what they need."""
-        with self._one:
+    def take(self, size: int) -> Iterator[None]:
+        """Wait for a turn, then keep it, if `size` bytes are heavy work.
+
+        The work within must neither wait for others nor hold what they need.
+        """
+        if size <= HEAVY:
+            yield
+            return
+        self.waiting += 1
+        try:
+            self._one.acquire()
+        finally:
+            self.waiting -= 1
+        try:
             sleep(0)  # whoever else is ready comes first
             yield
+        finally:
+            self._one.release()
+
+
+def weight(reply: object) -> int:
+    """Bytes of a server's reply, however it is nested."""
+    if isinstance(reply, bytes):
+        return len(reply)
+    return sum(map(weight, reply)) if isinstance(reply, list) else 0

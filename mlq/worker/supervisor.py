@@ -89,6 +89,8 @@ class Supervisor:
             try:
                 return self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id)) or b""
             except ServerError as error:
+                if "WRONGTYPE" in str(error):  # somebody else wrote there
+                    break
                 failures += 1
                 log.warning("can't get the message of job %s yet: %s", attempt.claimed.id, error)
                 time.sleep(pause(failures))

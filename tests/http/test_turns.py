@@ -11,7 +11,7 @@ def test_one_at_a_time():
     def work():
         nonlocal inside, most
         for _ in range(50):
-            with turns.take():
+            with turns.take(5000):
                 with lock:
                     inside += 1
                     most = max(most, inside)

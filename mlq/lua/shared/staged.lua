@@ -5,6 +5,13 @@ local function is_staged(key, least)
   return (tonumber(redis.pcall('STRLEN', key)) or 0) > least
 end
 
+-- Removes what is staged for jobs that are not posted by this call: the caller stages it again before it tries again.
+local function drop_staged(staged, args, before)
+  for i = before + 1, #args do
+    if args[i] == '' then redis.call('UNLINK', staged .. (i - before)) end
+  end
+end
+
 -- Makes the staged record the one of `key`, with its `head`, which has the length of the one that was staged. False if
 -- there is a record already.
 local function unstage(staged, key, head)
