@@ -86,7 +86,7 @@ class AsyncMLQ(AsyncAdministration):
             return (await self._post(lane, (body,))).id
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
 
-        def make(epoch: str) -> Op[Posted | None]:
+        def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
             return post_ops.post_once(keys, key, lane, body, epoch, staged)
 
         return (await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))).id
@@ -96,7 +96,7 @@ class AsyncMLQ(AsyncAdministration):
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
-            def make(epoch: str) -> Op[Posted | None]:
+            def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
                 return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
 
             return await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))

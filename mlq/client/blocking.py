@@ -107,7 +107,7 @@ class Client(Administration):
             return self._post(lane, (body,)).id
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
 
-        def make(epoch: str) -> Op[Posted | None]:
+        def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
             return post_ops.post_once(keys, key, lane, body, epoch, staged)
 
         return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,))).id
@@ -117,7 +117,7 @@ class Client(Administration):
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
-            def make(epoch: str) -> Op[Posted | None]:
+            def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
                 return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
 
             return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))

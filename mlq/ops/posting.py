@@ -101,10 +101,12 @@ def staging_name(bodies: Sequence[bytes]) -> str:
 
 
 def stage(keys: Keys, name: str, lane: str, bodies: Sequence[bytes]) -> list[Op[None]]:
-    """The ops that put the records of large bodies where a post with `staged=name` finds them.
+    """The ops that put the records of large bodies where a post with `staged=name` finds them; none without a name.
 
     Each is one SET, which the server does not copy: it keeps the buffer that it has read.
     """
+    if not name:
+        return []
     head = b"%b\n%b\n" % (lane.encode(), _TIME)
     return [
         Op(("SET", f"{keys.staged}{name}:{i}", head + body, "EX", STAGED_FOR), nothing)

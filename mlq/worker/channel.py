@@ -14,7 +14,6 @@ from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import work as work_ops
-from mlq.ops.posting import Posted
 from mlq.running.context import lost
 from mlq.shell.known_ids import known_ids_of, post
 from mlq.shell.trouble import pause
@@ -23,6 +22,7 @@ from mlq.worker.attempt import Attempt
 from mlq.worker.shared import Shared
 
 if TYPE_CHECKING:
+    from mlq.ops.posting import Posted
     from mlq.worker.supervisor import Supervisor
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class RedisChannel:
         with shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
-            def make(epoch: str) -> Op[Posted | None]:
+            def make(epoch: str) -> "Op[Posted | None]":
                 return post_ops.post(keys, name, number, lane, (body,), lease, epoch, staged)
 
             return str(self._patiently(lambda: post(shell, keys, make, stage)).id)
