@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 FOR_EVER = ("counter", "epoch", "format", "leaps", "metrics")  # once each
 OF_JOBS = ("post", "job")
-LAPSING = ("reaping", "workers", "worker", "replay", "inbox", "waiters", "stream", "lost")  # only with a time to live
+LAPSING = (  # only with a time to live
+    "apart-turn", "reaping", "workers", "worker", "replay", "inbox", "waiters", "staged", "stream", "lost",
+)  # fmt: skip
 # What workers registered: the next registration of another class removes what nobody registers any more.
 REGISTERED = ("classes", "class", "serves")
 # All else must be gone: leases, lane, scheduled, deliveries and delivery are empty when nothing is left to do.

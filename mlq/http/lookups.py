@@ -31,7 +31,7 @@ def looked_up(mlq: MLQ, *ops: Op[Any]) -> Iterator[list[Callable[[], Any]]]:
     if size > HEAVY and _turns.waiting >= MOST_WAITING:
         raise Refused(503, "too many large jobs are being looked at: ask again", headers={"Retry-After": "1"})
     with _turns.take(size):
-        yield [partial(op.parse, reply) for op, reply in zip(ops, replies, strict=True)]
+        yield [partial(op.result, reply) for op, reply in zip(ops, replies, strict=True)]
 
 
 def progress_text(mlq: MLQ, job_id: str) -> str:
