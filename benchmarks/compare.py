@@ -23,9 +23,6 @@ from benchmarks.peers.environments import python_of
 from benchmarks.stage import pin, use_server
 from mlq.server import Scratch, scratch
 
-SLEEPERS = 100  # slots
-FLOOR = "bare"  # the entrant that is no queue
-
 
 @dataclass(frozen=True)
 class Case:
@@ -38,6 +35,7 @@ class Case:
     once: bool = False  # what hardly varies is measured in the first round alone
     less_is_better: bool = False
     name: str = ""  # the client's name of it, if another
+    slots: int = 0  # of the worker; 0 means the usual number of its pool
 
 
 CASES = {
@@ -47,7 +45,7 @@ CASES = {
     "drain-process": Case("Drain of small jobs, 2 child processes, results stored", 0, (PROCESS,), name="drain"),
     "drain-asyncio": Case("Drain of small jobs, asyncio with 100 slots, results stored", 0, (ASYNCIO,), name="drain"),
     "latency": Case("From submit to result, idle worker", 300, less_is_better=True),
-    "sleepers": Case("1,000 jobs that sleep 100 ms, 100 slots", 1_000, (THREAD, ASYNCIO)),
+    "sleepers": Case("1,000 jobs that sleep 100 ms, 100 slots", 1_000, (THREAD, ASYNCIO), slots=100),
     "large": Case("1 MB there and back", 20, less_is_better=True),
     "memory": Case("What a waiting job costs the server", 3_000, has_worker=False, once=True, less_is_better=True),
     "idle": Case("A worker without work", 10, once=True, less_is_better=True),
@@ -58,7 +56,7 @@ def entrants(case: Case, peers: list[str]) -> Iterator[tuple[str, str]]:
     """Who takes part in a case, and with which pool."""
     for name in peers:
         peer = PEERS[name]
-        if name == FLOOR and case.title.startswith(("1 MB", "1,000 jobs")):  # it has one slot, and no format for bytes
+        if case.slots and peer.runs_one:
             continue
         if not case.has_worker:
             yield name, peer.usual
@@ -70,9 +68,8 @@ def planned(key: str, name: str, pool: str, *, quick: bool) -> Measurement:
     case = CASES[key]
     count = case.count or PEERS[name].drains[pool]
     if quick:
-        count = max(count // 20, SLEEPERS if key == "sleepers" else 1)
-    slots = SLEEPERS if key == "sleepers" else SLOTS[pool]
-    return Measurement(name, pool, slots, case.name or key, count, case.has_worker)
+        count = max(count // 20, case.slots or 1)
+    return Measurement(name, pool, case.slots or SLOTS[pool], case.name or key, count, case.has_worker)
 
 
 def taken(plan: Measurement) -> report.Taken:

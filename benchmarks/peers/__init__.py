@@ -19,6 +19,7 @@ class Peer:
     requirements: tuple[str, ...]  # for pip; the first names the package whose version is reported
     drains: dict[str, int]  # its pools, the usual one first, and the jobs of a drain: two seconds' worth
     calls: tuple[str, ...] = ()  # pools measured in the cases that wait for single jobs; the usual one if none
+    runs_one: bool = False  # job at a time, whatever number of slots is asked for
 
     @property
     def usual(self) -> str:
@@ -31,7 +32,7 @@ class Peer:
 
 PEERS = {
     "mlq": Peer(("mlq",), {THREAD: 20_000, PROCESS: 4_000, ASYNCIO: 20_000}, (THREAD, PROCESS, ASYNCIO)),
-    "bare": Peer(("redis", "hiredis"), {THREAD: 20_000}),
+    "bare": Peer(("redis", "hiredis"), {THREAD: 20_000}, runs_one=True),
     "celery": Peer(("celery[redis]", "hiredis"), {THREAD: 1_600, PROCESS: 1_400}, (THREAD, PROCESS)),
     "rq": Peer(("rq", "hiredis"), {PROCESS: 120}),
     "dramatiq": Peer(("dramatiq[redis]", "hiredis"), {THREAD: 5_000, PROCESS: 5_000}),

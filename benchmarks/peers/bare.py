@@ -33,6 +33,8 @@ def worker(pool: str, slots: int) -> list[str]:  # noqa: ARG001
 
 
 class Client(Adapter):
+    binary = False
+
     def __init__(self) -> None:
         self.redis = redis.Redis.from_url(URL)
         self.number = 0

@@ -23,7 +23,7 @@ from mlq.ops.jobs import kept
 
 POLL = "1"  # seconds after which the client should ask again
 LARGE = 65_536  # bytes; the memory of larger values is counted
-READERS = 8  # values that are read at a time: each may have 64 MiB, and several copies until it is an answer
+READERS = 4  # values that are read at a time: each may have 64 MiB, and three copies until it is an answer
 reading = threading.BoundedSemaphore(READERS)
 _NEEDED = ("id", "state", "error", "error_type", "processing_finished")
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it is copied to headers

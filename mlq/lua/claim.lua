@@ -9,7 +9,7 @@
 --       {'unknown'} if the class is not registered, or not completely; for attempts after the first, `attempt` is a string with the number of earlier errors: 'attempt errors'
 --- include wake
 --- include broken
---- include claimed_again
+--- include claim_reply
 --- include announce
 --- include merge
 local lanes, lane_prefix, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

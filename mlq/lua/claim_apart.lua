@@ -5,7 +5,7 @@
 -- ARGV  id · token · worker · lease in seconds
 -- RETURNS  {'ok', now, id, attempt, record}, the attempt as in claim.lua · {'ok', now} if the job no longer waits
 --- include broken
---- include claimed_again
+--- include claim_reply
 --- include announce
 local scheduled, posts, jobs, leases, waiters, inboxes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id, token, worker, lease = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])

@@ -20,7 +20,8 @@ local epoch, jobs, streams, staged = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local number, lane, lease, print, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local count = #ARGV - 5
 
-local function nothing(reply)
+-- The reply where no job is posted.
+local function post_nothing(reply)
   drop_staged(staged, ARGV, 5)
   return reply
 end
@@ -29,15 +30,15 @@ local known = redis.call('MGET', replay, epoch, counter)
 if known[1] then
   local before, first, other = string.match(known[1], '^(%d+) (%d+) ?(.*)$')
   if (tonumber(before) or 0) >= tonumber(number) then
-    return nothing(other == print and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other')
+    return post_nothing(other == print and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other')
   end
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
-  return nothing('lost')
+  return post_nothing('lost')
 end
 local last = last_id(known[3])
 if expected ~= '' and (known[2] ~= expected or not last) then
-  return nothing('stale')
+  return post_nothing('stale')
 end
 for i = 1, count do
   if ARGV[5 + i] == '' and not is_staged(staged .. i, #lane + 19) then

@@ -28,6 +28,7 @@ def separate() -> None:
     before = greenlet.gettrace()
 
     def switched(event: str, greenlets: tuple[Any, Any]) -> None:
+        """Keep the loop that the origin runs, and restore the one that the target had."""
         origin, target = greenlets
         loop = asyncio._get_running_loop()  # noqa: SLF001 - meant for code that extends asyncio, like all of these
         if loop is not None or away:

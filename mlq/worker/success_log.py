@@ -29,15 +29,19 @@ class SuccessLog:
         """These jobs succeeded, and that is recorded."""
         if not log.isEnabledFor(logging.INFO):
             return
+        short: Counter[str] = Counter()
         for ended in batch:
             attempt = ended.attempt
             names = ", ".join(listener.name for listener in attempt.listeners)
             if attempt.took >= LONG:
                 log.info("job %s (%s) succeeded in %.1f s", attempt.claimed.id, names, attempt.took)
-                continue
+            else:
+                short[names] += 1
+                last = (attempt.claimed.id, attempt.took)
+        if short:
             with self._lock:
-                self._counts[names] += 1
-                self._last = (attempt.claimed.id, attempt.took)
+                self._counts += short
+                self._last = last
 
     def flush(self, *, now: bool = False) -> None:
         """Log the sum, if some seconds went by since the last one, or `now`."""

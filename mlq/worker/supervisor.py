@@ -13,6 +13,7 @@ from mlq.pools.contract import Pool
 from mlq.running.outcomes import death, failure, in_time, timeout
 from mlq.running.spare_threads import Threads
 from mlq.shell.trouble import pause
+from mlq.system.service import TroubleLog
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.channel import RedisChannel
 from mlq.worker.outbox import Ended
@@ -84,16 +85,19 @@ class Supervisor:
 
     def _record_of(self, attempt: Attempt) -> bytes:
         """The attempt's record; empty if it is gone, or the attempt is over."""
-        failures = 0
+        failures, trouble = 0, TroubleLog(f"can't get the message of job {attempt.claimed.id}")
         while attempt.stage is Stage.CLAIMED:
             try:
-                return self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id)) or b""
+                record = self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id))
             except ServerError as error:
                 if "WRONGTYPE" in str(error):  # somebody else wrote there
                     break
                 failures += 1
-                log.warning("can't get the message of job %s yet: %s", attempt.claimed.id, error)
+                trouble.log(error)
                 time.sleep(pause(failures))
+            else:
+                trouble.over()
+                return record or b""
         return b""
 
     def _admit(self, attempts: list[Attempt]) -> None:

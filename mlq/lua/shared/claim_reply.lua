@@ -1,3 +1,5 @@
+-- What a claim replies of its jobs.
+
 -- An attempt's number and the number of earlier attempts that ended in an error, as one string.
 --- include whole
 --- include clock
