@@ -78,18 +78,18 @@ class AsyncMLQ(AsyncAdministration):
     ) -> str:
         """Post one job; returns its id. The options are those of the sync twin."""
         wanted = options_of(callback, functions, options)
-        return str(await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+        return str((await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)).first)
 
-    async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
+    async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> Posted:
         """Post one job."""
         if idempotency_key is None:
-            return (await self._post(lane, (body,))).id
+            return await self._post(lane, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
             return post_ops.post_once(keys, key, lane, body, epoch, staged)
 
-        return (await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))).id
+        return await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
 
     async def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
         keys, staged = self._keys, post_ops.staging_name(bodies)
@@ -126,7 +126,7 @@ class AsyncMLQ(AsyncAdministration):
     ) -> AsyncJobHandle:
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
-        return AsyncJobHandle(self, await self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+        return AsyncJobHandle(self, (await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)).id)
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""

@@ -99,18 +99,18 @@ class Client(Administration):
         post) or ServerError.
         """
         wanted = options_of(callback, functions, options)
-        return str(self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+        return str(self._post_one(wanted.lane, wanted.body(msg), idempotency_key).first)
 
-    def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> JobId:
+    def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> Posted:
         """Post one job."""
         if idempotency_key is None:
-            return self._post(lane, (body,)).id
+            return self._post(lane, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
             return post_ops.post_once(keys, key, lane, body, epoch, staged)
 
-        return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,))).id
+        return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
 
     def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
         keys, staged = self._keys, post_ops.staging_name(bodies)
@@ -147,7 +147,7 @@ class Client(Administration):
     ) -> JobHandle:
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
-        return JobHandle(self, self._post_one(wanted.lane, wanted.body(msg), idempotency_key))
+        return JobHandle(self, self._post_one(wanted.lane, wanted.body(msg), idempotency_key).id)
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""

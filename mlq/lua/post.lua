@@ -10,7 +10,9 @@
 -- RETURNS  'id stamp' of the first · 'lost' if the posting attempt no longer holds its lease · 'other' if the key was used
 --       for a different post · 'stale' if the epoch has changed · 'unstaged' if a staged record is not there
 --- include clock
---- include line_up
+--- include head
+--- include lane
+--- include wake
 --- include last_id
 --- include free_ids
 --- include staged
@@ -27,11 +29,9 @@ local function post_nothing(reply)
 end
 
 local known = redis.call('MGET', replay, epoch, counter)
-if known[1] then
-  local before, first, other = string.match(known[1], '^(%d+) (%d+) ?(.*)$')
-  if (tonumber(before) or 0) >= tonumber(number) then
-    return post_nothing(other == print and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other')
-  end
+if known[1] and (tonumber(string.match(known[1], '^(%d+) %d')) or 0) >= tonumber(number) then
+  local first, other = string.match(known[1], '^%d+ (%d+) ?(.*)$')
+  return post_nothing(other == print and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other')
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
   return post_nothing('lost')

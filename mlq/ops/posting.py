@@ -97,7 +97,7 @@ _TIME = b"0" * 17  # as long as the time that post.lua writes there
 
 def staging_name(bodies: Sequence[bytes]) -> str:
     """A new name under which to stage large bodies; empty if there are none."""
-    return secrets.token_hex(8) if any(len(body) > LARGE for body in bodies) else ""
+    return secrets.token_hex(8) if max(map(len, bodies)) > LARGE else ""
 
 
 def stage(keys: Keys, name: str, lane: str, bodies: Sequence[bytes]) -> list[Op[None]]:

@@ -50,7 +50,7 @@ class KnownIds:
             self._recent, self._earlier = {}, self._recent
         for job_id in range(posted.first, posted.first + posted.size):
             self._recent[str(job_id)] = posted.stamp
-        self.highest = max(self.highest, posted.first + posted.size - 1)
+        self.highest = max(self.highest, job_id)
         return posted
 
     def with_stamp(self, job_id: JobId) -> JobId:

@@ -32,12 +32,12 @@ class Room:
         self._depths[me] = depth + 1
         if depth:
             return
-        turn = threading.Lock()
-        turn.acquire()
         with self._lock:
             if self._places:
                 self._places -= 1
                 return
+            turn = threading.Lock()
+            turn.acquire()
             self._waiting.append(turn)
         try:
             turn.acquire()

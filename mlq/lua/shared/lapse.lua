@@ -3,6 +3,7 @@
 -- file takes these keys:
 -- KEYS  leases zset · jobs prefix · posts prefix · lane prefix · lanes set · serves prefix · class prefix · dead zset
 --       · waiters prefix · inboxes prefix · deliveries prefix · delivery prefix · scheduled zset · streams prefix
+--- include head
 --- include line_up
 --- include history
 --- include announce

@@ -1,4 +1,5 @@
 -- Decides what becomes of a job whose attempt was lost with its worker or child. Takes the keys of lapse.lua.
+--- include whole
 --- include lapse
 
 -- Has a job run as the only attempt in its process, as soon as a worker can arrange that (claim_apart.lua). Until then the
