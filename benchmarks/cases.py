@@ -1,5 +1,6 @@
 """What is measured. Each case gets a stage and gives figures by name: rates per second, times in milliseconds."""
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -55,22 +56,61 @@ def drain(stage: Stage) -> Figures:
 
 
 def backlog(stage: Stage) -> Figures:
-    """The same with 5,000 and with 200,000 jobs waiting behind."""
+    """The same with 5,000 and with 1,000,000 jobs waiting behind."""
     return {
         "drain, 5,000 behind, jobs/s": _gated_drain(stage, 5_000, 5_000),
-        "drain, 200,000 behind, jobs/s": _gated_drain(stage, 5_000, 200_000),
+        "drain, 1,000,000 behind, jobs/s": _gated_drain(stage, 5_000, 1_000_000),
     }
 
 
 def _gated_drain(stage: Stage, count: int, behind: int) -> float:
-    """Jobs per second of a worker that is up before the jobs are there: a first job holds it until they are."""
+    """Jobs per second of a worker that is up before the jobs are there: jobs that sleep hold it until they are."""
     with stage.worker(10):
-        gates = stage.mlq.post_many([{"sleep": 1.0 + behind / 100_000}] * 10)
-        ids = stage.mlq.post_many([SMALL] * (count + behind))
-        stage.mlq.wait(gates[-1], timeout=60)
-        began = time.perf_counter()
-        stage.mlq.wait(ids[count - 1], timeout=300)
-        return count / (time.perf_counter() - began)
+        return _drain(stage, 1.0 + behind / 100_000, lambda: stage.mlq.post_many([SMALL] * (count + behind))[:count])
+
+
+def _drain(stage: Stage, seconds: float, post: Callable[[], list[str]]) -> float:
+    """Jobs per second, from when the worker is free, after `seconds`, to when the last job that `post` returns ends."""
+    gates = stage.mlq.post_many([{"sleep": seconds}] * 10, functions=["work"])
+    ids = post()
+    stage.mlq.wait(gates[-1], timeout=60)
+    began = time.perf_counter()
+    stage.mlq.wait(ids[-1], timeout=300)
+    return len(ids) / (time.perf_counter() - began)
+
+
+def ended(stage: Stage) -> Figures:
+    """5,000 jobs by a worker, and again when the server holds 1,000,000 that have ended, with their results."""
+    with stage.worker(10):
+        before = _drain(stage, 1.0, lambda: stage.mlq.post_many([SMALL] * 5_000))
+        stage.mlq.wait(stage.mlq.post_many([SMALL] * 1_000_000)[-1], timeout=600)
+        after = _drain(stage, 1.0, lambda: stage.mlq.post_many([SMALL] * 5_000))
+    return {"drain, nothing has ended, jobs/s": before, "drain, 1,000,000 have ended, jobs/s": after}
+
+
+def lanes(stage: Stage) -> Figures:
+    """10,000 jobs that name two functions each, in 1, 100 and 10,000 lanes; and in one beside 10,000 unserved."""
+    figures: Figures = {}
+    pairs = list(itertools.combinations([f"echo_{i}" for i in range(ECHOES)], 2))
+    for count in (1, 100, 10_000):
+        with stage.worker(10, echoes=ECHOES):
+            rate = _drain(stage, 4.0, lambda: _spread(stage, pairs[:count], 10_000 // count))  # noqa: B023 - it is called now
+        figures[f"drain, {count:,} lanes, jobs/s"] = rate
+    for i in range(10_000):
+        stage.mlq.post(SMALL, queue=f"unserved-{i}")
+    with stage.worker(10, echoes=ECHOES):
+        figures["drain, 1 lane beside 10,000 unserved, jobs/s"] = _drain(
+            stage, 4.0, lambda: _spread(stage, pairs[:1], 10_000)
+        )
+    return figures
+
+
+ECHOES = 142  # functions; 10,011 pairs of them
+
+
+def _spread(stage: Stage, pairs: list[tuple[str, str]], count: int) -> list[str]:
+    """Posts `count` jobs to each lane; returns the ids."""
+    return [job_id for pair in pairs for job_id in stage.mlq.post_many([SMALL] * count, functions=list(pair))]
 
 
 def latency(stage: Stage) -> Figures:
@@ -137,4 +177,6 @@ CASES: dict[str, Callable[[Stage], Figures]] = {
     "large": large,
     "idle": idle,
     "backlog": backlog,
+    "ended": ended,
+    "lanes": lanes,
 }

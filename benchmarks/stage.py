@@ -50,15 +50,18 @@ class Stage:
         self.mlq = MLQ(NAMESPACE, url=server.url)
 
     @contextmanager
-    def worker(self, slots: int) -> Iterator["subprocess.Popen[bytes]"]:
-        """A worker process that squares numbers, up and waiting for jobs; gone afterwards."""
-        command = [sys.executable, "-m", "benchmarks.worker", self.server.url, NAMESPACE, str(slots)]
+    def worker(self, slots: int, echoes: int = 0) -> Iterator["subprocess.Popen[bytes]"]:
+        """A worker process that returns messages, up and waiting for jobs; gone afterwards.
+
+        Its listeners are `work`, and `echo_0` to `echo_<echoes - 1>`, for jobs that name them.
+        """
+        command = [sys.executable, "-m", "benchmarks.worker", self.server.url, NAMESPACE, str(slots), str(echoes)]
         process = subprocess.Popen(command)
         try:
             pin(process.pid, 1)
             while not self.mlq.workers():
                 time.sleep(0.02)
-            self.mlq.submit(1).result(timeout=30)
+            self.mlq.submit(1, functions=["work"]).result(timeout=30)
             yield process
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""The worker process of the benchmarks: one listener that does next to nothing."""
+"""The worker process of the benchmarks, whose listeners do next to nothing."""
 
 import sys
 import time
@@ -15,8 +15,11 @@ def work(message: object) -> object:
 
 def main() -> None:
     """Work until SIGTERM."""
-    url, namespace, slots = sys.argv[1:4]
-    MLQ(namespace, url=url).create_listener(work, concurrency=int(slots), grace=1.0)
+    url, namespace, slots, echoes = sys.argv[1:5]
+    mlq = MLQ(namespace, url=url)
+    for i in range(int(echoes)):
+        mlq.listener(name=f"echo_{i}")(lambda message: message)
+    mlq.create_listener(work, concurrency=int(slots), grace=1.0)
 
 
 if __name__ == "__main__":
