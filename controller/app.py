@@ -142,8 +142,9 @@ def server(mlq: MLQ, address: str, port: int | str, start_serving: bool = True) 
     """
     if not start_serving:
         from mlq.http.app import make_app
+        from mlq.http.settings import Settings
 
-        return make_app(mlq)
+        return make_app(mlq, Settings(failed_is_200=True))
     _serve(mlq, address, port).stopped.wait()
     return None
 
@@ -152,7 +153,7 @@ def _serve(mlq: MLQ, address: str, port: int | str) -> "ServerProcess":
     from mlq.http.process import Plan, ServerProcess
     from mlq.http.settings import local_uploads, read_tokens, settings_for
 
-    settings = settings_for(address, read_tokens(None), local_uploads=local_uploads())
+    settings = settings_for(address, read_tokens(None), local_uploads=local_uploads(), failed_is_200=True)
     serving = ServerProcess(Plan(mlq.namespace, mlq.url, settings), address, int(port))
     serving.start()
     way_out.keep(serving, SERVING_GRACE)

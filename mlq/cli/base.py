@@ -34,6 +34,8 @@ log = logging.getLogger("mlq.server")
 
 P = ParamSpec("P")
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
+
 
 @dataclass(slots=True)
 class Settings:

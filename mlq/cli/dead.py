@@ -1,14 +1,19 @@
 """Commands on dead letters: dead list, dead requeue, dead discard."""
 
+import re
 from collections.abc import Callable
 
 import click
 
 from mlq import MLQ
 from mlq.cli import show
-from mlq.cli.base import Settings, report, with_settings
-from mlq.cli.jobs import each, json_option
+from mlq.cli.base import Settings, json_option, report, with_settings
+from mlq.cli.jobs import each
+from mlq.core.checks import functions_of, queue_of
+from mlq.ops.jobs import DeadLetter
 from mlq.system import terminal
+
+SHOWN = 3  # ids of a group of dead letters that are listed
 
 ids_argument = click.argument("job_ids", metavar="[ID...]", nargs=-1)
 all_option = click.option("--all", "every", is_flag=True, help="All dead letters that exist now.")
@@ -23,28 +28,61 @@ def dead() -> None:
 @click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most N dead letters."
 )
+@click.option("--each", "one_by_one", is_flag=True, help="One line for each, not for each error.")
 @json_option
 @with_settings
-def list_letters(settings: Settings, limit: int, *, as_json: bool) -> None:
-    """List dead letters, latest first."""
+def list_letters(settings: Settings, limit: int, *, one_by_one: bool, as_json: bool) -> None:
+    """List dead letters by their errors, latest first.
+
+    Errors that differ only in their numbers are counted as the same.
+    """
     mlq = settings.queue()
     letters = mlq.dead_letters(-limit, -1)[::-1]
     if as_json:
-        show.emit_json([letter._asdict() for letter in letters])
-    elif letters:
-        rows = (
-            (
-                letter.id,
-                show.moment(letter.died),
-                letter.reason,
-                letter.attempts,
-                show.error_line(letter.error_type, letter.error),
-            )
-            for letter in letters
-        )
-        show.table(("ID", "DIED", "REASON", "RUNS", "ERROR"), rows)
-    else:
+        show.emit_json([_listed(letter) for letter in letters])
+        return
+    if not letters:
         report(f"no dead letters in namespace {mlq.namespace!r}")
+        return
+    if one_by_one:
+        show.table(("ID", "DIED", "FUNCTIONS", "REASON", "RUNS", "ERROR"), map(_row, letters))
+    else:
+        show.table(("COUNT", "LAST", "FUNCTIONS", "REASON", "ERROR", "IDS"), map(_group_row, _groups(letters)))
+    if len(letters) == limit:
+        report(f"these are the latest {limit}; --limit shows more")
+
+
+def _listed(letter: DeadLetter) -> dict[str, object]:
+    fields = {name: value for name, value in letter._asdict().items() if name != "lane"}
+    return fields | {"queue": queue_of(letter.lane), "functions": sorted(functions_of(letter.lane))}
+
+
+def _groups(letters: list[DeadLetter]) -> list[list[DeadLetter]]:
+    """Dead letters with the same functions, reason and error, numbers aside."""
+    groups: dict[tuple[str, ...], list[DeadLetter]] = {}
+    for letter in letters:
+        error = re.sub(r"[0-9]+", "#", letter.error)
+        groups.setdefault((letter.lane, letter.reason, letter.error_type, error), []).append(letter)
+    return list(groups.values())
+
+
+def _group_row(group: list[DeadLetter]) -> tuple[object, ...]:
+    last, ids = group[0], [letter.id for letter in group]
+    shown = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
+    return (len(group), show.moment(last.died), _functions(last), last.reason, _error(last), shown)
+
+
+def _row(letter: DeadLetter) -> tuple[object, ...]:
+    runs = show.runs(letter.attempts, letter.errors, letter.losses)
+    return letter.id, show.moment(letter.died), _functions(letter), letter.reason, runs, _error(letter)
+
+
+def _functions(letter: DeadLetter) -> str:
+    return ", ".join(sorted(functions_of(letter.lane)))
+
+
+def _error(letter: DeadLetter) -> str:
+    return show.error_line(letter.error_type, letter.error)
 
 
 @dead.command

@@ -1,165 +1,37 @@
-"""Commands on single jobs: post, wait, stream, logs, job, jobs, cancel, redeliver, delete."""
+"""Commands on jobs that were posted: job, jobs, cancel, redeliver, delete, purge."""
 
-import contextlib
 import itertools
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
-from mlq import MLQ, JobError, State, WaitTimeout
+from mlq import JobError, State
 from mlq.cli import show
-from mlq.cli.base import OTHER, Settings, report, with_settings
-from mlq.core.json_values import read_message
-from mlq.errors import RemoteTraceback
+from mlq.cli.base import OTHER, Settings, json_option, report, with_settings
+from mlq.client.unserved import missing
+from mlq.core.checks import functions_of, queue_of
+from mlq.core.states import FINISHED
+from mlq.ops.jobs import Listed
 from mlq.system import terminal
 
-PATIENCE = 3.0  # seconds of waiting after which the command says that no worker can run the job
 STATES = tuple(state.value for state in State if state is not State.GONE)
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for scripts.")
-timeout_option = click.option("--timeout", type=float, metavar="S", help="Give up after S seconds, with exit code 4.")
-
-
-@click.command
-@click.argument("msg")
-@click.option("--callback", metavar="URL", help="A URL to call (GET) when the job has ended.")
-@click.option("--webhook", metavar="URL", help="A URL to send a signed event to (POST) when the job has ended.")
-@click.option("--functions", metavar="NAME", multiple=True,
-              help="The listener to run. Repeat it, or use commas, for several. Default: all listeners.")  # fmt: skip
-@click.option("--ttl", type=float, metavar="S", help="Keep the job for S seconds after it succeeds. Default: forever.")
-@click.option("--queue", metavar="NAME", help="The queue to wait in, instead of the one named default.")
-@click.option("--job-timeout", type=float, metavar="S", help="End an attempt after S seconds.")
-@click.option("--retries", type=int, metavar="N", help="How often to retry after an error or timeout.")
-@click.option(
-    "--backoff", type=float, metavar="S", help="Seconds before the first retry; doubled for each further one."
-)
-@click.option("--wait", "waits", is_flag=True, help="Wait for the result and write it instead of the id.")
-@timeout_option
-@json_option
-@with_settings
-def post(
-    settings: Settings,
-    /,
-    msg: str,
-    callback: str | None,
-    functions: tuple[str, ...],
-    timeout: float | None,
-    *,
-    waits: bool,
-    as_json: bool,
-    job_timeout: float | None,
-    **options: Any,
-) -> None:
-    """Post one job and write its id.
-
-    MSG is JSON, or otherwise a text, which must not begin like JSON. With - it is read from stdin, and may be binary
-    (one newline at the end of a text is dropped). A binary result is written as it is, a text as a line, everything
-    else as JSON.
-    """
-    if timeout is not None and not waits:
-        raise click.UsageError("--timeout needs --wait")
-    names = [name.strip() for group in functions for name in group.split(",")] if functions else None
-    mlq = settings.queue()
-    job_id = mlq.post(
-        _from_stdin() if msg == "-" else read_message(msg), callback, names, timeout=job_timeout, **options
-    )
-    if waits:
-        show.emit(_result(mlq, job_id, timeout), as_json=as_json)
-    else:
-        show.emit({"id": job_id} if as_json else job_id, as_json=as_json)
+FIRST_NAMES = ("timestamp", "processing_started", "processing_finished")  # of the first MLQ; JSON has the usual names
+FAILURES, LOSSES = ("error", "timeout"), ("lost", "oom")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _from_stdin() -> Any:
-    given = sys.stdin.buffer.read()
-    try:
-        text = given.decode()
-    except UnicodeDecodeError:
-        return given
-    return read_message(text.removesuffix("\n"))
+class Age(click.ParamType[float]):
+    """A number with a unit, in seconds: `90s`, `30m`, `12h`, `7d`."""
 
+    name = "age"
 
-@click.command
-@click.argument("job_id", metavar="ID")
-@timeout_option
-@json_option
-@with_settings
-def wait(settings: Settings, job_id: str, timeout: float | None, *, as_json: bool) -> None:
-    """Wait until a job has ended, and write its result."""
-    show.emit(_result(settings.queue(), job_id, timeout), as_json=as_json)
-
-
-@click.command
-@click.argument("job_id", metavar="ID")
-@json_option
-@with_settings
-def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
-    """Write a job's partial results, live, until it ends.
-
-    Each is a line, starting with the first one. After a retry they begin again.
-    """
-    mlq = settings.queue()
-    chunks = mlq.job(job_id).stream()
-    with _failing_as_job_failed(mlq, job_id):
-        for chunk in chunks:
-            if as_json:
-                show.emit({"attempt": chunks.attempt, "chunk": chunk}, as_json=True)
-            else:
-                show.emit(chunk, as_json=False)
-
-
-@click.command
-@click.argument("job_id", metavar="ID")
-@with_settings
-def logs(settings: Settings, job_id: str) -> None:
-    """Write what a job printed and logged."""
-    terminal.write(settings.queue().get_logs(job_id), end="", exact=True)
-
-
-def _result(mlq: MLQ, job_id: str, timeout: float | None) -> Any:
-    """The result of a job. Raises JobFailed for whatever its listener raised."""
-    first = PATIENCE if timeout is None else min(timeout, PATIENCE)
-    try:
-        with _failing_as_job_failed(mlq, job_id):
-            try:
-                return mlq.wait(job_id, first)
-            except WaitTimeout:
-                if timeout is not None and timeout <= PATIENCE:
-                    raise
-                _report_unless_servable(mlq, job_id)
-                return mlq.wait(job_id, None if timeout is None else timeout - PATIENCE)
-    except WaitTimeout:
-        raise WaitTimeout(f"job {job_id} did not end within {timeout:g} s") from None
-
-
-@contextlib.contextmanager
-def _failing_as_job_failed(mlq: MLQ, job_id: str) -> Iterator[None]:
-    """Raises JobFailed instead of the exception that the job's listener raised."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error.__cause__, RemoteTraceback):
-            mlq.get_result(job_id)  # raises it as a JobFailed
-        raise
-
-
-def _report_unless_servable(mlq: MLQ, job_id: str) -> None:
-    job = mlq.get_job(job_id)
-    if job["state"] == State.QUEUED and not _servable(mlq, job):
-        report(f"job {job_id} waits: {_what_is_missing(job)}")
-
-
-def _servable(mlq: MLQ, job: dict[str, Any]) -> bool:
-    return show.servable(_lane(job), mlq.workers())
-
-
-def _lane(job: dict[str, Any]) -> str:
-    return ":".join(filter(None, (job["queue"], ",".join(job["functions"] or ()))))
-
-
-def _what_is_missing(job: dict[str, Any]) -> str:
-    return "no live worker " + (f"has {', '.join(job['functions'])}" if job["functions"] else "has a listener")
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        number, unit = str(value)[:-1], str(value)[-1:]
+        if unit not in UNITS or not number.isdigit() or len(number) > 9:
+            self.fail(f"{value!r} is not an age: write a number and a unit, such as 90s, 30m, 12h or 7d", param, ctx)
+        return float(int(number) * UNITS[unit])
 
 
 @click.command("job")
@@ -171,10 +43,10 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     mlq = settings.queue()
     job = mlq.get_job(job_id)
     waits = job["state"] == State.QUEUED
-    job["servable"] = _servable(mlq, job) if waits else None
-    job["ahead"] = mlq.position(job_id) if waits else None
+    job["unserved"] = mlq.missing(job_id) if waits else None
+    job["position"] = mlq.position(job_id) if waits else None
     if as_json:
-        show.emit_json(job)
+        show.emit_json({name: value for name, value in job.items() if name not in FIRST_NAMES})
         return
     show.described(_description(job))
     if len(job["attempts"]) > 1:
@@ -197,22 +69,22 @@ def _try(one: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
-    lacking = f" ({_what_is_missing(job)})" if job["servable"] is False else ""
-    started, finished = job["processing_started"], job["processing_finished"]
+    lacking = f" ({job['unserved']})" if job["unserved"] else ""
+    started, finished = job["started"], job["finished"]
     yield "id", job["id"]
     yield "state", f"{job['state']}{lacking}"
-    yield "jobs ahead", job["ahead"]
+    yield "jobs ahead", job["position"]
     yield "queue", job["queue"]
     yield "functions", job["functions"] and ", ".join(job["functions"])
     yield "message", show.brief(job["msg"])
     yield "callback", job["callback"]
     yield "webhook", job["webhook"]
-    yield "posted", show.moment(job["timestamp"])
+    yield "posted", show.moment(job["posted"])
     yield "started", show.moment(started)
     yield "finished", show.moment(finished)
     yield "took", show.span(finished - started) if started and finished else None
     yield "worker", job["worker"]
-    yield "retries", job["retries"] or None
+    yield "runs", show.runs(len(job["attempts"]), *_ends(job["attempts"])) if len(job["attempts"]) > 1 else None
     yield "progress", show.brief(job["progress"]) if job["state"] == State.RUNNING else None
     yield "short result", show.brief(job["short_result"])
     yield "result", None if job["error"] else show.brief(job["result"])
@@ -220,38 +92,68 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "error", job["error"] and show.error_line(job["error_type"], job["error"])
 
 
+def _ends(attempts: list[dict[str, Any]]) -> tuple[int, int]:
+    """How many attempts before the last one failed, and how many were lost."""
+    reasons = [attempt["reason"] for attempt in attempts[:-1]]
+    lost = sum(reason in LOSSES for reason in reasons)
+    return sum(reason in FAILURES for reason in reasons), lost
+
+
 @click.command("jobs")
 @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
+@click.option("--queue", metavar="NAME", help="Only jobs of this queue.")
+@click.option("--function", metavar="NAME", help="Only jobs that name this listener.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most N jobs.")
 @json_option
 @with_settings
-def many_jobs(settings: Settings, state: str | None, limit: int, *, as_json: bool) -> None:
-    """List jobs, newest first."""
+def many_jobs(
+    settings: Settings, /, state: str | None, queue: str | None, function: str | None, limit: int, *, as_json: bool
+) -> None:
+    """List jobs, newest first.
+
+    TOOK is how long the last run took, or has been going on; RUNS counts all runs, with those that failed or were lost.
+    """
     mlq = settings.queue()
-    found = list(itertools.islice(mlq.jobs(State(state) if state else None), limit))
+    every = mlq.jobs(State(state) if state else None)
+    wanted = (
+        job for job in every
+        if queue in (None, queue_of(job.lane)) and (function is None or function in functions_of(job.lane))
+    )  # fmt: skip
+    found = list(itertools.islice(wanted, limit))
     workers = mlq.workers()
     if as_json:
         show.emit_json([_listed(job, workers) for job in found])
         return
     if not found:
-        report(f"no {state + ' ' if state else ''}jobs in namespace {mlq.namespace!r}")
+        report(f"no such jobs in namespace {mlq.namespace!r}" if queue or function or state else
+               f"no jobs in namespace {mlq.namespace!r}")  # fmt: skip
         return
-    show.table(("ID", "STATE", "FUNCTIONS", "POSTED", "TOOK", "RUNS", "WORKER"), (_row(job, workers) for job in found))
+    heads = ("ID", "STATE", "QUEUE", "FUNCTIONS", "POSTED", "TOOK", "PROGRESS", "RUNS", "WORKER")
+    show.table(heads, (_row(job, workers) for job in found))
     if len(found) == limit:
         report(f"these are the newest {limit}; --limit shows more")
 
 
-def _listed(job: Any, workers: list[dict[str, str]]) -> dict[str, Any]:
-    waits = job.state == State.QUEUED
-    return {**job._asdict(), "servable": show.servable(job.lane, workers) if waits else None}
+def _listed(job: Listed, workers: list[dict[str, str]]) -> dict[str, Any]:
+    """The names are those of `GET /jobs`, too."""
+    fields = {name: value for name, value in job._asdict().items() if name not in {"lane", "age"}}
+    fields |= {"queue": queue_of(job.lane), "functions": sorted(functions_of(job.lane))}
+    return fields | {"unserved": missing(job.lane, workers) if job.state == State.QUEUED else None}
 
 
-def _row(job: Any, workers: list[dict[str, str]]) -> tuple[object, ...]:
-    stranded = job.state == State.QUEUED and not show.servable(job.lane, workers)
-    took = show.span(job.finished - job.started) if job.started and job.finished else None
-    worker = job.worker and job.worker[:8]
-    state = f"{job.state} (no worker)" if stranded else job.state
-    return job.id, state, job.lane.partition(":")[2], show.moment(job.posted), took, job.attempts, worker
+def _row(job: Listed, workers: list[dict[str, str]]) -> tuple[object, ...]:
+    stranded = job.state == State.QUEUED and missing(job.lane, workers)
+    return (
+        job.id,
+        show.state(job.state, " (no worker)" if stranded else ""),
+        queue_of(job.lane),
+        ", ".join(sorted(functions_of(job.lane))),
+        show.moment(job.posted),
+        show.span(job.took),
+        f"{job.progress:.3g}" if isinstance(job.progress, float) else show.brief(job.progress),
+        show.runs(job.attempts, job.errors, job.losses),
+        job.worker,
+    )
 
 
 def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> None:
@@ -291,3 +193,16 @@ def redeliver(settings: Settings, job_ids: tuple[str, ...]) -> None:
 def delete(settings: Settings, job_ids: tuple[str, ...]) -> None:
     """Remove jobs and their results; a running job can't be removed."""
     each(job_ids, settings.queue().delete, "deleted")
+
+
+@click.command
+@click.option("--older", type=Age(), required=True, metavar="AGE", help="Such as 90s, 30m, 12h or 7d.")
+@click.option("--state", type=click.Choice(sorted(state.value for state in FINISHED)), help="Only jobs that ended so.")
+@with_settings
+def purge(settings: Settings, older: float, state: str | None) -> None:
+    """Remove jobs that ended longer ago than AGE, with their results.
+
+    Dead letters are among them; --state succeeded leaves those.
+    """
+    mlq = settings.queue()
+    terminal.write(f"removed {mlq.purge(older, State(state) if state else None)} jobs of namespace {mlq.namespace!r}")

@@ -4,12 +4,15 @@ import time
 
 import click
 
+from mlq import MLQ
 from mlq import server as embedded
 from mlq.cli import show
-from mlq.cli.base import SERVER, Settings, report, with_settings
-from mlq.cli.jobs import json_option
+from mlq.cli.base import SERVER, Settings, json_option, report, with_settings
+from mlq.client.unserved import missing
 from mlq.core.job import number, or_none
 from mlq.system import terminal
+
+EVERY = 2.0  # seconds between two looks of `status --watch`
 
 
 @click.command
@@ -20,29 +23,35 @@ def count(settings: Settings) -> None:
 
 
 @click.command
+@click.option("--watch", "watches", is_flag=True, help=f"Show it again every {EVERY:g} s, until Ctrl-C.")
 @json_option
 @with_settings
-def status(settings: Settings, *, as_json: bool) -> None:
+def status(settings: Settings, *, watches: bool, as_json: bool) -> None:
     """Show how many jobs wait, run and failed.
 
     Waiting jobs are listed by queue and by the functions that they name.
     """
     mlq = settings.queue(announce=False)  # the table shows the server
+    _status(mlq, as_json=as_json)
+    while watches:
+        time.sleep(EVERY)
+        terminal.clear_screen()
+        _status(mlq, as_json=as_json)
+
+
+def _status(mlq: MLQ, *, as_json: bool) -> None:
     now, workers = mlq.counts(), mlq.workers()
-    stranded = {lane: waiting for lane, waiting in now.lanes.items() if waiting and not show.servable(lane, workers)}
+    lacking = {lane: missing(lane, workers) for lane, waiting in sorted(now.lanes.items()) if waiting}
     if as_json:
+        unserved = {lane: now.lanes[lane] for lane, text in lacking.items() if text}
         found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting,
                  "scheduled": now.scheduled, "running": now.running,
-                 "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unservable": stranded}  # fmt: skip
+                 "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unserved": unserved}  # fmt: skip
         show.emit_json(found)
         return
-    lanes = [
-        (f"  {lane}", f"{waiting}{' (no worker)' * (lane in stranded)}")
-        for lane, waiting in now.lanes.items()
-        if waiting
-    ]
+    lanes = [(f"  {lane}", f"{now.lanes[lane]}{f' ({text})' if text else ''}") for lane, text in lacking.items()]
     show.described([
-        ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *sorted(lanes),
+        ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *lanes,
         ("scheduled", now.scheduled or None), ("running", now.running),
         ("dead letters", now.dead), ("workers", len(workers)),
     ])  # fmt: skip
@@ -67,7 +76,7 @@ def workers(settings: Settings, *, as_json: bool) -> None:
 def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
     began = or_none(number, worker.get("began"))
     return (
-        worker["name"][:8],
+        worker["name"],
         worker.get("host"),
         worker.get("pid"),
         worker.get("pool"),

@@ -3,7 +3,7 @@
 import click
 
 from mlq import __version__
-from mlq.cli import dead, jobs, overview, serve, worker
+from mlq.cli import dead, jobs, overview, posting, serve, worker
 from mlq.cli.base import Program, global_options
 
 # MLQ_VERSION is likely to be somebody's own variable, and must not set the flag --version
@@ -25,8 +25,9 @@ def program() -> None:
 
 
 for command in (
-    jobs.post, jobs.wait, jobs.stream, jobs.logs, jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.redeliver,
-    jobs.delete, dead.dead, overview.count, overview.status, overview.workers, overview.clear, overview.server,
+    posting.post, posting.wait, posting.stream, posting.logs,
+    jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.redeliver, jobs.delete, jobs.purge, dead.dead,
+    overview.count, overview.status, overview.workers, overview.clear, overview.server,
     worker.worker, serve.serve,
 ):  # fmt: skip
     program.add_command(command)

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
-from mlq.client.arguments import can_serve
 from mlq.core.json_values import to_json
 from mlq.system import terminal
 
+STATE_COLOURS = {"succeeded": "green", "failed": "red", "running": "blue", "cancelled": "grey"}
+NARROW = 10  # columns that a cell keeps, even on a narrow terminal
 CUT = 300  # characters of one value in a description; --json shows all
 MISSING = "-"
 
@@ -25,12 +26,37 @@ def emit_json(value: Any) -> None:
     terminal.write(to_json(value, indent=2), exact=True)
 
 
+class Coloured(str):
+    """A cell with the name of a colour."""
+
+    __slots__ = ("colour",)
+    colour: str | None
+
+    def __new__(cls, text: object, colour: str | None) -> Self:
+        """`text` is shown as other cells are."""
+        made = super().__new__(cls, text)
+        made.colour = colour
+        return made
+
+
+def state(name: str, note: str = "") -> Coloured:
+    """A state in its colour; with a note, it needs attention."""
+    return Coloured(f"{name}{note}", "yellow" if note else STATE_COLOURS.get(name))
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write columns, each as wide as its longest cell."""
-    cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    """Write columns, each as wide as its longest cell; on a terminal, the widest ones are cut until they all fit."""
+    cells = [[Coloured(head, None) for head in heads], *([_cell(value) for value in row] for row in rows)]
+    widths = _fitted([max(len(row[i]) for row in cells) for i in range(len(heads))], terminal.width())
     for row in cells:
-        terminal.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        terminal.write_cells([(one_line(c, w).ljust(w), c.colour) for c, w in zip(row, widths, strict=True)])
+
+
+def _fitted(widths: list[int], columns: int | None) -> list[int]:
+    """Widths that fit so many columns, with two between each; no column becomes narrower than NARROW for that."""
+    while columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns and max(widths) > NARROW:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def described(pairs: Iterable[tuple[str, object]]) -> None:
@@ -41,9 +67,9 @@ def described(pairs: Iterable[tuple[str, object]]) -> None:
         terminal.write(f"{name.ljust(width)}  {value}")
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Coloured:
     text = MISSING if value is None or value == "" else str(value)
-    return one_line(text)
+    return Coloured(one_line(text), getattr(value, "colour", None))
 
 
 def one_line(text: str, most: int = 60) -> str:
@@ -67,6 +93,13 @@ def brief(value: Any) -> str | None:
     return text if len(text) <= CUT else f"{text[:CUT]}... ({len(text):,} characters; --json shows all)"
 
 
+def runs(attempts: int, errors: int, losses: int) -> str:
+    """How often a job was run, and how many retries and losses were among that: `4 (1 retry, 2 losses)`."""
+    words = ((errors, "retry", "retries"), (losses, "loss", "losses"))
+    ends = [f"{count} {one if count == 1 else many}" for count, one, many in words if count]
+    return f"{attempts} ({', '.join(ends)})" if ends else str(attempts)
+
+
 def moment(seconds: float | None) -> str | None:
     """A time of the server's clock in the local zone."""
     return None if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
@@ -83,8 +116,3 @@ def span(seconds: float | None) -> str | None:
         return f"{seconds:.3g} s"
     minutes = int(seconds // 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def servable(lane: str, workers: Sequence[dict[str, str]]) -> bool:
-    """Whether some live worker has all the functions that the lane's jobs name, or any function if they name none."""
-    return any(can_serve(worker, lane) for worker in workers)

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlq.client.arguments import PAGE, unserved
-from mlq.core.checks import check_count, check_id
+from mlq.client.arguments import PAGE
+from mlq.client.unserved import missing, unserved
+from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
 from mlq.core.keys import Keys
-from mlq.core.states import State
+from mlq.core.states import FINISHED, State
+from mlq.errors import InputError
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
@@ -63,6 +65,11 @@ class Administration:
         """Lanes with waiting jobs that no live worker serves (`default:train` needs a `train`), with how many wait."""
         return unserved(self.counts(), self.workers())
 
+    def missing(self, job_id: str) -> str | None:
+        """Why no live worker can run a waiting job; None if one can, or if the job does not wait. Raises UnknownJob."""
+        place = self._shell.run(job_ops.place(self._keys, self._named(job_id)))
+        return None if place.ahead is None else missing(place.lane, self.workers())
+
     def jobs(self, state: State | None = None) -> Iterator[Listed]:
         """All jobs of the namespace, newest first; fetched page by page."""
         below = ""
@@ -104,6 +111,21 @@ class Administration:
     def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
         self._shell.run(job_ops.delete(self._keys, self._named(job_id)))
+
+    def purge(self, older: float, state: State | None = None) -> int:
+        """Remove jobs that ended more than `older` seconds ago, with their results; returns how many were removed.
+
+        `state`: only those that ended in it. All jobs of the namespace are looked at, 2,000 per call to the server.
+        """
+        age, removed, below = check_seconds("older", older, zero=True) or 0.0, 0, ""
+        if state is not None and state not in FINISHED:
+            raise InputError(f"state must be one in which a job has ended ({', '.join(sorted(FINISHED))}), not {state}")
+        while below != "0":
+            page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            old = [job for job in page if job.finished is not None and job.age - (job.finished - job.posted) > age]
+            ops = [job_ops.purge(self._keys, job.id, job.state) for job in old if job.state in FINISHED]
+            removed += sum(self._shell.run_many(ops)) if ops else 0
+        return removed
 
     def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
         """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""

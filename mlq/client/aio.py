@@ -1,35 +1,31 @@
 """The asyncio twin of `blocking.py`: the same operations, awaited. A test compares the two."""
 
-import asyncio
-import math
-import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from mlq.client.aio_administration import AsyncAdministration
-from mlq.client.arguments import LISTEN, chunks, data_key, state_of, value_of
+from mlq.client.aio_waiting import AsyncWaiting
+from mlq.client.arguments import chunks, data_key
 from mlq.client.handle import AsyncJobHandle
+from mlq.client.unserved import LaneChecks
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
-from mlq.core.identity import JobId
 from mlq.core.job import progress_of, progress_words
 from mlq.core.job_options import PostOptions, options_of
 from mlq.core.keys import Keys
 from mlq.core.states import State
-from mlq.errors import WaitTimeout
+from mlq.errors import MLQError
 from mlq.ops import Op
 from mlq.ops import data as data_ops
-from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
-from mlq.ops.following import Followed
 from mlq.ops.posting import Posted
 from mlq.shell.known_ids import post_aio
 from mlq.shell.target import from_arguments
 
 
-class AsyncMLQ(AsyncAdministration):
+class AsyncMLQ(AsyncWaiting):
     """A namespace on a server, for the tasks of one event loop. Creating one connects to nothing."""
 
     def __init__(
@@ -43,10 +39,12 @@ class AsyncMLQ(AsyncAdministration):
     ) -> None:
         """`redis_host` may also be a URL (redis://, rediss://, unix://). Without arguments: see `shell.target`."""
         self._keys = Keys(namespace)
-        from mlq.shell.aio import AsyncInbox, AsyncShell  # imports redis-py, which takes 100 ms: not in `import mlq`
+        from mlq.shell.aio import AsyncShell  # imports redis-py, which takes 100 ms: not in `import mlq`
+        from mlq.shell.aio_inbox import AsyncInbox
 
         self._shell = AsyncShell(from_arguments(url, redis_host, redis_port, redis_db))
         self._inbox = AsyncInbox(self._shell, self._keys.inbox)
+        self._lanes = LaneChecks()
 
     async def __aenter__(self) -> Self:
         """The client itself; nothing is contacted yet."""
@@ -89,7 +87,9 @@ class AsyncMLQ(AsyncAdministration):
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
             return post_ops.post_once(keys, key, lane, body, epoch, staged)
 
-        return await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
+        posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
+        await self._check(lane, posted)
+        return posted
 
     async def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
         keys, staged = self._keys, post_ops.staging_name(bodies)
@@ -99,7 +99,19 @@ class AsyncMLQ(AsyncAdministration):
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
                 return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
 
-            return await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
+            posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
+        await self._check(lane, posted)
+        return posted
+
+    async def _check(self, lane: str, posted: Posted) -> None:
+        """Warn if no live worker serves the lane of a post, or if it is not known which listeners will run."""
+        if self._lanes.is_due(lane):
+            with suppress(MLQError):  # the job is posted, even if the server goes away now
+                self._lanes.check(lane, str(posted.first), await self._recent_workers())
+
+    async def _recent_workers(self) -> list[dict[str, str]]:
+        recent = self._lanes.recent_workers()
+        return self._lanes.remember_workers(await self.workers()) if recent is None else recent
 
     async def post_many(
         self,
@@ -126,7 +138,8 @@ class AsyncMLQ(AsyncAdministration):
     ) -> AsyncJobHandle:
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
-        return AsyncJobHandle(self, (await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)).id)
+        posted = await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
+        return AsyncJobHandle(self, posted.id, self._lanes.warning(wanted.lane))
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""
@@ -151,79 +164,6 @@ class AsyncMLQ(AsyncAdministration):
     async def get_state(self, job_id: str) -> State:
         """The state; message and result are not transferred. Raises UnknownJob."""
         return (await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))[0]
-
-    async def get_result(self, job_id: str) -> Any:
-        """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
-        wanted = await self._named(job_id)
-        fields = await self._complete(wanted, await self._shell.run(job_ops.outcome(self._keys, wanted)))
-        return None if fields is None else value_of(job_id, fields, original=False)
-
-    async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
-        """Wait for the result. `timeout` in seconds. Raises as the sync twin does."""
-        return value_of(str(job_id), await self._ended(await self._named(job_id), timeout), original=True)
-
-    async def wait_end(self, job_id: str, timeout: float | None = None) -> State:  # noqa: ASYNC109 - as `wait`
-        """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
-        return state_of(await self._ended(await self._named(job_id), timeout, whole=False))
-
-    async def _ended(self, job_id: JobId, timeout: float | None, *, whole: bool = True) -> dict[str, bytes]:  # noqa: ASYNC109
-        give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
-        with self._inbox.listen(job_id) as heard:
-            while True:
-                heard.clear()  # before asking: the job may have ended, been requeued, and be waiting again
-                fields = await self._shell.run(job_ops.wait(self._keys, job_id, self._inbox.name, LISTEN, whole=whole))
-                if (complete := await self._complete(job_id, fields)) is not None:
-                    return complete
-                left = LISTEN if give_up is None else give_up - time.monotonic()
-                if left <= 0:
-                    raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
-                try:
-                    await asyncio.wait_for(heard.wait(), min(left, LISTEN))
-                except TimeoutError:
-                    continue
-                found: dict[str, bytes] | None = heard.fields
-                if found is not None:
-                    return found
-
-    async def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:
-        """With a large result, which no script touches; None if the job has changed since."""
-        rest = None if fields is None else job_ops.rest(self._keys, job_id, fields)
-        return fields if rest is None else await self._shell.run(rest)
-
-    async def follow(
-        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True
-    ) -> AsyncIterator[Followed]:
-        """Yield a job's partial results, logs and progress, and how it ends, live; as the sync twin."""
-        wanted, known = await self._named(job_id), ("", b"")
-        asks = max(LISTEN, math.ceil(every or 0))  # seconds until it asks again, at most
-        with self._inbox.listen(wanted) as heard:
-            while True:
-                heard.clear()  # before asking, so that no later message is missed
-                op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
-                news = await self._shell.run(op)
-                is_new = bool(news.entries or news.ended or known != (news.state, news.progress))
-                if is_new:
-                    yield news
-                if news.ended:
-                    return
-                known, after = news.following(after)
-                if not is_new:
-                    try:
-                        await asyncio.wait_for(heard.wait(), every or LISTEN)
-                    except TimeoutError:
-                        if every:
-                            yield news
-
-    async def get_logs(self, job_id: str) -> str:
-        """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
-        wanted, words, after = await self._named(job_id), b"", (0, 0)
-        while True:
-            op = follow_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
-            news = await self._shell.run(op)
-            words += b"".join(said.data for said in news.entries if said.kind == "log")
-            if not news.entries:
-                return words.decode("utf-8", "replace")
-            after = news.following(after)[1]
 
     async def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""

@@ -5,21 +5,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlq.core import codec
-from mlq.core.checks import (
-    DEFAULT_QUEUE,
-    functions_of,
-    printable,
-    queue_of,
-)
+from mlq.core.checks import printable
 from mlq.core.job import text
 from mlq.core.raised import put_together
 from mlq.core.states import State
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Undecodable
-from mlq.ops.jobs import Counts
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024  # bytes of one call of post_many; a larger message is sent alone
 LISTEN = 10  # seconds of one wait on the server; a lost message delays a waiter by no more than that
+WORTH_ASKING = 1.0  # seconds; after a wait as long as this, a WaitTimeout says why no worker can run the job
 PAGE = 100  # jobs or dead letters per call
 
 
@@ -35,26 +30,6 @@ def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
         size += len(body)
     if portion:
         yield portion
-
-
-def unserved(now: Counts, workers: Iterable[dict[str, str]]) -> dict[str, int]:
-    """The lanes with waiting jobs that no live worker serves, and how many jobs wait there."""
-    living = list(workers)
-    return {
-        lane: waiting
-        for lane, waiting in now.lanes.items()
-        if waiting and not any(can_serve(worker, lane) for worker in living)
-    }
-
-
-def can_serve(worker: dict[str, str], lane: str) -> bool:
-    """Whether a worker, by what it reports about itself, serves a lane's queue and has all functions of the lane."""
-    names = frozenset(filter(None, worker.get("functions", "").split(",")))
-    queues = worker.get("queues", DEFAULT_QUEUE).split(",")
-    wanted = functions_of(lane)
-    if not wanted:  # its listeners may all belong to other queues; a worker of an older version does not report `open`
-        queues = worker.get("open", ",".join(queues)).split(",")
-    return queue_of(lane) in queues and bool(names) and wanted <= names
 
 
 def data_key(key: object) -> str:

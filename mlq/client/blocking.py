@@ -1,28 +1,25 @@
 """The blocking client: one short method per operation. `aio.py` is its asyncio twin."""
 
-import math
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from mlq.client.administration import Administration
-from mlq.client.arguments import LISTEN, chunks, data_key, state_of, value_of
+from mlq.client.arguments import chunks, data_key
 from mlq.client.handle import JobHandle
+from mlq.client.unserved import LaneChecks
+from mlq.client.waiting import Waiting
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
-from mlq.core.identity import JobId, same
-from mlq.core.job import announced, progress_of, progress_words
+from mlq.core.job import progress_of, progress_words
 from mlq.core.job_options import PostOptions, options_of
 from mlq.core.keys import Keys
 from mlq.core.states import State
-from mlq.errors import WaitTimeout
+from mlq.errors import MLQError
 from mlq.ops import Op
 from mlq.ops import data as data_ops
-from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
-from mlq.ops.following import Followed
 from mlq.ops.posting import Posted
 from mlq.shell.known_ids import post
 from mlq.shell.target import from_arguments
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     import redis
 
 
-class Client(Administration):
+class Client(Waiting):
     """A namespace on a server. Creating one connects to nothing; the first operation does."""
 
     def __init__(
@@ -51,6 +48,7 @@ class Client(Administration):
 
         self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db), watch=Watch())
         self._inbox = Inbox(self._shell, self._keys.inbox)
+        self._lanes = LaneChecks()
 
     def __enter__(self) -> Self:
         """The client itself; nothing is contacted yet."""
@@ -110,7 +108,9 @@ class Client(Administration):
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
             return post_ops.post_once(keys, key, lane, body, epoch, staged)
 
-        return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
+        posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
+        self._check(lane, posted)
+        return posted
 
     def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
         keys, staged = self._keys, post_ops.staging_name(bodies)
@@ -120,7 +120,19 @@ class Client(Administration):
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
                 return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
 
-            return post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
+            posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
+        self._check(lane, posted)
+        return posted
+
+    def _check(self, lane: str, posted: Posted) -> None:
+        """Warn if no live worker serves the lane of a post, or if it is not known which listeners will run."""
+        if self._lanes.is_due(lane):
+            with suppress(MLQError):  # the job is posted, even if the server goes away now
+                self._lanes.check(lane, str(posted.first), self._recent_workers())
+
+    def _recent_workers(self) -> list[dict[str, str]]:
+        recent = self._lanes.recent_workers()
+        return self._lanes.remember_workers(self.workers()) if recent is None else recent
 
     def post_many(
         self,
@@ -147,7 +159,8 @@ class Client(Administration):
     ) -> JobHandle:
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
-        return JobHandle(self, self._post_one(wanted.lane, wanted.body(msg), idempotency_key).id)
+        posted = self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
+        return JobHandle(self, posted.id, self._lanes.warning(wanted.lane))
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""
@@ -172,80 +185,6 @@ class Client(Administration):
     def get_state(self, job_id: str) -> State:
         """The state; message and result are not transferred. Raises UnknownJob."""
         return self._shell.run(job_ops.glance(self._keys, self._named(job_id)))[0]
-
-    def get_result(self, job_id: str) -> Any:
-        """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
-        wanted = self._named(job_id)
-        fields = self._complete(wanted, self._shell.run(job_ops.outcome(self._keys, wanted)))
-        return None if fields is None else value_of(job_id, fields, original=False)
-
-    def wait(self, job_id: str, timeout: float | None = None) -> Any:
-        """Wait for the result. `timeout` in seconds.
-
-        Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own
-        exception if a copy with the same message can be made here; otherwise, and for MLQ's own errors, JobFailed.
-        """
-        return value_of(str(job_id), self._ended(self._named(job_id), timeout), original=True)
-
-    def wait_end(self, job_id: str, timeout: float | None = None) -> State:
-        """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
-        return state_of(self._ended(self._named(job_id), timeout, whole=False))
-
-    def _ended(self, job_id: JobId, timeout: float | None, *, whole: bool = True) -> dict[str, bytes]:
-        give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
-        with self._shell.callers.borrow() as caller:
-            while True:
-                left = LISTEN if give_up is None else give_up - time.monotonic()
-                seconds = max(0.001, min(left, LISTEN))
-                op = job_ops.wait(self._keys, job_id, caller.name, LISTEN, alone=True, whole=whole)
-                fields, item = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
-                if fields is None and item is not None:
-                    ended, ending = announced(item[1])
-                    fields = ending if same(ended, job_id) else None  # else ask again
-                if (complete := self._complete(job_id, fields)) is not None:
-                    return complete
-                if give_up is not None and time.monotonic() >= give_up:
-                    raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
-
-    def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:
-        """With a large result, which no script touches; None if the job has changed since."""
-        rest = None if fields is None else job_ops.rest(self._keys, job_id, fields)
-        return fields if rest is None else self._shell.run(rest)
-
-    def follow(
-        self, job_id: str, after: tuple[int, int] = (0, 0), *, every: float | None = None, whole: bool = True
-    ) -> Iterator[Followed]:
-        """Yield a job's partial results, logs and progress, and how it ends, live and across reconnects.
-
-        Begins after entry `after` (attempt and number). `every`: seconds after which it yields the current state even
-        if nothing is new. `whole`: with the bytes of entries above 64 KiB. Raises UnknownJob.
-        """
-        wanted, known = self._named(job_id), ("", b"")
-        asks = max(LISTEN, math.ceil(every or 0))  # seconds until it asks again, at most
-        with self._inbox.listen(wanted) as heard:
-            while True:
-                heard.clear()  # before asking, so that no later message is missed
-                op = follow_ops.follow(self._keys, wanted, self._inbox.name, asks, known, after, whole=whole)
-                news = self._shell.run(op)
-                is_new = bool(news.entries or news.ended or known != (news.state, news.progress))
-                if is_new:
-                    yield news
-                if news.ended:
-                    return
-                known, after = news.following(after)
-                if not is_new and not heard.wait(every or LISTEN) and every:
-                    yield news
-
-    def get_logs(self, job_id: str) -> str:
-        """What a job printed and logged, in all its attempts, up to 64 KiB each. Kept for a day. Raises UnknownJob."""
-        wanted, words, after = self._named(job_id), b"", (0, 0)
-        while True:
-            op = follow_ops.follow(self._keys, wanted, "", 0, ("", b""), after)
-            news = self._shell.run(op)
-            words += b"".join(said.data for said in news.entries if said.kind == "log")
-            if not news.entries:
-                return words.decode("utf-8", "replace")
-            after = news.following(after)[1]
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
         """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""

@@ -1,8 +1,9 @@
 """Handles on jobs: returned by `submit`, and by `job(id)` in any process."""
 
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlq.client.stream import AsyncStream, Stream
+from mlq.client.stream import AsyncStream, Stream, Update, update_of
 from mlq.core.checks import check_id
 from mlq.core.job import is_finished
 from mlq.core.states import State
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 class JobHandle:
     """A handle on one job."""
 
-    def __init__(self, client: "Client", job_id: str) -> None:
+    def __init__(self, client: "Client", job_id: str, warning: str | None = None) -> None:
         """Does not check that the job exists."""
         self._client = client
         self._job = check_id(job_id)
         self.id = str(self._job)
+        self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
 
     def __repr__(self) -> str:
         """Names the job."""
@@ -41,6 +43,10 @@ class JobHandle:
         """Whether the job has ended, well or badly. Raises UnknownJob."""
         return is_finished(self.state())
 
+    def missing(self) -> str | None:
+        """Why no live worker can run the job while it waits; None if one can. Raises UnknownJob."""
+        return self._client.missing(self._job)
+
     def progress(self) -> Any:
         """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
         return self._client.get_job_progress(self._job)
@@ -52,6 +58,14 @@ class JobHandle:
     def stream(self) -> Stream:
         """Iterate over it to get the partial results, from the first one on, live."""
         return Stream(self._client, self._job)
+
+    def follow(self, every: float | None = None) -> Iterator[Update]:
+        """Yield an `Update` whenever the job's state, progress, partial results or logs change, until it has ended.
+
+        Does not raise if the job fails: `result` does. `every`: seconds after which the current state is yielded even
+        if nothing is new. Raises UnknownJob.
+        """
+        return map(update_of, self._client.follow(self._job, every=every))
 
     def logs(self) -> str:
         """What the job printed and logged."""
@@ -65,11 +79,12 @@ class JobHandle:
 class AsyncJobHandle:
     """A handle on one job, for asyncio."""
 
-    def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
+    def __init__(self, client: "AsyncMLQ", job_id: str, warning: str | None = None) -> None:
         """Does not check that the job exists."""
         self._client = client
         self._job = check_id(job_id)
         self.id = str(self._job)
+        self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
 
     def __repr__(self) -> str:
         """Names the job."""
@@ -88,6 +103,10 @@ class AsyncJobHandle:
         """Whether the job has ended, well or badly. Raises UnknownJob."""
         return is_finished(await self.state())
 
+    async def missing(self) -> str | None:
+        """Why no live worker can run the job while it waits; None if one can. Raises UnknownJob."""
+        return await self._client.missing(self._job)
+
     async def progress(self) -> Any:
         """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
         return await self._client.get_job_progress(self._job)
@@ -99,6 +118,15 @@ class AsyncJobHandle:
     def stream(self) -> AsyncStream:
         """Iterate over it with `async for` to get the partial results, from the first one on, live."""
         return AsyncStream(self._client, self._job)
+
+    async def follow(self, every: float | None = None) -> AsyncIterator[Update]:
+        """Yield an `Update` whenever something about the job changes, until it has ended; as in the sync twin."""
+        async for news in self._client.follow(self._job, every=every):
+            yield update_of(news)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """`await handle` is `await handle.result()`."""
+        return self.result().__await__()
 
     async def logs(self) -> str:
         """What the job printed and logged."""

@@ -1,15 +1,34 @@
-"""Partial results of a job as they come: returned by `stream()` of a handle."""
+"""What a job reports as it comes: its partial results (`stream()` of a handle), or all of it (`follow()`)."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlq.client.arguments import value_of
 from mlq.core import codec
+from mlq.core.states import State
 from mlq.ops.following import Followed
 
 if TYPE_CHECKING:
     from mlq.client.aio import AsyncMLQ
     from mlq.client.blocking import Client
+
+
+class Update(NamedTuple):
+    """What is new about a job, and how it stands."""
+
+    state: State
+    progress: Any  # what the listener reported last, also after the end; None if it has reported nothing
+    attempt: int  # 0 before the first; when it rises, the earlier partial results are void
+    chunks: list[Any]  # new partial results
+    logs: str  # what the job has printed and logged since the last update
+
+
+def update_of(news: Followed) -> Update:
+    """`news`, decoded."""
+    chunks = [codec.unpack(entry.data) for entry in news.entries if entry.kind == "chunk"]
+    logs = b"".join(entry.data for entry in news.entries if entry.kind == "log").decode("utf-8", "replace")
+    progress = codec.unpack(news.progress) if news.progress else None
+    return Update(news.state, progress, news.attempt, chunks, logs)
 
 
 class _Reading:

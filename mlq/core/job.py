@@ -145,24 +145,23 @@ def _decoded(packed: bytes | None) -> Any:
 def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
     """The mapping that `get_job` returns: what was posted, and what became of it.
 
-    Besides the twelve keys of the first MLQ: state, queue, error, error_type, traceback, reason, callback_outcome
-    ("sent", or why the last try failed), timeout, attempts (what became of each), webhook, and deliveries (the tries to
-    send the callback and the webhook). Only the last 20 attempts and tries are kept.
+    `posted`, `started` and `finished` are seconds since the epoch; the first MLQ's names for them are here, too.
+    `callback_outcome` is "sent", or why the last try failed. Of `attempts` and `deliveries` (tries to send the callback
+    and the webhook), only the last 20 are kept.
     """
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
     failed = state == State.FAILED
     options = posted.options
+    started, finished = number(now.get("started")), number(now.get("finished"))
     return {
         "id": job_id,
         "timestamp": posted.posted,
         "worker": text(now.get("worker")),
-        "processing_started": number(now.get("started")),
-        "processing_finished": number(now.get("finished")),
+        "processing_started": started,
+        "processing_finished": finished,
         "progress": progress_of(state, now.get("progress")),
-        "short_result": _decoded(
-            now.get("short", now.get("result"))
-        ),  # stored separately only if the listener returned both
+        "short_result": _decoded(now.get("short", now.get("result"))),  # "short" if the listener returned both
         "result": text(now.get("error")) if failed else _decoded(now.get("result")),
         "callback": shown_url(options.callback),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),
@@ -170,6 +169,9 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "msg": codec.unpack(posted.message),
         "state": str(state),
         "queue": options.queue,
+        "posted": posted.posted,
+        "started": started,
+        "finished": finished,
         "error": text(now.get("error")),
         "error_type": text(now.get("error_type")),
         "traceback": text(now.get("traceback")),

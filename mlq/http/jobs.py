@@ -10,6 +10,7 @@ from flask import Response, request
 from werkzeug.http import parse_dict_header
 
 from mlq import MLQ, MLQError, ServerError, State, UnknownJob
+from mlq.client.unserved import missing
 from mlq.core.checks import check_url, from_outside, functions_of, queue_of
 from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
@@ -30,8 +31,8 @@ WAITERS = 200  # posts that may wait at a time, each with a connection to the se
 PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
 _STATES = [str(state) for state in State if state is not State.GONE]
-_SHOWN = ("id", "state", "queue", "functions", "progress", "worker", "attempts", "retries", "error", "error_type",
-          "reason")  # fmt: skip
+_SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "worker", "attempts",
+          "retries", "error", "error_type", "reason")  # fmt: skip
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
@@ -39,7 +40,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     waiting, trusts = _Waiting(mlq), not settings.tokens or allowed.trusts_strangers()
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
-        Route("POST", "/jobs", partial(_post, mlq, waiting, trusts), Role.POST, "Post a job",
+        Route("POST", "/jobs", partial(_post, mlq, settings, waiting, trusts), Role.POST, "Post a job",
               {200: "The id, as text; or the result, if it was waited for.",
                202: "The job was posted, but the result is not there yet.", 400: "Not JSON.",
                413: "Too large.", 415: "Wrong content type.",
@@ -128,9 +129,9 @@ def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
     return given
 
 
-def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view, as the next one
+def _post(mlq: MLQ, settings: Settings, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would take 5 us
-    job_id = _submitted(mlq, trusts, key)
+    job_id, warning = _submitted(mlq, trusts, key)
     bodies.drop()
     wanted = _preferred()
     seconds = wanted if waiting.has_room() else None
@@ -139,9 +140,9 @@ def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT00
     else:  # with a key, the job may be that of an earlier post; otherwise it is queued, without asking
         state = _state_of(mlq, job_id) if key is not None and wants_json() else State.QUEUED
     if seconds is not None and state is not None and is_finished(state):
-        answer = result_of(mlq, job_id, "result", "")
+        answer = result_of(mlq, settings, job_id, "result", "")
     else:
-        answer = _posted(job_id, state, 200 if wanted is None else 202)
+        answer = _posted(job_id, state, 200 if wanted is None else 202, warning)
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
     if wanted is not None or answer.status_code == 202:  # else the body is the id, and the header would take 15 us
@@ -149,17 +150,22 @@ def _post(mlq: MLQ, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT00
     return answer
 
 
-def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> JobId:  # noqa: FBT001
+def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> tuple[JobId, str | None]:  # noqa: FBT001
     """Post the job. This is a separate function so that no frame holds the message while the request waits."""
     given = _given(bodies.new_job(), trusts=trusts)
-    return checked(mlq.submit(given.pop("msg", None), **given, idempotency_key=key).reference)
+    job = mlq.submit(given.pop("msg", None), **given, idempotency_key=key)
+    return checked(job.reference), job.warning
 
 
-def _posted(job_id: str, state: State | None, plain: int) -> Response:
+def _posted(job_id: str, state: State | None, plain: int, warning: str | None) -> Response:
     """The answer without a result. `plain`: the status of plain text; after a wait, 200 would look like a result."""
-    if not wants_json():
-        return plain_text(job_id, plain)
-    return as_json(Posted(str(job_id), cast("StateName | None", state), links(job_id)), 202, {"Retry-After": POLL})
+    if wants_json():
+        posted = Posted(str(job_id), cast("StateName | None", state), links(job_id), warning)
+        return as_json(posted, 202, {"Retry-After": POLL})
+    answer = plain_text(job_id, plain)
+    if warning:
+        answer.headers["MLQ-Warning"] = warning.encode("ascii", "backslashreplace").decode()
+    return answer
 
 
 def links(job_id: str) -> dict[str, str]:
@@ -196,12 +202,12 @@ def _show(mlq: MLQ, job_id: str) -> Response:
 def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
     wanted, keys = mlq._named(job_id), mlq._keys  # noqa: SLF001 - only HTTP asks both in one round trip
     with looked_up(mlq, job_ops.info(keys, wanted), job_ops.place(keys, wanted)) as (info, place):
-        found = info()
+        found, waits = info(), None
+        if found["state"] == State.QUEUED:
+            waits = place()
         told = {name: found[name] for name in _SHOWN} | {
-            "posted": found["timestamp"],
-            "started": found["processing_started"],
-            "finished": found["processing_finished"],
-            "position": place().ahead if found["state"] == State.QUEUED else None,
+            "position": waits and waits.ahead,
+            "unserved": waits and missing(waits.lane, mlq._recent_workers()),  # noqa: SLF001 - read once a second
             "links": links(job_id),
         }
         return as_json(told, status, in_turn=True)
@@ -233,7 +239,8 @@ def _list(mlq: MLQ) -> Response:
 
 def _line(one: Listed) -> Line:
     return Line(one.id, cast("StateName", one.state), queue_of(one.lane), sorted(functions_of(one.lane)), one.posted,
-                one.started, one.finished, one.worker, one.attempts)  # fmt: skip
+                one.started, one.finished, one.took, one.worker, one.attempts, one.errors, one.losses,
+                one.progress)  # fmt: skip
 
 
 def _is_number(words: str) -> bool:

@@ -25,20 +25,20 @@ POLL = "1"  # seconds after which the client should ask again
 LARGE = 65_536  # bytes; the memory of larger values is counted
 READERS = 4  # values that are read at a time: each may have 64 MiB, and three copies until it is an answer
 reading = threading.BoundedSemaphore(READERS)
-_NEEDED = ("id", "state", "error", "error_type", "processing_finished")
+_NEEDED = ("id", "state", "error", "error_type", "finished")
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it is copied to headers
 _RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
 
 
-def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes for one queue."""
     statuses = {
-        200: "The value; for a failed job the text of its error.",
+        200: "The value.",
         202: "Not there yet: the progress.",
         206: "The range that was asked for.",
         304: "Nothing has changed since the ETag.",
         404: "No such job.",
-        409: "The job failed (only if JSON is asked for).",
+        409: "The job failed: its error.",
         410: "The job was cancelled or deleted, or has expired.",
         416: "No such range.",
     }
@@ -48,24 +48,24 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
     )
     about = ("Bytes are sent as they are; mappings, lists and arrays as JSON; everything else as text. MLQ-Job-State "
              "has the state.")  # fmt: skip
+    result, short = partial(_result, mlq, settings, "result"), partial(_result, mlq, settings, "short_result")
     return [
-        Route("GET", "/jobs/<job_id>/result", partial(_result, mlq, "result"), Role.READ, "The result", statuses,
-              parameters=asked, about=about),
-        Route("GET", "/jobs/<job_id>/result.<extension>", partial(_result, mlq, "result"), Role.READ,
-              "The result as a file", statuses, parameters=asked,
+        Route("GET", "/jobs/<job_id>/result", result, Role.READ, "The result", statuses, parameters=asked, about=about),
+        Route("GET", "/jobs/<job_id>/result.<extension>", result, Role.READ, "The result as a file", statuses,
+              parameters=asked,
               about="The same bytes, with the media type of the extension: `result.png`, `result.mp3`."),
-        Route("GET", "/jobs/<job_id>/short_result", partial(_result, mlq, "short_result"), Role.READ,
+        Route("GET", "/jobs/<job_id>/short_result", short, Role.READ,
               "The short result", statuses, parameters=asked, about=about),
     ]  # fmt: skip
 
 
-def _result(mlq: MLQ, which: str, job_id: str, extension: str = "") -> Response:
+def _result(mlq: MLQ, settings: Settings, which: str, job_id: str, extension: str = "") -> Response:
     if not _EXTENSION.fullmatch(extension):
         raise Refused(404, "an extension has up to 50 characters: letters, digits and -_+.")
-    return result_of(mlq, checked(job_id), which, extension)
+    return result_of(mlq, settings, checked(job_id), which, extension)
 
 
-def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
+def result_of(mlq: MLQ, settings: Settings, job_id: str, which: str, extension: str) -> Response:
     """The answer for a job's result or short result, as a file if there is an `extension`."""
     op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - the value is read later: polling transfers no values
     with looked_up(mlq, op) as (info_there,):
@@ -81,8 +81,9 @@ def result_of(mlq: MLQ, job_id: str, which: str, extension: str) -> Response:
         answer.headers["Retry-After"] = POLL
     elif state == State.CANCELLED:
         answer = answers.problem(410, f"job {job_id} was cancelled")
-    elif state == State.FAILED and wants_json():
-        answer = answers.problem(409, f"job {job_id} failed: {info['error_type']}: {info['error']}")
+    elif state == State.FAILED and not (settings.failed_is_200 and not wants_json()):
+        kind = (info["error_type"] or "").rpartition(".")[2]
+        answer = answers.problem(409, f"job {job_id} failed: {kind}: {info['error']}")
     else:
         answer = _ended(mlq, job_id, info, which, extension)
     answer.headers["MLQ-Job-State"] = str(state)
@@ -96,7 +97,7 @@ def _not_yet(job_id: str, info: dict[str, Any]) -> dict[str, Any]:
 
 def _ended(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
     """The value, or 304 without reading it if the client already has it."""
-    ending = f"{info['id']}-{which}-{info['attempts']}-{info['processing_finished']}"
+    ending = f"{info['id']}-{which}-{info['attempts']}-{info['finished']}"
     tag = f"{ending}-{'json' if wants_json() else extension or 'plain'}"
     if request.method != "POST" and tag in request.if_none_match:
         answer = Response(status=304)
@@ -134,7 +135,7 @@ def _value(mlq: MLQ, job_id: str, info: dict[str, Any], which: str) -> tuple[Any
     for name in ("short", "result") if which == "short_result" else ("result",):
         op = kept(mlq._keys, job_id, name)  # noqa: SLF001 - only this code needs bytes that are not decoded
         finished, packed = mlq._shell.run(op)  # noqa: SLF001
-        if finished != info["processing_finished"]:
+        if finished != info["finished"]:
             raise Refused(503, f"job {job_id} has just changed: ask again", headers={"Retry-After": POLL})
         if packed is not None:
             break

@@ -43,6 +43,7 @@ class Settings:
     access_log: bool = False
     is_local: bool = True  # bound to loopback
     local_uploads: bool = False  # if there are no tokens, everybody who reaches it may upload
+    failed_is_200: bool = False  # as in the first MLQ: the result of a failed job, as text, is that of its error
 
 
 def settings_for(address: str, tokens: tuple[tuple[bytes, Role], ...], **others: Any) -> Settings:

@@ -36,12 +36,13 @@ class NewJobs(Options, kw_only=True):
     msgs: Annotated[list[Any], Meta(min_length=1, max_length=10_000)]
 
 
-class Posted(Struct):
+class Posted(Struct, omit_defaults=True):
     """A job that was posted. The state is null if the job is already gone, or the server is away."""
 
     id: str
     state: StateName | None
     links: dict[str, str]
+    warning: str | None = None  # why no live worker can run it; left out if one can
 
 
 class PostedMany(Struct):
@@ -82,6 +83,7 @@ class Job(Struct):
     reason: str | None
     links: dict[str, str]
     position: int | None = None
+    unserved: str | None = None  # why no live worker can run it while it waits
 
 
 class Line(Struct):
@@ -94,8 +96,12 @@ class Line(Struct):
     posted: float
     started: float | None
     finished: float | None
+    took: float | None  # seconds that the last attempt took, or has been running for
     worker: str | None
     attempts: int
+    errors: int  # attempts that raised or timed out, and after which the job was retried
+    losses: int  # attempts that were lost with their worker or child
+    progress: Any  # what a running job reported last, if that is short; otherwise null
 
 
 class Page(Struct):

@@ -16,7 +16,9 @@ local state = redis.pcall('HGET', jobs .. id, 'state')
 state = type(state) == 'string' and state -- a key of another type counts as missing
 local is_dead = redis.call('ZSCORE', dead, id)
 local lane = lane_of(posts, id)
-if (TRANSITIONS[state] and not after(state, 'delete')) or (ARGV[2] ~= '' and state ~= ARGV[2] and not is_dead and (state or lane)) then
+local counts_as_failed = ARGV[2] == 'failed' and is_dead
+if (TRANSITIONS[state] and not after(state, 'delete')) or
+  (ARGV[2] ~= '' and state ~= ARGV[2] and not counts_as_failed and (state or lane)) then
   return {'state', state or 'queued'}
 end
 local removed = redis.call('DEL', jobs .. id, posts .. id)

@@ -1,15 +1,23 @@
 -- One page of the namespace's jobs, newest first.
 -- KEYS  counter string · posts prefix · jobs prefix · leaps zset
 -- ARGV  list jobs below this id, or '' to begin with the newest · jobs per page · state to filter by, or ''
--- RETURNS  {id below which the next page begins, or '0' at the end, then per job: id, head of the record, state, attempts,
---          worker, started, finished}
+-- RETURNS  {id below which the next page begins, or '0' at the end, current time, then per job: id, head of the record,
+--          state, attempts, errors, losses alone, losses with others, worker, started, finished, progress if it runs and
+--          the value is short}
+--- include clock
 --- include head
 --- include fields
 --- include last_id
 local counter, posts, jobs, leaps = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local wanted, most = ARGV[3], tonumber(ARGV[2])
 local id = ARGV[1] == '' and (last_id(redis.call('GET', counter)) or 0) or tonumber(ARGV[1]) - 1
-local reply = {'0'}
+
+-- What a listener reported, if that fits a line.
+local function short_progress(job)
+  return redis.call('HSTRLEN', job, 'progress') <= 256 and redis.call('HGET', job, 'progress')
+end
+
+local reply, width = {'0', clock()}, 11
 local skipped, l = redis.pcall('ZREVRANGE', leaps, 0, -1, 'WITHSCORES'), 1 -- id before a range, its last id, ...
 for _ = 1, 2000 do
   while skipped[l + 1] and id <= tonumber(skipped[l + 1]) do
@@ -19,18 +27,20 @@ for _ = 1, 2000 do
   if id < 1 then
     return reply
   end
-  if #reply > most * 7 then
+  if #reply > most * width then
     break
   end
   local name = string.format('%d', id)
   local head = read_head(posts .. name)
   if head ~= '' then
-    local job = read_fields(jobs .. name, 'state', 'attempts', 'worker', 'started', 'finished')
+    local job = read_fields(jobs .. name, 'state', 'attempts', 'errors', 'losses', 'shared', 'worker', 'started', 'finished')
     local state = job[1] or 'queued'
     if wanted == '' or wanted == state then
-      for _, value in ipairs({name, head, state, job[2], job[3], job[4], job[5]}) do
-        reply[#reply + 1] = value
+      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = name, head, state
+      for i = 2, 8 do
+        reply[#reply + 1] = job[i]
       end
+      reply[#reply + 1] = state == 'running' and short_progress(jobs .. name) or ''
     end
   end
   id = id - 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from mlq.core import codec
 from mlq.core.identity import bind, stamp_of
 from mlq.core.job import describe, fields_of, head_of, number, or_none, stamp_in, text
 from mlq.core.keys import Keys
@@ -154,6 +155,11 @@ def delete(keys: Keys, job_id: str) -> Op[None]:
     return _change("delete", keys, (job_id, ""), "a running job can't be deleted")
 
 
+def purge(keys: Keys, job_id: str, state: str) -> Op[bool]:
+    """Remove everything stored about a job, if it is in that state; whether it was."""
+    return try_change(_change("delete", keys, (job_id, state), ""))
+
+
 def discard(keys: Keys, job_id: str | bytes) -> Op[None]:
     """Remove everything stored about a dead letter, even one that can't be decoded."""
     return _change("discard", keys, (job_id, State.FAILED), "only a failed job can be discarded")
@@ -210,34 +216,49 @@ def last_id(keys: Keys) -> Op[int]:
 
 
 class Listed(NamedTuple):
-    """One line of a list of jobs."""
+    """One line of a list of jobs. Times are seconds since the epoch by the server's clock."""
 
     id: str
     state: str
     lane: str
-    posted: float  # seconds since the epoch
+    posted: float
     attempts: int
+    errors: int  # attempts that raised or timed out, and after which the job was retried
+    losses: int  # attempts that were lost with their worker or child
     worker: str | None
     started: float | None
     finished: float | None
+    took: float | None  # seconds that the last attempt took, or has been running for
+    age: float  # seconds since the post
+    progress: Any  # what a running job reported last, if that is short; otherwise None
 
 
 def _page(width: int, make: Callable[[list[Any]], Any], reply: list[Any]) -> list[Any]:
     return [make(reply[i : i + width]) for i in range(0, len(reply), width)]
 
 
+def _count(stored: bytes | None) -> int:
+    return or_none(int, stored or 0) or 0
+
+
 def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = None) -> Op[tuple[list[Listed], str]]:
     """A page of jobs, newest first, and `below` for the next page ("0" at the end). Pages may be short if few match."""
 
-    def make(row: list[Any]) -> Listed:
-        lane, posted = head_of(row[1])
-        return Listed(_shown(row[0]), _shown(row[2]), lane, posted, or_none(int, row[3] or 0) or 0, text(row[4]),
-                      or_none(number, row[5]), or_none(number, row[6]))  # fmt: skip
-
     def parse(reply: list[Any]) -> tuple[list[Listed], str]:
-        return _page(7, make, reply[1:]), reply[0].decode()
+        now = number(reply[1]) or 0.0
+        return _page(11, lambda row: _listed(row, now), reply[2:]), reply[0].decode()
 
     return call(script("list"), (keys.counter, keys.post, keys.job, keys.leaps), (below, limit, state or ""), parse)
+
+
+def _listed(row: list[Any], now: float) -> Listed:
+    lane, posted = head_of(row[1])
+    started, finished, state = or_none(number, row[8]), or_none(number, row[9]), _shown(row[2])
+    ended = now if state == State.RUNNING else finished
+    took = None if started is None or ended is None else max(0.0, ended - started)
+    progress = or_none(codec.unpack, row[10]) if row[10] else None
+    return Listed(_shown(row[0]), state, lane, posted, _count(row[3]), _count(row[4]), _count(row[5]) + _count(row[6]),
+                  text(row[7]), started, finished, took, max(0.0, now - posted), progress)  # fmt: skip
 
 
 def dead_ids(keys: Keys) -> Op[list[bytes]]:
@@ -254,6 +275,9 @@ class DeadLetter(NamedTuple):
     error_type: str
     error: str
     attempts: int
+    errors: int  # attempts that raised or timed out, and after which the job was retried
+    losses: int  # attempts that were lost with their worker or child
+    lane: str
 
 
 def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
@@ -261,9 +285,10 @@ def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
 
     def make(row: list[Any]) -> DeadLetter:
         return DeadLetter(_shown(row[0]), or_none(number, row[1]) or 0.0, text(row[2]) or "", text(row[3]) or "",
-                          text(row[4]) or "", or_none(int, row[5] or 0) or 0)  # fmt: skip
+                          text(row[4]) or "", _count(row[5]), _count(row[6]), _count(row[7]) + _count(row[8]),
+                          head_of(row[9])[0])  # fmt: skip
 
     def parse(reply: list[Any]) -> list[DeadLetter]:
-        return _page(6, make, reply)
+        return _page(10, make, reply)
 
-    return call(script("dead"), (keys.dead, keys.job), (first, last), parse)
+    return call(script("dead"), (keys.dead, keys.job, keys.post), (first, last), parse)

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
@@ -15,6 +15,26 @@ from mlq.shell.sync import Shell
 
 LISTEN = 5.0  # seconds per blocking wait
 AGAIN = 1.0  # seconds before the next try if the server is away; meanwhile, followers ask again by themselves
+
+
+class Heard(threading.Event):
+    """The event that something happened to one of the jobs that somebody listens to."""
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        super().__init__()
+        self._told: set[str] = set()
+
+    def tell(self, job_id: str) -> None:
+        """Something happened to that job."""
+        self._told.add(job_id)
+        self.set()
+
+    def take(self) -> set[str]:
+        """The ids of jobs to which something happened since the last call; ANY_JOB stands for all."""
+        self.clear()  # first: what is told from now on sets it again
+        told, self._told = self._told, set()
+        return told
 
 
 class Inbox:
@@ -29,19 +49,19 @@ class Inbox:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._followed: defaultdict[str, set[threading.Event]] = defaultdict(set)
+        self._followed: defaultdict[str, set[Heard]] = defaultdict(set)
         self._reads = False
         self.name = Caller().name
 
     @contextmanager
-    def listen(self, job_id: str) -> Iterator[threading.Event]:
-        """An event that is set when a message about `job_id` comes. Read `name` only afterwards: it may change."""
+    def listen(self, *job_ids: str) -> Iterator[Heard]:
+        """An event that is set when a message about one of the jobs comes. Read `name` afterwards: it may change."""
         if self._pid != os.getpid():
             self._begin()
-        heard = threading.Event()
+        heard = Heard()
         try:
             with self._lock:
-                self._followed[job_id].add(heard)
+                self._add(job_ids, heard)
                 if not self._reads:
                     self.name = Caller().name  # messages left in the old inbox may be out of date
                     threading.Thread(target=self._read, name="mlq-inbox", daemon=True).start()
@@ -49,9 +69,17 @@ class Inbox:
             yield heard
         finally:
             with self._lock:
-                self._followed[job_id].discard(heard)
-                if not self._followed[job_id]:
-                    del self._followed[job_id]
+                self._remove(job_ids, heard)
+
+    def _add(self, job_ids: Sequence[str], heard: Heard) -> None:
+        for job_id in job_ids:
+            self._followed[job_id].add(heard)
+
+    def _remove(self, job_ids: Sequence[str], heard: Heard) -> None:
+        for job_id in job_ids:
+            self._followed[job_id].discard(heard)
+            if not self._followed[job_id]:
+                del self._followed[job_id]
 
     def _read(self) -> None:
         while True:
@@ -70,4 +98,4 @@ class Inbox:
     def _tell(self, job_id: str) -> None:
         with self._lock:
             for heard in chain(*self._followed.values()) if job_id == ANY_JOB else self._followed.get(job_id, ()):
-                heard.set()
+                heard.tell(job_id)

@@ -10,8 +10,8 @@ from mlq.system.capture import capturing_job
 from mlq.system.terminal import escaped
 
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-LOGGERS = ("mlq", "mlq.cli", "mlq.controller", "mlq.delivery", "mlq.http", "mlq.http.access", "mlq.job", "mlq.queue",
-           "mlq.reaper", "mlq.server", "mlq.worker")  # fmt: skip
+LOGGERS = ("mlq", "mlq.cli", "mlq.client", "mlq.controller", "mlq.delivery", "mlq.http", "mlq.http.access", "mlq.job",
+           "mlq.queue", "mlq.reaper", "mlq.server", "mlq.worker")  # fmt: skip
 
 
 class PlainFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 import threading
 import time
@@ -147,10 +148,14 @@ def test_a_wait_that_takes_too_long_is_exit_code_4(run, mlq):
 
 
 def test_wait_tells_that_no_worker_can_run_the_job(run, mlq, monkeypatch):
-    monkeypatch.setattr("mlq.cli.jobs.PATIENCE", 0.1)
+    monkeypatch.setattr("mlq.cli.posting.PATIENCE", 0.1)
     result = run("post", "1", "--functions", "train", "--wait", "--timeout", "0.3")
     assert result.exit_code == 4
-    assert "no live worker has train" in result.stderr.splitlines()[0]
+    job_id, lacking = mlq.last_id(), "no worker is running in this namespace"
+    waited = f"mlq: job {job_id} did not end within 0.3 s: {lacking}"
+    assert result.stderr.splitlines() == [f"mlq: job {job_id}: {lacking}", waited]
+    result = run("wait", str(job_id), "--timeout", "0.3")
+    assert result.stderr.splitlines() == [f"mlq: job {job_id} waits: {lacking}", waited]
 
 
 def test_wait_for_a_cancelled_job_is_exit_code_1(run, mlq):
@@ -166,7 +171,7 @@ def test_job_shows_everything(run, worker):
     assert "succeeded" in shown
     assert '{"long": {"a": {"base64": "eA=="}}}' in shown
     told = json.loads(run("job", job_id, "--json").stdout)
-    assert (told["short_result"], told["state"], told["servable"]) == ("brief", "succeeded", None)
+    assert (told["short_result"], told["state"], told["unserved"]) == ("brief", "succeeded", None)
 
 
 def test_job_shows_a_traceback(run, worker):
@@ -175,10 +180,11 @@ def test_job_shows_a_traceback(run, worker):
 
 def test_a_job_that_no_worker_can_serve_is_shown_as_such(run, worker):
     stranded = worker.post(1, functions=["double", "elsewhere"])
-    assert "queued (no live worker has double, elsewhere)" in run("job", stranded).stdout
+    lacking = "no live worker has a listener 'elsewhere'"
+    assert f"queued ({lacking})" in run("job", stranded).stdout
     assert "queued (no worker)" in run("jobs").stdout
-    assert [job["servable"] for job in json.loads(run("jobs", "--json").stdout)] == [False]
-    assert json.loads(run("status", "--json").stdout)["unservable"] == {"default:double,elsewhere": 1}
+    assert [job["unserved"] for job in json.loads(run("jobs", "--json").stdout)] == [lacking]
+    assert json.loads(run("status", "--json").stdout)["unserved"] == {"default:double,elsewhere": 1}
 
 
 def test_jobs_are_listed_newest_first(run, mlq):
@@ -187,12 +193,12 @@ def test_jobs_are_listed_newest_first(run, mlq):
     lines = run("jobs", "--limit", "3").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["ID", *reversed(ids[2:])]
     assert [job["id"] for job in json.loads(run("jobs", "--state", "cancelled", "--json").stdout)] == [ids[2]]
-    assert "no running jobs" in run("jobs", "--state", "running").stderr
+    assert "no such jobs" in run("jobs", "--state", "running").stderr
 
 
 def test_dead_letters_are_listed_requeued_and_discarded(run, worker):
     first, second = failed_job(worker), failed_job(worker)
-    assert [line.split()[0] for line in run("dead", "list").stdout.splitlines()] == ["ID", second, first]
+    assert [line.split()[0] for line in run("dead", "list", "--each").stdout.splitlines()] == ["ID", second, first]
     assert [letter["id"] for letter in json.loads(run("dead", "list", "--json").stdout)] == [second, first]
     worker.shutdown(0)
     result = run("dead", "requeue", first, "999")
@@ -201,6 +207,77 @@ def test_dead_letters_are_listed_requeued_and_discarded(run, worker):
     assert run("dead", "discard", "--all").stdout.startswith("discarded 1 ")
     assert run("dead", "requeue", "--all").stdout.startswith("requeued 0 ")
     assert run("dead", "list", "--json").stdout.strip() == "[]"
+
+
+def test_dead_letters_are_counted_by_their_errors(run, worker):
+    """Numbers in an error's text make no other error."""
+    first, second = (worker.post(number, functions=["fail"]) for number in (17, 18))
+    third = worker.post("x", functions=["fail"])
+    for job_id in (first, second, third):
+        worker.wait_end(job_id, 10)
+    heads, *rows = run("dead", "list").stdout.splitlines()
+    assert heads.split() == ["COUNT", "LAST", "FUNCTIONS", "REASON", "ERROR", "IDS"]
+    assert sorted(row.split()[0] for row in rows) == ["1", "2"]
+    (two,) = [row for row in rows if row.startswith("2")]
+    assert two.endswith(f"{second}, {first}")
+    listed = json.loads(run("dead", "list", "--json").stdout)
+    assert {(one["queue"], *one["functions"], one["losses"]) for one in listed} == {("default", "fail", 0)}
+    assert "these are the latest 1" in run("dead", "list", "--limit", "1").stderr
+
+
+def test_jobs_are_filtered(run, mlq):
+    plain, fast, slow = mlq.post(1), mlq.post(1, queue="fast", functions=["f"]), mlq.post(1, functions=["g", "f"])
+
+    def found(*words):
+        return [job["id"] for job in json.loads(run("jobs", "--json", *words).stdout)]
+
+    assert found("--queue", "fast") == [fast]
+    assert found("--function", "f") == [slow, fast]
+    assert found("--function", "f", "--queue", "default", "--state", "queued") == [slow]
+    assert found("--queue", "default") == [slow, plain]
+    assert run("jobs", "--queue", "none", "--json").stdout.strip() == "[]"
+
+
+def test_a_running_job_shows_its_time_and_progress(run, mlq):
+    go = threading.Event()
+
+    def train(message, context):
+        context.update_progress(12.5)
+        go.wait(20)
+
+    mlq.create_listener(train)
+    job_id = mlq.post(1)
+    wait_until(lambda: mlq.get_job_progress(job_id) == 12.5)
+    (one,) = json.loads(run("jobs", "--json").stdout)
+    (listed,) = mlq.jobs()
+    go.set()
+    assert (one["state"], one["progress"], one["attempts"], one["worker"]) == ("running", 12.5, 1, listed.worker)
+    assert 0 < one["took"] <= listed.took
+
+
+def test_logs_are_followed_to_the_end(run, mlq):
+    go = threading.Event()
+
+    def train(message):
+        logging.getLogger("train").warning("begun")
+        go.wait(20)
+        logging.getLogger("train").warning("done")
+
+    mlq.create_listener(train)
+    job_id = mlq.post(1)
+    wait_until(lambda: mlq.get_logs(job_id))
+    go.set()
+    assert run("logs", "-f", job_id).stdout == "WARNING train: begun\nWARNING train: done\n"
+
+
+def test_purge(run, mlq):
+    job_id = mlq.post(1)
+    mlq.cancel(job_id)
+    assert run("purge", "--older", "1h").stdout.startswith("removed 0 jobs ")
+    assert run("purge", "--older", "0s", "--state", "failed").stdout.startswith("removed 0 jobs ")
+    assert run("purge", "--older", "0s", "--state", "cancelled").stdout.startswith("removed 1 jobs ")
+    for age in ("x", "5", "-1d", "1w", ""):
+        assert "is not an age" in one_line(run("purge", "--older", age), 2)
 
 
 def test_cancel_and_delete(run, mlq):
@@ -214,7 +291,7 @@ def test_cancel_and_delete(run, mlq):
 def test_count_status_and_workers(run, worker):
     worker.post(1, functions=["elsewhere"])
     assert run("count").stdout == "1\n"
-    assert "default:elsewhere  1 (no worker)" in run("status").stdout
+    assert "default:elsewhere  1 (no live worker has a listener 'elsewhere')" in run("status").stdout
     found = json.loads(run("workers", "--json").stdout)
     assert [one["functions"] for one in found] == ["double,fail,raw,short"]
     assert "double, fail, raw, short" in run("workers").stdout
@@ -310,7 +387,7 @@ def test_ctrl_c_is_exit_code_130(run, mlq, monkeypatch):
     def interrupted(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mlq.client.blocking.Client.wait", interrupted)
+    monkeypatch.setattr("mlq.client.waiting.Waiting.wait", interrupted)
     result = run("wait", "1")
     assert (result.exit_code, result.output.strip()) == (130, "")
 

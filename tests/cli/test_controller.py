@@ -72,6 +72,20 @@ def test_making_the_application_touches_nothing_of_its_queue(first):
     assert made.test_client().get("/healthz").data == b"ok"
 
 
+def test_the_result_of_a_failed_job_is_as_it_was(mlq):
+    """Programs that were written for the first MLQ read the error's text, with 200."""
+
+    def fail(message):
+        raise ValueError("too small")
+
+    mlq.create_listener(fail)
+    job_id = mlq.post(1)
+    mlq.wait_end(job_id, 20)
+    client = app.server(mlq, "127.0.0.1", 5001, start_serving=False).test_client()
+    given = client.get(f"/jobs/{job_id}/result")
+    assert (given.status_code, given.data) == (200, b"too small")
+
+
 def test_an_address_in_use_leaves_nothing_behind(server_url, namespace):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

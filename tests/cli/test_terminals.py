@@ -38,7 +38,12 @@ def job_ids(mlq):
 
 
 def command(mlq, words):
-    environment = os.environ | {"MLQ_URL": mlq.url, "MLQ_NAMESPACE": mlq.namespace, "PYTHONIOENCODING": "utf-8"}
+    environment = os.environ | {
+        "MLQ_URL": mlq.url,
+        "MLQ_NAMESPACE": mlq.namespace,
+        "PYTHONIOENCODING": "utf-8",
+        "NO_COLOR": "1",
+    }
     return {"args": [sys.executable, "-m", "mlq.cli", *words], "env": environment, "stdin": subprocess.DEVNULL}
 
 

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from mlq import MLQ, AsyncMLQ, UnknownJob, server
-from mlq.client import aio, blocking
+from mlq.client import aio_waiting, waiting
 from mlq.errors import JobLost
 from mlq.server.scratch import Scratch
 from tests.client.losses import Proxy, run, stranger
@@ -152,7 +152,7 @@ def test_who_waits_hears_of_an_emptied_server_when_he_asks_again(
     mlq: MLQ, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can tell him: who waits was forgotten with the rest."""
-    monkeypatch.setattr(blocking, "LISTEN", 1)
+    monkeypatch.setattr(waiting, "LISTEN", 1)
     handle = mlq.submit("mine")
     with ThreadPoolExecutor(2) as pool:
         told = [pool.submit(handle.result), pool.submit(drain, handle)]
@@ -166,7 +166,7 @@ def test_who_waits_hears_of_an_emptied_server_when_he_asks_again(
 def test_who_waits_hears_at_once_of_a_server_that_comes_back_empty(
     mlq: MLQ, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocking, "LISTEN", NEVER)
+    monkeypatch.setattr(waiting, "LISTEN", NEVER)
     handle = mlq.submit("mine")
     with ThreadPoolExecutor(2) as pool:
         told = [pool.submit(handle.result), pool.submit(drain, handle)]
@@ -179,7 +179,7 @@ def test_who_waits_hears_at_once_of_a_server_that_comes_back_empty(
 
 
 def test_who_waits_in_asyncio_hears_it_at_once(mlq: MLQ, scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aio, "LISTEN", NEVER)
+    monkeypatch.setattr(aio_waiting, "LISTEN", NEVER)
 
     async def read(handle: Any) -> list[Any]:
         return [chunk async for chunk in handle.stream()]

@@ -24,7 +24,7 @@ def scratch() -> Iterator[Scratch]:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    return [record.getMessage() for record in caplog.records if record.name == "mlq.server"]
 
 
 @pytest.fixture

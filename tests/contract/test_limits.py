@@ -15,11 +15,8 @@ LONG_FILES: dict[str, int] = {
     "mlq/core/codec.py": 315,
     "mlq/pools/child.py": 331,
     "mlq/pools/process.py": 344,
-    "mlq/shell/aio.py": 316,
 }
 DEEP_FUNCTIONS: dict[str, int] = {
-    "mlq/cli/jobs.py:_result": 4,
-    "mlq/client/aio.py:follow": 5,
     "mlq/running/execution.py:execute_on_loop": 4,
     "mlq/running/spare_threads.py:_next": 4,
     "mlq/server/process.py:start": 4,

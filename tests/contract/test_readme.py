@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import time
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+import redis
 
 from mlq.server import scratch
 
@@ -44,7 +46,13 @@ def environment(server_url, folder):
     scripts = sysconfig.get_path("scripts")
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("MLQ_", "PYTEST"))}
     path = os.pathsep.join([scripts, str(Path(sys.executable).parent), keep["PATH"]])
-    return keep | {"PATH": path, "MLQ_URL": server_url, "MLQ_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+    return keep | {
+        "PATH": path,
+        "MLQ_URL": server_url,
+        "MLQ_HOME": str(folder / "home"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 @pytest.fixture
@@ -52,6 +60,20 @@ def server_url():
     """A server of its own: the README's ids are those of a new namespace."""
     with scratch(appendfsync=None) as server:
         yield server.url
+
+
+def living(server_url):
+    """How many workers have reported that they are alive, in all namespaces."""
+    with redis.Redis.from_url(server_url) as raw:
+        return sum(raw.zcard(name) for name in raw.scan_iter("*}:workers"))
+
+
+def wait_until(condition):
+    """As a reader waits, who sees the worker start before going on."""
+    give_up = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
 
 def test_readme(server_url, tmp_path):
@@ -67,7 +89,11 @@ def test_readme(server_url, tmp_path):
                 (tmp_path / name).write_text(text)
             elif name == "worker":
                 ((command, _),) = steps(text)
+                before = living(server_url)
                 workers.append(subprocess.Popen(["bash", "-c", f"exec {command}"], cwd=tmp_path, env=env))
+                wait_until(
+                    lambda command=command, before=before: "worker" not in command or living(server_url) > before
+                )
             else:
                 for command, shown in steps(text):
                     if command.startswith("export "):
@@ -79,11 +105,12 @@ def test_readme(server_url, tmp_path):
                         cwd=tmp_path,
                         env=env,
                         text=True,
-                        capture_output=True,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
                         timeout=60,
                         check=False,
                     )
-                    said = ran.stderr + ran.stdout
+                    said = ran.stdout
                     assert matches(shown, said), f"$ {command}\nshown:\n{shown}\ngot:\n{said}"
     finally:
         for worker in workers:

@@ -13,6 +13,7 @@ from tests.http.jobs import address
 
 JSON = {"Accept": "application/json"}
 PROBLEM = "application/problem+json"
+NOBODY = "no worker is running in this namespace"
 
 
 # --- posting
@@ -25,7 +26,7 @@ def test_a_post_is_202_with_where_to_look(mlq, client):
     assert (given.headers["Location"], given.headers["Retry-After"]) == (address(mlq, job_id), "1")
     base = address(mlq, job_id)
     links = {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
-    assert given.json == {"id": job_id, "state": "queued", "links": {"self": base} | links}
+    assert given.json == {"id": job_id, "state": "queued", "links": {"self": base} | links, "warning": NOBODY}
     assert mlq.get_job(job_id)["msg"] == {"a": [1]}
     assert [client.get(path, headers=JSON).status_code for name, path in links.items() if name != "cancel"][:2] == [
         202,
@@ -63,7 +64,8 @@ def test_who_prefers_to_wait_is_told_of_a_failure(client, echo):
     assert (given.status_code, given.content_type) == (409, PROBLEM)
     assert "ValueError: too small" in given.json["detail"]
     plain = client.post("/jobs", json={"msg": {"raise": "too small"}}, headers={"Prefer": "wait=10"})
-    assert (plain.status_code, plain.data, plain.headers["MLQ-Job-State"]) == (200, b"too small", "failed")
+    assert (plain.status_code, plain.headers["MLQ-Job-State"]) == (409, "failed")
+    assert plain.text == "job 2 failed: ValueError: too small"
 
 
 def test_a_result_that_is_not_there_in_time_is_an_ordinary_202(mlq, client):

@@ -100,7 +100,8 @@ def test_the_short_result(answer):
 
 def test_a_failed_job_gives_its_errors_text(answer):
     given = answer(ValueError("too small"))
-    assert (given.status_code, given.data, given.headers["MLQ-Job-State"]) == (200, b"too small", "failed")
+    assert (given.status_code, given.headers["MLQ-Job-State"]) == (409, "failed")
+    assert given.text.endswith("failed: ValueError: too small")
     assert answer(ValueError("too small"), "progress").data == b"[failed]"
 
 

@@ -5,6 +5,8 @@ import time
 import pytest
 
 from mlq.http import results
+from mlq.http.app import make_app
+from mlq.http.settings import Settings
 from mlq.ops import Op
 from tests.http.jobs import address, cancelled, ended, failed
 
@@ -148,4 +150,23 @@ def test_a_result_of_another_run_than_the_one_that_is_told_is_not_given(mlq, cli
 def test_a_failed_job_is_409_where_json_is_asked_for(mlq, client, echo):
     given = client.get(f"/jobs/{failed(mlq)}/result", headers=JSON)
     assert (given.status_code, given.headers["MLQ-Job-State"]) == (409, "failed")
-    assert given.json["detail"].endswith("builtins.ValueError: too small")
+    assert given.json["detail"].endswith("failed: ValueError: too small")
+
+
+def test_a_failed_job_is_its_errors_text_for_those_who_know_the_first_mlq(mlq, echo):
+    """In plain text, as `controller/app.py` serves it."""
+    client = make_app(mlq, Settings(failed_is_200=True)).test_client()
+    job_id = failed(mlq)
+    given = client.get(f"/jobs/{job_id}/result")
+    assert (given.status_code, given.data, given.headers["MLQ-Job-State"]) == (200, b"too small", "failed")
+    assert client.get(f"/jobs/{job_id}/result", headers=JSON).status_code == 409
+
+
+def test_a_job_that_nobody_can_run_is_told_of(mlq, client, echo):
+    given = client.post("/jobs", json={"msg": 1, "functions": ["ecko"]})
+    lacking = "no live worker has a listener 'ecko' (did you mean 'echo'?)"
+    assert (given.status_code, given.headers["MLQ-Warning"]) == (200, lacking)
+    assert client.get(f"/jobs/{given.text}").json["unserved"] == lacking
+    assert client.post("/jobs", json={"msg": 1, "functions": ["ecko"]}, headers=JSON).json["warning"] == lacking
+    good = client.post("/jobs", json={"msg": 1, "functions": ["echo"]})
+    assert "MLQ-Warning" not in good.headers

@@ -260,6 +260,9 @@ def test_read(world, keys, about):
         "msg": "message 0",
         "state": "queued",
         "queue": "default",
+        "posted": about(),
+        "started": None,
+        "finished": None,
         "error": None,
         "error_type": None,
         "traceback": None,
@@ -312,7 +315,21 @@ def test_list_of_one_state(world, keys):
         "running": ["2"],
         "succeeded": ["1"],
     }
-    assert (listed[State.RUNNING][0].worker, listed[State.RUNNING][0].attempts) == ("worker", 1)
+    running = listed[State.RUNNING][0]
+    assert (running.worker, running.attempts, running.progress) == ("worker", 1, None)
+    assert 0 <= running.took <= running.age < 60
+
+
+def test_list_shows_retries_losses_and_progress(world, keys):
+    """What a running job reports, if it is short; a report that can't be decoded is left out."""
+    world.post()
+    (one,) = world.claim()
+    for report, shown in ((codec.pack("half"), "half"), (codec.pack("x" * 300), None), (b"\xc1", None)):
+        world.tell(one, progress=report)
+        assert world.run(job_ops.listing(keys))[0][0].progress == shown
+    world.raw.hset(keys.job + "1", mapping={"errors": 2, "losses": 1, "shared": 3})
+    (listed,), _ = world.run(job_ops.listing(keys))
+    assert (listed.errors, listed.losses) == (2, 4)
 
 
 def test_list_bounds_a_call(world, keys):
@@ -349,6 +366,6 @@ def test_dead_letters(world, keys, about):
         world.failed()
     letters = world.run(job_ops.dead(keys, 0, -1))
     assert [one.id for one in letters] == ["1", "2", "3"]
-    assert letters[0] == ("1", about(), "error", "builtins.ValueError", "boom", 1)
+    assert letters[0] == ("1", about(), "error", "builtins.ValueError", "boom", 1, 0, 0, "default")
     assert [one.id for one in world.run(job_ops.dead(keys, 1, 1))] == ["2"]
     assert world.run(job_ops.dead(keys, 5, 9)) == []

@@ -3,10 +3,9 @@
 import pytest
 
 from mlq.client import arguments
-from mlq.client.arguments import can_serve, chunks, data_key, unserved, value_of
+from mlq.client.arguments import chunks, data_key, value_of
 from mlq.core import codec
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback
-from mlq.ops.jobs import Counts
 
 
 class Picky(Exception):
@@ -33,33 +32,6 @@ def failed(kind, args=None, text="boom", **more):
     """The fields of a failed job."""
     fields = {"state": b"failed", "error_type": kind.encode(), "error": text.encode(), "reason": b"error"} | more
     return fields | ({} if args is None else {"error_args": codec.pack(args)})
-
-
-WORKER = {"functions": "f,g", "queues": "default,slow"}
-
-
-@pytest.mark.parametrize(
-    ("worker", "lane", "can"),
-    [
-        (WORKER, "default", True),
-        (WORKER, "slow:f,g", True),
-        (WORKER, "slow:x", False),
-        (WORKER, "other", False),
-        (WORKER, "other:f", False),
-        ({"functions": "f"}, "default:f", True),
-        ({"functions": "f"}, "slow", False),
-        ({"functions": "", "queues": "default"}, "default", False),
-        ({}, "default", False),
-        (WORKER | {"open": "slow"}, "slow", True),
-        (WORKER | {"open": "slow"}, "default", False),
-        (WORKER | {"open": "slow"}, "default:f", True),
-        (WORKER | {"open": ""}, "slow", False),
-    ],
-)
-def test_which_lanes_a_worker_serves(worker, lane, can):
-    """By what it says of itself."""
-    assert can_serve(worker, lane) == can
-    assert unserved(Counts(0, 0, 0, {lane: 3, "empty": 0}), [worker]) == ({} if can else {lane: 3})
 
 
 def test_chunks_are_bounded_by_number(monkeypatch):

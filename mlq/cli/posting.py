@@ -1,0 +1,164 @@
+"""Commands that post a job, and that wait for what it gives: post, wait, stream, logs."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from mlq import MLQ, WaitTimeout
+from mlq.cli import live, show
+from mlq.cli.base import Settings, json_option, report, with_settings
+from mlq.client.handle import JobHandle
+from mlq.core.json_values import read_message
+from mlq.errors import RemoteTraceback
+from mlq.system import terminal
+
+PATIENCE = 3.0  # seconds of waiting after which the command says that no worker can run the job
+
+timeout_option = click.option("--timeout", type=float, metavar="S", help="Give up after S seconds, with exit code 4.")
+
+
+@click.command
+@click.argument("msg")
+@click.option("--callback", metavar="URL", help="A URL to call (GET) when the job has ended.")
+@click.option("--webhook", metavar="URL", help="A URL to send a signed event to (POST) when the job has ended.")
+@click.option("--functions", metavar="NAME", multiple=True,
+              help="The listener to run. Repeat it, or use commas, for several. Default: all listeners.")  # fmt: skip
+@click.option("--ttl", type=float, metavar="S", help="Keep the job for S seconds after it succeeds. Default: forever.")
+@click.option("--queue", metavar="NAME", help="The queue to wait in, instead of the one named default.")
+@click.option("--job-timeout", type=float, metavar="S", help="End an attempt after S seconds.")
+@click.option("--retries", type=int, metavar="N", help="How often to retry after an error or timeout.")
+@click.option(
+    "--backoff", type=float, metavar="S", help="Seconds before the first retry; doubled for each further one."
+)
+@click.option("--wait", "waits", is_flag=True, help="Wait for the result and write it instead of the id.")
+@timeout_option
+@json_option
+@with_settings
+def post(
+    settings: Settings,
+    /,
+    msg: str,
+    callback: str | None,
+    functions: tuple[str, ...],
+    timeout: float | None,
+    *,
+    waits: bool,
+    as_json: bool,
+    job_timeout: float | None,
+    **options: Any,
+) -> None:
+    """Post one job and write its id.
+
+    MSG is JSON, or otherwise a text, which must not begin like JSON. With - it is read from stdin, and may be binary
+    (one newline at the end of a text is dropped). A binary result is written as it is, a text as a line, everything
+    else as JSON.
+    """
+    if timeout is not None and not waits:
+        raise click.UsageError("--timeout needs --wait")
+    names = [name.strip() for group in functions for name in group.split(",")] if functions else None
+    mlq = settings.queue()
+    logging.getLogger("mlq.client").setLevel(logging.ERROR)  # its warning is reported here
+    message = _from_stdin() if msg == "-" else read_message(msg)
+    job = mlq.submit(message, callback, names, timeout=job_timeout, **options)
+    if job.warning:
+        report(f"job {job.id}: {job.warning}")
+    if waits:
+        show.emit(_result(mlq, job, timeout, warned=bool(job.warning)), as_json=as_json)
+    else:
+        show.emit({"id": job.id} if as_json else job.id, as_json=as_json)
+
+
+def _from_stdin() -> Any:
+    given = sys.stdin.buffer.read()
+    try:
+        text = given.decode()
+    except UnicodeDecodeError:
+        return given
+    return read_message(text.removesuffix("\n"))
+
+
+@click.command
+@click.argument("job_id", metavar="ID")
+@timeout_option
+@json_option
+@with_settings
+def wait(settings: Settings, job_id: str, timeout: float | None, *, as_json: bool) -> None:
+    """Wait until a job has ended, and write its result."""
+    mlq = settings.queue()
+    show.emit(_result(mlq, mlq.job(job_id), timeout), as_json=as_json)
+
+
+@click.command
+@click.argument("job_id", metavar="ID")
+@json_option
+@with_settings
+def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
+    """Write a job's partial results, live, until it ends.
+
+    Each is a line, starting with the first one. After a retry they begin again.
+    """
+    mlq = settings.queue()
+    chunks = mlq.job(job_id).stream()
+    with _failing_as_job_failed(mlq, job_id):
+        for chunk in chunks:
+            if as_json:
+                show.emit({"attempt": chunks.attempt, "chunk": chunk}, as_json=True)
+            else:
+                show.emit(chunk, as_json=False)
+
+
+@click.command
+@click.argument("job_id", metavar="ID")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on, live, until the job has ended.")
+@with_settings
+def logs(settings: Settings, job_id: str, *, follows: bool) -> None:
+    """Write what a job printed and logged."""
+    mlq = settings.queue()
+    if not follows:
+        terminal.write(mlq.get_logs(job_id), end="", exact=True)
+        return
+    for update in mlq.job(job_id).follow():
+        terminal.write(update.logs, end="", exact=True)
+
+
+def _result(mlq: MLQ, job: JobHandle, timeout: float | None, *, warned: bool = False) -> Any:
+    """The result of a job. Raises JobFailed for whatever its listener raised."""
+    with _failing_as_job_failed(mlq, job.id):
+        if warned:
+            return _wait(job, timeout, timeout)
+        try:
+            return _wait(job, PATIENCE if timeout is None else min(timeout, PATIENCE), timeout)
+        except WaitTimeout:
+            if timeout is not None and timeout <= PATIENCE:
+                raise
+        if lacking := job.missing():
+            report(f"job {job.id} waits: {lacking}")
+        return _wait(job, None if timeout is None else timeout - PATIENCE, timeout)
+
+
+def _wait(job: JobHandle, seconds: float | None, timeout: float | None) -> Any:
+    """The result within so many seconds; a terminal shows the progress. Raises WaitTimeout, which names `timeout`."""
+    if terminal.is_watched():
+        seconds = live.show_progress(job, seconds)
+    try:
+        return job.result(seconds)
+    except WaitTimeout:
+        lacking = job.missing()
+        raise WaitTimeout(
+            f"job {job.id} did not end within {timeout or seconds:g} s{f': {lacking}' if lacking else ''}"
+        ) from None
+
+
+@contextlib.contextmanager
+def _failing_as_job_failed(mlq: MLQ, job_id: str) -> Iterator[None]:
+    """Raises JobFailed instead of the exception that the job's listener raised."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error.__cause__, RemoteTraceback):
+            mlq.get_result(job_id)  # raises it as a JobFailed
+        raise

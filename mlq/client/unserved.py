@@ -1,0 +1,124 @@
+"""Says why no live worker can run a waiting job: on post, when a wait times out, by handles, and in lists."""
+
+import difflib
+import logging
+import time
+from collections.abc import Iterable, Sequence
+
+from mlq.core.checks import DEFAULT_QUEUE, functions_of, queue_of
+from mlq.ops.jobs import Counts
+
+log = logging.getLogger("mlq.client")
+
+EVERY = 60.0  # seconds between two checks of a lane that is served, and between two warnings about one that is not
+AGAIN = 1.0  # seconds between two checks of a lane that is not served, and for which a list of workers is used
+LANES = 1000  # lanes that are remembered; beyond that, all are checked again
+
+Worker = dict[str, str]  # what a worker reports about itself
+
+
+def can_serve(worker: Worker, lane: str) -> bool:
+    """Whether a worker, by what it reports about itself, serves a lane's queue and has all functions of the lane."""
+    names, wanted = _functions(worker), functions_of(lane)
+    queues = _queues(worker)
+    if not wanted:  # its listeners may all belong to other queues; a worker of an older version does not report `open`
+        queues = worker.get("open", ",".join(queues)).split(",")
+    return queue_of(lane) in queues and bool(names) and wanted <= names
+
+
+def unserved(now: Counts, workers: Iterable[Worker]) -> dict[str, int]:
+    """The lanes with waiting jobs that no live worker serves, and how many jobs wait there."""
+    living = list(workers)
+    return {
+        lane: waiting
+        for lane, waiting in now.lanes.items()
+        if waiting and not any(can_serve(worker, lane) for worker in living)
+    }
+
+
+def missing(lane: str, workers: Sequence[Worker]) -> str | None:
+    """Why no live worker serves a lane, with the nearest name; None if one does."""
+    if any(can_serve(worker, lane) for worker in workers):
+        return None
+    if not workers:
+        return "no worker is running in this namespace"
+    queue, wanted = queue_of(lane), functions_of(lane)
+    here = [worker for worker in workers if queue in _queues(worker)]
+    if not here:
+        queues = {name for worker in workers for name in _queues(worker)}
+        return f"no live worker serves the queue {queue!r}{_nearest(queue, queues)}"
+    names = frozenset[str]().union(*map(_functions, here))
+    if not wanted:
+        return f"no live worker has a listener for the queue {queue!r}"
+    lacking = sorted(wanted - names)
+    if not lacking:
+        return f"no live worker has all of {', '.join(map(repr, sorted(wanted)))}"
+    return f"no live worker has a listener {' or '.join(map(repr, lacking))}{_nearest(lacking[0], names)}"
+
+
+def ambiguous(lane: str, workers: Iterable[Worker]) -> str | None:
+    """Why it is not known which listeners will run for a job that names none; None if it is."""
+    sets = {_functions(worker) for worker in workers if can_serve(worker, lane)}
+    if functions_of(lane) or len(sets) < 2:
+        return None
+    shown = "; ".join(sorted(", ".join(map(repr, sorted(names))) for names in sets))
+    return f"it names no function, and live workers have different listeners ({shown:.200}), so any of these may run"
+
+
+def _functions(worker: Worker) -> frozenset[str]:
+    return frozenset(filter(None, worker.get("functions", "").split(",")))
+
+
+def _queues(worker: Worker) -> list[str]:
+    return worker.get("queues", DEFAULT_QUEUE).split(",")
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(names), 1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+class LaneChecks:
+    """Warns of posts that no live worker can run. A lane that is served is checked once a minute: posts stay fast."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._due: dict[str, float] = {}  # when to check a lane again
+        self._found: dict[str, str] = {}  # what is wrong with it
+        self._warned: dict[str, float] = {}  # until when no further warning is logged
+        self._workers: list[Worker] = []
+        self._read_until = 0.0
+
+    def is_due(self, lane: str) -> bool:
+        """Whether to check the lane after a post to it."""
+        return self._due.get(lane, 0.0) <= time.monotonic()
+
+    def recent_workers(self) -> list[Worker] | None:
+        """The list of workers if it was read within the last second: there may be thousands of lanes."""
+        return self._workers if time.monotonic() < self._read_until else None
+
+    def remember_workers(self, workers: list[Worker]) -> list[Worker]:
+        """Remember the list of workers, which was read just now, for a second."""
+        self._workers, self._read_until = workers, time.monotonic() + AGAIN
+        return workers
+
+    def check(self, lane: str, job_id: str, workers: list[Worker]) -> None:
+        """Log a warning if something is wrong with the lane that a job was posted to."""
+        now = time.monotonic()
+        if len(self._due) >= LANES:
+            for known in (self._due, self._found, self._warned):
+                known.clear()
+        nobody = missing(lane, workers)
+        self._due[lane] = now + (AGAIN if nobody else EVERY)
+        found = nobody or ambiguous(lane, workers)
+        if found is None:
+            self._found.pop(lane, None)
+            return
+        self._found[lane] = found
+        if now >= self._warned.get(lane, 0.0):
+            self._warned[lane] = now + EVERY
+            log.warning("job %s: %s", job_id, found)
+
+    def warning(self, lane: str) -> str | None:
+        """What the last check found to be wrong with a lane; None if nothing is."""
+        return self._found.get(lane)

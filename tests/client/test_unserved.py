@@ -1,0 +1,76 @@
+"""A job that no worker can run is told of on post, in WaitTimeout and by its handle; with both clients."""
+
+import asyncio
+import logging
+
+import pytest
+
+from mlq import MLQ, AsyncMLQ, WaitTimeout
+
+LACKING = "no live worker has a listener 'trian' (did you mean 'train'?)"
+
+
+@pytest.fixture
+def trained(mlq):
+    """A worker with one listener, `train`."""
+
+    def train(message):
+        return message
+
+    mlq.listener(train)
+    mlq.create_listener()
+    mlq.submit(0, functions=["train"]).result(10)  # it lives
+    return mlq
+
+
+def told(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "mlq.client"]
+
+
+def test_a_typo_is_told_of(trained, server_url, namespace, caplog):
+    with MLQ(namespace, url=server_url) as client, caplog.at_level(logging.WARNING, "mlq"):
+        job = client.submit(1, functions=["trian"])
+        assert (job.warning, job.missing()) == (LACKING, LACKING)
+        client.post(1, functions=["trian"])
+        client.post_many([1, 2], functions=["trian"])
+        assert told(caplog) == [f"job {job.id}: {LACKING}"]  # once
+        with pytest.raises(WaitTimeout, match="did not end within 1 s: no live worker has a listener 'trian'"):
+            job.result(1)
+        with pytest.raises(WaitTimeout, match=r"within 0.1 s$"):  # whoever polls is not slowed
+            job.result(0.1)
+
+
+def test_a_typo_is_told_of_on_an_event_loop(trained, server_url, namespace, caplog):
+    async def check():
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            job = await client.submit(1, functions=["trian"])
+            assert (job.warning, await job.missing()) == (LACKING, LACKING)
+            await client.post(1, functions=["trian"])
+            with pytest.raises(WaitTimeout, match="did not end within 1 s: no live worker has a listener 'trian'"):
+                await job.result(1)
+            return job.id
+
+    with caplog.at_level(logging.WARNING, "mlq"):
+        job_id = asyncio.run(check())
+    assert told(caplog) == [f"job {job_id}: {LACKING}"]
+
+
+def test_a_job_that_can_be_run_is_not_warned_of(trained, server_url, namespace, caplog):
+    with MLQ(namespace, url=server_url) as client, caplog.at_level(logging.WARNING, "mlq"):
+        job = client.submit(1, functions=["train"])
+        assert job.result(10) == 1
+        assert (job.warning, job.missing(), told(caplog)) == (None, None, [])
+
+
+def test_a_handle_of_an_ended_job_lacks_nothing(mlq):
+    job = mlq.submit(1, functions=["nobody"])
+    job.cancel()
+    assert job.missing() is None
+
+
+def test_a_post_succeeds_when_the_list_of_workers_cannot_be_read(mlq, keys, caplog):
+    mlq._redis.set(keys.workers, "not a sorted set")
+    with caplog.at_level(logging.WARNING, "mlq"):
+        assert mlq.post(1, functions=["trian"])
+    assert told(caplog) == []
+    mlq._redis.delete(keys.workers)
