@@ -28,7 +28,7 @@ HELPERS = ("update_progress", "store_data", "fetch_data", "post", "block_until_r
 
 
 class Channel(Protocol):
-    """What an attempt's listeners can ask of their worker. `report`, `say` and `post` may raise LeaseLost."""
+    """What an attempt's listeners can ask of their worker. `report`, `add_entry` and `post` may raise LeaseLost."""
 
     def holds(self) -> bool:
         """Whether the attempt still holds its job, as far as is known here."""
