@@ -16,6 +16,7 @@ from mlq.core.job_options import PostOptions
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.running.listeners import Listener, Listeners
+from mlq.system import terminal
 
 if TYPE_CHECKING:
     from mlq.pools.contract import Loader, Pool
@@ -192,6 +193,13 @@ class MLQ(Client):
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # before the start, so that a signal at any time stops the worker
         self._worker.start()
+        if not log.isEnabledFor(logging.INFO):  # else it is logged
+            names = ", ".join(self.listeners.names()) or "no listeners yet"
+            terminal.write(
+                f"mlq: a worker of namespace {self.namespace!r} runs in this process ({names}); "
+                "SIGTERM, Ctrl-C or shutdown() ends it",
+                err=True,
+            )
 
     def make_worker(
         self, pool: "Pool", listeners: Listeners | None = None, settings: "Settings | None" = None,
