@@ -107,7 +107,7 @@ def _pool(kind: str, slots: int) -> Pool:
 
 def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """The listeners run in children; this process loads no listeners."""
-    from mlq.pools.child_process import Limits
+    from mlq.pools.child_process import Limits, Program
     from mlq.pools.process import ProcessPool
 
     settings.start_logging()
@@ -120,8 +120,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         command += ["--functions", ",".join(options["functions"])]
     command += ["--green"] * green + ["--weigh"] * (options["max_memory"] is not None)
     limits = Limits(options["max_jobs"], options["max_memory"])
-    pool = ProcessPool(command, 1 if green else count, slots=count if green else 1, limits=limits,
-                       name=options["pool"])  # fmt: skip
+    programs = [Program(command)] * (1 if green else count)
+    pool = ProcessPool(programs, slots=count if green else 1, limits=limits, name=options["pool"])
     # before children start, which may take minutes; without this handler, a SIGHUP stops the worker
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     found = _loaded(pool)
