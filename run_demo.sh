@@ -10,6 +10,8 @@ if [ "${BASH_SOURCE-}" != "$0" ]; then
 fi
 
 set -euo pipefail
+# shellcheck disable=SC2034 # for environment.sh
+requirements=requirements-demo.txt
 # shellcheck source=scripts/environment.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/environment.sh"
 

@@ -13,6 +13,8 @@ if [ "${BASH_SOURCE-}" != "$0" ]; then
 fi
 
 set -euo pipefail
+# shellcheck disable=SC2034 # for environment.sh
+requirements=requirements.txt
 # shellcheck source=scripts/environment.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/scripts/environment.sh"
 # shellcheck source=scripts/browser.sh

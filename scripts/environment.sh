@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # Sourced by run_tests.sh and run_demo.sh: goes to the project's root, sets up .venv there and puts its Python in `python`.
 #
-# .venv is made anew when what it was made from has changed, and MLQ is installed anew when pyproject.toml has. Scripts
-# that start together wait for the first: the lock lies on this very file, through descriptor 9, and ends with the last
-# process that holds that descriptor.
+# `requirements` names what to install: requirements.txt, or its part requirements-demo.txt, which needs a third of the
+# time. The first completes a .venv that the second made; the second is content with one that has everything. .venv is
+# made anew when what it was made from has changed, and MLQ is installed anew when pyproject.toml has; the demo needs no
+# MLQ in .venv, since it runs in the root. Scripts that start together wait for the first: the lock lies on this very
+# file, through descriptor 9, and ends with the last process that holds that descriptor.
 
 CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 
@@ -41,19 +43,36 @@ find_python() {
     return 1
 }
 
+# Whether .venv was made from $1, and everything that was installed there is still what is wanted.
+is_current() {
+    local file found=1
+    [[ -x .venv/bin/python && $(cat .venv/made-from 2>/dev/null) == "$1" ]] || return
+    for file in requirements.txt requirements-demo.txt; do
+        if [[ -e .venv/$file ]]; then
+            cmp -s "$file" ".venv/$file" || return
+            found=0
+        fi
+    done
+    return $found # 1: what was begun was not completed
+}
+
 make_environment() {
     local base made_from
     base=$(find_python)
-    made_from=$(pwd && "$base" -VV && cat requirements.txt)
+    made_from=$(pwd && "$base" -VV)
     exec 9<>scripts/environment.sh
     "$base" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
-    if [[ ! -x .venv/bin/python || $(cat .venv/made-from 2>/dev/null) != "$made_from" ]]; then
-        echo "Setting up .venv with $base; this takes a minute" >&2
+    if ! is_current "$made_from"; then
+        echo "Setting up .venv with $base; this takes up to a minute" >&2
         "$base" -m venv --clear .venv
-        .venv/bin/python -m pip install --quiet --requirement requirements.txt
         echo "$made_from" >.venv/made-from
     fi
-    if ! cmp -s pyproject.toml .venv/pyproject.toml; then
+    if [[ ! -e .venv/requirements.txt && ! -e .venv/$requirements ]]; then
+        # what is imported is compiled then; to compile everything takes longer than to unpack it
+        .venv/bin/python -m pip install --quiet --no-compile --requirement "$requirements"
+        cp "$requirements" .venv/
+    fi
+    if [[ $requirements == requirements.txt ]] && ! cmp -s pyproject.toml .venv/pyproject.toml; then
         .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
         cp pyproject.toml .venv/
     fi

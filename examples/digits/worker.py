@@ -1,10 +1,9 @@
 """A worker: loads the model once, then reads every image that is posted, until it is told to stop.
 
-The demonstration starts two of them: `MLQ_URL=... python -m examples.digits.worker MODEL_FILE SECONDS_PER_IMAGE`
+The demonstration starts two of them: `MLQ_URL=... python -m examples.digits.worker MODEL_FILE`
 """
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,8 @@ from mlq import MLQ
 def main() -> None:
     """Load the model, then work; `create_listener` keeps the process going after this function has returned."""
     classifier = model.restore(Path(sys.argv[1]))
-    pause = float(sys.argv[2])
 
     def read_digit(image: np.ndarray) -> tuple[int, np.ndarray]:
-        time.sleep(pause)  # a stand-in for the time that a larger model takes
         likely = model.probabilities(classifier, image)
         return int(likely.argmax()), likely  # the short result, which callbacks carry, and the whole one
 

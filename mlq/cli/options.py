@@ -1,4 +1,4 @@
-"""Option types that click lacks: lists of names, sizes in bytes, and ports that ignore Kubernetes' variables."""
+"""Option types that click lacks: counts, lists of names, sizes, and ports that ignore Kubernetes' variables."""
 
 import logging
 import re
@@ -9,6 +9,7 @@ import click
 log = logging.getLogger("mlq.cli")
 
 _SERVICE = re.compile(r"(tcp|udp|sctp)://\S*")
+AUTO = "auto"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -22,6 +23,20 @@ class Port(click.Option):
             return value
         log.warning("%s_PORT=%s is the address of a service, not a port: ignored", ctx.auto_envvar_prefix, value)
         return None
+
+
+class Count(click.ParamType[Any]):
+    """A whole number from 1, or the word `auto`."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """`4` as 4; `auto` stays, since what it means depends on other options."""
+        if value == AUTO or isinstance(value, int):
+            return AUTO if value == AUTO else int(value)
+        if re.fullmatch(r"\s*\+?0*[1-9]\d{0,17}\s*", value, re.ASCII) is None:
+            self.fail(f"{value!r} is neither a whole number from 1 nor auto", param, ctx)
+        return int(value)
 
 
 class Names(click.ParamType[Any]):

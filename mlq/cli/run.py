@@ -7,23 +7,26 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 from mlq import MLQ, InputError, MLQError
 from mlq.cli.base import WATCHER, Settings, report
 from mlq.cli.load import queues_of
+from mlq.cli.options import AUTO
 from mlq.core.policy import Policy
 from mlq.pools.contract import Loader, Pool
 from mlq.pools.loading import LocalLoader
 from mlq.queue import MOST
 from mlq.running.listeners import Listener, Listeners
-from mlq.system import launch
+from mlq.system import cores, gpus, launch
 from mlq.worker import exit as way_out
 from mlq.worker.shared import Settings as WorkerSettings
 from mlq.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from mlq.pools.child_process import Program
     from mlq.pools.process import ProcessPool
 
 log = logging.getLogger("mlq.cli")
@@ -59,23 +62,32 @@ def _end_with(watcher: int) -> None:
 
 
 def _slots(options: dict[str, Any]) -> int:
-    cooperative = options["pool"] in ("asyncio", "gevent")
-    slots = int(options["concurrency"] or (COOPERATIVE if cooperative else 1))
+    """How many jobs run at a time, in all children together; `gpus` of the options are those that were chosen."""
+    pool = options["pool"]
+    cooperative = pool in ("asyncio", "gevent")
+    by_default = COOPERATIVE if cooperative else max(1, len(options["gpus"] or ()))
+    slots = options["concurrency"] or by_default
+    if slots == AUTO:
+        if pool not in ("process", "thread"):
+            raise InputError(f"--concurrency auto is for the process and thread pools; the {pool} pool uses one core")
+        slots = cores.usable()
     most = MOST_COOPERATIVE if cooperative else MOST
     if slots > most:
         raise InputError(f"--concurrency {slots:,} is too high: one worker may have {most:,}; start several workers")
-    if options["pool"] == "process":
+    if pool == "process":
         allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if 0 <= allowed < (needed := slots * FILES_OF_A_CHILD + OTHER_FILES):
             raise InputError(
                 f"--concurrency {slots:,} needs {needed:,} open files, and this process may have {allowed:,}: "
                 "raise that (ulimit -n), or start several workers"
             )
-    return slots
+    return int(slots)
 
 
 def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """The listeners run in this process."""
+    if options["gpus"]:
+        raise InputError(f"--gpus needs child processes, and the {options['pool']} pool has none: use --pool process")
     logs = settings.provisional_logging()
     queues = queues_of(target, settings.namespace)
     logs.settle()
@@ -111,7 +123,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     from mlq.pools.process import ProcessPool
 
     settings.start_logging()
-    green, count = options["pool"] == "gevent", _slots(options)
+    green, options = options["pool"] == "gevent", _with_gpus(options)
+    count = _slots(options)
     command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
                "--log-format", settings.log_format or "plain"]  # fmt: skip
     if settings.namespace is not None:
@@ -120,8 +133,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         command += ["--functions", ",".join(options["functions"])]
     command += ["--green"] * green + ["--weigh"] * (options["max_memory"] is not None)
     limits = Limits(options["max_jobs"], options["max_memory"])
-    pool = ProcessPool(command, 1 if green else count, slots=count if green else 1, limits=limits,
-                       name=options["pool"])  # fmt: skip
+    programs = _programs(command, 1 if green else count, options["gpus"] or ())
+    pool = ProcessPool(programs, slots=count if green else 1, limits=limits, name=options["pool"])
     # before children start, which may take minutes; without this handler, a SIGHUP stops the worker
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     found = _loaded(pool)
@@ -140,6 +153,28 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         pool.close()
         raise
     _stay([made], None, options)
+
+
+def _with_gpus(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the GPUs that `--gpus` means."""
+    return options | {"gpus": gpus.choose(options["gpus"], os.environ)} if options["gpus"] else options
+
+
+def _programs(command: list[str], children: int, devices: Sequence[str]) -> list["Program"]:
+    """What each child runs: the same command, on the GPU whose turn it is, with its share of threads."""
+    from mlq.pools.child_process import Program
+
+    threads = cores.thread_limits(children, usable := cores.usable(), os.environ)
+    if threads:
+        each = ", ".join(f"{name}={value}" for name, value in threads.items())
+        log.info("usable CPU cores: %d, children: %d; each has %s", usable, children, each)
+    if not devices:
+        return [Program(command, threads) for _ in range(children)]
+    if unused := devices[children:]:
+        log.warning("unused GPUs, as there are fewer children: %s (see --concurrency)", ", ".join(unused))
+    chosen = list(islice(cycle(devices), children))
+    log.info("GPUs of the children, one each: %s", ", ".join(chosen))
+    return [Program(command, {**threads, **gpus.variables(gpu, os.environ)}) for gpu in chosen]
 
 
 def _loaded(pool: "ProcessPool") -> list[Any]:

@@ -10,7 +10,7 @@ import click
 
 from mlq import InputError, ServerError
 from mlq.cli.base import Settings, report, with_settings_alone
-from mlq.cli.options import Names, Size
+from mlq.cli.options import Count, Names, Size
 from mlq.core.policy import LOSSES
 from mlq.queue import GRACE
 
@@ -28,9 +28,17 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 )
 @click.option(
     "--concurrency",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Jobs at a time; in the process pool, child processes. Default: 1; 100 for asyncio and gevent.",
+    type=Count(),
+    metavar="N|auto",
+    help="Jobs at a time; in the process pool, child processes. auto: one per CPU core that this process may use. "
+    "Default: 1, or one per GPU of --gpus; 100 for asyncio and gevent.",
+)
+@click.option(
+    "--gpus",
+    type=Names(),
+    metavar="auto|0,1",
+    help="Give each child one of these GPUs, in turn, as its CUDA_VISIBLE_DEVICES. auto: all that this process may "
+    "use. Default: leave CUDA_VISIBLE_DEVICES as it is.",
 )
 @click.option(
     "--queues",

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mlq.pools.contract import Run
@@ -15,6 +15,13 @@ from mlq.pools.frames import SEND_PATIENCE, Wire
 
 KILL_AFTER = 1.0  # seconds that a listener has to end once its run is given up; if it does, its child stays warm
 STOP_AFTER = 5.0  # seconds that a child has to end after it was told to
+
+
+class Program(NamedTuple):
+    """What one child of a pool runs; its replacements run the same, so they keep its GPU."""
+
+    command: Sequence[str]  # the number of a socket's file descriptor is appended to it
+    environment: Mapping[str, str] = {}  # what is set in addition to the worker's own variables
 
 
 class Limits(NamedTuple):
@@ -27,7 +34,7 @@ class Limits(NamedTuple):
 class Child:
     """A child process and the wire to it. Only the pool's own thread starts and ends it."""
 
-    def __init__(self, command: Sequence[str], slots: int, *, kills: bool) -> None:
+    def __init__(self, program: Program, slots: int, *, kills: bool) -> None:
         """Start a fresh process, never forked from this one. `kills`: it is killed if it doesn't end a given-up run.
 
         It leads its own session, so that processes which its listeners start can be identified, and a terminal's
@@ -35,10 +42,11 @@ class Child:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            arguments = [*command, str(theirs.fileno())]
             self.process = subprocess.Popen(
-                arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
-            )
+                [*program.command, str(theirs.fileno())], env={**os.environ, **program.environment},
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self.program = program
         ours.settimeout(SEND_PATIENCE)
         self.wire = Wire(ours)
         try:
@@ -129,6 +137,14 @@ class Child:
         if self.pidfd is not None:
             os.close(self.pidfd)
         return code
+
+
+def missing(programs: Iterable[Program], children: Iterable[Child]) -> Program:
+    """The first program that no child runs; there must be one. Equal programs count as often as they are listed."""
+    left = list(programs)
+    for child in children:
+        left.remove(child.program)
+    return left[0]
 
 
 def exit_text(code: int) -> str:

@@ -20,7 +20,7 @@ from mlq.core.job import Outcome
 from mlq.core.states import State
 from mlq.pools.answering import Answering, refuse
 from mlq.pools.child_events import ChildEvents
-from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, exit_text
+from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, Program, exit_text, missing
 from mlq.pools.contract import Run, Supervisor, Told
 from mlq.pools.groups import Groups
 from mlq.pools.loading import ChildUploads, listener_of
@@ -35,15 +35,15 @@ NO_LIMITS = Limits()
 
 
 class ProcessPool:
-    """`size` children, each with `slots` runs at a time (1, except for gevent)."""
+    """A child for each program, with `slots` runs at a time (1, except for gevent)."""
 
     def __init__(
-        self, command: Sequence[str], size: int, *, slots: int = 1, limits: Limits = NO_LIMITS, name: str = "process"
+        self, programs: Sequence[Program], *, slots: int = 1, limits: Limits = NO_LIMITS, name: str = "process"
     ) -> None:
-        """`command` starts a child; the number of a socket's file descriptor is appended to it."""
+        """Starts nothing yet."""
         self.name = name
-        self._command = command
-        self._size = size
+        self._programs = programs
+        self._size = len(programs)
         self._slots = slots
         self._limits = limits
         self._kills = name == "process"  # a gevent child is not killed: its other runs would die, too
@@ -184,7 +184,7 @@ class ProcessPool:
     def _start_missing(self) -> None:
         while len(self._children) < self._size and self._starts.due():
             try:
-                child = Child(self._command, self._slots, kills=self._kills)
+                child = Child(missing(self._programs, self._children), self._slots, kills=self._kills)
             except OSError as error:  # no process or file descriptor is left: the other children go on
                 self._failed(str(error), refused=False)
                 return

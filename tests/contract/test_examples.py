@@ -34,7 +34,7 @@ def test_quickstart_posts_and_works(server_url: str) -> None:
 def test_digits_loses_nothing_when_a_worker_is_killed() -> None:
     """The demonstration in small, with its own server: its exit status, what it says, and that it tidies up."""
     shown = subprocess.run(
-        [sys.executable, "-m", "examples.digits", "--images", "60"],
+        [sys.executable, "-m", "examples.digits", "--images", "300"],
         env=environment("redis://127.0.0.1:1"), cwd=ROOT, text=True, encoding="utf-8", errors="replace",
         capture_output=True, timeout=120, check=False,
     )  # fmt: skip
@@ -42,14 +42,14 @@ def test_digits_loses_nothing_when_a_worker_is_killed() -> None:
     said = re.sub(r" +", " ", shown.stdout)
     killed = re.search(r"worker 2 is killed \(SIGKILL\) while it runs job ([\d, ]+)", said)
     assert killed
-    assert re.search(r"100 % 60 of 60 images", said)
-    accuracy = re.search(r"Accuracy (\d+\.\d)% \(\d+ of 60 images read correctly\)", said)
+    assert re.search(r"100 % 300 of 300 images", said)
+    accuracy = re.search(r"Accuracy (\d+\.\d)% \(\d+ of 300 images read correctly\)", said)
     assert accuracy
     assert float(accuracy[1]) > 90
-    assert re.search(r"Speed \d+ jobs per second \(60 in \d+\.\d s\)", said)
+    assert re.search(r"Speed \d+ jobs per second \(\d+ in \d+\.\d s from the first post", said)
     for job_id in killed[1].split(", "):
         assert re.search(rf"Run again \d+ \(.*job {job_id}, done \d+\.\d s after the kill", said)
-    assert re.search(r"Callbacks 60 of 60 received", said)
-    assert re.search(r"Lost 0 \(each of the 60 jobs has exactly one outcome\)", said)
+    assert re.search(r"Callbacks 300 of 300 received", said)
+    assert re.search(r"Lost 0 \(each of the 300 jobs has exactly one outcome\)", said)
     assert "Problems" not in said
     assert shown.stderr == ""

@@ -88,9 +88,12 @@ def test_the_wheel_works_from_anywhere(installed, tmp_path):
     assert mlq.__version__ in run(installed / "bin" / "mlq", "--version", cwd=tmp_path, PYTHONPATH="")
 
 
-def pins():
-    """The requirements in requirements.txt."""
-    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+SETS = {"requirements.txt": "dev", "requirements-demo.txt": "demo"}  # and the extra that each one is made for
+
+
+def pins(file):
+    """The requirements in a file."""
+    lines = (ROOT / file).read_text("utf-8").splitlines()
     return [Requirement(line) for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
@@ -105,21 +108,31 @@ def wanted(extra=""):
             yield requirement
 
 
+@pytest.mark.parametrize("file", SETS)
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_requirements_are_pinned_to_what_pyproject_allows(python):
-    """Whoever changes a dependency makes requirements.txt anew."""
+def test_requirements_are_pinned_to_what_pyproject_allows(file, python):
+    """Whoever changes a dependency makes both files anew."""
     here = {"python_version": python, "python_full_version": f"{python}.9"}
-    pinned = {canonicalize_name(pin.name): pin for pin in pins() if not pin.marker or pin.marker.evaluate(here)}
-    for requirement in [*wanted(), *wanted("dev")]:
+    pinned = {canonicalize_name(pin.name): pin for pin in pins(file) if not pin.marker or pin.marker.evaluate(here)}
+    for requirement in [*wanted(), *wanted(SETS[file])]:
         (pin,) = pinned[canonicalize_name(requirement.name)].specifier
         assert pin.operator == "=="
         assert pin.version in requirement.specifier, requirement
 
 
-def test_requirements_name_no_place():
+@pytest.mark.parametrize("file", SETS)
+def test_requirements_name_no_place(file):
     """No index, no local path: they install anywhere."""
-    assert not re.search(r"://|file:|^\s*-", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
-    assert all(pin.url is None for pin in pins())
+    assert not re.search(r"://|file:|^\s*-", (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    assert all(pin.url is None for pin in pins(file))
+
+
+def test_the_demo_installs_a_part_of_what_the_tests_need():
+    """In the same versions, so that run_tests.sh can complete the environment; and none of their tools."""
+    everything = {(pin.name, str(pin.specifier)) for pin in pins("requirements.txt")}
+    part = {(pin.name, str(pin.specifier)) for pin in pins("requirements-demo.txt")}
+    assert part < everything
+    assert not {name for name, _ in part} & {"playwright", "pytest", "mypy", "ruff", "pandas", "fastapi"}
 
 
 def test_the_scripts_say_which_python_is_missing(tmp_path):
@@ -139,6 +152,50 @@ def test_the_scripts_say_which_python_is_missing(tmp_path):
         )
         assert done.returncode
         assert b"3.11 or newer is needed" in done.stderr
+
+
+@pytest.fixture
+def set_up(tmp_path):
+    """A project whose sets of requirements are empty; gives what sets up its environment as the scripts do."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "environment.sh", tmp_path / "scripts")
+    for file in SETS:
+        (tmp_path / file).write_text("# nothing", "utf-8")
+
+    def run_it(file):
+        command = f"set -euo pipefail; requirements={file}; source scripts/environment.sh; $python -c 'import pip'"
+        run("bash", "-c", command, cwd=tmp_path, PYTHON=sys.executable)
+
+    return run_it
+
+
+def test_both_scripts_share_an_environment(set_up, tmp_path):
+    """The tests complete what the demo made; what has changed since is no longer used."""
+    made = tmp_path / ".venv"
+    set_up("requirements-demo.txt")
+    assert sorted(path.name for path in made.glob("requirements*")) == ["requirements-demo.txt"]
+    (made / "kept").touch()
+    for folder in (tmp_path, made):  # as if MLQ was installed
+        (folder / "pyproject.toml").touch()
+    set_up("requirements.txt")
+    set_up("requirements-demo.txt")
+    assert {path.name for path in made.iterdir()} >= {"kept", *SETS}
+    (tmp_path / "requirements.txt").write_text("# another", "utf-8")
+    set_up("requirements-demo.txt")
+    assert not (made / "kept").exists()
+    assert not (made / "requirements.txt").exists()
+
+
+def test_an_environment_that_was_not_completed_is_made_anew(set_up, tmp_path):
+    """What an interrupted pip left behind is not trusted."""
+    (tmp_path / "requirements-demo.txt").write_text("./nothing-there", "utf-8")
+    with pytest.raises(AssertionError, match="nothing-there"):
+        set_up("requirements-demo.txt")
+    left = tmp_path / ".venv" / "left-behind"
+    left.touch()
+    (tmp_path / "requirements-demo.txt").write_text("# nothing", "utf-8")
+    set_up("requirements-demo.txt")
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("shell", list(filter(shutil.which, ["bash", "zsh"])))

@@ -37,7 +37,7 @@ def go(tmp_path):
 def pool(tmp_path, go):
     """With one child; closed afterwards."""
     (tmp_path / "waits.py").write_text(LISTENERS.format(go=str(go)))
-    made = ProcessPool([*launch.command("mlq.cli.child"), str(tmp_path / "waits.py")], 1)
+    made = ProcessPool([child_process.Program([*launch.command("mlq.cli.child"), str(tmp_path / "waits.py")])])
     yield made
     made.close()
 

@@ -22,7 +22,7 @@ def test_a_child_that_can_not_be_watched_is_none(monkeypatch):
 
     monkeypatch.setattr(os, "pidfd_open", fails, raising=False)
     with pytest.raises(OSError, match="too many"):
-        child_process.Child(["/bin/sh", "-c", "sleep 60"], 1, kills=True)
+        child_process.Child(child_process.Program(["/bin/sh", "-c", "sleep 60"]), 1, kills=True)
     with pytest.raises(ChildProcessError):  # it was waited for
         os.waitpid(started[0], 0)
 
