@@ -137,6 +137,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     pool = ProcessPool(programs, slots=count if green else 1, limits=limits, name=options["pool"])
     # before children start, which may take minutes; without this handler, a SIGHUP stops the worker
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
+    children = "a child" if len(programs) == 1 else f"{len(programs)} children"
+    log.info("starting %s from %s", children, target)
     found = _loaded(pool)
     if len(found) > 1:
         pool.close()
