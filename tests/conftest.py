@@ -25,7 +25,7 @@ from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 
 # What may stay in Redis without a time to live: the data itself and what finds it. All else must lapse by itself.
-KEPT = ("counter", "epoch", "leaps", "lanes", "lanes-version", "leases", "scheduled", "dead", "format", "metrics",
+KEPT = ("counter", "epoch", "skipped-ids", "lanes", "lanes-version", "leases", "scheduled", "dead", "format", "metrics",
         "uploads", "uploads-version")  # fmt: skip
 KEPT_STEMS = ("post:", "job:", "lane:", "data:", "deliveries:", "upload:")
 

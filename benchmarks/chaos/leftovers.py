@@ -8,7 +8,7 @@ from benchmarks.chaos.evidence import KEYS, Evidence
 if TYPE_CHECKING:
     import redis
 
-FOR_EVER = ("counter", "epoch", "format", "leaps", "metrics")  # once each
+FOR_EVER = ("counter", "epoch", "format", "skipped-ids", "metrics")  # once each
 OF_JOBS = ("post", "job")
 LAPSING = (  # only with a time to live
     "apart-turn", "reaping", "workers", "worker", "replay", "inbox", "waiters", "staged", "stream", "lost",

@@ -10,7 +10,7 @@ from mlq.cli.base import Settings
 from mlq.cli.load import queues_of
 from mlq.pools.child import Child, GreenChild
 from mlq.pools.frames import Wire
-from mlq.pools.tether import settle_in
+from mlq.pools.lifeline import tie_to_worker
 from mlq.queue import MLQ
 from mlq.running import execution
 from mlq.running.listeners import Listeners
@@ -33,7 +33,7 @@ def main() -> None:
     end = socket.socket(fileno=options.wire)
     end.set_inheritable(False)
     wire = Wire(end)
-    settle_in(wire)
+    tie_to_worker(wire)
     logs = Settings(log_level=options.log_level, log_format=options.log_format).provisional_logging()
     try:
         queues = queues_of(options.target, options.namespace)

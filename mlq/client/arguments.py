@@ -6,8 +6,8 @@ from typing import Any
 
 from mlq.core import codec
 from mlq.core.checks import printable
+from mlq.core.exceptions import from_fields
 from mlq.core.job import text
-from mlq.core.raised import put_together
 from mlq.core.states import State
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Undecodable
 
@@ -60,7 +60,7 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
     remote = text(fields.get("traceback")) or ""
     reason = text(fields.get("reason")) or ""
-    error: Exception | None = put_together(fields, kind, message) if original and reason == "error" else None
+    error: Exception | None = from_fields(fields, kind, message) if original and reason == "error" else None
     if error is None:
         error = JobFailed(f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}", kind, remote, reason)
     if remote:

@@ -72,7 +72,7 @@ class Waiting(Administration):
 
     def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:
         """With a large result, which no script touches; None if the job has changed since."""
-        rest = None if fields is None else job_ops.rest(self._keys, job_id, fields)
+        rest = None if fields is None else job_ops.large_result(self._keys, job_id, fields)
         return fields if rest is None else self._shell.run(rest)
 
     def as_completed(self, jobs: Iterable[JobHandle | str], timeout: float | None = None) -> Iterator[JobHandle]:

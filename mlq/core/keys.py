@@ -6,7 +6,7 @@ worker or caller.
 
     counter         string   the last id assigned; survives `clear`
     epoch           string   `<random> <run of server>`, new when data may have been lost; posts name it
-    leaps           zset     ranges of ids skipped after a loss: the id before it, by its last id; survives `clear`
+    skipped-ids     zset     ranges of ids skipped after a loss: the id before each, by its last id; survives `clear`
     post:<id>       string   the record: what was posted; never changes (job.py describes the bytes)
     job:<id>        hash     what became of the job; created by the first claim or cancellation
     lane:<lane>     zset     ids of waiting jobs by place; a lane is a queue and a set of functions
@@ -54,10 +54,40 @@ class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "epoch", "followers",
-        "format", "inbox", "job", "lane", "lanes", "leaps", "leases", "lost", "metrics", "namespace", "post", "reaping",
-        "replay", "root", "scheduled", "serves", "staged", "stream", "upload", "uploads", "uploads_version", "waiters",
-        "worker", "workers",
+        "apart_turn",
+        "class_",
+        "classes",
+        "counter",
+        "data",
+        "dead",
+        "deliveries",
+        "delivery",
+        "epoch",
+        "followers",
+        "format",
+        "inbox",
+        "job",
+        "lane",
+        "lanes",
+        "leases",
+        "lost",
+        "metrics",
+        "namespace",
+        "post",
+        "reaping",
+        "replay",
+        "root",
+        "scheduled",
+        "serves",
+        "skipped_ids",
+        "staged",
+        "stream",
+        "upload",
+        "uploads",
+        "uploads_version",
+        "waiters",
+        "worker",
+        "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -66,7 +96,7 @@ class Keys:
         self.root = root = f"{{{namespace}}}:"
         self.counter = root + "counter"
         self.epoch = root + "epoch"
-        self.leaps = root + "leaps"
+        self.skipped_ids = root + "skipped-ids"
         self.post = root + "post:"
         self.job = root + "job:"
         self.lane = root + "lane:"

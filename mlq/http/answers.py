@@ -62,15 +62,17 @@ def _title(status: int) -> str:
     return HTTP_STATUS_CODES.get(status, "Refused")
 
 
-def value(content: Any, extension: str, name: str) -> Response:
+def value(content: Any, extension: str, name: str, *, in_turn: bool) -> Response:
     """A value itself, without a newline: bytes as they are; mappings, lists and arrays as JSON; all others as text.
+
+    `in_turn`: as for `as_json`.
 
     With an `extension`, it has the media type of that, and `name` and the extension as its file name.
     """
     if isinstance(content, bytes):
         body, kind = content, "application/octet-stream"
     elif isinstance(content, (Mapping, list)) or is_array(content):
-        body, kind = to_json(content).encode(), JSON
+        body, kind = to_json(content, in_turn=in_turn).encode(), JSON
     else:
         body, kind = as_text(content).encode(), TEXT
     asked = _media_type(extension)

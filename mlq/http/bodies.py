@@ -18,7 +18,7 @@ from mlq.http.shapes import NewJob
 from mlq.http.turns import Turns
 
 T = TypeVar("T")
-_turns = Turns()  # to parse JSON
+_turns = Turns()  # to parse JSON and forms
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: reserves memory for so many bytes of an answer, until it is sent, if it can
@@ -144,8 +144,10 @@ def new_job() -> NewJob:
 
 
 def _from_form() -> NewJob:
+    body = request.get_data(cache=False)
     try:
-        parts = read_form(request.get_data(cache=False), request.mimetype_params.get("boundary", ""))
+        with _turns.take(len(body)):
+            parts = read_form(body, request.mimetype_params.get("boundary", ""))
         fields = MultiDict((part.name, _field(part)) for part in parts if not part.is_file)
     except ValueError as error:  # also raised for a field that is not UTF-8
         raise Refused(400, f"the body is not a form: {error}") from None

@@ -98,7 +98,7 @@ def _large(
     mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], found: Entry, make: Callable[[bytes], bytes]
 ) -> Iterator[bytes]:
     """The event of an entry that is too large to hold for many clients at once. Its memory counts until it is sent."""
-    with reading:
+    with reading.take():
         if not keep(found.size):
             raise _NoRoom
         data = mlq._shell.run(entry(mlq._keys, job_id, found))  # noqa: SLF001 - only this code reads single entries

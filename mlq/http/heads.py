@@ -7,6 +7,10 @@ from urllib.parse import unquote_to_bytes
 END = b"\r\n\r\n"
 LONGEST = 16_384  # bytes of the request line and all headers
 MOST = 100  # headers
+PARAMETERS = 200  # of the query: 100 functions, and the options
+STRUCTURED = 1000  # bytes of a header with a structure, which takes up to 1 us per byte to parse
+_STRUCTURED = ("CONTENT_TYPE", "HTTP_PREFER", "HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_RANGE", "HTTP_RANGE",
+               "HTTP_CACHE_CONTROL", "HTTP_AUTHORIZATION")  # fmt: skip
 
 # RFC 9112, sections 3 and 5, except that the target may be raw UTF-8, which curl can send. Possessive quantifiers like
 # `++` prevent backtracking, so the time grows only with the length
@@ -131,7 +135,12 @@ def _named(raw: bytes) -> str:
 
 
 def _check(head: Head) -> None:
-    """Check that the host is valid and the length of the body unambiguous, and set that. Raises Broken."""
+    """Check the host, what takes long to parse, and the length of the body, which is set. Raises Broken."""
+    if head.query.count("&") >= PARAMETERS:
+        raise Broken(f"more than {PARAMETERS} parameters in the query")
+    for name in _STRUCTURED:
+        if len(head.fields.get(name, "")) > STRUCTURED:
+            raise Broken(f"the header {name.removeprefix('HTTP_').replace('_', '-').title()} is too long", 431)
     if _HOST.fullmatch(head.fields.get("HTTP_HOST", "")) is None:
         raise Broken("an invalid Host")
     length, encoding = head.fields.get("CONTENT_LENGTH"), head.fields.get("HTTP_TRANSFER_ENCODING")

@@ -10,13 +10,12 @@ from typing import Any
 
 from mlq import MLQ
 from mlq.core.job import progress_words
-from mlq.http.problems import Refused
-from mlq.http.turns import HEAVY, Turns, weight
+from mlq.http.turns import Turns, weight
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops
 
-MOST_WAITING = 50  # requests; more would wait for several seconds, and perhaps only for clients that are gone
-_turns = Turns()
+MOST_WAITING = 50  # requests; more would wait for several seconds
+_turns = Turns(MOST_WAITING)
 
 
 @contextlib.contextmanager
@@ -27,10 +26,7 @@ def looked_up(mlq: MLQ, *ops: Op[Any]) -> Iterator[list[Callable[[], Any]]]:
     """
     raw = [Op(op.command, lambda reply: reply, op.script, op.about) for op in ops]
     replies = [result() for result in mlq._shell.run_each(raw)]  # noqa: SLF001 - only this code decodes later
-    size = weight(replies)
-    if size > HEAVY and _turns.waiting >= MOST_WAITING:
-        raise Refused(503, "too many large jobs are being looked at: ask again", headers={"Retry-After": "1"})
-    with _turns.take(size):
+    with _turns.take(weight(replies)):
         yield [partial(op.result, reply) for op, reply in zip(ops, replies, strict=True)]
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -51,6 +52,11 @@ def is_own(environ: WSGIEnvironment) -> bool:
 def is_open(sock: socket.socket) -> bool:
     """Whether neither side has closed the connection: its state is the first byte of TCP_INFO (tcp(7))."""
     return sys.platform == "linux" and sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED
+
+
+def is_known_closed(is_open_now: Callable[[], bool] | None) -> bool:
+    """Whether the client has closed its side, as far as the kernel says so; `is_open_now` is what CONNECTED names."""
+    return sys.platform == "linux" and is_open_now is not None and not is_open_now()
 
 
 def _plain(written: str) -> _Address:

@@ -80,8 +80,8 @@ def become(plan: Plan, listening: socket.socket) -> None:
 
 def main() -> None:
     """Serve until told to stop."""
-    from mlq.http.apart import be_unreadable
     from mlq.http.app import make_app
+    from mlq.http.isolation import be_unreadable
     from mlq.http.serving import Serving
 
     be_unreadable()  # the environment holds tokens and secrets, and processes of the same user try uploads

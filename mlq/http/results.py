@@ -1,7 +1,6 @@
 """The routes of results: the value with its media type; supports ranges and ETags."""
 
 import re
-import threading
 from functools import partial
 from typing import Any
 
@@ -18,13 +17,15 @@ from mlq.http.lookups import looked_up, progress_text
 from mlq.http.problems import Refused, checked
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
+from mlq.http.turns import Places, Turns
+from mlq.ops.jobs import field_size, stored_field
 from mlq.ops.jobs import info as info_of
-from mlq.ops.jobs import kept
 
 POLL = "1"  # seconds after which the client should ask again
 LARGE = 65_536  # bytes; the memory of larger values is counted
-READERS = 4  # values that are read at a time: each may have 64 MiB, and three copies until it is an answer
-reading = threading.BoundedSemaphore(READERS)
+READERS = 4  # large values that are read at a time: each may have 64 MiB, and three copies until it is an answer
+reading = Places(READERS, most_waiting=8)  # a million values as JSON take 1.5 s
+_turns = Turns(most_waiting=50)  # to decode smaller ones
 _NEEDED = ("id", "state", "error", "error_type", "finished")
 _EXTENSION = re.compile(r"[\w.+-]{0,50}", re.ASCII)  # it is copied to headers
 _RANGE = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-(?P<last>\d{1,18}))", re.ASCII)
@@ -67,14 +68,17 @@ def _result(mlq: MLQ, settings: Settings, which: str, job_id: str, extension: st
 
 def result_of(mlq: MLQ, settings: Settings, job_id: str, which: str, extension: str) -> Response:
     """The answer for a job's result or short result, as a file if there is an `extension`."""
-    op = info_of(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - the value is read later: polling transfers no values
-    with looked_up(mlq, op) as (info_there,):
-        found = info_there()
+    wanted, keys = mlq._named(job_id), mlq._keys  # noqa: SLF001 - the value is read later: polling transfers no values
+    names = ("short", "result") if which == "short_result" else ("result",)  # "short" if the listener returned both
+    with looked_up(mlq, info_of(keys, wanted), *(field_size(keys, wanted, name) for name in names)) as (there, *sizes):
+        found = there()
+        name, size = next(((n, s) for n, s in zip(names, (one() for one in sizes), strict=True) if s), ("", 0))
         state = found["state"]
         not_yet = (
             as_json(_not_yet(job_id, found), 202, in_turn=True) if wants_json() and not is_finished(state) else None
         )
-    info = {name: found[name] for name in _NEEDED} | {"attempts": len(found["attempts"])}  # errors may have 2 MB
+    info = {key: found[key] for key in _NEEDED} | {"attempts": len(found["attempts"])}  # errors may have 2 MB
+    info |= {"field": name, "size": size}
     del found
     if not is_finished(state):
         answer = not_yet or plain_text(progress_text(mlq, job_id), 202)
@@ -102,7 +106,7 @@ def _ended(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
     if request.method != "POST" and tag in request.if_none_match:
         answer = Response(status=304)
     else:
-        answer = _read(mlq, job_id, info, which, extension)
+        answer = _read(mlq, job_id, info, extension)
     answer.set_etag(tag)
     answer.headers["Cache-Control"] = "no-cache"  # may be cached, but must be revalidated: a job may be requeued
     answer.headers["Vary"] = "Accept"
@@ -114,35 +118,37 @@ def _ended(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: s
     return answer
 
 
-def _read(mlq: MLQ, job_id: str, info: dict[str, Any], which: str, extension: str) -> Response:
+def _read(mlq: MLQ, job_id: str, info: dict[str, Any], extension: str) -> Response:
     """The value. Raises Refused if answers that other clients have not read yet leave no room for it."""
-    with reading:
-        content, size = (info["error"], 0) if info["state"] == State.FAILED else _value(mlq, job_id, info, which)
-        if wants_json() and not isinstance(content, bytes):
-            answer = as_json(content)
-        else:
-            answer = answers.value(content, extension, f"job-{job_id}")
-        _keep(max(size, len(answer.get_data())))
-        if size > LARGE:
-            mlq.close()  # an idle connection's buffer is as large as the last value that came over it
+    name = f"job-{job_id}"
+    if info["state"] == State.FAILED:
+        return _answer_with(info["error"], extension, name, in_turn=True)
+    if info["size"] <= LARGE:
+        packed = _packed(mlq, job_id, info)
+        with _turns.take(len(packed)):
+            return _answer_with(codec.unpack(packed) if packed else None, extension, name, in_turn=True)
+    with reading.take():
+        _keep(info["size"])
+        packed = _packed(mlq, job_id, info)
+        answer = _answer_with(codec.unpack(packed), extension, name, in_turn=False)
+        _keep(max(len(packed), len(answer.get_data())))
+        mlq.close()  # an idle connection's buffer is as large as the last value that came over it
         return answer
 
 
-def _value(mlq: MLQ, job_id: str, info: dict[str, Any], which: str) -> tuple[Any, int]:
-    """The value and its packed size in bytes. The message and the other result, which may be large, are not read."""
-    packed = None
-    # "short" is only stored if the listener returned both
-    for name in ("short", "result") if which == "short_result" else ("result",):
-        op = kept(mlq._keys, job_id, name)  # noqa: SLF001 - only this code needs bytes that are not decoded
-        finished, packed = mlq._shell.run(op)  # noqa: SLF001
-        if finished != info["finished"]:
-            raise Refused(503, f"job {job_id} has just changed: ask again", headers={"Retry-After": POLL})
-        if packed is not None:
-            break
-    if packed is None:
-        return None, 0
-    _keep(len(packed))
-    return codec.unpack(packed), len(packed)
+def _answer_with(content: Any, extension: str, name: str, *, in_turn: bool) -> Response:
+    if wants_json() and not isinstance(content, bytes):
+        return as_json(content, in_turn=in_turn)
+    return answers.value(content, extension, name, in_turn=in_turn)
+
+
+def _packed(mlq: MLQ, job_id: str, info: dict[str, Any]) -> bytes:
+    """The packed value. The message and the other result, which may be large, are not read."""
+    op = stored_field(mlq._keys, job_id, info["field"] or "result")  # noqa: SLF001 - only this code needs packed bytes
+    finished, packed = mlq._shell.run(op)  # noqa: SLF001
+    if finished != info["finished"] or len(packed or b"") != info["size"]:
+        raise Refused(503, f"job {job_id} has just changed: ask again", headers={"Retry-After": POLL})
+    return packed or b""
 
 
 def _keep(size: int) -> None:

@@ -2,8 +2,8 @@
 
 The process has its own folder, only the part of the server's environment that is needed to find modules, limits on
 memory and time, no network and no access to other processes if the kernel allows that, and nothing that it starts
-outlives it (`apart.py`). This protects the server from accidents. It is not a sandbox: the code can read what this user
-can, and clients that may upload can run code on the workers anyway.
+outlives it (`isolation.py`). This protects the server from accidents. It is not a sandbox: the code can read what this
+user can, and clients that may upload can run code on the workers anyway.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """The throwaway processes in which an upload is tried: loads the code from stdin, and writes what it is to stdout.
 
 There are three processes, each the child of the one before: one that the server starts and waits for; the first process
-in the new namespaces (`apart.py`), which no process in them can kill; and the one that loads the code. Without new
+in the new namespaces (`isolation.py`), which no process in them can kill; and the one that loads the code. Without new
 namespaces, one process does the work of the first two.
 """
 
@@ -12,7 +12,7 @@ import signal
 import sys
 
 from mlq.errors import InputError
-from mlq.http import apart
+from mlq.http import isolation
 from mlq.pools.loading import described
 from mlq.uploads.functions import load
 
@@ -26,24 +26,24 @@ def main() -> None:
     code = sys.stdin.buffer.read()
     for number in (0, 1, 2):
         os.dup2(nowhere, number)  # output of the code must not be taken for the answer
-    apart.limit()
-    apart.die_with_parent()
-    is_isolated = apart.isolate()
+    isolation.limit()
+    isolation.die_with_parent()
+    is_isolated = isolation.isolate()
     if is_isolated:
         first = os.fork()
         if first:
             code_of_first = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
             _end_as(128 - code_of_first if code_of_first > 128 else code_of_first)
-        apart.die_with_parent()
+        isolation.die_with_parent()
     else:
-        apart.adopt()
+        isolation.adopt()
     child = os.fork()
     if not child:
         os.pwrite(answer, json.dumps(_tried(code)).encode(), 0)
         os._exit(0)
-    ending = apart.ended(child, seconds)
+    ending = isolation.ended(child, seconds)
     if not is_isolated:  # else the kernel does so when this process ends
-        apart.sweep()
+        isolation.sweep()
     if ending is None:
         os.ftruncate(answer, 0)
     _end_as(LATE if ending is None else ending)

@@ -9,36 +9,60 @@ import threading
 from collections.abc import Iterator
 from time import sleep
 
+from flask import has_request_context, request
+
+from mlq.http.peer import CONNECTED, is_known_closed
+from mlq.http.problems import Refused
+
 HEAVY = 4096  # bytes of a value that may take a millisecond to decode and to write; smaller ones wait for nobody
+
+
+class Places:
+    """Places for a few requests at a time. Those that wait are limited, else they would wait for minutes."""
+
+    def __init__(self, count: int, most_waiting: int | None = None) -> None:
+        """Nobody has one. `most_waiting`: requests that wait for one; None for any number."""
+        self._waiting = 0
+        self._most = most_waiting
+        self._places = threading.BoundedSemaphore(count)
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for a place, then keep it. Raises Refused if too many wait, or if the client has gone meanwhile."""
+        if self._most is not None and self._waiting >= self._most:
+            raise Refused(503, "too many large values are being read: ask again", headers={"Retry-After": "1"})
+        self._waiting += 1
+        try:
+            self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            sleep(0)  # whoever else is ready comes first
+            if has_request_context() and is_known_closed(request.environ.get(CONNECTED)):
+                raise Refused(503, "the client has closed the connection")
+            yield
+        finally:
+            self._places.release()
 
 
 class Turns:
     """The turns of one kind of work: those of another kind do not wait for them."""
 
-    def __init__(self) -> None:
-        """Nobody has one."""
-        self.waiting = 0
-        self._one = threading.Lock()
+    def __init__(self, most_waiting: int | None = None) -> None:
+        """As for `Places`."""
+        self._one = Places(1, most_waiting)
 
     @contextlib.contextmanager
     def take(self, size: int) -> Iterator[None]:
-        """Wait for a turn, then keep it, if `size` bytes are heavy work.
+        """Wait for a turn, then keep it, if `size` bytes are heavy work. Raises Refused, as `Places` does.
 
         The work within must neither wait for others nor hold what they need.
         """
         if size <= HEAVY:
             yield
             return
-        self.waiting += 1
-        try:
-            self._one.acquire()
-        finally:
-            self.waiting -= 1
-        try:
-            sleep(0)  # whoever else is ready comes first
+        with self._one.take():
             yield
-        finally:
-            self._one.release()
 
 
 def weight(reply: object) -> int:

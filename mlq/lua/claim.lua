@@ -61,7 +61,7 @@ for _, lane in ipairs(touched) do
   first_left(lanes, serves, classes, lane.name, lane.place)
 end
 if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
-  for _, id in ipairs(ids) do hint(waiters, inboxes, id) end
+  for _, id in ipairs(ids) do notify_followers(waiters, inboxes, id) end
 end
 if left then
   wake(class)

@@ -21,5 +21,5 @@ redis.call('ZADD', leases, string.format('%.6f', now + lease), id .. ':' .. toke
 local attempt = count_attempt(jobs, id)
 redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
 redis.call('ZREM', scheduled, id)
-hint(waiters, inboxes, id)
+notify_followers(waiters, inboxes, id)
 return {'ok', now, id, with_errors(jobs, id, attempt), record}

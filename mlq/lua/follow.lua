@@ -8,7 +8,7 @@
 --          {field, value, ...} of a job that ended, with the last entries; of the results only the short one, up to 8,192 bytes}
 --- include check_stamp
 --- include ended
---- include make_way
+--- include delete_if_wrong_type
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
 
@@ -37,7 +37,7 @@ repeat
 until not entry or #entries == most or size > 65536
 local ended, are_all = ENDED[state], #entries < most and size <= 65536
 if name ~= '' and not ended and #entries == 0 and state == ARGV[5] and progress == ARGV[6] then
-  make_way(waiters, 'set')
+  delete_if_wrong_type(waiters, 'set')
   redis.call('SADD', waiters, name)
   redis.call('EXPIRE', waiters, seconds * 2 + 10)
   redis.call('SET', followers, '1', 'EX', seconds * 2 + 10) -- from now on, claims notify followers

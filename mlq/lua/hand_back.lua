@@ -14,7 +14,7 @@ for i = 1, #ARGV, 3 do
   local lease = id .. ':' .. ARGV[i + 1]
   local lane = lane_of(posts, id)
   if lane and redis.call('ZSCORE', leases, lease) then
-    give_back(now, id, lease, lane, 'handed back', 'its worker stopped')
+    return_to_lane(now, id, lease, lane, 'handed back', 'its worker stopped')
     if ARGV[i + 2] == '0' then
       local attempt = redis.call('HGET', jobs .. id, 'attempts')
       redis.call('HDEL', jobs .. id, 'past:' .. (attempt or ''))

@@ -1,5 +1,5 @@
 -- One page of the namespace's jobs, newest first.
--- KEYS  counter string · posts prefix · jobs prefix · leaps zset
+-- KEYS  counter string · posts prefix · jobs prefix · skipped_ids zset
 -- ARGV  list jobs below this id, or '' to begin with the newest · jobs per page · state to filter by, or ''
 -- RETURNS  {id below which the next page begins, or '0' at the end, current time, then per job: id, head of the record,
 --          state, attempts, errors, losses alone, losses with others, worker, started, finished, progress if it runs and
@@ -8,7 +8,7 @@
 --- include head
 --- include fields
 --- include last_id
-local counter, posts, jobs, leaps = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local counter, posts, jobs, skipped_ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local wanted, most = ARGV[3], tonumber(ARGV[2])
 local id = ARGV[1] == '' and (last_id(redis.call('GET', counter)) or 0) or tonumber(ARGV[1]) - 1
 
@@ -18,7 +18,7 @@ local function short_progress(job)
 end
 
 local reply, width = {'0', clock()}, 11
-local skipped, l = redis.pcall('ZREVRANGE', leaps, 0, -1, 'WITHSCORES'), 1 -- id before a range, its last id, ...
+local skipped, l = redis.pcall('ZREVRANGE', skipped_ids, 0, -1, 'WITHSCORES'), 1 -- id before a range, its last id, ...
 for _ = 1, 2000 do
   while skipped[l + 1] and id <= tonumber(skipped[l + 1]) do
     id = math.min(id, last_id(skipped[l]) or id)

@@ -23,10 +23,10 @@ for i = 1, #page[2], 2 do
     redis.call('HSET', jobs .. id, 'overruns', overruns)
     tell_worker(id, lease)
     if overruns > allowed then
-      bury(now, id, lease, 'timeout', 'builtins.TimeoutError',
+      make_dead_letter(now, id, lease, 'timeout', 'builtins.TimeoutError',
         'ran longer than ' .. ARGV[1] .. ' s, ' .. overruns .. ' times, the last one in attempt ' .. whole(run[3]))
     else
-      give_back(now, id, lease, lane, 'timeout', 'ran longer than ' .. ARGV[1] .. ' s')
+      return_to_lane(now, id, lease, lane, 'timeout', 'ran longer than ' .. ARGV[1] .. ' s')
     end
     count_end(metrics, lane, 'timeout')
     reply[#reply + 1] = id

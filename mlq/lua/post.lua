@@ -19,7 +19,7 @@
 local counter, posts, lane_key, lanes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local serves, replay, leases, classes = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local epoch, jobs, streams, staged = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local number, lane, lease, print, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local number, lane, lease, fingerprint, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local count = #ARGV - 5
 
 -- The reply where no job is posted.
@@ -31,7 +31,7 @@ end
 local known = redis.call('MGET', replay, epoch, counter)
 if known[1] and (tonumber(string.match(known[1], '^(%d+) %d')) or 0) >= tonumber(number) then
   local first, other = string.match(known[1], '^%d+ (%d+) ?(.*)$')
-  return post_nothing(other == print and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other')
+  return post_nothing(other == fingerprint and first .. ' ' .. stamp_in(read_head(posts .. first)) or 'other')
 end
 if lease ~= '' and not redis.call('ZSCORE', leases, lease) then
   return post_nothing('lost')
@@ -71,9 +71,9 @@ if add_lane(lanes, lane) then -- the lane was empty; otherwise workers know alre
   first_came(serves, classes, lane, first)
 end
 local id = string.format('%d', first)
-if print == '' then
+if fingerprint == '' then
   redis.call('SET', replay, number .. ' ' .. id, 'EX', 3600)
 else
-  redis.call('SET', replay, number .. ' ' .. id .. ' ' .. print, 'EX', 86400)
+  redis.call('SET', replay, number .. ' ' .. id .. ' ' .. fingerprint, 'EX', 86400)
 end
 return id .. ' ' .. now

@@ -60,11 +60,11 @@ for _, lease in ipairs(lapsed) do
   taken[worker] = (taken[worker] or 0) + suspect
   local id = string.match(lease, '^[^:]*')
   local lane = lane_of(posts, id)
-  make_way(jobs .. id, 'hash')
+  delete_if_wrong_type(jobs .. id, 'hash')
   if lane then
     lose(now, id, lease, lane, 'lost', allowed, 'its worker died or was cut off', suspects[worker] - suspect)
   else
-    bury(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
+    make_dead_letter(now, id, lease, 'lost', 'mlq.errors.Undecodable', 'the message of this job is missing or damaged')
   end
   count_end(metrics, lane, 'lost')
 end

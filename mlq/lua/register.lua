@@ -7,7 +7,7 @@
 --       · lanes per step · then every name of what it serves
 -- RETURNS  1 after the last step, else 0
 --- include clock
---- include make_way
+--- include delete_if_wrong_type
 local lanes, lane_prefix, serves, class_prefix, classes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local class, now = class_prefix .. ARGV[1], clock()
 local ready, seconds = class .. ':ready', tonumber(ARGV[2])
@@ -23,15 +23,15 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', classes, '-inf', now, 'LIMIT',
   redis.call('ZREM', classes, name)
 end
 
-make_way(ready, 'zset')
-make_way(class .. ':serves', 'set')
-make_way(class .. ':wake', 'list')
+delete_if_wrong_type(ready, 'zset')
+delete_if_wrong_type(class .. ':serves', 'set')
+delete_if_wrong_type(class .. ':wake', 'list')
 local served, news = {}, not redis.call('ZSCORE', ready, '')
 local goes_on = not news and redis.call('EXISTS', class .. ':cursor') == 1
 for i = 4, #ARGV do
   served[ARGV[i]] = true
   if not goes_on then
-    make_way(serves .. ARGV[i], 'set')
+    delete_if_wrong_type(serves .. ARGV[i], 'set')
     news = redis.call('SADD', serves .. ARGV[i], ARGV[1]) == 1 or news
     redis.call('SADD', class .. ':serves', ARGV[i])
     redis.call('EXPIRE', serves .. ARGV[i], half)

@@ -5,14 +5,14 @@
 --       · then per entry: number (rising within the attempt) · kind · bytes
 -- RETURNS  'ok' or 'lost'
 --- include announce
---- include make_way
+--- include delete_if_wrong_type
 local leases, job, stream, waiters, inboxes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, attempt, progress = ARGV[2], ARGV[3], ARGV[4]
 if not redis.call('ZSCORE', leases, ARGV[1]) then
   return 'lost'
 end
-make_way(job, 'hash')
-make_way(stream, 'stream')
+delete_if_wrong_type(job, 'hash')
+delete_if_wrong_type(stream, 'stream')
 if progress ~= '' then
   redis.call('HSET', job, 'progress', progress)
 end
@@ -25,5 +25,5 @@ end
 if #ARGV >= 6 then
   redis.call('EXPIRE', stream, ARGV[5])
 end
-hint(waiters, inboxes, id)
+notify_followers(waiters, inboxes, id)
 return 'ok'

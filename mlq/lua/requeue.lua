@@ -17,7 +17,7 @@ if not lane then
   return {is_dead and 'damaged' or 'gone'}
 end
 if is_dead then
-  make_way(jobs .. id, 'hash')
+  delete_if_wrong_type(jobs .. id, 'hash')
 end
 local state = redis.call('HGET', jobs .. id, 'state') or (is_dead and 'failed') or 'queued'
 if not after(state, 'requeue') then

@@ -50,7 +50,7 @@ function verdicts.retry(ending)
   local id, error = ending.id, ending.fields
   remember(jobs, id, now, error.reason or '', error.error_type or '', error.error or '', error.traceback or '')
   redis.call('HSET', jobs .. id, 'errors', whole(redis.call('HGET', jobs .. id, 'errors')) + 1, 'settled', ending.token)
-  put_off(id, id .. ':' .. ending.token, now + ending.retry_in, error.reason or 'error')
+  schedule(id, id .. ':' .. ending.token, now + ending.retry_in, error.reason or 'error')
 end
 
 -- The process of the attempt died. The record may be gone, too.
@@ -66,7 +66,7 @@ end
 for i = 2, #ARGV, 2 do
   local ending, word = cmsgpack.unpack(ARGV[i]), 'ok'
   if redis.call('ZSCORE', leases, ending.id .. ':' .. ending.token) then
-    make_way(jobs .. ending.id, 'hash')
+    delete_if_wrong_type(jobs .. ending.id, 'hash')
     verdicts[ending.verdict](ending, ARGV[i + 1])
   else
     local before = redis.call('HMGET', jobs .. ending.id, 'token', 'finished', 'settled')

@@ -3,12 +3,12 @@
 -- Guarantee: after a restart of the server, or a loss that shows in these keys or in what the caller knows, no id is
 -- assigned a second time, as far as the counter and the caller know. Ids of an unused namespace begin with 1.
 -- If only the counter was lost, the epoch begins with '!', and post.lua checks that ids are free before it assigns them.
--- KEYS  counter string · epoch string · leaps zset · lanes set · metrics hash · dead zset
+-- KEYS  counter string · epoch string · skipped_ids zset · lanes set · metrics hash · dead zset
 -- ARGV  random string for a new epoch · run id of the server, or '' if unknown · highest id that the caller has seen
 --       · the last epoch that the caller knew, or ''
 -- RETURNS  the epoch
 --- include last_id
-local counter, epoch, leaps, lanes, metrics, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local counter, epoch, skipped_ids, lanes, metrics, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local run, highest = ARGV[2], tonumber(ARGV[3])
 
 local known = redis.call('MGET', epoch, counter)
@@ -25,8 +25,8 @@ local fell_back = current and ARGV[4] ~= '' and ARGV[4] ~= current and (last or 
 if new_run or fell_back or lost_alone or highest > (last or 0) then
   redis.call('SET', counter, string.format('%d', above + 1e6))
   if not lost_alone then -- else there may be earlier jobs whose ids are unknown, so no range was skipped for sure
-    redis.call('ZADD', leaps, string.format('%d', above + 1e6), string.format('%d', last or 0))
-    redis.call('ZREMRANGEBYRANK', leaps, 0, -1001)
+    redis.call('ZADD', skipped_ids, string.format('%d', above + 1e6), string.format('%d', last or 0))
+    redis.call('ZREMRANGEBYRANK', skipped_ids, 0, -1001)
   end
 elseif not last then
   redis.call('SET', counter, '0')

@@ -10,7 +10,7 @@
 --       is not among the fields: `elsewhere` says that the caller reads it with HMGET
 --- include check_stamp
 --- include ended
---- include make_way
+--- include delete_if_wrong_type
 local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id = ARGV[1]
 local waiting, token = string.match(ARGV[4], '^([^:]*):?(.*)$')
@@ -69,7 +69,7 @@ if waiting ~= '' then
   end
 end
 if ARGV[2] ~= '' then
-  make_way(waiters, 'set')
+  delete_if_wrong_type(waiters, 'set')
   redis.call('SADD', waiters, ARGV[2]) -- first, so that a full server refuses
   redis.call('EXPIRE', waiters, ARGV[3] * 2 + 10)
 end

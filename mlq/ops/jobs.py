@@ -55,13 +55,18 @@ def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
     return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
 
 
-def kept(keys: Keys, job_id: str, name: str) -> Op[tuple[float | None, bytes | None]]:
+def field_size(keys: Keys, job_id: str, name: str) -> Op[int]:
+    """Bytes of a field of a job as it is stored; 0 if it is missing."""
+    return Op(("HSTRLEN", keys.job + job_id, name), int, about=f"job {job_id}")
+
+
+def stored_field(keys: Keys, job_id: str, name: str) -> Op[tuple[float | None, bytes | None]]:
     """When a job finished, and one of its fields as it is kept: a result without what is large beside it."""
     asked = ("HMGET", keys.job + job_id, "finished", name)
     return Op(asked, lambda reply: (number(reply[0]), reply[1]), about=f"job {job_id}")
 
 
-def rest(keys: Keys, job_id: str, fields: dict[str, bytes]) -> Op[dict[str, bytes] | None] | None:
+def large_result(keys: Keys, job_id: str, fields: dict[str, bytes]) -> Op[dict[str, bytes] | None] | None:
     """The op that completes the fields of a finished job, if they lack a large result.
 
     Its result is None if the job has changed since: it was requeued, or is gone.
@@ -248,7 +253,9 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
         now = number(reply[1]) or 0.0
         return _page(11, lambda row: _listed(row, now), reply[2:]), reply[0].decode()
 
-    return call(script("list"), (keys.counter, keys.post, keys.job, keys.leaps), (below, limit, state or ""), parse)
+    return call(
+        script("list"), (keys.counter, keys.post, keys.job, keys.skipped_ids), (below, limit, state or ""), parse
+    )
 
 
 def _listed(row: list[Any], now: float) -> Listed:

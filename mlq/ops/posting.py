@@ -51,7 +51,7 @@ def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]
     epoch that the caller knew.
     """
     args = (secrets.token_urlsafe(9), run, highest, known)
-    names = (keys.counter, keys.epoch, keys.leaps, keys.lanes, keys.metrics, keys.dead)
+    names = (keys.counter, keys.epoch, keys.skipped_ids, keys.lanes, keys.metrics, keys.dead)
     return call(script("sync_counter"), names, args, bytes.decode)
 
 

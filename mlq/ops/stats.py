@@ -17,11 +17,11 @@ KINDS = ("callback", "webhook")  # of deliveries
 TRIES = ("sent", "failed", "given up")  # how a try can end; a failed one is followed by another
 BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)  # seconds
 OTHER = "(other)"  # queues that are counted together, and jobs whose queue can't be read; see lua/shared/count.lua
-LOOK = 1000  # most running jobs whose queue one call reads: 3 ms of the server's time
+SAMPLE = 1000  # most running jobs whose queue one call reads: 3 ms of the server's time
 
 _PARTS = (*map(str, range(len(BOUNDS) + 1)), "sum")  # of a histogram: its buckets, and the sum in microseconds
 # What is counted for a queue. Rows of counts have this order.
-WHAT = (
+COUNTERS = (
     *(f"attempts:{outcome}" for outcome in OUTCOMES),
     *(f"wait:{part}" for part in _PARTS),
     *(f"run:{part}" for part in _PARTS),
@@ -84,14 +84,14 @@ class Stats(NamedTuple):
         return self.waiting + self.running
 
 
-Row = list[float]  # counts, in the order of WHAT; sums in seconds
+Row = list[float]  # counts, in the order of COUNTERS; sums in seconds
 
 
 def tally(keys: Keys, worker: str, number: int, rows: Iterable[tuple[str, Row]]) -> Op[None]:
     """Add what a worker counted, by queue, to the namespace's metrics. `number`: of this report, so it counts once."""
     args: list[Argument] = [number]
     for queue, row in rows:
-        for what, counted in zip(WHAT, row, strict=True):
+        for what, counted in zip(COUNTERS, row, strict=True):
             by = int(counted * 1e6) if what.endswith(":sum") else counted
             if by > 0:  # a counter must not decrease because a clock was set back
                 args += (queue, what, by)
@@ -116,7 +116,7 @@ def stats(keys: Keys, begun: Begun | None = None) -> Op[Stats | Begun]:
 
     names = (keys.lanes, keys.lane, keys.post, keys.leases, keys.scheduled, keys.dead, keys.deliveries, keys.workers,
              keys.worker, keys.metrics)  # fmt: skip
-    return call(script("stats"), names, (LOOK, begun.cursor if begun else "0", LANES), parse)
+    return call(script("stats"), names, (SAMPLE, begun.cursor if begun else "0", LANES), parse)
 
 
 def _parse(

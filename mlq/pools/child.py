@@ -19,10 +19,10 @@ from mlq import errors
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.errors import InputError, LeaseLost, MLQError, Undecodable
 from mlq.pools.frames import Wire
+from mlq.pools.lifeline import orphaned
 from mlq.pools.loading import load_listener
 from mlq.pools.loops import separate
 from mlq.pools.surroundings import Surroundings
-from mlq.pools.tether import orphaned
 from mlq.running.context import lost
 from mlq.running.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
 from mlq.running.listeners import Listener, Listeners, Uploaded

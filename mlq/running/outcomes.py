@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from mlq.core import codec
 from mlq.core.checks import check_size
+from mlq.core.exceptions import TEXT_LIMIT, plain, text_of, to_fields
 from mlq.core.job import Outcome
-from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, text_of
 from mlq.core.states import State
 
 SAID_LIMIT = 1500  # bytes of a percent-encoded short result in a callback: the whole URL should stay below 2,000
@@ -54,7 +54,7 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
         "error_type": plain(f"{kind.__module__}.{kind.__qualname__}"),
         "traceback": plain(trace[-TEXT_LIMIT:]),
     }
-    fields |= taken_apart(error)
+    fields |= to_fields(error)
     return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {fields['error']!r:.200}", again)
 
 

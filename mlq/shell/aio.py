@@ -42,7 +42,7 @@ class AsyncShell:
             self._owner = owner
             self._pool: redis.asyncio.ConnectionPool | None = None
             self._idle: deque[Any] = deque()
-            self._room = asyncio.Semaphore(self._most)
+            self._semaphore = asyncio.Semaphore(self._most)
             self._choosing = asyncio.Lock()
             self._answered = False
 
@@ -175,7 +175,7 @@ class AsyncShell:
     async def _once(self, exchange: Callable[[Any], Awaitable[T]]) -> T:
         task = asyncio.current_task()
         cancelled_before = task.cancelling() if task else 0
-        async with self._room:
+        async with self._semaphore:
             connection = self._idle.pop() if self._idle else await self._connect()
             try:
                 reply = await exchange(connection)
@@ -205,14 +205,14 @@ class AsyncShell:
             self._pool = pool
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
-            connection.register_connect_callback(self._meet)  # called also when redis-py reconnects by itself
+            connection.register_connect_callback(self._handshake)  # called also when redis-py reconnects by itself
             await connection.connect()
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         return connection
 
-    async def _meet(self, connection: Any) -> None:
+    async def _handshake(self, connection: Any) -> None:
         """Ask for the server's run id, and on the first connection, whether it has what we need."""
         asked = handshake.questions(first=not self._answered)
         await self._send(connection, asked)

@@ -25,7 +25,7 @@ from mlq.ops import Argument, Op
 from mlq.ops.scripts import Script
 from mlq.shell import handshake, trouble
 from mlq.shell.callers import Callers
-from mlq.shell.room import Room
+from mlq.shell.fair_semaphore import FairSemaphore
 from mlq.shell.target import ANSWER_TIMEOUT, Target, check_peer, choose, connection_options
 from mlq.shell.watch import Watch
 
@@ -64,7 +64,7 @@ class Shell:
         self._lock = threading.RLock()
         self._pool: redis.ConnectionPool | None = None
         self._idle: deque[Any] = deque()
-        self._room = Room(self._most)
+        self._semaphore = FairSemaphore(self._most)
         self._answered = False
 
     @property
@@ -162,7 +162,7 @@ class Shell:
 
     def _exchange(self, connection: Any, op: Op[Any]) -> Any:
         sent = self._send(connection, [op.command])
-        if self._watch and self._room.alone:  # otherwise, polling would take time from other threads
+        if self._watch and self._semaphore.alone:  # otherwise, polling would take time from other threads
             self._watch.wait(connection)
         try:
             return self._receive(connection, sent)
@@ -232,7 +232,7 @@ class Shell:
         failures, give_up = 0, time.monotonic() + self.patience
         while True:
             try:
-                with nullcontext() if sleeps else self._room:
+                with nullcontext() if sleeps else self._semaphore:
                     return self._once(exchange)
             except MLQError:
                 raise  # already translated; ServerError is a ConnectionError, too
@@ -269,14 +269,14 @@ class Shell:
     def _connect(self) -> Any:
         connection: Any = self.pool.connection_class(**self.pool.connection_kwargs)
         try:
-            connection.register_connect_callback(self._meet)  # called also when redis-py reconnects by itself
+            connection.register_connect_callback(self._handshake)  # called also when redis-py reconnects by itself
             connection.connect()
         except BaseException:
             connection.disconnect()
             raise
         return connection
 
-    def _meet(self, connection: Any) -> None:
+    def _handshake(self, connection: Any) -> None:
         """Ask for the server's run id, and on the first connection, whether it has what we need."""
         asked = handshake.questions(first=not self._answered)
         connection.send_packed_command(trouble.packed(asked))

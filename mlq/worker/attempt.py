@@ -103,7 +103,7 @@ class Attempt:
         self.waited = False  # it has waited for another job
         self.wait_lock = threading.Lock()  # held while a wait begins or ends
         self.wakes: set[Callable[[], None]] = set()  # called if the attempt ends, to end its waits for other jobs
-        self.through = False  # its listeners have ended, whatever became of the job
+        self.is_done = False  # its listeners have ended, whatever became of the job
         self.since = time.monotonic()  # when it reached its stage
         self.took = 0.0  # seconds that its listeners ran
         self._lock = threading.Lock()

@@ -157,5 +157,5 @@ class RedisChannel:
     def _ended(self, job_id: str, inbox: str) -> dict[str, bytes] | None:
         """The fields of the other job, if it has ended."""
         fields = self._run(self._wait_op(job_id, inbox))
-        rest = None if fields is None else job_ops.rest(self._shared.keys, job_id, fields)
+        rest = None if fields is None else job_ops.large_result(self._shared.keys, job_id, fields)
         return fields if rest is None else self._run(rest)

@@ -31,7 +31,7 @@ def claim_now(shared: Shared, give: Give) -> None:
         shared.slots.give(wanted - len(claimed))
     if claimed:
         give(claimed)
-    shared.drained = len(claimed) < wanted
+    shared.exhausted = len(claimed) < wanted
 
 
 def ask(shared: Shared, wanted: int) -> list[Claimed]:
@@ -73,7 +73,7 @@ class Claimer(Service):
         if not shared.slots.free() and not shared.inbox.awaited() and shared.slots.wait(BUSY):
             return
         try:
-            if shared.slots.free() and not shared.drained and shared.listeners.names():
+            if shared.slots.free() and not shared.exhausted and shared.listeners.names():
                 with shared.claiming:
                     if not self.stopping.is_set():
                         claim_now(shared, self._give)
@@ -96,13 +96,13 @@ class Claimer(Service):
         if item is not None and item[0] == mine:
             self._hear(item[1])
         elif item is not None:
-            shared.drained = False
+            shared.exhausted = False
 
     def _hear(self, item: bytes) -> None:
         """Act on an inbox message: look again, a lease was lost, uploads changed, or a job ended."""
         what, _, rest = item.partition(b" ")
         if what == b"wake":
-            self._shared.drained = False
+            self._shared.exhausted = False
         elif what == b"lost":
             self._lost(rest.decode("utf-8", "replace"))
         elif what == b"uploads":

@@ -19,7 +19,9 @@ from mlq.worker.shared import KNOWN, Shared
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one heartbeat is valid
 REGISTER_EVERY = 30.0  # seconds, below half of KNOWN; not rounds, whose count restarts when slots or listeners change
-STUCK = 16.0  # seconds without a turn of the claimer (one takes up to 10) until the worker counts as unable to claim
+CLAIMER_PATIENCE = (
+    16.0  # seconds without a turn of the claimer (one takes up to 10) until the worker counts as unable to claim
+)
 SHOWN = 20  # ids of running jobs in a heartbeat
 
 
@@ -46,7 +48,7 @@ class Presence:
         if shared.accepts_uploads and not shared.idle():  # an idle worker listens to its inbox
             questions.append(self.uploads())
         if self._round % ALIVE_EVERY == 0:
-            if now - self._claimer_turned() < STUCK:
+            if now - self._claimer_turned() < CLAIMER_PATIENCE:
                 alive = work_ops.alive(shared.keys, shared.name, ALIVE, self._about())
                 questions.append((alive, lambda told: self._compare(told, shell)))
             if (delivery := shared.tally.delivery(shared.keys, shared.name)) is not None:

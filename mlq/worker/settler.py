@@ -17,9 +17,9 @@ from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
-from mlq.worker.kept import Kept, record_reports
 from mlq.worker.outbox import Ended, Reported
 from mlq.worker.shared import Shared
+from mlq.worker.unrecorded import Unrecorded, record_reports
 
 if TYPE_CHECKING:
     from mlq.core.job import Claimed
@@ -43,7 +43,7 @@ class Settler(Service):
         self._give = give
         self._deliveries_due = deliveries_due
         self._retry_in = retry_in
-        self._kept = Kept(shared, self._settle_kept, died)
+        self._unrecorded = Unrecorded(shared, self._settle_kept, died)
         self._one_at_a_time = threading.Lock()
         self._pace = 1.0  # seconds that a job takes, as a moving average
         self.refill = True  # False while the worker stops: settle, but claim nothing more
@@ -55,7 +55,7 @@ class Settler(Service):
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
-        self._kept.stop(give_up and max(0.0, give_up - time.monotonic()))
+        self._unrecorded.stop(give_up and max(0.0, give_up - time.monotonic()))
         for attempt in self._shared.held():
             if attempt.stage is Stage.ENDED:
                 log.error("job %s ended, but that can't be recorded: it runs again", attempt.claimed.id)
@@ -75,7 +75,7 @@ class Settler(Service):
         While jobs are so short that some are claimed ahead, batches are faster, and the thread can run the next job.
         """
         shared = self._shared
-        if ended.attempt.has_reported() or (shared.slots.ahead and not shared.drained) or shared.outbox.busy():
+        if ended.attempt.has_reported() or (shared.slots.ahead and not shared.exhausted) or shared.outbox.busy():
             return False  # its reports must be recorded first
         if ended.outcome.size > LARGE or not self._one_at_a_time.acquire(blocking=False):
             return False
@@ -117,30 +117,30 @@ class Settler(Service):
         now: list[Attempt] = []
         later: list[Attempt] = []
         for (attempt,) in said:
-            (later if self._kept.has(attempt) or attempt.reports.size() > LARGE else now).append(attempt)
+            (later if self._unrecorded.has(attempt) or attempt.reports.size() > LARGE else now).append(attempt)
         for attempt in (*later, *record_reports(self._shared, now, self._shared.shell)):
-            self._kept.keep(Reported(attempt))
+            self._unrecorded.keep(Reported(attempt))
 
     def _settle(self, batch: list[Ended]) -> None:
         """Settle what can be settled now; the rest, and what is large, is kept, so that it delays nothing else."""
         now: list[Ended] = []
         later: list[Ended] = []
         for ended in batch:
-            (later if self._kept.has(ended.attempt) or ended.outcome.size > LARGE else now).append(ended)
+            (later if self._unrecorded.has(ended.attempt) or ended.outcome.size > LARGE else now).append(ended)
         try:
             if now:
                 self._settled(now)
         except ServerError:
             later = batch
         for ended in later:
-            self._kept.keep(ended)
+            self._unrecorded.keep(ended)
 
     def _settle_kept(self, ended: Ended, shell: Shell) -> None:
         """Settle one outcome that was kept. Raises ServerError."""
         ending = _ending(ended)
-        stood = shell.run(self._op([ending]))
+        accepted = shell.run(self._op([ending]))
         self._shared.slots.release(ended.attempt)
-        self._recorded([ended], [ending], stood)
+        self._recorded([ended], [ending], accepted)
 
     def _settled(self, batch: list[Ended]) -> None:
         shared = self._shared
@@ -149,23 +149,23 @@ class Settler(Service):
         shared.slots.claim_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
         try:
-            stood = self._settle_and_claim(self._op(endings), len(freed))
+            accepted = self._settle_and_claim(self._op(endings), len(freed))
         except ServerError:
             shared.slots.hold_again(freed)
             raise
-        self._recorded(batch, endings, stood)
+        self._recorded(batch, endings, accepted)
 
     def _op(self, endings: list[Ending]) -> Op[list[bool]]:
         return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1)
 
-    def _recorded(self, batch: list[Ended], endings: list[Ending], stood: list[bool]) -> None:
+    def _recorded(self, batch: list[Ended], endings: list[Ending], accepted: list[bool]) -> None:
         """The server has recorded these: forget the attempts, log failures, and announce retries and deliveries."""
         shared = self._shared
-        shared.tally.settled(batch, stood)
+        shared.tally.settled(batch, accepted)
         shared.successes.add(
-            [ended for ended, ok in zip(batch, stood, strict=True) if ok and ended.outcome.state is State.SUCCEEDED]
+            [ended for ended, ok in zip(batch, accepted, strict=True) if ok and ended.outcome.state is State.SUCCEEDED]
         )
-        for ended, ending, ok in zip(batch, endings, stood, strict=True):
+        for ended, ending, ok in zip(batch, endings, accepted, strict=True):
             shared.drop(ended.attempt)
             if not ok:
                 log.warning(
@@ -183,7 +183,7 @@ class Settler(Service):
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle, and claim for the free slots in the same round trip if nobody else claims and jobs may wait."""
         shared = self._shared
-        may = self.refill and shared.registered and not shared.drained
+        may = self.refill and shared.registered and not shared.exhausted
         if not may or not shared.claiming.acquire(blocking=False):
             shared.slots.give(freed)
             return shared.shell.run(settle)
@@ -209,7 +209,7 @@ class Settler(Service):
         else:
             if claimed:
                 self._give(claimed)
-            shared.drained = len(claimed) < wanted
+            shared.exhausted = len(claimed) < wanted
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool
 
 

@@ -71,7 +71,7 @@ class Shared:
         self.served = WorkerClass.of((), (), ())
         self.registered = False  # the server knows what is served now
         self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free
-        self.drained = False  # the last claim got less than it asked for: only a wake-up can bring more
+        self.exhausted = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs since the start
         self.has_large_buffers = False  # a large value went through this process
         self.accepts_uploads = accepts_uploads
@@ -123,7 +123,7 @@ class Shared:
 
     def idle(self) -> bool:
         """Whether slots are free for which the last claim found no jobs: only a wake-up can bring more."""
-        return self.drained and bool(self.slots.free() and self.listeners.names())
+        return self.exhausted and bool(self.slots.free() and self.listeners.names())
 
     def hold(self, attempts: list[Attempt]) -> None:
         """Remember claimed attempts, and that their ids are taken, even if the server loses its data."""
@@ -138,7 +138,7 @@ class Shared:
 
     def nudge(self) -> None:
         """Have the claimer look again at once: something changed that the server does not know about."""
-        self.drained = False
+        self.exhausted = False
         self.slots.wake()
         with contextlib.suppress(ServerError):
             self.shell.run_many(data_ops.wake_up(self.keys, self.name))

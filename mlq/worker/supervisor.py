@@ -155,7 +155,7 @@ class Supervisor:
         return self._through(attempt)
 
     def _through(self, attempt: Attempt) -> Attempt | None:
-        attempt.through = True
+        attempt.is_done = True
         self._stuck.remove(attempt)
         return self._shared.slots.finish(attempt)
 
@@ -211,7 +211,7 @@ class Supervisor:
     def _abandon(self, attempt: Attempt) -> None:
         """Its listeners no longer hold the job: end them if the pool can, and run other attempts instead."""
         self._stuck.add(attempt)
-        if self._pool.end(attempt) or attempt.through:
+        if self._pool.end(attempt) or attempt.is_done:
             self._stuck.remove(attempt)
         self._finish(attempt)
 

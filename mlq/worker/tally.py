@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from mlq.core.checks import queue_of
 from mlq.core.keys import Keys
 from mlq.ops import Op
-from mlq.ops.stats import BOUNDS, OTHER, OUTCOMES, WHAT, Row, tally
+from mlq.ops.stats import BOUNDS, COUNTERS, OTHER, OUTCOMES, Row, tally
 from mlq.worker.outbox import Ended
 
-_OUTCOME: dict[str | bytes, int] = {outcome: WHAT.index(f"attempts:{outcome}") for outcome in OUTCOMES}
+_OUTCOME: dict[str | bytes, int] = {outcome: COUNTERS.index(f"attempts:{outcome}") for outcome in OUTCOMES}
 _ERROR = _OUTCOME["error"]  # also for unknown reasons: a child may send anything
-_WAIT, _RUN = WHAT.index("wait:0"), WHAT.index("run:0")
-_WAIT_SUM, _RUN_SUM = WHAT.index("wait:sum"), WHAT.index("run:sum")
+_WAIT, _RUN = COUNTERS.index("wait:0"), COUNTERS.index("run:0")
+_WAIT_SUM, _RUN_SUM = COUNTERS.index("wait:sum"), COUNTERS.index("run:sum")
 
 
 class Tally:
@@ -31,7 +31,7 @@ class Tally:
         self._lock = threading.Lock()
 
     def _new(self, lane: str) -> Row:
-        row = self._rows[lane] = [0] * len(WHAT)
+        row = self._rows[lane] = [0] * len(COUNTERS)
         return row
 
     def waited(self, lane: str, seconds: float) -> None:
@@ -41,10 +41,10 @@ class Tally:
             row[_WAIT + bisect_left(BOUNDS, seconds)] += 1
             row[_WAIT_SUM] += seconds
 
-    def settled(self, batch: Sequence[Ended], stood: Sequence[bool]) -> None:
+    def settled(self, batch: Sequence[Ended], accepted: Sequence[bool]) -> None:
         """Count settled attempts, except those whose lease was lost."""
         with self._lock:
-            for (attempt, outcome, _), ok in zip(batch, stood, strict=True):
+            for (attempt, outcome, _), ok in zip(batch, accepted, strict=True):
                 if ok:
                     lane = attempt.record.lane
                     row = self._rows.get(lane) or self._new(lane)

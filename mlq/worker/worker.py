@@ -90,7 +90,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether nothing runs here, the last claim found no more jobs, and no retry is scheduled."""
-        return self._shared.drained and not self._shared.held() and self._clock.retry_at is None
+        return self._shared.exhausted and not self._shared.held() and self._clock.retry_at is None
 
     def stop(self, grace: float) -> None:
         """Claim nothing more, let running jobs end within `grace` seconds, hand the rest back; then return."""

@@ -73,7 +73,7 @@ OPS = {
         upload_ops.put(K, "f", b"head", b"code"),
         upload_ops.remove(K, "f"),
         upload_ops.read(K, "f"),
-        stats_ops.tally(K, "w", 1, [("default", [1] * len(stats_ops.WHAT))]),
+        stats_ops.tally(K, "w", 1, [("default", [1] * len(stats_ops.COUNTERS))]),
         stats_ops.stats(K),
         delivery_ops.take(K, "webhook", 1, 10, 3),
         delivery_ops.end(K, Delivery("webhook", "1", {"tries": b"1", "queued": b"1.0"}), 200, "sent", None),

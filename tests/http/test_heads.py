@@ -30,6 +30,20 @@ def test_no_header_takes_long_to_read(line):
     assert time.monotonic() - began < 0.5
 
 
+@pytest.mark.parametrize("name", [b"Content-Type", b"Prefer", b"If-None-Match", b"Range", b"Authorization"])
+def test_a_header_that_takes_long_to_parse_is_short(name):
+    read(name + b": " + b"," * 1000)
+    with pytest.raises(Broken, match="is too long") as raised:
+        read(name + b": " + b"," * 1001)
+    assert raised.value.status == 431
+
+
+def test_a_query_has_so_many_parameters():
+    read_head(b"GET /jobs?" + b"&".join(b"a=%d" % i for i in range(200)) + b" HTTP/1.1\r\nHost: localhost\r\n")
+    with pytest.raises(Broken, match="more than 200 parameters"):
+        read_head(b"GET /jobs?" + b"&" * 200 + b" HTTP/1.1\r\nHost: localhost\r\n")
+
+
 @pytest.mark.parametrize(
     "lines",
     [(b"Content-Length: 0",), (b"Content-Length:  7 ",), (CHUNKED,), (CHUNKED.upper(),), (b"Content-Length: 007",)],

@@ -11,7 +11,7 @@ from mlq.http import health, problems
 from mlq.http.settings import Settings
 from mlq.ops import stats as stats_ops
 from mlq.ops import work as work_ops
-from mlq.ops.stats import KINDS, OTHER, OUTCOMES, TRIES, WHAT
+from mlq.ops.stats import COUNTERS, KINDS, OTHER, OUTCOMES, TRIES
 
 LABELS = {"queue", "state", "outcome", "kind", "le"}
 HOSTILE = ['"', "\\", '\\"', "a b", "{x}", "#", "é☃\U0001f600", "=", "\\n", "'}", "(other)", "-", "x" * 100]
@@ -53,7 +53,7 @@ def count(mlq, shell):
     numbers = iter(range(1, 1000))
 
     def tell(queue, **counts):
-        row = [counts.get(what.replace(":", "_"), 0) for what in WHAT]
+        row = [counts.get(what.replace(":", "_"), 0) for what in COUNTERS]
         shell.run(stats_ops.tally(Keys(mlq.namespace), "w", next(numbers), [(queue, row)]))
 
     return tell

@@ -339,3 +339,19 @@ def test_many_that_wait_for_one_large_result_hold_no_copies(serve, mlq):
         assert {answer[:12] for answer in answers} <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
         assert memory(serving) < before + 400_000
     assert ask(serving, "/healthz").text == "ok"
+
+
+def test_small_results_do_not_wait_for_large_ones(serve, mlq):
+    """All values were read by four at a time, whatever their size: a small one came after half a minute."""
+    mlq.create_listener(lambda count: [{}] * count)
+    small, large = mlq.submit(1), mlq.submit(60_000)  # as JSON, this takes 50 ms
+    assert len(large.result(20)) == 60_000
+    assert small.result(20) == [{}]
+    serving = serve()
+    with contextlib.ExitStack() as stack:
+        get = HEAD % f"GET /jobs/{large.id}/result".encode() + b"Accept: application/json\r\n\r\n"
+        reading = [opened(stack, serving, get) for _ in range(40)]
+        assert ask(serving, f"/jobs/{small.id}/result").text == "[{}]"
+        answered = select.select(reading, [], [], 0)[0]
+        assert len(answered) < len(reading)
+        assert {one.recv(12) for one in reading} == {b"HTTP/1.1 200"}

@@ -13,14 +13,14 @@ import time
 import cloudpickle
 import pytest
 
-from mlq.http import apart, trial
+from mlq.http import isolation, trial
 from mlq.http.problems import Refused
 from tests.http.test_consumer import Loads, made
 
 NO_WORLD = (
     "-P",
     "-c",
-    "from mlq.http import apart, trial_program as tried; apart.isolate = lambda: False; tried.main()",
+    "from mlq.http import isolation, trial_program as tried; isolation.isolate = lambda: False; tried.main()",
 )
 ME = "int(os.readlink('/proc/self'))"  # the number that this machine knows it by; in its own world it has another
 
@@ -33,7 +33,7 @@ pytestmark = [
 def _can_have_a_world():
     child = os.fork()
     if not child:
-        os._exit(0 if apart.isolate() else 1)
+        os._exit(0 if isolation.isolate() else 1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -163,6 +163,6 @@ def test_a_process_can_close_itself_to_others():
     """As the one that serves does, whose environment holds the tokens."""
     child = os.fork()
     if not child:
-        apart.be_unreadable()
+        isolation.be_unreadable()
         os._exit(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
     assert os.waitpid(child, 0)[1] == 0

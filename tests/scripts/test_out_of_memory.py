@@ -107,7 +107,7 @@ WRITERS = {
     "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
     "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
     "upload": lambda k, s: upload_ops.put(k, "f", b"head", b"code"),
-    "tally": lambda k, s: stats_ops.tally(k, "w", 1, [("default", [1] * len(stats_ops.WHAT))]),
+    "tally": lambda k, s: stats_ops.tally(k, "w", 1, [("default", [1] * len(stats_ops.COUNTERS))]),
     "take callbacks": lambda k, s: delivery_ops.take(k, "callback", 10, 10.0, 3),
     "store": lambda k, s: data_ops.store(k, "key", b"x" * 1000, None),
 }

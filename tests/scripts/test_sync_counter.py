@@ -66,7 +66,7 @@ def test_a_new_run_of_the_server_leaves_ids_out(world, keys):
     first = world.run(post_ops.sync_counter(keys, "run", 0))
     post(world, first)
     epoch, changed = world.changes(post_ops.sync_counter(keys, "another", 0))
-    assert changed == {"counter": str(1 + FAR), "epoch": epoch, "leaps": {"1": 1.0 + FAR}}
+    assert changed == {"counter": str(1 + FAR), "epoch": epoch, "skipped-ids": {"1": 1.0 + FAR}}
     assert post(world, epoch).first == 2 + FAR
     assert world.run(post_ops.sync_counter(keys, "another", 0)) == epoch
 
@@ -140,7 +140,7 @@ def test_nothing_is_overwritten_once_the_counter_was_lost(world, keys, left, pla
     posted = world.run(job_ops.post(keys, "me", 1, "default", [b"0\n\x01"] * 3, epoch=epoch))
     assert posted.first == 1 + 2 * FAR
     assert world.raw.hgetall(key) == {b"result": b"secret"}
-    assert "leaps" not in world.look()  # lists must find what is there
+    assert "skipped-ids" not in world.look()  # lists must find what is there
     world.raw.delete(key)
 
 

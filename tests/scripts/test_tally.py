@@ -8,14 +8,14 @@ from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import work as work_ops
-from mlq.ops.stats import BOUNDS, LOOK, OTHER, OUTCOMES, TRIES, WHAT, Histogram
+from mlq.ops.stats import BOUNDS, COUNTERS, OTHER, OUTCOMES, SAMPLE, TRIES, Histogram
 
 MOST = 200  # queues
 
 
 def row(**counts):
     """A row with some counts, by names such as `run_sum`."""
-    return [counts.get(what.replace(":", "_").replace(" ", "_"), 0) for what in WHAT]
+    return [counts.get(what.replace(":", "_").replace(" ", "_"), 0) for what in COUNTERS]
 
 
 @pytest.fixture
@@ -152,12 +152,12 @@ def test_a_waiting_job_with_a_damaged_record_has_no_age(world, keys, record):
 
 
 def test_above_the_most_that_are_looked_at_shares_count(world, keys):
-    world.post(3 * LOOK // 2, queue="a")
-    world.post(LOOK // 2, queue="b")
+    world.post(3 * SAMPLE // 2, queue="a")
+    world.post(SAMPLE // 2, queue="b")
     while world.claim(100):
         pass
     stats = world.run(stats_ops.stats(keys))
-    assert stats.running == sum(queue.running for queue in stats.queues.values()) == 2 * LOOK
+    assert stats.running == sum(queue.running for queue in stats.queues.values()) == 2 * SAMPLE
 
 
 def test_deliveries_are_counted_by_what_became_of_each_try(world, keys):

@@ -124,17 +124,17 @@ def test_a_large_result_is_read_without_a_script(world, keys):
     for op in (job_ops.wait(keys, "1", "", 10), job_ops.outcome(keys, "1")):
         fields = world.run(op)
         assert "result" not in fields
-        whole = world.run(job_ops.rest(keys, "1", fields))
+        whole = world.run(job_ops.large_result(keys, "1", fields))
         assert (whole["result"], whole["state"]) == (large, b"succeeded")
         assert "elsewhere" not in whole
     world.raw.hset(keys.job + "1", "finished", "1.5")
-    assert world.run(job_ops.rest(keys, "1", fields)) is None
+    assert world.run(job_ops.large_result(keys, "1", fields)) is None
     world.raw.delete(keys.job + "1")
-    assert world.run(job_ops.rest(keys, "1", fields)) is None
+    assert world.run(job_ops.large_result(keys, "1", fields)) is None
 
 
 def test_a_small_result_needs_no_other_op(world, keys):
     world.settle(world.running())
     fields = world.run(job_ops.outcome(keys, "1"))
     assert fields["result"]
-    assert job_ops.rest(keys, "1", fields) is None
+    assert job_ops.large_result(keys, "1", fields) is None

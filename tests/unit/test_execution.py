@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mlq.core import codec
+from mlq.core.exceptions import ARGS_LIMIT
 from mlq.core.job import Claimed, Record
 from mlq.core.job_options import PLAIN, JobOptions
-from mlq.core.raised import ARGS_LIMIT
 from mlq.core.states import State
 from mlq.errors import LeaseLost, TooLarge
 from mlq.running.context import LOG_LIMIT, JobContext

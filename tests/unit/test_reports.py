@@ -7,7 +7,7 @@ import pytest
 
 from mlq.core.job import Claimed, Outcome
 from mlq.core.states import State
-from mlq.shell.room import Room
+from mlq.shell.fair_semaphore import FairSemaphore
 from mlq.system.turn import Turn
 from mlq.worker.attempt import Attempt, Reports
 from mlq.worker.outbox import LIMIT, Ended, Outbox, Reported
@@ -147,7 +147,7 @@ def test_an_outbox_keeps_the_order(attempt):
 
 def test_a_call_within_a_call_needs_no_room():
     """A finaliser's, amid a call of the thread that has the only place, or waits for it."""
-    room = Room(1)
+    room = FairSemaphore(1)
     entered, go = threading.Event(), threading.Event()
 
     def hold():

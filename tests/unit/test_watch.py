@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mlq.shell import watch
-from mlq.shell.room import Room
+from mlq.shell.fair_semaphore import FairSemaphore
 from mlq.shell.watch import MISSES, REST, Watch
 
 
@@ -78,7 +78,7 @@ Watch().wait(None)  # no connection is touched
 
 
 def test_one_of_several_in_a_room_is_not_alone():
-    room = Room(3)
+    room = FairSemaphore(3)
     with room:
         assert room.alone
         with room:

@@ -16,7 +16,7 @@ import redis
 from mlq import MLQ, server
 from mlq.core.keys import Keys
 from mlq.shell import trouble
-from mlq.worker import kept
+from mlq.worker import unrecorded
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,7 @@ TROUBLES = [
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow one another quickly, so that a test sees many."""
     monkeypatch.setattr(trouble, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(kept, "PATIENCE", 0.01)
+    monkeypatch.setattr(unrecorded, "PATIENCE", 0.01)
 
 
 @pytest.mark.usefixtures("often")
@@ -136,7 +136,7 @@ def test_a_result_outlasts_any_trouble_of_the_server(begin: Any, caplog: pytest.
         first, second = mlq.submit(1), mlq.submit(2)
         until(lambda: runs)
         mlq._worker._shared.shell.patience = 0.05
-        keeper = mlq._worker._settler._kept
+        keeper = mlq._worker._settler._unrecorded
         with begin(admin):
             go.set()
             until(lambda: keeper._failures > TRIES)
@@ -210,7 +210,7 @@ def test_what_a_listener_says_and_asks_for_outlasts_it_too() -> None:
         mlq.create_listener(says)
         job = mlq.submit("parent")
         until(lambda: job.state() == "running")
-        keeper = mlq._worker._settler._kept
+        keeper = mlq._worker._settler._unrecorded
         with too_few_replicas(admin):
             go.set()
             until(lambda: said.is_set() and keeper._failures > TRIES)
@@ -238,7 +238,7 @@ def test_a_stop_amid_trouble_names_the_jobs_that_run_again(caplog: pytest.LogCap
         until(lambda: job.state() == "running")
         with too_few_replicas(admin), caplog.at_level(logging.ERROR, "mlq.worker"):
             go.set()
-            until(lambda: mlq._worker._settler._kept._failures)
+            until(lambda: mlq._worker._settler._unrecorded._failures)
             mlq.shutdown(0)
         assert f"job {job.id} ended, but that can't be recorded" in caplog.text
 
@@ -263,11 +263,11 @@ def test_what_a_server_cuts_off_holds_up_nobody(how: str) -> None:
         assert mlq.submit(1).result(SOON) is not None
         for _ in range(2):
             large = mlq.submit(3_000_000)
-            until(lambda: mlq._worker._settler._kept._items or mlq._worker._settler._one_at_a_time.locked())
+            until(lambda: mlq._worker._settler._unrecorded._items or mlq._worker._settler._one_at_a_time.locked())
             assert mlq.submit(1).result(8) is not None  # it was 10 s at the least
             assert large.state() == "running"
             large.cancel()
-            until(lambda: not mlq._worker._settler._kept._items)  # nor is it tried for ever
+            until(lambda: not mlq._worker._settler._unrecorded._items)  # nor is it tried for ever
         until(lambda: mlq._worker._shared.slots.free() == 4)
         mlq.shutdown(0)
 
@@ -322,7 +322,7 @@ class SlowLink:
 
 def test_a_large_result_gets_through_a_slow_link_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patience for its answer grows until it is enough; small results are recorded meanwhile."""
-    monkeypatch.setattr(kept, "ANSWER_TIMEOUT", 0.1)
+    monkeypatch.setattr(unrecorded, "ANSWER_TIMEOUT", 0.1)
     monkeypatch.setattr(trouble, "RATE", 1e9)
     with server.scratch(appendfsync=None, port=0) as scratch:
         link = SlowLink(int(scratch.url.rpartition(":")[2].partition("/")[0]), 150_000)
@@ -345,7 +345,7 @@ def test_a_large_result_gets_through_a_slow_link_and_holds_up_no_other(monkeypat
             shell = mlq._worker._shared.shell
             shell.answer = shell.patience = 0.1  # not before: on a busy machine no claim would get through
             go_on.set()
-            until(lambda: mlq._worker._settler._kept._failures)
+            until(lambda: mlq._worker._settler._unrecorded._failures)
             small = [near.submit(10).result(SOON) for _ in range(5)]
             assert large.state() == "running"
             assert small == [bytes(10)] * 5

@@ -26,7 +26,7 @@ end
 
 -- Notifies the followers of a running job that there is something new. An inbox that nobody reads gets at most 100
 -- messages; the last one says that any job may have changed.
-local function hint(waiters, inboxes, id)
+local function notify_followers(waiters, inboxes, id)
   for _, name in ipairs(redis.pcall('SMEMBERS', waiters .. id)) do
     local waiting = tonumber(redis.pcall('LLEN', inboxes .. name)) or 0
     if waiting < 100 then

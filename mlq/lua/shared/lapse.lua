@@ -1,5 +1,5 @@
--- Ends an attempt that has no result: `give_back` puts its job back into its lane, `put_off` schedules it for later, and
--- `bury` makes it a dead letter. For an attempt that was lost, loss.lua decides between these. A script that includes this
+-- Ends an attempt that has no result: `return_to_lane` puts its job back into its lane, `schedule` schedules it for later, and
+-- `make_dead_letter` makes it a dead letter. For an attempt that was lost, loss.lua decides between these. A script that includes this
 -- file takes these keys:
 -- KEYS  leases zset · jobs prefix · posts prefix · lane prefix · lanes set · serves prefix · class prefix · dead zset
 --       · waiters prefix · inboxes prefix · deliveries prefix · delivery prefix · scheduled zset · streams prefix
@@ -7,7 +7,7 @@
 --- include line_up
 --- include history
 --- include announce
---- include make_way
+--- include delete_if_wrong_type
 --- include finish
 local leases, jobs, posts, lane_prefix, lanes, serves = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local classes, dead, waiters, inboxes, deliveries, delivery = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
@@ -36,7 +36,7 @@ local function tell_worker(id, lease)
   end
 end
 
-local function bury(now, id, lease, reason, kind, text)
+local function make_dead_letter(now, id, lease, reason, kind, text)
   local options = options_of(id)
   redis.call('HSET', jobs .. id, 'state', 'failed', 'finished', now, 'reason', reason, 'error_type', kind, 'error', text)
   redis.call('HDEL', jobs .. id, 'token', 'waits_for')
@@ -53,16 +53,16 @@ local function take_from_attempt(id, lease, state, reason)
   redis.call('ZREM', leases, lease)
 end
 
-local function give_back(now, id, lease, lane, reason, text)
+local function return_to_lane(now, id, lease, lane, reason, text)
   remember(jobs, id, now, reason, '', text, '')
   take_from_attempt(id, lease, 'queued', reason)
   line_up(lane_prefix, lanes, serves, classes, lane, id)
-  hint(waiters, inboxes, id)
+  notify_followers(waiters, inboxes, id)
 end
 
 -- Schedules a job to run again at `due`.
-local function put_off(id, lease, due, reason)
+local function schedule(id, lease, due, reason)
   take_from_attempt(id, lease, 'scheduled', reason)
   redis.call('ZADD', scheduled, string.format('%.6f', due), id)
-  hint(waiters, inboxes, id)
+  notify_followers(waiters, inboxes, id)
 end

@@ -6,7 +6,7 @@
 -- job is scheduled at 1e11 plus the current time, which is a time that never comes.
 local function set_apart(now, id, lease, reason, text)
   remember(jobs, id, now, reason, '', text, '')
-  put_off(id, lease, now + 1e11, reason)
+  schedule(id, lease, now + 1e11, reason)
 end
 
 -- Call this for an attempt that was lost with its worker or child, together with `beside` others, each of which may have
@@ -19,7 +19,7 @@ local function lose(now, id, lease, lane, reason, allowed, what, beside)
   local run = redis.call('HMGET', jobs .. id, 'waits_for', 'shared')
   local shared = whole(run[2])
   if beside > 0 and allowed > 0 and run[1] then
-    return give_back(now, id, lease, lane, reason, what .. ' while it waited for another job')
+    return return_to_lane(now, id, lease, lane, reason, what .. ' while it waited for another job')
   elseif beside > 0 and allowed > 0 and shared < 20 then
     shared = shared + 1
     redis.call('HSET', jobs .. id, 'shared', shared)
@@ -28,7 +28,7 @@ local function lose(now, id, lease, lane, reason, allowed, what, beside)
     local losses = whole(redis.call('HGET', jobs .. id, 'losses')) + 1
     redis.call('HSET', jobs .. id, 'losses', losses)
     if losses > allowed then
-      return bury(now, id, lease, reason, 'mlq.errors.LeaseLost', what .. ' in ' .. losses .. ' attempts, the last one on ' ..
+      return make_dead_letter(now, id, lease, reason, 'mlq.errors.LeaseLost', what .. ' in ' .. losses .. ' attempts, the last one on ' ..
         (redis.call('HGET', jobs .. id, 'worker') or 'an unknown worker'))
     elseif losses > 1 then
       return set_apart(now, id, lease, reason, what)
@@ -37,6 +37,6 @@ local function lose(now, id, lease, lane, reason, allowed, what, beside)
   if shared > 2 then
     set_apart(now, id, lease, reason, what)
   else
-    give_back(now, id, lease, lane, reason, what)
+    return_to_lane(now, id, lease, lane, reason, what)
   end
 end

@@ -28,7 +28,7 @@ def plain(words: str) -> str:
     return words.encode("utf-8", "replace").decode()
 
 
-def taken_apart(error: BaseException) -> dict[str, bytes | str]:
+def to_fields(error: BaseException) -> dict[str, bytes | str]:
     """The fields to rebuild the exception from; none if they would be different after the trip."""
     try:
         reduced: Any = error.__reduce__()
@@ -55,7 +55,7 @@ def _fields(packed: bytes, more: bytes, wanted: str) -> dict[str, bytes | str]:
     return fields | {"error_tuples": "1"} if repr(codec.tuples(values)) == wanted else {}
 
 
-def put_together(fields: dict[str, bytes], kind: str, words: str) -> Exception | None:
+def from_fields(fields: dict[str, bytes], kind: str, words: str) -> Exception | None:
     """The exception, if its class is a builtin or already imported here and the copy's message is `words`; else None.
 
     MLQ's own errors are not rebuilt: the caller would take a listener's error for one of its own call.

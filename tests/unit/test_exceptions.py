@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlq.core import raised
-from mlq.core.raised import ARGS_LIMIT, put_together, taken_apart, text_of
+from mlq.core.exceptions import ARGS_LIMIT, from_fields, text_of, to_fields
 from mlq.errors import InputError, WaitTimeout
 
 
@@ -95,8 +94,8 @@ def noted():
 
 def crossed(error):
     """The other end's exception."""
-    fields = {name: value.encode() if isinstance(value, str) else value for name, value in taken_apart(error).items()}
-    return put_together(fields, f"{type(error).__module__}.{type(error).__qualname__}", text_of(error))
+    fields = {name: value.encode() if isinstance(value, str) else value for name, value in to_fields(error).items()}
+    return from_fields(fields, f"{type(error).__module__}.{type(error).__qualname__}", text_of(error))
 
 
 SAME = [
@@ -184,7 +183,7 @@ def test_whatever_its_arguments_are(kind, args):
 def test_attributes_that_are_none(monkeypatch):
     """What is read from Redis may be anything."""
     wanted = {"error_args": b"\x91\xa1x"}
-    assert repr(put_together(wanted, "builtins.ValueError", "x")) == "ValueError('x')"
+    assert repr(from_fields(wanted, "builtins.ValueError", "x")) == "ValueError('x')"
     for state in (b"\xc1", b"\x01", b"\x81\xa9__class__\x01", b"\x81\x01\x01"):
-        assert put_together(wanted | {"error_state": state}, "builtins.ValueError", "x") is None
-    assert raised.put_together({}, "builtins.ValueError", "x") is None
+        assert from_fields(wanted | {"error_state": state}, "builtins.ValueError", "x") is None
+    assert from_fields({}, "builtins.ValueError", "x") is None

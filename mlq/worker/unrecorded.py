@@ -27,7 +27,7 @@ PATIENCE = 1.0  # seconds per try while no connection can be made
 SLOWEST = 10_000  # bytes per second of the slowest link over which an outcome must get through in the end
 
 
-class Kept(Service):
+class Unrecorded(Service):
     """Tries again, smallest first. Has its own connection while it has something to record."""
 
     def __init__(self, shared: Shared, settle: Callable[[Ended, Shell], None], died: Callable[[], None]) -> None:

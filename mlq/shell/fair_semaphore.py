@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 
 
-class Room:
+class FairSemaphore:
     """A fair semaphore, as a context manager. Reentrant: a finaliser or signal handler may interrupt its own thread."""
 
     def __init__(self, places: int) -> None:

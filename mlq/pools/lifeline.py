@@ -27,7 +27,7 @@ def _forked(wire: Wire) -> None:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
-def settle_in(wire: Wire) -> None:
+def tie_to_worker(wire: Wire) -> None:
     """Leave signals to the worker, and don't outlive it, not even while a listener is busy in C code."""
     for number in _SIGNALS:
         signal.signal(number, _leave_to_worker)  # not SIG_IGN: programs that listeners start would inherit it
