@@ -180,7 +180,7 @@ class Counts(NamedTuple):
     """How many jobs there are in each state."""
 
     running: int
-    dead: int
+    dead: int  # dead letters
     scheduled: int  # waiting for the time of their retry
     lanes: dict[str, int]  # waiting for a worker, by lane
     cursor: str = "0"  # from which to go on counting lanes; "0" when all are counted
@@ -213,13 +213,13 @@ class Listed(NamedTuple):
     """One line of a list of jobs."""
 
     id: str
-    state: str
-    lane: str
-    posted: float  # seconds since the epoch
-    attempts: int
-    worker: str | None
-    started: float | None
-    finished: float | None
+    state: str  # as `State`
+    lane: str  # queue and functions: "default", "default:train"
+    posted: float  # seconds since 1970
+    attempts: int  # so far
+    worker: str | None  # of the last attempt
+    started: float | None  # the last attempt
+    finished: float | None  # the job
 
 
 def _page(width: int, make: Callable[[list[Any]], Any], reply: list[Any]) -> list[Any]:
@@ -249,11 +249,11 @@ class DeadLetter(NamedTuple):
     """A job that ended in failure and waits for a person."""
 
     id: str
-    died: float  # seconds since the epoch
-    reason: str
-    error_type: str
-    error: str
-    attempts: int
+    died: float  # seconds since 1970
+    reason: str  # "error", "timeout", "lost" or "oom"
+    error_type: str  # "builtins.ValueError"
+    error: str  # its message
+    attempts: int  # how often it ran
 
 
 def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
