@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -146,3 +147,40 @@ def test_a_sourced_script_spares_the_shell(shell, tmp_path):
     """It fails as a child."""
     command = f"source '{ROOT}/run_tests.sh' >/dev/null 2>&1; echo still here"
     assert run(shell, "-c", command, cwd=tmp_path, PYTHON="/nonexistent") == "still here"
+
+
+def test_the_description_has_no_relative_links(distributions):
+    """On a package index they would lead nowhere."""
+    with zipfile.ZipFile(distributions[1]) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith("/METADATA"))
+        metadata = archive.read(name).decode()
+    assert "Description-Content-Type: text/markdown\n" in metadata
+    assert "# MLQ, a job queue for machine-learning work" in metadata
+    assert "how a job flows" in metadata
+    assert not re.findall(r"\]\((?!https?://|#)", metadata)
+
+
+def test_links_of_the_description():
+    """To where the files are, if that is known; else no links. Others stay."""
+    setup = runpy.run_path(str(ROOT / "setup.py"))["description"]
+    readme = "[a](docs/a.md#b), [c](https://c.example) and [d](#d)"
+    assert setup(readme, None) == "a, [c](https://c.example) and [d](#d)"
+    assert setup(readme, "https://s.example/x/") == (
+        "[a](https://s.example/x/blob/main/docs/a.md#b), [c](https://c.example) and [d](#d)"
+    )
+
+
+def test_links_to_files_lead_somewhere():
+    """In the README and the pages of `docs/`: the file is there, and so is the heading."""
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for link in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text("utf-8")):
+            path, _, place = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if place and target.suffix == ".md":
+                text = target.read_text("utf-8")
+                found = {
+                    re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
+                    for head in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+                }
+                assert place.removesuffix("-1") in found or f'id="{place}"' in text, f"{page.name}: {link}"
