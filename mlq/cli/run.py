@@ -19,6 +19,7 @@ from mlq.pools.loading import LocalLoader
 from mlq.queue import MOST
 from mlq.running.listeners import Listener, Listeners
 from mlq.system import launch
+from mlq.system.extras import require
 from mlq.worker import exit as way_out
 from mlq.worker.shared import Settings as WorkerSettings
 from mlq.worker.worker import Worker
@@ -111,7 +112,9 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     from mlq.pools.process import ProcessPool
 
     settings.start_logging()
-    green, count = options["pool"] == "gevent", _slots(options)
+    if green := options["pool"] == "gevent":
+        require("gevent", "the gevent pool")
+    count = _slots(options)
     command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
                "--log-format", settings.log_format or "plain"]  # fmt: skip
     if settings.namespace is not None:
