@@ -21,6 +21,7 @@ from mlq import MLQ, MLQError, ServerError
 from mlq.core.json_values import read_message
 from mlq.system import logs, terminal
 from mlq.system.descriptors import keep_standard_open
+from mlq.system.extras import require
 from mlq.worker import exit as way_out
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def server(mlq: MLQ, address: str, port: int | str, start_serving: bool = True) 
     Raises InputError where the address can't be had, or where everybody could use it.
     """
     if not start_serving:
+        require("serve", "the HTTP service")
         from mlq.http.app import make_app
         from mlq.http.settings import Settings
 
@@ -150,6 +152,7 @@ def server(mlq: MLQ, address: str, port: int | str, start_serving: bool = True) 
 
 
 def _serve(mlq: MLQ, address: str, port: int | str) -> "ServerProcess":
+    require("serve", "the HTTP service")
     from mlq.http.process import Plan, ServerProcess
     from mlq.http.settings import local_uploads, read_tokens, settings_for
 

@@ -76,10 +76,10 @@ class WrongState(JobError):
 
 
 class JobFailed(JobError):
-    """The job ended in failure; `error_type`, `remote_traceback` and `reason` have the details."""
+    """The job ended in failure; `error_type`, `remote_traceback` and `reason` (error, timeout, lost, oom) say how."""
 
     def __init__(self, message: str, error_type: str = "", remote_traceback: str = "", reason: str = "") -> None:
-        """`reason` is one of `states.REASONS`."""
+        """`reason`: "error", "timeout", "lost" or "oom"."""
         super().__init__(message)
         self.error_type = error_type
         self.remote_traceback = remote_traceback

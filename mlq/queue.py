@@ -91,7 +91,7 @@ def _with_methods(function: Any, **methods: Any) -> Any:
 
 
 class MLQ(Client):
-    """A job queue: post jobs from this process, or run them in it. See `Client` for the methods of a client."""
+    """A job queue: post jobs from this process, or run them in it."""
 
     def __init__(
         self,
@@ -102,7 +102,12 @@ class MLQ(Client):
         *,
         url: str | None = None,
     ) -> None:
-        """Connects to nothing and starts nothing. Arguments override `MLQ_URL`; see `shell.target`."""
+        """Connects to nothing and starts nothing.
+
+        `redis_host`: a host name, or a URL (redis://, rediss://, unix://), as `url`. Without arguments: the server in
+        the environment variable `MLQ_URL`, else this user's embedded server if it runs, else one on localhost:6379,
+        else a new embedded server. Raises InputError.
+        """
         super().__init__(namespace, redis_host, redis_port, redis_db, url=url)
         self.listeners = Listeners()
         self._worker: Any = None
@@ -162,7 +167,7 @@ class MLQ(Client):
 
         The process continues to work after its main program has ended, until SIGTERM, SIGINT or `shutdown`.
         `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) only have an effect when
-        the worker starts.
+        the worker starts. Returns True. Raises InputError.
         """
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= MOST:
             raise InputError(f"concurrency must be a whole number from 1 to {MOST:,}, not {concurrency!r}")
@@ -232,7 +237,7 @@ class MLQ(Client):
         """Limit how long attempts may take: every `call_how_often` seconds, end those over `job_timeout` seconds.
 
         Their jobs are requeued, at most `max_retries` times each; then they become dead letters. A second call
-        replaces the limits of the first. Recovery from dead workers needs no reaper.
+        replaces the limits of the first. Recovery from dead workers needs no reaper. Raises InputError.
         """
         from mlq.worker import exit as way_out
         from mlq.worker.overruns import Reaper

@@ -10,7 +10,7 @@ from mlq.cli import show
 from mlq.cli.base import Settings, json_option, report, with_settings
 from mlq.cli.jobs import each
 from mlq.core.checks import functions_of, queue_of
-from mlq.ops.jobs import DeadLetter
+from mlq.ops.lists import DeadLetter
 from mlq.system import terminal
 
 SHOWN = 3  # ids of a group of dead letters that are listed

@@ -12,7 +12,7 @@ from mlq.cli.base import OTHER, Settings, json_option, report, with_settings
 from mlq.client.unserved import missing
 from mlq.core.checks import functions_of, queue_of
 from mlq.core.states import FINISHED
-from mlq.ops.jobs import Listed
+from mlq.ops.lists import Listed
 from mlq.system import terminal
 
 STATES = tuple(state.value for state in State if state is not State.GONE)

@@ -21,6 +21,7 @@ from mlq.pools.loading import LocalLoader
 from mlq.queue import MOST
 from mlq.running.listeners import Listener, Listeners
 from mlq.system import cores, gpus, launch
+from mlq.system.extras import require
 from mlq.worker import exit as way_out
 from mlq.worker.shared import Settings as WorkerSettings
 from mlq.worker.worker import Worker
@@ -123,7 +124,9 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     from mlq.pools.process import ProcessPool
 
     settings.start_logging()
-    green, options = options["pool"] == "gevent", _with_gpus(options)
+    if green := options["pool"] == "gevent":
+        require("gevent", "the gevent pool")
+    options = _with_gpus(options)
     count = _slots(options)
     command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
                "--log-format", settings.log_format or "plain"]  # fmt: skip

@@ -6,6 +6,7 @@ import click
 
 from mlq.cli.base import Settings, with_settings
 from mlq.cli.options import Names, Port, Size
+from mlq.system.extras import require
 
 log = logging.getLogger("mlq.http")
 
@@ -82,6 +83,7 @@ def serve(
     Its documentation is at /docs. It runs no jobs: start `mlq worker` for that. Several servers may serve one
     namespace.
     """
+    require("serve", "mlq serve")
     from mlq.http.process import Plan, become, listen, url_of
     from mlq.http.settings import LOOPBACK, read_tokens, settings_for
 

@@ -13,10 +13,12 @@ from mlq.errors import InputError
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.ops.jobs import Counts
+from mlq.ops.lists import DeadLetter, Listed
 from mlq.ops.stats import Stats
 from mlq.shell.known_ids import known_ids_of
 from mlq.uploads.functions import check_name, pickled
@@ -74,7 +76,7 @@ class Administration:
         """All jobs of the namespace, newest first; fetched page by page."""
         below = ""
         while below != "0":
-            page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            page, below = self._shell.run(list_ops.listing(self._keys, below, PAGE, state))
             yield from page
 
     def list_jobs(
@@ -85,7 +87,9 @@ class Administration:
         A page may be short even if more follow: one call looks at 2,000 jobs at most.
         """
         below = "" if before == "" else check_id(before)
-        page, below = self._shell.run(job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state))
+        page, below = self._shell.run(
+            list_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state)
+        )
         return page, None if below == "0" else below
 
     def last_id(self) -> int:
@@ -121,7 +125,7 @@ class Administration:
         if state is not None and state not in FINISHED:
             raise InputError(f"state must be one in which a job has ended ({', '.join(sorted(FINISHED))}), not {state}")
         while below != "0":
-            page, below = self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            page, below = self._shell.run(list_ops.listing(self._keys, below, PAGE, state))
             old = [job for job in page if job.finished is not None and job.age - (job.finished - job.posted) > age]
             ops = [job_ops.purge(self._keys, job.id, job.state) for job in old if job.state in FINISHED]
             removed += sum(self._shell.run_many(ops)) if ops else 0
@@ -129,7 +133,7 @@ class Administration:
 
     def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
         """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
-        return self._shell.run(job_ops.dead(self._keys, first, last))
+        return self._shell.run(list_ops.dead(self._keys, first, last))
 
     def requeue(self, job_id: str) -> None:
         """Put a dead letter or a cancelled job back into its queue. Raises WrongState, UnknownJob."""
@@ -148,7 +152,7 @@ class Administration:
         return self._each_dead_letter(job_ops.discard)
 
     def _each_dead_letter(self, change: Any) -> int:
-        ids = self._shell.run(job_ops.dead_ids(self._keys))
+        ids = self._shell.run(list_ops.dead_ids(self._keys))
         changed = 0
         for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
             changed += sum(self._shell.run_many([job_ops.try_change(change(self._keys, job_id)) for job_id in page]))

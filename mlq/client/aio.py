@@ -37,7 +37,11 @@ class AsyncMLQ(AsyncWaiting):
         *,
         url: str | None = None,
     ) -> None:
-        """`redis_host` may also be a URL (redis://, rediss://, unix://). Without arguments: see `shell.target`."""
+        """Connects to nothing. `redis_host`: a host name, or a URL (redis://, rediss://, unix://), as `url`.
+
+        Without arguments: the server in the environment variable `MLQ_URL`, else this user's embedded server if it
+        runs, else one on localhost:6379, else a new embedded server. Raises InputError.
+        """
         self._keys = Keys(namespace)
         from mlq.shell.aio import AsyncShell  # imports redis-py, which takes 100 ms: not in `import mlq`
         from mlq.shell.aio_inbox import AsyncInbox

@@ -13,10 +13,12 @@ from mlq.errors import InputError
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
-from mlq.ops.jobs import Counts, DeadLetter, Listed
+from mlq.ops.jobs import Counts
+from mlq.ops.lists import DeadLetter, Listed
 from mlq.ops.stats import Stats
 from mlq.shell.known_ids import known_ids_of
 from mlq.uploads.functions import check_name, pickled
@@ -74,7 +76,7 @@ class AsyncAdministration:
         """All jobs of the namespace, newest first; fetched page by page."""
         below = ""
         while below != "0":
-            page, below = await self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            page, below = await self._shell.run(list_ops.listing(self._keys, below, PAGE, state))
             for listed in page:
                 yield listed
 
@@ -83,7 +85,7 @@ class AsyncAdministration:
     ) -> tuple[list[Listed], str | None]:
         """Up to `limit` jobs posted before the job `before`, newest first, and `before` for the next page, or None."""
         below = "" if before == "" else check_id(before)
-        op = job_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state)
+        op = list_ops.listing(self._keys, below, check_count("limit", limit, 1) or PAGE, state)
         page, below = await self._shell.run(op)
         return page, None if below == "0" else below
 
@@ -116,7 +118,7 @@ class AsyncAdministration:
         if state is not None and state not in FINISHED:
             raise InputError(f"state must be one in which a job has ended ({', '.join(sorted(FINISHED))}), not {state}")
         while below != "0":
-            page, below = await self._shell.run(job_ops.listing(self._keys, below, PAGE, state))
+            page, below = await self._shell.run(list_ops.listing(self._keys, below, PAGE, state))
             old = [job for job in page if job.finished is not None and job.age - (job.finished - job.posted) > age]
             ops = [job_ops.purge(self._keys, job.id, job.state) for job in old if job.state in FINISHED]
             removed += sum(await self._shell.run_many(ops)) if ops else 0
@@ -124,7 +126,7 @@ class AsyncAdministration:
 
     async def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
         """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
-        return await self._shell.run(job_ops.dead(self._keys, first, last))
+        return await self._shell.run(list_ops.dead(self._keys, first, last))
 
     async def requeue(self, job_id: str) -> None:
         """Put a dead letter or a cancelled job back into its queue. Raises WrongState, UnknownJob."""
@@ -143,7 +145,7 @@ class AsyncAdministration:
         return await self._each_dead_letter(job_ops.discard)
 
     async def _each_dead_letter(self, change: Any) -> int:
-        ids = await self._shell.run(job_ops.dead_ids(self._keys))
+        ids = await self._shell.run(list_ops.dead_ids(self._keys))
         changed = 0
         for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
             changed += sum(

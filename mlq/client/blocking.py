@@ -40,7 +40,11 @@ class Client(Waiting):
         *,
         url: str | None = None,
     ) -> None:
-        """`redis_host` may also be a URL (redis://, rediss://, unix://). Without arguments: see `shell.target`."""
+        """Connects to nothing. `redis_host`: a host name, or a URL (redis://, rediss://, unix://), as `url`.
+
+        Without arguments: the server in the environment variable `MLQ_URL`, else this user's embedded server if it
+        runs, else one on localhost:6379, else a new embedded server. Raises InputError.
+        """
         self._keys = Keys(namespace)
         from mlq.shell.inbox import Inbox  # redis-py takes 100 ms to import, and `import mlq` need not wait for it
         from mlq.shell.sync import Shell
@@ -141,7 +145,10 @@ class Client(Waiting):
         functions: Iterable[str] | None = None,
         **options: Unpack[PostOptions],
     ) -> list[str]:
-        """Post many jobs with the same options, in order; returns their ids. All are checked before any is sent."""
+        """Post many jobs with the same options, in order; returns their ids.
+
+        All are checked before any is sent. Raises InputError, ServerError; in the latter case some may be posted.
+        """
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
@@ -157,7 +164,7 @@ class Client(Waiting):
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> JobHandle:
-        """Post one job; returns a handle on it."""
+        """Post one job, as `post` does; returns a handle on it."""
         wanted = options_of(callback, functions, options)
         posted = self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
         return JobHandle(self, posted.id, self._lanes.warning(wanted.lane))
@@ -167,7 +174,14 @@ class Client(Waiting):
         return JobHandle(self, job_id)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        """Everything that is known about a job. Raises UnknownJob."""
+        """Everything that is known about a job. Raises UnknownJob.
+
+        A mapping: `id`, `state`, `msg`, `timestamp` (of the post), `queue`, `functions`, `timeout`, `worker`,
+        `processing_started`, `processing_finished`, `progress`, `short_result`, `result` (of a failed job, the text of
+        its error), `retries` (runs after the first), `attempts` (a mapping for each of the last 20 runs), `error`,
+        `error_type`, `traceback`, `reason`, `callback`, `callback_outcome`, `webhook`, and `deliveries` (the last 20
+        tries to send these two). What does not apply, or not yet, is None.
+        """
         return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 
     def get_info(self, job_id: str) -> dict[str, Any]:
@@ -187,7 +201,10 @@ class Client(Waiting):
         return self._shell.run(job_ops.glance(self._keys, self._named(job_id)))[0]
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
-        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""
+        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by.
+
+        `data`: any value that a message may have, up to 64 MiB. Raises InputError.
+        """
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
         self._shell.run(data_ops.store(self._keys, name, packed, check_seconds("expiry", expiry)))

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class JobHandle:
-    """A handle on one job."""
+    """Stands for one job in any process: returned by `submit`, and made from an id by `job(id)`."""
 
     def __init__(self, client: "Client", job_id: str, warning: str | None = None) -> None:
         """Does not check that the job exists."""
         self._client = client
         self._job = check_id(job_id)
-        self.id = str(self._job)
+        self.id: str = str(self._job)  # a number in digits; `mlq.job(id)` makes a handle from it
         self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
 
     def __repr__(self) -> str:
@@ -52,7 +52,7 @@ class JobHandle:
         return self._client.get_job_progress(self._job)
 
     def result(self, timeout: float | None = None) -> Any:
-        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
+        """Wait for the result, up to `timeout` seconds. Raises WaitTimeout, and what `MLQ.wait` raises."""
         return self._client.wait(self._job, timeout)
 
     def stream(self) -> Stream:
@@ -68,11 +68,11 @@ class JobHandle:
         return map(update_of, self._client.follow(self._job, every=every))
 
     def logs(self) -> str:
-        """What the job printed and logged."""
+        """What the job printed and logged, in all its attempts. Raises UnknownJob."""
         return self._client.get_logs(self._job)
 
     def cancel(self) -> None:
-        """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
+        """Take the job out of its queue, or stop it where it runs. Raises WrongState if it has ended, UnknownJob."""
         self._client.cancel(self._job)
 
 
@@ -83,7 +83,7 @@ class AsyncJobHandle:
         """Does not check that the job exists."""
         self._client = client
         self._job = check_id(job_id)
-        self.id = str(self._job)
+        self.id: str = str(self._job)  # a number in digits; `mlq.job(id)` makes a handle from it
         self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
 
     def __repr__(self) -> str:

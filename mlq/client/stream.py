@@ -36,7 +36,7 @@ class _Reading:
 
     def __init__(self, job_id: str) -> None:
         self.id = job_id
-        self.attempt = 0  # that the last chunk came from; when it changes, the earlier chunks are obsolete
+        self.attempt: int = 0  # the run that the last chunk came from; when it changes, earlier chunks are obsolete
 
     def _chunks(self, news: Followed) -> Iterator[Any]:
         for said in news.entries:

@@ -24,7 +24,7 @@ from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
 from mlq.ops import jobs as job_ops
-from mlq.ops.jobs import Listed
+from mlq.ops.lists import Listed
 
 LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once

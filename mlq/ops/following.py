@@ -19,7 +19,7 @@ class Entry(NamedTuple):
     attempt: int
     number: int  # rising from 1 within the attempt
     kind: str  # "chunk", "log", or "refused" where logs were cut off
-    data: bytes  # empty where it is large and was left out: see `entry`
+    data: bytes  # empty where it is large and was left out: see `follow(whole=)`
     size: int  # bytes
 
 

@@ -1,11 +1,9 @@
 """Ops on jobs for clients: post (see `posting.py`), read, wait, cancel, requeue, delete, list."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlq.core import codec
 from mlq.core.identity import bind, stamp_of
-from mlq.core.job import describe, fields_of, head_of, number, or_none, stamp_in, text
+from mlq.core.job import describe, fields_of, number, or_none, stamp_in
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.errors import Undecodable, WaitCircle, WrongState
@@ -25,7 +23,7 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _shown(value: str | bytes) -> str:
+def shown(value: str | bytes) -> str:
     """An id as a string, even if Redis holds bytes that are not one."""
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
@@ -123,7 +121,7 @@ def wait(
 
 def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *more: str) -> Op[None]:
     """An op that a person requests on one job, the first of `args`; `more`: keys besides those of shared/lapse.lua."""
-    name, job_id = "delete" if verb == "discard" else verb, _shown(args[0])
+    name, job_id = "delete" if verb == "discard" else verb, shown(args[0])
 
     def parse(reply: list[bytes]) -> None:
         check_exists(keys, job_id, reply[0])
@@ -191,7 +189,7 @@ class Counts(NamedTuple):
     """How many jobs there are in each state."""
 
     running: int
-    dead: int
+    dead: int  # dead letters
     scheduled: int  # waiting for the time of their retry
     lanes: dict[str, int]  # waiting for a worker, by lane
     cursor: str = "0"  # from which to go on counting lanes; "0" when all are counted
@@ -218,84 +216,3 @@ def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
 def last_id(keys: Keys) -> Op[int]:
     """The last id that was assigned; 0 before the first."""
     return Op(("GET", keys.counter), lambda reply: or_none(int, reply or b"0") or 0)
-
-
-class Listed(NamedTuple):
-    """One line of a list of jobs. Times are seconds since the epoch by the server's clock."""
-
-    id: str
-    state: str
-    lane: str
-    posted: float
-    attempts: int
-    errors: int  # attempts that raised or timed out, and after which the job was retried
-    losses: int  # attempts that were lost with their worker or child
-    worker: str | None
-    started: float | None
-    finished: float | None
-    took: float | None  # seconds that the last attempt took, or has been running for
-    age: float  # seconds since the post
-    progress: Any  # what a running job reported last, if that is short; otherwise None
-
-
-def _page(width: int, make: Callable[[list[Any]], Any], reply: list[Any]) -> list[Any]:
-    return [make(reply[i : i + width]) for i in range(0, len(reply), width)]
-
-
-def _count(stored: bytes | None) -> int:
-    return or_none(int, stored or 0) or 0
-
-
-def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = None) -> Op[tuple[list[Listed], str]]:
-    """A page of jobs, newest first, and `below` for the next page ("0" at the end). Pages may be short if few match."""
-
-    def parse(reply: list[Any]) -> tuple[list[Listed], str]:
-        now = number(reply[1]) or 0.0
-        return _page(11, lambda row: _listed(row, now), reply[2:]), reply[0].decode()
-
-    return call(
-        script("list"), (keys.counter, keys.post, keys.job, keys.skipped_ids), (below, limit, state or ""), parse
-    )
-
-
-def _listed(row: list[Any], now: float) -> Listed:
-    lane, posted = head_of(row[1])
-    started, finished, state = or_none(number, row[8]), or_none(number, row[9]), _shown(row[2])
-    ended = now if state == State.RUNNING else finished
-    took = None if started is None or ended is None else max(0.0, ended - started)
-    progress = or_none(codec.unpack, row[10]) if row[10] else None
-    return Listed(_shown(row[0]), state, lane, posted, _count(row[3]), _count(row[4]), _count(row[5]) + _count(row[6]),
-                  text(row[7]), started, finished, took, max(0.0, now - posted), progress)  # fmt: skip
-
-
-def dead_ids(keys: Keys) -> Op[list[bytes]]:
-    """The ids of all dead letters, oldest first, as raw bytes, so that even malformed ones can be discarded."""
-    return Op(("ZRANGE", keys.dead, 0, -1), list)
-
-
-class DeadLetter(NamedTuple):
-    """A job that ended in failure and waits for a person."""
-
-    id: str
-    died: float  # seconds since the epoch
-    reason: str
-    error_type: str
-    error: str
-    attempts: int
-    errors: int  # attempts that raised or timed out, and after which the job was retried
-    losses: int  # attempts that were lost with their worker or child
-    lane: str
-
-
-def dead(keys: Keys, first: int, last: int) -> Op[list[DeadLetter]]:
-    """Dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""
-
-    def make(row: list[Any]) -> DeadLetter:
-        return DeadLetter(_shown(row[0]), or_none(number, row[1]) or 0.0, text(row[2]) or "", text(row[3]) or "",
-                          text(row[4]) or "", _count(row[5]), _count(row[6]), _count(row[7]) + _count(row[8]),
-                          head_of(row[9])[0])  # fmt: skip
-
-    def parse(reply: list[Any]) -> list[DeadLetter]:
-        return _page(10, make, reply)
-
-    return call(script("dead"), (keys.dead, keys.job, keys.post), (first, last), parse)

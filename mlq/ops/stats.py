@@ -31,12 +31,12 @@ COUNTERS = (
 class Histogram(NamedTuple):
     """How often something took how long."""
 
-    buckets: tuple[int, ...]  # for each of BOUNDS: how often up to it and above the previous one; last: above all
+    buckets: tuple[int, ...]  # how often it took up to each of `mlq.ops.stats.BOUNDS` (s); the last: longer
     seconds: float  # the sum
 
     @property
     def total(self) -> int:
-        """How often."""
+        """How often it was measured."""
         return sum(self.buckets)
 
 
@@ -48,9 +48,9 @@ class QueueStats(NamedTuple):
     oldest: float | None  # seconds since the oldest waiting job was posted; None if none waits
     workers: int
     slots: int
-    attempts: dict[str, int]  # by OUTCOMES, since the beginning
+    attempts: dict[str, int]  # that ended, by outcome ("succeeded", "error", ...), since the beginning
     wait: Histogram  # from a job's post to its first attempt
-    run: Histogram  # of attempts
+    run: Histogram  # how long attempts ran
 
     @property
     def wanted(self) -> int:
@@ -62,21 +62,21 @@ class DeliveryStats(NamedTuple):
     """Callbacks, or webhooks."""
 
     pending: int  # to be sent, or tried again
-    tries: dict[str, int]  # by TRIES, since the beginning
+    tries: dict[str, int]  # by outcome ("sent", "failed", "given up"), since the beginning
 
 
 class Stats(NamedTuple):
-    """A namespace."""
+    """The numbers of a namespace."""
 
     queues: dict[str, QueueStats]  # by name; those that have or had jobs, or have workers
     waiting: int
     scheduled: int
     running: int
-    dead: int
+    dead: int  # dead letters
     deliveries: dict[str, DeliveryStats]  # by kind: "callback", "webhook"
     workers: int
     slots: int
-    busy: int  # slots
+    busy: int  # slots in which a job runs
 
     @property
     def wanted(self) -> int:

@@ -97,7 +97,12 @@ class Output:
 
 
 class JobContext(dict[str, Any]):
-    """`context["update_progress"]` and `context.update_progress` are the same function."""
+    """What a listener gets as its second argument: the job, and functions that concern it.
+
+    A mapping whose entries are also attributes: `context["update_progress"]` and `context.update_progress` are the same
+    function. The entry `full_message` is the job: `id`, `msg`, `timestamp`, `worker`, `processing_started`, `retries`,
+    `functions`, `callback` and the other entries that `MLQ.get_job` had in `mlq` 0.2.
+    """
 
     def __init__(self, channel: Channel, output: Output, claimed: Claimed, record: Record, message: Any) -> None:
         """The context of one attempt."""
@@ -149,11 +154,17 @@ class JobContext(dict[str, Any]):
         return True
 
     def emit(self, chunk: Any) -> None:
-        """Send a partial result to everybody who streams this job. Raises LeaseLost, TooLarge."""
+        """Send a partial result to everybody who streams this job.
+
+        Raises LeaseLost, Unserializable, and TooLarge once all of this attempt's exceed 64 MiB.
+        """
         self.output.emit(chunk)
 
     def store_data(self, data: Any, key: str | None = None, expiry: float | None = None) -> str:
-        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by."""
+        """Store a value for other jobs, for `expiry` seconds or forever; returns the key to fetch it by.
+
+        `data`: any value that a message may have, up to 64 MiB. Raises InputError.
+        """
         name = data_key(key)
         packed = check_size("the data", codec.pack(data))
         self._channel.store(name, packed, check_seconds("expiry", expiry))
@@ -184,7 +195,7 @@ class JobContext(dict[str, Any]):
         return self._result(job_id, timeout)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as block_until_result
-        """The same for `async def` listeners."""
+        """As `block_until_result`, for `async def` listeners."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 

@@ -18,15 +18,15 @@ _SWEEPER = 'read _; kill -9 "$(cat "$1")"; shift; rm -rf "$@"'
 
 
 class Scratch:
-    """A private server that may be killed, stopped and restarted."""
+    """A private server, made by `scratch`, that may be killed, stopped and restarted."""
 
     def __init__(self, home: Home, port: int, arguments: Sequence[str]) -> None:
         """Starts nothing; with `port` 0, the unix socket is its address."""
         self._home = home
         self._arguments = arguments
         self._child: int | None = None
-        self.home: Path = home.path
-        self.url = f"redis://127.0.0.1:{port}" if port else home.url
+        self.home: Path = home.path  # its directory
+        self.url: str = f"redis://127.0.0.1:{port}" if port else home.url  # for `MLQ(url=...)`
 
     @property
     def pid(self) -> int:

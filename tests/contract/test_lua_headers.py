@@ -17,6 +17,7 @@ from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
@@ -55,8 +56,8 @@ OPS = {
         job_ops.delete(K, "1"),
         job_ops.place(K, "1"),
         job_ops.counts(K),
-        job_ops.listing(K),
-        job_ops.dead(K, 0, -1),
+        list_ops.listing(K),
+        list_ops.dead(K, 0, -1),
         work_ops.register(K, WorkerClass.of(["default"], ["default"], ["f"]), 10),
         work_ops.claim(K, "w", 1, "class", 6, 1),
         settle_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), PLAIN)], 2),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mlq
+from mlq.server import scratch
+from mlq.system.extras import EXTRAS
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +73,32 @@ def installed(distributions, tmp_path_factory):
     return environment
 
 
+@pytest.fixture(scope="module")
+def core(distributions, tmp_path_factory):
+    """An environment that holds the wheel and what it requires without an extra, as links to what this one has."""
+    environment = tmp_path_factory.mktemp("core")
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    offline = ("--quiet", "--no-index", "--no-deps")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *offline, distributions[1], cwd=environment)
+    site_packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment))
+    for name in required(list(wanted())):
+        for top in {file.parts[0] for file in metadata.files(name) if file.parts[0] not in ("..", "__pycache__")}:
+            (site_packages / top).symlink_to(metadata.distribution(name).locate_file(top))
+    return environment
+
+
+def required(requirements):
+    """The names of installed distributions that these need, and of those that they need in turn."""
+    found = set()
+    while requirements:
+        requirement = requirements.pop()
+        if requirement.name not in found and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
+            found.add(requirement.name)
+            requirements += map(Requirement, metadata.requires(requirement.name) or ())
+    return found
+
+
 def test_sdist_and_wheel_are_whole(sources, distributions):
     """Every module, every script and the marker for type checkers; a folder without `__init__.py` would be missed."""
     shipped = {str(file.relative_to(sources)) for pattern in SHIPPED for file in sources.glob(pattern)}
@@ -86,6 +116,62 @@ def test_the_wheel_works_from_anywhere(installed, tmp_path):
     file = run(installed / "bin" / "python", "-c", "import mlq; print(mlq.__file__)", cwd=tmp_path, PYTHONPATH="")
     assert Path(file).is_relative_to(installed)
     assert mlq.__version__ in run(installed / "bin" / "mlq", "--version", cwd=tmp_path, PYTHONPATH="")
+
+
+LISTENERS = """
+from mlq import MLQ
+mlq = MLQ("core")
+@mlq.listener
+def double(number):
+    return number * 2
+"""
+
+
+@pytest.mark.parametrize("pool", ["process", "thread", "asyncio", "solo"])
+def test_the_core_posts_and_works(core, pool, tmp_path):
+    """Without any extra."""
+    (tmp_path / "listeners.py").write_text(LISTENERS, "utf-8")
+    mlq_command = core / "bin" / "mlq"
+    with scratch(appendfsync=None) as server:
+        there = {"cwd": tmp_path, "MLQ_URL": server.url, "MLQ_NAMESPACE": "core", "PYTHONPATH": ""}
+        assert run(mlq_command, "post", "21", "--functions", "double", **there) == "1"
+        run(mlq_command, "worker", "listeners.py", "--burst", "--pool", pool, **there)
+        assert run(mlq_command, "wait", "1", **there) == "42"
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (["mlq.cli", "serve", "--port", "0"], "serve"),
+        (["mlq.cli", "worker", "listeners.py", "--pool", "gevent"], "gevent"),
+        (["controller.app", "consumer", "--server", "--server_port", "0"], "serve"),
+    ],
+    ids=["serve", "gevent", "controller"],
+)
+def test_a_missing_extra_is_named(core, command, extra, tmp_path):
+    """With the command that installs it, in one line; the pool's children are not even started."""
+    (tmp_path / "listeners.py").write_text(LISTENERS, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT) if command[0].startswith("controller") else ""}
+    done = subprocess.run(
+        [core / "bin" / "python", "-m", *command],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].endswith(f"pip install 'mlq[{extra}]'")
+    assert "Traceback" not in done.stderr
+
+
+def test_extras_are_those_of_the_project():
+    """The modules that are looked for, and the packages that are installed."""
+    for extra, modules in EXTRAS.items():
+        assert set(modules) == {requirement.name.replace("-", "_") for requirement in wanted(extra)}
+
+
+def test_all_is_all():
+    """Whoever wants everything that MLQ can do."""
+    usable = {name for extra in PROJECT["optional-dependencies"] if extra not in ("demo", "examples", "dev", "all")
+              for name in (each.name for each in wanted(extra))}  # fmt: skip
+    assert {each.name for each in wanted("all")} == usable
 
 
 SETS = {"requirements.txt": "dev", "requirements-demo.txt": "demo"}  # and the extra that each one is made for
@@ -203,3 +289,40 @@ def test_a_sourced_script_spares_the_shell(shell, tmp_path):
     """It fails as a child."""
     command = f"source '{ROOT}/run_tests.sh' >/dev/null 2>&1; echo still here"
     assert run(shell, "-c", command, cwd=tmp_path, PYTHON="/nonexistent") == "still here"
+
+
+def test_the_description_has_no_relative_links(distributions):
+    """On a package index they would lead nowhere."""
+    with zipfile.ZipFile(distributions[1]) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith("/METADATA"))
+        described = archive.read(name).decode()
+    assert "Description-Content-Type: text/markdown\n" in described
+    assert "# MLQ, a job queue for machine-learning work" in described
+    assert "how a job flows" in described
+    assert not re.findall(r"\]\((?!https?://|#)", described)
+
+
+def test_links_of_the_description():
+    """To where the files are, if that is known; else no links. Others stay."""
+    setup = runpy.run_path(str(ROOT / "setup.py"))["description"]
+    readme = "[a](docs/a.md#b), [c](https://c.example) and [d](#d)"
+    assert setup(readme, None) == "a, [c](https://c.example) and [d](#d)"
+    assert setup(readme, "https://s.example/x/") == (
+        "[a](https://s.example/x/blob/main/docs/a.md#b), [c](https://c.example) and [d](#d)"
+    )
+
+
+def test_links_to_files_lead_somewhere():
+    """In the README and the pages of `docs/`: the file is there, and so is the heading."""
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for link in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text("utf-8")):
+            path, _, place = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if place and target.suffix == ".md":
+                text = target.read_text("utf-8")
+                found = {
+                    re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
+                    for head in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+                }
+                assert place.removesuffix("-1") in found or f'id="{place}"' in text, f"{page.name}: {link}"

@@ -1,4 +1,7 @@
-"""Every program and command of the README is run, in order, and its output compared with what the README shows."""
+"""Every program and command of the README and of some guides is run, and its output compared with what is shown.
+
+A block of Python is a file, whose name stands behind `python`; blocks that are not run are marked `py` or `sh`.
+"""
 
 import os
 import re
@@ -76,26 +79,27 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def test_readme(server_url, tmp_path):
+@pytest.mark.parametrize("page", ["README.md", "docs/from-celery.md", "docs/from-rq.md", "docs/testing.md"])
+def test_page(page, server_url, tmp_path):
     """From the first block to the last, as one session."""
     env = environment(server_url, tmp_path)
     session: list[str] = []
     workers = []
     try:
         ports = {port: free_port() for port in ("5001", "5011")}
-        readme = re.sub("|".join(ports), lambda found: ports[found[0]], (ROOT / "README.md").read_text("utf-8"))
-        for kind, name, text in BLOCK.findall(readme):
+        text = re.sub("|".join(ports), lambda found: ports[found[0]], (ROOT / page).read_text("utf-8"))
+        for kind, name, block in BLOCK.findall(text):
             if kind == "python":
-                (tmp_path / name).write_text(text)
+                (tmp_path / name).write_text(block)
             elif name == "worker":
-                ((command, _),) = steps(text)
+                ((command, _),) = steps(block)
                 before = living(server_url)
                 workers.append(subprocess.Popen(["bash", "-c", f"exec {command}"], cwd=tmp_path, env=env))
                 wait_until(
                     lambda command=command, before=before: "worker" not in command or living(server_url) > before
                 )
             else:
-                for command, shown in steps(text):
+                for command, shown in steps(block):
                     if command.startswith("export "):
                         session.append(command)
                         continue

@@ -16,6 +16,7 @@ from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
@@ -122,8 +123,8 @@ READERS = {
     "last id": lambda k, s: job_ops.last_id(k),
     "place": lambda k, s: job_ops.place(k, "5"),
     "counts": lambda k, s: job_ops.counts(k),
-    "list": lambda k, s: job_ops.listing(k),
-    "dead": lambda k, s: job_ops.dead(k, 0, -1),
+    "list": lambda k, s: list_ops.listing(k),
+    "dead": lambda k, s: list_ops.dead(k, 0, -1),
     "workers": lambda k, s: work_ops.workers(k),
     "uploads": lambda k, s: upload_ops.heads(k),
     "upload": lambda k, s: upload_ops.read(k, "f"),

@@ -7,6 +7,7 @@ from mlq.core.job import Outcome, Record, announced
 from mlq.core.states import State
 from mlq.errors import Undecodable, UnknownJob, WrongState
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
@@ -298,8 +299,8 @@ def test_list_pages_newest_first(world, keys):
     """Page by page, each job once, with an id to go on below."""
     world.post(7)
     world.run(job_ops.delete(keys, "3"))
-    first, below = world.run(job_ops.listing(keys, "", 4))
-    rest, end = world.run(job_ops.listing(keys, below, 4))
+    first, below = world.run(list_ops.listing(keys, "", 4))
+    rest, end = world.run(list_ops.listing(keys, below, 4))
     assert [one.id for one in first + rest] == ["7", "6", "5", "4", "2", "1"]
     assert (len(first), end) == (4, "0")
 
@@ -309,7 +310,7 @@ def test_list_of_one_state(world, keys):
     world.post(3)
     one, _ = world.claim(2)
     world.settle(one)
-    listed = {state: world.run(job_ops.listing(keys, "", 50, state))[0] for state in State}
+    listed = {state: world.run(list_ops.listing(keys, "", 50, state))[0] for state in State}
     assert {state: [job.id for job in jobs] for state, jobs in listed.items() if jobs} == {
         "queued": ["3"],
         "running": ["2"],
@@ -326,9 +327,9 @@ def test_list_shows_retries_losses_and_progress(world, keys):
     (one,) = world.claim()
     for report, shown in ((codec.pack("half"), "half"), (codec.pack("x" * 300), None), (b"\xc1", None)):
         world.tell(one, progress=report)
-        assert world.run(job_ops.listing(keys))[0][0].progress == shown
+        assert world.run(list_ops.listing(keys))[0][0].progress == shown
     world.raw.hset(keys.job + "1", mapping={"errors": 2, "losses": 1, "shared": 3})
-    (listed,), _ = world.run(job_ops.listing(keys))
+    (listed,), _ = world.run(list_ops.listing(keys))
     assert (listed.errors, listed.losses) == (2, 4)
 
 
@@ -338,7 +339,7 @@ def test_list_bounds_a_call(world, keys):
     world.raw.set(keys.counter, 5000)
     below, calls, found = "", 0, []
     while below != "0":
-        page, below = world.run(job_ops.listing(keys, below, 50))
+        page, below = world.run(list_ops.listing(keys, below, 50))
         found += page
         calls += 1
     assert ([one.id for one in found], calls) == (["1"], 3)
@@ -346,7 +347,7 @@ def test_list_bounds_a_call(world, keys):
 
 def test_list_of_an_empty_namespace(world, keys):
     """An empty page, at its end."""
-    assert world.run(job_ops.listing(keys)) == ([], "0")
+    assert world.run(list_ops.listing(keys)) == ([], "0")
 
 
 def test_list_with_a_record_that_is_not_ours(world, keys):
@@ -354,7 +355,7 @@ def test_list_with_a_record_that_is_not_ours(world, keys):
     world.post()
     world.raw.set(keys.post + "1", b"garbage")
     try:
-        page, _ = world.run(job_ops.listing(keys))
+        page, _ = world.run(list_ops.listing(keys))
     except Undecodable:
         return
     assert [one.id for one in page] == ["1"]
@@ -364,8 +365,8 @@ def test_dead_letters(world, keys, about):
     """Oldest death first, by place."""
     for _ in range(3):
         world.failed()
-    letters = world.run(job_ops.dead(keys, 0, -1))
+    letters = world.run(list_ops.dead(keys, 0, -1))
     assert [one.id for one in letters] == ["1", "2", "3"]
     assert letters[0] == ("1", about(), "error", "builtins.ValueError", "boom", 1, 0, 0, "default")
-    assert [one.id for one in world.run(job_ops.dead(keys, 1, 1))] == ["2"]
-    assert world.run(job_ops.dead(keys, 5, 9)) == []
+    assert [one.id for one in world.run(list_ops.dead(keys, 1, 1))] == ["2"]
+    assert world.run(list_ops.dead(keys, 5, 9)) == []

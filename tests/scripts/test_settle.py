@@ -7,6 +7,7 @@ from mlq.core.job import Outcome, Record, announced
 from mlq.core.job_options import PLAIN
 from mlq.core.states import State
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
@@ -270,7 +271,7 @@ def test_dead_letters_of_a_batch_are_in_its_order(world, keys):
     world.post(101)
     boom = Outcome(State.FAILED, ERROR)
     world.run(settled(world, *((one, boom) for one in world.claim(101))))
-    assert world.run(job_ops.dead_ids(keys)) == [b"%d" % i for i in range(1, 102)]
+    assert world.run(list_ops.dead_ids(keys)) == [b"%d" % i for i in range(1, 102)]
 
 
 # --- what waiters are told

@@ -8,6 +8,7 @@ from mlq.errors import JobLost, UnknownJob
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import lists as list_ops
 from mlq.ops import posting as post_ops
 from mlq.shell.known_ids import KnownIds
 
@@ -159,9 +160,9 @@ def test_a_counter_that_lies_overwrites_nothing(world, keys, place):
 def test_lists_pass_over_what_was_left_out(world, keys):
     """Ten restarts, and all jobs are on one page."""
     ids = [post(world, world.run(post_ops.sync_counter(keys, f"run {turn}", 0))).first for turn in range(10)]
-    page, more = world.run(job_ops.listing(keys))
+    page, more = world.run(list_ops.listing(keys))
     assert ([int(job.id) for job in page], more) == (ids[::-1], "0")
-    page, more = world.run(job_ops.listing(keys, str(ids[5]), 2))
+    page, more = world.run(list_ops.listing(keys, str(ids[5]), 2))
     assert [int(job.id) for job in page] == [ids[4], ids[3]]
 
 
