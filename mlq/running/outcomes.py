@@ -8,6 +8,7 @@ from urllib.parse import quote
 from mlq.core import codec
 from mlq.core.checks import check_size
 from mlq.core.job import Outcome
+from mlq.core.plain import fields_of
 from mlq.core.raised import TEXT_LIMIT, plain, taken_apart, text_of
 from mlq.core.states import State
 
@@ -28,6 +29,8 @@ def success(value: Any, *, calls_back: bool = False) -> Outcome:
 
 def said(short: Any) -> str | None:
     """A short result for the query of a callback's URL; None if it has no text form or does not fit."""
+    if fields_of(short) is not short:
+        short = codec.unpack(codec.pack(short))
     if isinstance(short, bytes):
         short = short.decode("utf-8", "replace")
     if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:
