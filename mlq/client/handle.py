@@ -1,6 +1,7 @@
 """Handles on jobs: returned by `submit`, and by `job(id)` in any process."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic
 
 from mlq.client.stream import AsyncStream, Stream
 from mlq.core.checks import check_id
@@ -8,16 +9,25 @@ from mlq.core.job import is_finished
 from mlq.core.states import State
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # type checkers have it; Python itself has defaults from 3.13 on
+
     from mlq.client.aio import AsyncMLQ
     from mlq.client.blocking import Client
 
+    R_co = TypeVar("R_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
 
-class JobHandle:
-    """A handle on one job."""
+    R_co = TypeVar("R_co", covariant=True)
 
-    def __init__(self, client: "Client", job_id: str) -> None:
-        """Does not check that the job exists."""
+
+class JobHandle(Generic[R_co]):
+    """A handle on one job, whose result is an `R_co`."""
+
+    def __init__(self, client: "Client", job_id: str, convert: Callable[[Any], R_co] | None = None) -> None:
+        """Does not check that the job exists. `convert`: makes the result an `R_co`."""
         self._client = client
+        self._convert = convert
         self._job = check_id(job_id)
         self.id = str(self._job)
 
@@ -45,9 +55,14 @@ class JobHandle:
         """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
         return self._client.get_job_progress(self._job)
 
-    def result(self, timeout: float | None = None) -> Any:
-        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
-        return self._client.wait(self._job, timeout)
+    def result(self, timeout: float | None = None) -> R_co:
+        """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout).
+
+        If the listener declares that it returns a dataclass, a model or a struct, and the handle comes from its
+        `submit`, the result is made one again. Raises ValidationError if it does not fit.
+        """
+        value: Any = self._client.wait(self._job, timeout)
+        return value if self._convert is None else self._convert(value)
 
     def stream(self) -> Stream:
         """Iterate over it to get the partial results, from the first one on, live."""
@@ -62,12 +77,13 @@ class JobHandle:
         self._client.cancel(self._job)
 
 
-class AsyncJobHandle:
+class AsyncJobHandle(Generic[R_co]):
     """A handle on one job, for asyncio."""
 
-    def __init__(self, client: "AsyncMLQ", job_id: str) -> None:
-        """Does not check that the job exists."""
+    def __init__(self, client: "AsyncMLQ", job_id: str, convert: Callable[[Any], R_co] | None = None) -> None:
+        """Does not check that the job exists. `convert`: makes the result an `R_co`."""
         self._client = client
+        self._convert = convert
         self._job = check_id(job_id)
         self.id = str(self._job)
 
@@ -92,9 +108,10 @@ class AsyncJobHandle:
         """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
         return await self._client.get_job_progress(self._job)
 
-    async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the same signature as the sync twin's
+    async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - the same signature as the sync twin's
         """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
-        return await self._client.wait(self._job, timeout)
+        value: Any = await self._client.wait(self._job, timeout)
+        return value if self._convert is None else self._convert(value)
 
     def stream(self) -> AsyncStream:
         """Iterate over it with `async for` to get the partial results, from the first one on, live."""
