@@ -6,6 +6,8 @@ exception of the same meaning (KeyError, TimeoutError, ...), ours is a subclass 
 ours.
 """
 
+from collections.abc import Sequence
+
 
 class MLQError(Exception):
     """The root of all of MLQ's errors."""
@@ -17,6 +19,15 @@ class InputError(MLQError, ValueError):
 
 class Unserializable(InputError, TypeError):
     """A value that neither MessagePack nor our extension types can represent."""
+
+
+class ValidationError(InputError):
+    """A message or a result that does not fit the type that its listener declares. Never retried."""
+
+    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        """`faults`: the wrong fields, as pairs of a path (`layers[0].size`, empty for the whole) and a reason."""
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 class TooLarge(InputError):

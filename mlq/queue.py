@@ -5,16 +5,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
 
 from mlq.client.blocking import Client
-from mlq.client.handle import JobHandle
 from mlq.core.checks import check_seconds
-from mlq.core.job_options import PostOptions
 from mlq.core.policy import Policy
 from mlq.errors import InputError
+from mlq.running.declared import Declared, M_contra, P, R_co, declared
 from mlq.running.listeners import Listener, Listeners
 from mlq.system import terminal
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlq.queue")
 
-P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
 M = TypeVar("M", bound="Middleware")
 
 MOST = 1000  # children or threads of one worker: a child is a Python of 25 MB or more, and more threads are not needed
@@ -37,57 +33,12 @@ GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 
 _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have started a worker
 
 
-class Declared(Protocol[P, R_co]):
-    """A function that was declared a listener: still callable, and with methods to post jobs for it."""
-
-    __name__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Call it directly, without a job."""
-
-    def post(
-        self,
-        msg: Any,
-        callback: str | None = None,
-        *,
-        idempotency_key: str | None = None,
-        **options: Unpack[PostOptions],
-    ) -> str:
-        """Post a job for it, with the options of `MLQ.post`; returns its id."""
-
-    def submit(
-        self,
-        msg: Any,
-        callback: str | None = None,
-        *,
-        idempotency_key: str | None = None,
-        **options: Unpack[PostOptions],
-    ) -> JobHandle:
-        """Post a job for it; returns a handle on the job."""
-
-
-def _declared(
+def _listener(
     function: Callable[..., Any], *, name: str | None = None, queue: str | None = None, timeout: float | None = None,
     retries: int | None = None, backoff: float | None = None, retry_on: Any = None,
 ) -> Listener:  # fmt: skip
     """Raises InputError."""
     return Listener.of(function, name, queue, Policy.of(timeout, retries, backoff), retry_on)
-
-
-def _with_methods(function: Any, **methods: Any) -> Any:
-    """Return `function` with these as attributes, or if it can't have attributes, a function that calls it."""
-    with suppress(Exception):  # user code: an object's own __getattr__ and __setattr__ may raise anything
-        # Only if it has no such attributes of its own; those that an earlier declaration set are partials.
-        if all(isinstance(getattr(function, name, method), partial) for name, method in methods.items()):
-            for name, method in methods.items():
-                setattr(function, name, method)
-            return function
-
-    @wraps(function, updated=())
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return _with_methods(call, **methods)
 
 
 class MLQ(Client):
@@ -116,7 +67,7 @@ class MLQ(Client):
         self._starting = threading.Lock()
 
     @overload
-    def listener(self, function: Callable[P, R_co]) -> Declared[P, R_co]: ...
+    def listener(self, function: Callable[Concatenate[M_contra, P], R_co]) -> Declared[M_contra, P, R_co]: ...
 
     @overload
     def listener(
@@ -128,24 +79,25 @@ class MLQ(Client):
         retries: int | None = None,
         backoff: float | None = None,
         retry_on: Any = None,
-    ) -> Callable[[Callable[P, R_co]], Declared[P, R_co]]: ...
+    ) -> Callable[[Callable[Concatenate[M_contra, P], R_co]], Declared[M_contra, P, R_co]]: ...
 
-    def listener(self, function: Any = None, **declared: Any) -> Any:
+    def listener(self, function: Any = None, **options: Any) -> Any:
         """Declare a listener, as a decorator. The worker of this `MLQ` object runs it, even if it has already started.
 
         The function stays an ordinary one, with methods `post` and `submit` that post jobs for it. If it can't have
         these (a bound method, a builtin, an object with slots or with methods of these names), a wrapper is returned.
+        If its first parameter is annotated with a dataclass, a pydantic model or a msgspec struct, or a list or dict
+        of these, messages are validated and converted to that.
         `name`: the function's own if left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may
         take; `retries`: further attempts after one that raised or timed out; `backoff`: seconds before the first retry,
         doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. Options of a
         job override these. Raises InputError.
         """
         if function is None:
-            return partial(self.listener, **declared)
-        listener = _declared(function, **declared)
+            return partial(self.listener, **options)
+        listener = _listener(function, **options)
         self.listeners.add(listener)
-        to_it: dict[str, Any] = {"functions": [listener.name], "queue": listener.queue}
-        return _with_methods(function, post=partial(self.post, **to_it), submit=partial(self.submit, **to_it))
+        return declared(self, listener)
 
     def middleware(self, hook: M) -> M:
         """Wrap every attempt of this `MLQ` object's listeners in a context manager, as a decorator.

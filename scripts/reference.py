@@ -51,7 +51,7 @@ SECTIONS: list[tuple[str, str, dict[str, list[str]]]] = [
                      "mlq.client.aio_administration:AsyncAdministration"],
     }),
     ("Listeners", LISTENERS, {
-        "Declared": ["mlq.queue:Declared"],
+        "Declared": ["mlq.running.declared:Declared"],
         "JobContext": ["mlq.running.context:JobContext"],
         "Middleware": ["mlq.running.middleware:Middleware"],
     }),

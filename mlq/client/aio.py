@@ -143,7 +143,7 @@ class AsyncMLQ(AsyncWaiting):
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
         posted = await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
-        return AsyncJobHandle(self, posted.id, self._lanes.warning(wanted.lane))
+        return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""

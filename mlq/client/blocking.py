@@ -167,7 +167,7 @@ class Client(Waiting):
         """Post one job, as `post` does; returns a handle on it."""
         wanted = options_of(callback, functions, options)
         posted = self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
-        return JobHandle(self, posted.id, self._lanes.warning(wanted.lane))
+        return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""

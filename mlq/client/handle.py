@@ -1,7 +1,7 @@
 """Handles on jobs: returned by `submit`, and by `job(id)` in any process."""
 
-from collections.abc import AsyncIterator, Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, Generic
 
 from mlq.client.stream import AsyncStream, Stream, Update, update_of
 from mlq.core.checks import check_id
@@ -9,16 +9,31 @@ from mlq.core.job import is_finished
 from mlq.core.states import State
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # type checkers have it; Python itself has defaults from 3.13 on
+
     from mlq.client.aio import AsyncMLQ
     from mlq.client.blocking import Client
 
+    R_co = TypeVar("R_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
 
-class JobHandle:
-    """Stands for one job in any process: returned by `submit`, and made from an id by `job(id)`."""
+    R_co = TypeVar("R_co", covariant=True)
 
-    def __init__(self, client: "Client", job_id: str, warning: str | None = None) -> None:
-        """Does not check that the job exists."""
+
+class JobHandle(Generic[R_co]):
+    """Stands for one job in any process: returned by `submit`, and made from an id by `job(id)`. Its result: `R_co`."""
+
+    def __init__(
+        self,
+        client: "Client",
+        job_id: str,
+        convert: Callable[[Any], R_co] | None = None,
+        warning: str | None = None,
+    ) -> None:
+        """Does not check that the job exists. `convert`: makes the result an `R_co`."""
         self._client = client
+        self._convert = convert
         self._job = check_id(job_id)
         self.id: str = str(self._job)  # a number in digits; `mlq.job(id)` makes a handle from it
         self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
@@ -51,9 +66,14 @@ class JobHandle:
         """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
         return self._client.get_job_progress(self._job)
 
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for the result, up to `timeout` seconds. Raises WaitTimeout, and what `MLQ.wait` raises."""
-        return self._client.wait(self._job, timeout)
+    def result(self, timeout: float | None = None) -> R_co:
+        """Wait for the result, up to `timeout` seconds. Raises WaitTimeout, and what `MLQ.wait` raises.
+
+        If the listener declares that it returns a dataclass, a model or a struct, and the handle comes from its
+        `submit`, the result is made one again. Raises ValidationError if it does not fit.
+        """
+        value: Any = self._client.wait(self._job, timeout)
+        return value if self._convert is None else self._convert(value)
 
     def stream(self) -> Stream:
         """Iterate over it to get the partial results, from the first one on, live."""
@@ -76,12 +96,19 @@ class JobHandle:
         self._client.cancel(self._job)
 
 
-class AsyncJobHandle:
+class AsyncJobHandle(Generic[R_co]):
     """A handle on one job, for asyncio."""
 
-    def __init__(self, client: "AsyncMLQ", job_id: str, warning: str | None = None) -> None:
-        """Does not check that the job exists."""
+    def __init__(
+        self,
+        client: "AsyncMLQ",
+        job_id: str,
+        convert: Callable[[Any], R_co] | None = None,
+        warning: str | None = None,
+    ) -> None:
+        """Does not check that the job exists. `convert`: makes the result an `R_co`."""
         self._client = client
+        self._convert = convert
         self._job = check_id(job_id)
         self.id: str = str(self._job)  # a number in digits; `mlq.job(id)` makes a handle from it
         self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
@@ -111,9 +138,10 @@ class AsyncJobHandle:
         """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
         return await self._client.get_job_progress(self._job)
 
-    async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the same signature as the sync twin's
+    async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - the same signature as the sync twin's
         """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
-        return await self._client.wait(self._job, timeout)
+        value: Any = await self._client.wait(self._job, timeout)
+        return value if self._convert is None else self._convert(value)
 
     def stream(self) -> AsyncStream:
         """Iterate over it with `async for` to get the partial results, from the first one on, live."""
@@ -124,7 +152,7 @@ class AsyncJobHandle:
         async for news in self._client.follow(self._job, every=every):
             yield update_of(news)
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, Any, R_co]:
         """`await handle` is `await handle.result()`."""
         return self.result().__await__()
 

@@ -18,6 +18,8 @@ subclass as its base (defaultdict, IntEnum, numpy.matrix, ...), a bytearray or m
 its offset. numpy's float64, str_ and bytes_ are subclasses of float, str and bytes and become those; its other scalars
 keep their type, or become the equal Python number for a reader without numpy.
 
+Dataclasses, pydantic models and msgspec structs become dicts of their fields (`plain.py`).
+
 numpy is optional: packing looks for it only among the modules already loaded (otherwise there can't be a numpy value),
 and unpacking imports it for the first numpy value. The same goes for decimal, which would cost each process 0.4 MB.
 """
@@ -27,16 +29,17 @@ import functools
 import importlib
 import math
 import re
-import reprlib
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from msgpack import ExtType, Packer, unpackb  # type: ignore[import-untyped]
 
+from mlq.core.plain import fields_of
+from mlq.core.unpackable import UNPACKABLE, advice, explain, reason
 from mlq.errors import Undecodable, Unserializable
 
 _NPY_MAGIC = b"\x93NUMPY\x03\x00"
@@ -49,7 +52,6 @@ _PLAIN_DTYPE = re.compile(r"[|<>][biufcSUV][0-9]{1,10}|[<>][mM]8(\[([1-9][0-9]{0
 # The only dtypes that are written: a long double has a different layout on other machines, under the same name.
 _PORTABLE_DTYPE = re.compile(rf"(?!.(f1[26]|c24|c32)$)(?:{_PLAIN_DTYPE.pattern})")
 
-_UNPACKABLE = (TypeError, ValueError, OverflowError, BufferError, RecursionError)
 # What msgpack, numpy, ast, struct, decimal and datetime raise for corrupt bytes. Not `Exception`: a time limit that is
 # raised into this thread must get through.
 _BROKEN = (TypeError, ValueError, ArithmeticError, LookupError, MemoryError, RecursionError, SyntaxError, SystemError,
@@ -62,8 +64,8 @@ def pack(value: object, name: str = "msg") -> bytes:
         # A Packer per call: a shared one would mix the output of threads; one per thread would save 0.03 of 0.45 µs
         # and hold on to the memory of its largest message. msgpack's default buffer of 256 KiB would cost 0.2 µs more.
         packed: bytes = Packer(default=_extend, buf_size=4096).pack(value)
-    except _UNPACKABLE as error:
-        raise Unserializable(f"cannot serialise {_explain(value, name, error)}") from error
+    except UNPACKABLE as error:
+        raise Unserializable(f"cannot serialise {explain(value, name, error, _extend)}") from error
     return packed
 
 
@@ -81,7 +83,7 @@ def unpack(data: bytes | memoryview) -> Any:
     except ImportError as error:
         raise Undecodable("this is a numpy value, which can't be read without numpy: pip install numpy") from error
     except _BROKEN as error:
-        raise Undecodable(f"{len(data)} bytes that are not a packed value: {_reason(error)}") from error
+        raise Undecodable(f"{len(data)} bytes that are not a packed value: {reason(error)}") from error
 
 
 def unpack_raw(data: bytes) -> Any:
@@ -89,7 +91,7 @@ def unpack_raw(data: bytes) -> Any:
     try:
         return unpackb(data, raw=True)
     except _BROKEN as error:
-        raise Undecodable(f"{len(data)} bytes that no MLQ script packed: {_reason(error)}") from error
+        raise Undecodable(f"{len(data)} bytes that no MLQ script packed: {reason(error)}") from error
 
 
 def _tuple_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
@@ -99,10 +101,6 @@ def _tuple_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
 def tuples(value: Any) -> Any:
     """A list as a tuple, and so on for the lists in it."""
     return tuple(map(tuples, value)) if isinstance(value, list) else value
-
-
-def _reason(error: Exception) -> str:
-    return str(error)[:200] or type(error).__name__  # cut: some messages quote all of the bytes
 
 
 def _moment_bytes(kind: Any, value: Any) -> bytes:
@@ -128,7 +126,7 @@ def _read_decimal(payload: bytes) -> object:
     return importlib.import_module("decimal").Decimal(payload.decode())
 
 
-def _extend(value: object) -> ExtType:
+def _extend(value: object) -> object:
     """Packs types that MessagePack lacks. Raises TypeError, with advice, if there is no extension type either."""
     if type(value).__module__.partition(".")[0] != "pandas":  # its Timestamp is a datetime, but with nanoseconds
         for code, kind, write, _ in _EXTENSIONS:
@@ -141,7 +139,9 @@ def _extend(value: object) -> ExtType:
             return ExtType(1, _array_bytes(value))
         if isinstance(value, getattr(numpy, "generic", ())):
             return ExtType(2, _scalar_bytes(value))
-    raise TypeError(_advice(value))
+    if (fields := fields_of(value)) is not value:
+        return fields
+    raise TypeError(advice(value))
 
 
 def _restore(code: int, payload: bytes) -> object:
@@ -239,77 +239,3 @@ def _read_scalar(payload: bytes) -> Any:
 
 
 _READERS = {1: _read_array, 2: _read_scalar, 7: _read_decimal, **{code: read for code, _, _, read in _EXTENSIONS}}
-
-
-# --- explaining why a value can't be packed; runs only after packing has failed
-
-_KEY = object()  # marks a step from a dict to one of its keys; a step to a value is the key, or the index in a list
-
-
-def _explain(root: object, name: str, error: Exception) -> str:
-    """Which part of `root` can't be packed, its type, and what to do; `error` is what packing raised."""
-    # An explicit stack, and each container visited once: the value may be nested too deeply for recursion, contain
-    # itself, or contain the same list a million times.
-    levels: list[Iterator[tuple[object, object]]] = [iter([(None, root)])]
-    steps: list[object] = [None]  # the last step of each level
-    parents: list[int] = []  # ids of the containers from the root to here
-    seen: set[int] = set()
-    while levels:
-        steps[-1], item = next(levels[-1], (None, levels))
-        if item is levels:  # this level is done
-            levels.pop()
-            steps.pop()
-            del parents[-1:]
-        elif not isinstance(item, (dict, list, tuple)):
-            if fault := _fault(item):
-                kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
-                return f"{_place(name, steps)} ({kind}): {fault}"
-        elif id(item) not in seen:
-            seen.add(id(item))
-            parents.append(id(item))
-            levels.append(_children(item))
-            steps.append(None)
-        elif id(item) in parents:
-            whole = _place(name, steps[: parents.index(id(item)) + 1])
-            return f"{_place(name, steps)}: this is {whole} itself, and a value must not contain itself"
-    return f"{name}: {_reason(error)} (at most 1,024 levels)"
-
-
-def _children(container: Any) -> Iterator[tuple[object, object]]:
-    if isinstance(container, dict):
-        for key, item in container.items():
-            yield _KEY, key
-            yield key, item
-    else:
-        yield from enumerate(container)
-
-
-def _place(name: str, steps: list[object]) -> str:
-    """`msg['a'][3]`, or `a key of msg['a']`."""
-    for step in steps[1:]:
-        if step is _KEY:
-            return f"a key of {name}"
-        name += f"[{reprlib.repr(step)}]"
-    return name if len(name) <= 200 else f"{name[:100]} ... {name[-100:]}"
-
-
-def _fault(leaf: object) -> str | None:
-    """Why `leaf`, which is not a container, can't be packed, and what to do; None if it can be packed."""
-    try:
-        Packer(default=_extend).pack(leaf)
-    except _UNPACKABLE as error:
-        return _reason(error) if type(error) in (TypeError, ValueError, BufferError) else _advice(leaf)
-    return None
-
-
-def _advice(value: object) -> str:
-    """What to send instead of a value that can't be packed."""
-    if isinstance(value, (set, frozenset)):
-        return "send a list"
-    if isinstance(value, int):
-        return "it needs more than 64 bits; send a str or a Decimal"
-    if isinstance(value, str):
-        return "UTF-8 has no lone surrogates; send .encode('utf-8', 'surrogatepass')"
-    if ways := [f".{name}()" for name in ("to_dict", "to_numpy", "model_dump", "numpy") if hasattr(type(value), name)]:
-        return f"send its {' or '.join(ways)}"
-    return "send its content as dict, list, str, bytes, int, float or numpy arrays"

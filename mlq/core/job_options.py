@@ -34,6 +34,12 @@ class PostOptions(TypedDict, total=False):
     webhook: str | None  # URL that gets a signed POST when the job ends
 
 
+class ListenerPostOptions(PostOptions, total=False):
+    """Options of a post to a declared listener, which names the function itself."""
+
+    idempotency_key: str | None  # repeating the same post with it within a day posts no second job
+
+
 def _check_functions(value: object) -> tuple[str, ...] | None:
     names = check_functions(value)
     return None if names is None else tuple(names)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlq.core.checks import check_functions, check_queue, functions_of, queue_of
 from mlq.core.policy import Policy
-from mlq.errors import InputError
+from mlq.errors import InputError, ValidationError
+from mlq.running.messages import Converter, for_message
 
 if TYPE_CHECKING:
     from mlq.running.middleware import Middleware
@@ -33,6 +34,7 @@ class Listener(NamedTuple):
     policy: Policy = Policy()
     retry_on: RetryOn | None = None  # None: retry after any exception
     middleware: tuple["Middleware", ...] = ()  # wraps the attempts; set only on listeners that are chosen for a job
+    convert: Converter | None = None  # makes the message what the function declares; None if it declares nothing
 
     @classmethod
     def of(
@@ -51,10 +53,13 @@ class Listener(NamedTuple):
         return cls(
             name, function, _takes_two(function, name), _is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
+            convert=for_message(function, name),
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:
-        """Whether this listener is to be retried after `error`."""
+        """Whether this listener is to be retried after `error`. A message that does not fit never will."""
+        if isinstance(error, ValidationError):
+            return False
         if self.retry_on is None:
             return True
         names = {

@@ -9,6 +9,7 @@ from mlq.core import codec
 from mlq.core.checks import check_size
 from mlq.core.exceptions import TEXT_LIMIT, plain, text_of, to_fields
 from mlq.core.job import Outcome
+from mlq.core.plain import fields_of
 from mlq.core.states import State
 
 SAID_LIMIT = 1500  # bytes of a percent-encoded short result in a callback: the whole URL should stay below 2,000
@@ -28,6 +29,8 @@ def success(value: Any, *, calls_back: bool = False) -> Outcome:
 
 def said(short: Any) -> str | None:
     """A short result for the query of a callback's URL; None if it has no text form or does not fit."""
+    if fields_of(short) is not short:
+        short = codec.unpack(codec.pack(short))
     if isinstance(short, bytes):
         short = short.decode("utf-8", "replace")
     if isinstance(short, (list, dict)) and len(short) <= SAID_LIMIT:

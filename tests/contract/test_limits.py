@@ -12,7 +12,6 @@ FILE_LINES, FUNCTION_LINES, NESTING = 300, 40, 3
 
 # What is longer or deeper. A number may only fall, and an entry only go.
 LONG_FILES: dict[str, int] = {
-    "mlq/core/codec.py": 315,
     "mlq/pools/child.py": 331,
     "mlq/pools/process.py": 344,
 }
