@@ -16,8 +16,12 @@ from mlq.ops.lists import Listed
 from mlq.system import terminal
 
 STATES = tuple(state.value for state in State if state is not State.GONE)
-FIRST_NAMES = ("timestamp", "processing_started", "processing_finished")  # of the first MLQ; JSON has the usual names
-FAILURES, LOSSES = ("error", "timeout"), ("lost", "oom")
+FIRST_NAMES = (
+    "timestamp",
+    "processing_started",
+    "processing_finished",
+    "retries",
+)  # of the first MLQ; JSON has the usual names
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -84,19 +88,12 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "finished", show.moment(finished)
     yield "took", show.span(finished - started) if started and finished else None
     yield "worker", job["worker"]
-    yield "runs", show.runs(len(job["attempts"]), *_ends(job["attempts"])) if len(job["attempts"]) > 1 else None
+    yield "runs", show.runs(len(job["attempts"]), job["errors"], job["losses"]) if len(job["attempts"]) > 1 else None
     yield "progress", show.brief(job["progress"]) if job["state"] == State.RUNNING else None
     yield "short result", show.brief(job["short_result"])
     yield "result", None if job["error"] else show.brief(job["result"])
     yield "reason", job["reason"]
     yield "error", job["error"] and show.error_line(job["error_type"], job["error"])
-
-
-def _ends(attempts: list[dict[str, Any]]) -> tuple[int, int]:
-    """How many attempts before the last one failed, and how many were lost."""
-    reasons = [attempt["reason"] for attempt in attempts[:-1]]
-    lost = sum(reason in LOSSES for reason in reasons)
-    return sum(reason in FAILURES for reason in reasons), lost
 
 
 @click.command("jobs")

@@ -61,15 +61,27 @@ def post(
         raise click.UsageError("--timeout needs --wait")
     names = [name.strip() for group in functions for name in group.split(",")] if functions else None
     mlq = settings.queue()
-    logging.getLogger("mlq.client").setLevel(logging.ERROR)  # its warning is reported here
     message = _from_stdin() if msg == "-" else read_message(msg)
-    job = mlq.submit(message, callback, names, timeout=job_timeout, **options)
+    with _without_warnings():
+        job = mlq.submit(message, callback, names, timeout=job_timeout, **options)
     if job.warning:
         report(f"job {job.id}: {job.warning}")
     if waits:
         show.emit(_result(mlq, job, timeout, warned=bool(job.warning)), as_json=as_json)
     else:
         show.emit({"id": job.id} if as_json else job.id, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """The client's warning about a post is not logged: it is reported in the words of the command."""
+    logger = logging.getLogger("mlq.client")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _from_stdin() -> Any:

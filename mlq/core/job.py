@@ -142,12 +142,16 @@ def _decoded(packed: bytes | None) -> Any:
     return None if packed is None else codec.unpack(packed)
 
 
+_TEXTS = ("error", "error_type", "traceback", "reason", "callback_outcome")
+
+
 def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
     """The mapping that `get_job` returns: what was posted, and what became of it.
 
     `posted`, `started` and `finished` are seconds since the epoch; the first MLQ's names for them are here, too.
-    `callback_outcome` is "sent", or why the last try failed. Of `attempts` and `deliveries` (tries to send the callback
-    and the webhook), only the last 20 are kept.
+    `errors` counts attempts that raised or timed out, and after which the job was retried; `losses` those lost
+    with their worker or child. `callback_outcome` is "sent", or why the last try failed. Of `attempts` and `deliveries`
+    (tries to send the callback and the webhook), only the last 20 are kept.
     """
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
@@ -172,13 +176,11 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "posted": posted.posted,
         "started": started,
         "finished": finished,
-        "error": text(now.get("error")),
-        "error_type": text(now.get("error_type")),
-        "traceback": text(now.get("traceback")),
-        "reason": text(now.get("reason")),
-        "callback_outcome": text(now.get("callback_outcome")),
+        **{name: text(now.get(name)) for name in _TEXTS},
         "timeout": options.timeout,
         "attempts": attempts_of(now),
+        "errors": int(now.get("errors", b"0")),
+        "losses": int(now.get("losses", b"0")) + int(now.get("shared", b"0")),
         "webhook": shown_url(options.webhook),
         "deliveries": deliveries_of(now),
     }

@@ -32,7 +32,7 @@ PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "worker", "attempts",
-          "retries", "error", "error_type", "reason")  # fmt: skip
+          "errors", "losses", "error", "error_type", "reason")  # fmt: skip
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:

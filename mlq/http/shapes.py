@@ -77,7 +77,8 @@ class Job(Struct):
     finished: float | None
     worker: str | None
     attempts: list[Run]
-    retries: int
+    errors: int  # attempts that raised or timed out, and after which the job was retried
+    losses: int  # attempts that were lost with their worker or child
     error: str | None
     error_type: str | None
     reason: str | None

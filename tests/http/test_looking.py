@@ -21,7 +21,8 @@ def test_a_job_is_told_without_its_payloads(mlq, client, echo):
     assert not {"msg", "result", "short_result"} & told.json.keys()
     assert (told.json["id"], told.json["state"], told.json["progress"]) == (job_id, "succeeded", 100)
     assert told.json["posted"] <= told.json["started"] <= told.json["finished"]
-    assert (told.json["retries"], told.json["position"], len(told.json["attempts"])) == (0, None, 1)
+    told_of_runs = [told.json[name] for name in ("errors", "losses", "position")]
+    assert (told_of_runs, len(told.json["attempts"])) == ([0, 0, None], 1)
     assert client.get(f"/jobs/{job_id}").json == told.json
 
 

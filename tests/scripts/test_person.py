@@ -271,6 +271,8 @@ def test_read(world, keys, about):
         "callback_outcome": None,
         "timeout": None,
         "attempts": [],
+        "errors": 0,
+        "losses": 0,
         "webhook": None,
         "deliveries": [],
     }
