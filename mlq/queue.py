@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
 
 from mlq.client.blocking import Client
-from mlq.core.checks import check_seconds
+from mlq.core.checks import check_seconds, nearest
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.running.declared import Declared, M_contra, P, R_co, declared
@@ -33,12 +33,19 @@ GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 
 _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have started a worker
 
 
-def _listener(
-    function: Callable[..., Any], *, name: str | None = None, queue: str | None = None, timeout: float | None = None,
-    retries: int | None = None, backoff: float | None = None, retry_on: Any = None,
-) -> Listener:  # fmt: skip
-    """Raises InputError."""
-    return Listener.of(function, name, queue, Policy.of(timeout, retries, backoff), retry_on)
+DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on")  # options of a listener
+
+
+def _listener(function: Callable[..., Any], **given: Any) -> Listener:
+    """Raises InputError for a bad value, and TypeError for an option that does not exist."""
+    if unknown := sorted(given.keys() - set(DECLARED)):
+        raise TypeError(f"a listener has no option {unknown[0]!r}{nearest(unknown[0], DECLARED)}")
+    policy = Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff"))
+    return Listener.of(function, given.get("name"), given.get("queue"), policy, given.get("retry_on"))
+
+
+def _nothing(_msg: object) -> None:
+    """Stands for a function that is about to be declared."""
 
 
 class MLQ(Client):
@@ -93,9 +100,9 @@ class MLQ(Client):
         doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. Options of a
         job override these. Raises InputError.
         """
+        listener = _listener(_nothing if function is None else function, **options)  # wrong options are refused here
         if function is None:
             return partial(self.listener, **options)
-        listener = _listener(function, **options)
         self.listeners.add(listener)
         return declared(self, listener)
 
@@ -150,7 +157,7 @@ class MLQ(Client):
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # before the start, so that a signal at any time stops the worker
         self._worker.start()
-        if not log.isEnabledFor(logging.INFO):  # else it is logged
+        if not log.isEnabledFor(logging.INFO) and len(_started) == 1:  # else it is logged, or somebody makes many
             names = ", ".join(self.listeners.names()) or "no listeners yet"
             terminal.write(
                 f"mlq: a worker of namespace {self.namespace!r} runs in this process ({names}); "

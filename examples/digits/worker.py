@@ -3,6 +3,7 @@
 The demonstration starts two of them: `MLQ_URL=... python -m examples.digits.worker MODEL_FILE`
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mlq import MLQ
 
 def main() -> None:
     """Load the model, then work; `create_listener` keeps the process going after this function has returned."""
+    logging.getLogger("mlq.queue").setLevel(logging.INFO)  # that it works is shown by the demonstration itself
     classifier = model.restore(Path(sys.argv[1]))
 
     def read_digit(image: np.ndarray) -> tuple[int, np.ndarray]:

@@ -13,7 +13,7 @@ from mlq.core.checks import functions_of, queue_of
 from mlq.ops.lists import DeadLetter
 from mlq.system import terminal
 
-SHOWN = 3  # ids of a group of dead letters that are listed
+SHOWN = 1  # ids of a group of dead letters that are listed; --each lists all
 
 ids_argument = click.argument("job_ids", metavar="[ID...]", nargs=-1)
 all_option = click.option("--all", "every", is_flag=True, help="All dead letters that exist now.")
@@ -45,9 +45,11 @@ def list_letters(settings: Settings, limit: int, *, one_by_one: bool, as_json: b
         report(f"no dead letters in namespace {mlq.namespace!r}")
         return
     if one_by_one:
-        show.table(("ID", "DIED", "FUNCTIONS", "REASON", "RUNS", "ERROR"), map(_row, letters))
+        heads = ("ID", "DIED", "FUNCTIONS", "REASON", "RUNS", "ERROR")
+        show.table(heads, map(_row, letters), whole=("ID", "DIED"), less=("RUNS",))
     else:
-        show.table(("COUNT", "LAST", "FUNCTIONS", "REASON", "ERROR", "IDS"), map(_group_row, _groups(letters)))
+        heads = ("COUNT", "LAST", "FUNCTIONS", "REASON", "ERROR", "IDS")
+        show.table(heads, map(_group_row, _groups(letters)), whole=("COUNT", "LAST", "IDS"), less=("REASON",))
     if len(letters) == limit:
         report(f"these are the latest {limit}; --limit shows more")
 
@@ -69,12 +71,12 @@ def _groups(letters: list[DeadLetter]) -> list[list[DeadLetter]]:
 def _group_row(group: list[DeadLetter]) -> tuple[object, ...]:
     last, ids = group[0], [letter.id for letter in group]
     shown = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "")
-    return (len(group), show.moment(last.died), _functions(last), last.reason, _error(last), shown)
+    return (len(group), show.short_moment(last.died), _functions(last), last.reason, _error(last), shown)
 
 
 def _row(letter: DeadLetter) -> tuple[object, ...]:
     runs = show.runs(letter.attempts, letter.errors, letter.losses)
-    return letter.id, show.moment(letter.died), _functions(letter), letter.reason, runs, _error(letter)
+    return letter.id, show.short_moment(letter.died), _functions(letter), letter.reason, runs, _error(letter)
 
 
 def _functions(letter: DeadLetter) -> str:

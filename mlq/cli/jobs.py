@@ -9,7 +9,7 @@ import click
 from mlq import JobError, State
 from mlq.cli import show
 from mlq.cli.base import OTHER, Settings, json_option, report, with_settings
-from mlq.client.unserved import missing
+from mlq.client.unserved import can_serve, missing
 from mlq.core.checks import functions_of, queue_of
 from mlq.core.states import FINISHED
 from mlq.ops.lists import Listed
@@ -119,33 +119,35 @@ def many_jobs(
     found = list(itertools.islice(wanted, limit))
     workers = mlq.workers()
     if as_json:
-        show.emit_json([_listed(job, workers) for job in found])
+        show.emit_json([_listed(job, workers, mlq.namespace) for job in found])
         return
     if not found:
         report(f"no such jobs in namespace {mlq.namespace!r}" if queue or function or state else
                f"no jobs in namespace {mlq.namespace!r}")  # fmt: skip
         return
     heads = ("ID", "STATE", "QUEUE", "FUNCTIONS", "POSTED", "TOOK", "PROGRESS", "RUNS", "WORKER")
-    show.table(heads, (_row(job, workers) for job in found))
+    queues = {queue_of(job.lane) for job in found}
+    less = ["WORKER", *(["QUEUE"] if len(queues) == 1 else [])]
+    show.table(heads, (_row(job, workers) for job in found), whole=("ID", "STATE", "POSTED", "TOOK"), less=less)
     if len(found) == limit:
         report(f"these are the newest {limit}; --limit shows more")
 
 
-def _listed(job: Listed, workers: list[dict[str, str]]) -> dict[str, Any]:
+def _listed(job: Listed, workers: list[dict[str, str]], namespace: str) -> dict[str, Any]:
     """The names are those of `GET /jobs`, too."""
     fields = {name: value for name, value in job._asdict().items() if name not in {"lane", "age"}}
     fields |= {"queue": queue_of(job.lane), "functions": sorted(functions_of(job.lane))}
-    return fields | {"unserved": missing(job.lane, workers) if job.state == State.QUEUED else None}
+    return fields | {"unserved": missing(job.lane, workers, namespace) if job.state == State.QUEUED else None}
 
 
 def _row(job: Listed, workers: list[dict[str, str]]) -> tuple[object, ...]:
-    stranded = job.state == State.QUEUED and missing(job.lane, workers)
+    stranded = job.state == State.QUEUED and not any(can_serve(worker, job.lane) for worker in workers)
     return (
         job.id,
         show.state(job.state, " (no worker)" if stranded else ""),
         queue_of(job.lane),
         ", ".join(sorted(functions_of(job.lane))),
-        show.moment(job.posted),
+        show.short_moment(job.posted),
         show.span(job.took),
         f"{job.progress:.3g}" if isinstance(job.progress, float) else show.brief(job.progress),
         show.runs(job.attempts, job.errors, job.losses),

@@ -32,6 +32,8 @@ def status(settings: Settings, *, watches: bool, as_json: bool) -> None:
     Waiting jobs are listed by queue and by the functions that they name.
     """
     mlq = settings.queue(announce=False)  # the table shows the server
+    if watches:
+        terminal.clear_screen()
     _status(mlq, as_json=as_json)
     while watches:
         time.sleep(EVERY)
@@ -41,7 +43,7 @@ def status(settings: Settings, *, watches: bool, as_json: bool) -> None:
 
 def _status(mlq: MLQ, *, as_json: bool) -> None:
     now, workers = mlq.counts(), mlq.workers()
-    lacking = {lane: missing(lane, workers) for lane, waiting in sorted(now.lanes.items()) if waiting}
+    lacking = {lane: missing(lane, workers, mlq.namespace) for lane, waiting in sorted(now.lanes.items()) if waiting}
     if as_json:
         unserved = {lane: now.lanes[lane] for lane, text in lacking.items() if text}
         found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting,
@@ -53,8 +55,13 @@ def _status(mlq: MLQ, *, as_json: bool) -> None:
     show.described([
         ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *lanes,
         ("scheduled", now.scheduled or None), ("running", now.running),
-        ("dead letters", now.dead), ("workers", len(workers)),
+        ("dead letters", now.dead), ("workers", f"{len(workers)}{_slots(workers)}"),
     ])  # fmt: skip
+
+
+def _slots(workers: list[dict[str, str]]) -> str:
+    counts = [[int(worker.get(name, "0")) for name in ("running", "slots")] for worker in workers]
+    return f" ({sum(busy for busy, _ in counts)} of {sum(slots for _, slots in counts)} slots busy)" if workers else ""
 
 
 @click.command

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mlq import MLQ, WaitTimeout
+from mlq import MLQ, JobFailed, WaitTimeout
 from mlq.cli import live, show
 from mlq.cli.base import Settings, json_option, report, with_settings
 from mlq.client.handle import JobHandle
@@ -172,5 +172,12 @@ def _failing_as_job_failed(mlq: MLQ, job_id: str) -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error.__cause__, RemoteTraceback):
-            mlq.get_result(job_id)  # raises it as a JobFailed
+            _raise_failure(mlq, job_id)
         raise
+
+
+def _raise_failure(mlq: MLQ, job_id: str) -> None:
+    try:
+        mlq.get_result(job_id)
+    except JobFailed as failed:
+        raise JobFailed(f"{failed} (mlq job {job_id} shows the traceback)", failed.error_type) from None

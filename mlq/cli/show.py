@@ -44,19 +44,34 @@ def state(name: str, note: str = "") -> Coloured:
     return Coloured(f"{name}{note}", "yellow" if note else STATE_COLOURS.get(name))
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write columns, each as wide as its longest cell; on a terminal, the widest ones are cut until they all fit."""
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Sequence[str] = (), less: Sequence[str] = ()
+) -> None:
+    """Write columns, each as wide as its longest cell. A table that is too wide for the terminal is made narrower.
+
+    Columns named in `less` are left out, from the first one on, until the rest fits; then the widest ones are cut, but
+    not those named in `whole`.
+    """
     cells = [[Coloured(head, None) for head in heads], *([_cell(value) for value in row] for row in rows)]
-    widths = _fitted([max(len(row[i]) for row in cells) for i in range(len(heads))], terminal.width())
+    widths = {head: max(len(row[i]) for row in cells) for i, head in enumerate(heads)}
+    shown = _fitted(widths, terminal.width(), whole, less)
     for row in cells:
-        terminal.write_cells([(one_line(c, w).ljust(w), c.colour) for c, w in zip(row, widths, strict=True)])
+        chosen = [(cell, shown[head]) for head, cell in zip(heads, row, strict=True) if head in shown]
+        terminal.write_cells([(one_line(cell, width).ljust(width), cell.colour) for cell, width in chosen])
 
 
-def _fitted(widths: list[int], columns: int | None) -> list[int]:
-    """Widths that fit so many columns, with two between each; no column becomes narrower than NARROW for that."""
-    while columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns and max(widths) > NARROW:
-        widths[widths.index(max(widths))] -= 1
-    return widths
+def _fitted(widths: dict[str, int], columns: int | None, whole: Sequence[str], less: Sequence[str]) -> dict[str, int]:
+    """The widths of the columns that are shown, by their heads."""
+    shown, can_go = dict(widths), [head for head in less if head in widths]
+    while columns is not None and sum(shown.values()) + 2 * (len(shown) - 1) > columns:
+        if can_go:
+            del shown[can_go.pop(0)]
+            continue
+        widest = max((head for head in shown if head not in whole), key=lambda head: shown[head])
+        if shown[widest] <= NARROW:
+            break
+        shown[widest] -= 1
+    return shown
 
 
 def described(pairs: Iterable[tuple[str, object]]) -> None:
@@ -69,7 +84,7 @@ def described(pairs: Iterable[tuple[str, object]]) -> None:
 
 def _cell(value: object) -> Coloured:
     text = MISSING if value is None or value == "" else str(value)
-    return Coloured(one_line(text), getattr(value, "colour", None))
+    return Coloured(one_line(text, CUT), getattr(value, "colour", None))
 
 
 def one_line(text: str, most: int = 60) -> str:
@@ -80,7 +95,7 @@ def one_line(text: str, most: int = 60) -> str:
 
 def error_line(kind: str, text: str) -> str:
     """An error like the last line of a traceback."""
-    return one_line(f"{kind.removeprefix('builtins.')}: {text}", CUT)
+    return one_line(f"{kind.removeprefix('builtins.').removeprefix('mlq.errors.')}: {text}", CUT)
 
 
 def brief(value: Any) -> str | None:
@@ -103,6 +118,14 @@ def runs(attempts: int, errors: int, losses: int) -> str:
 def moment(seconds: float | None) -> str | None:
     """A time of the server's clock in the local zone."""
     return None if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def short_moment(seconds: float | None) -> str | None:
+    """The same for a narrow table: today's times without the date."""
+    if seconds is None:
+        return None
+    at, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M:%S" if at[:3] == now[:3] else "%Y-%m-%d %H:%M", at)
 
 
 def span(seconds: float | None) -> str | None:

@@ -70,7 +70,7 @@ class Administration:
     def missing(self, job_id: str) -> str | None:
         """Why no live worker can run a waiting job; None if one can, or if the job does not wait. Raises UnknownJob."""
         place = self._shell.run(job_ops.place(self._keys, self._named(job_id)))
-        return None if place.ahead is None else missing(place.lane, self.workers())
+        return None if place.ahead is None else missing(place.lane, self.workers(), self.namespace)
 
     def jobs(self, state: State | None = None) -> Iterator[Listed]:
         """All jobs of the namespace, newest first; fetched page by page."""

@@ -70,7 +70,7 @@ class AsyncAdministration:
     async def missing(self, job_id: str) -> str | None:
         """Why no live worker can run a waiting job; None if one can, or if the job does not wait. Raises UnknownJob."""
         place = await self._shell.run(job_ops.place(self._keys, await self._named(job_id)))
-        return None if place.ahead is None else missing(place.lane, await self.workers())
+        return None if place.ahead is None else missing(place.lane, await self.workers(), self.namespace)
 
     async def jobs(self, state: State | None = None) -> AsyncIterator[Listed]:
         """All jobs of the namespace, newest first; fetched page by page."""

@@ -14,7 +14,7 @@ from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Und
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
 CHUNK_BYTES = 4 * 1024 * 1024  # bytes of one call of post_many; a larger message is sent alone
 LISTEN = 10  # seconds of one wait on the server; a lost message delays a waiter by no more than that
-WORTH_ASKING = 1.0  # seconds; after a wait as long as this, a WaitTimeout says why no worker can run the job
+WORTH_ASKING = 0.1  # seconds; after a wait as long as this, a WaitTimeout says why no worker can run the job
 PAGE = 100  # jobs or dead letters per call
 
 

@@ -132,7 +132,7 @@ class Client(Waiting):
         """Warn if no live worker serves the lane of a post, or if it is not known which listeners will run."""
         if self._lanes.is_due(lane):
             with suppress(MLQError):  # the job is posted, even if the server goes away now
-                self._lanes.check(lane, str(posted.first), self._recent_workers())
+                self._lanes.check(lane, str(posted.first), self._recent_workers(), self.namespace)
 
     def _recent_workers(self) -> list[dict[str, str]]:
         recent = self._lanes.recent_workers()

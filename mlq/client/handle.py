@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic
 
-from mlq.client.stream import AsyncStream, Stream, Update, update_of
+from mlq.client.stream import AsyncStream, Stream, Update, Updates
 from mlq.core.checks import check_id
 from mlq.core.job import is_finished
 from mlq.core.states import State
@@ -85,7 +85,7 @@ class JobHandle(Generic[R_co]):
         Does not raise if the job fails: `result` does. `every`: seconds after which the current state is yielded even
         if nothing is new. Raises UnknownJob.
         """
-        return map(update_of, self._client.follow(self._job, every=every))
+        return map(Updates().update, self._client.follow(self._job, every=every))
 
     def logs(self) -> str:
         """What the job printed and logged, in all its attempts. Raises UnknownJob."""
@@ -149,8 +149,9 @@ class AsyncJobHandle(Generic[R_co]):
 
     async def follow(self, every: float | None = None) -> AsyncIterator[Update]:
         """Yield an `Update` whenever something about the job changes, until it has ended; as in the sync twin."""
+        updates = Updates()
         async for news in self._client.follow(self._job, every=every):
-            yield update_of(news)
+            yield updates.update(news)
 
     def __await__(self) -> Generator[Any, Any, R_co]:
         """`await handle` is `await handle.result()`."""

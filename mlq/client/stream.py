@@ -20,15 +20,24 @@ class Update(NamedTuple):
     progress: Any  # what the listener reported last, also after the end; None if it has reported nothing
     attempt: int  # 0 before the first; when it rises, the earlier partial results are void
     chunks: list[Any]  # new partial results
-    logs: str  # what the job has printed and logged since the last update
+    logs: str  # what the job has printed and logged since the last update, in whole lines
 
 
-def update_of(news: Followed) -> Update:
-    """`news`, decoded."""
-    chunks = [codec.unpack(entry.data) for entry in news.entries if entry.kind == "chunk"]
-    logs = b"".join(entry.data for entry in news.entries if entry.kind == "log").decode("utf-8", "replace")
-    progress = codec.unpack(news.progress) if news.progress else None
-    return Update(news.state, progress, news.attempt, chunks, logs)
+class Updates:
+    """Makes updates of what a client's `follow` yields. Logs come in whole lines."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._begun = b""  # a line whose end has not come yet
+
+    def update(self, news: Followed) -> Update:
+        """`news`, decoded."""
+        chunks = [codec.unpack(entry.data) for entry in news.entries if entry.kind == "chunk"]
+        logs = self._begun + b"".join(entry.data for entry in news.entries if entry.kind == "log")
+        end = len(logs) if news.ended is not None else logs.rfind(b"\n") + 1
+        self._begun = logs[end:]
+        progress = codec.unpack(news.progress) if news.progress else None
+        return Update(news.state, progress, news.attempt, chunks, logs[:end].decode("utf-8", "replace"))
 
 
 class _Reading:

@@ -1,11 +1,10 @@
 """Says why no live worker can run a waiting job: on post, when a wait times out, by handles, and in lists."""
 
-import difflib
 import logging
 import time
 from collections.abc import Iterable, Sequence
 
-from mlq.core.checks import DEFAULT_QUEUE, functions_of, queue_of
+from mlq.core.checks import DEFAULT_QUEUE, functions_of, nearest, queue_of
 from mlq.ops.jobs import Counts
 
 log = logging.getLogger("mlq.client")
@@ -36,24 +35,24 @@ def unserved(now: Counts, workers: Iterable[Worker]) -> dict[str, int]:
     }
 
 
-def missing(lane: str, workers: Sequence[Worker]) -> str | None:
-    """Why no live worker serves a lane, with the nearest name; None if one does."""
+def missing(lane: str, workers: Sequence[Worker], namespace: str) -> str | None:
+    """Why no live worker of a namespace serves a lane, with the nearest name; None if one does."""
     if any(can_serve(worker, lane) for worker in workers):
         return None
     if not workers:
-        return "no worker is running in this namespace"
+        return f"no worker is running in namespace {namespace!r}"
     queue, wanted = queue_of(lane), functions_of(lane)
     here = [worker for worker in workers if queue in _queues(worker)]
     if not here:
         queues = {name for worker in workers for name in _queues(worker)}
-        return f"no live worker serves the queue {queue!r}{_nearest(queue, queues)}"
+        return f"no live worker serves the queue {queue!r}{nearest(queue, queues)}"
     names = frozenset[str]().union(*map(_functions, here))
     if not wanted:
         return f"no live worker has a listener for the queue {queue!r}"
     lacking = sorted(wanted - names)
     if not lacking:
         return f"no live worker has all of {', '.join(map(repr, sorted(wanted)))}"
-    return f"no live worker has a listener {' or '.join(map(repr, lacking))}{_nearest(lacking[0], names)}"
+    return f"no live worker has a listener {' or '.join(map(repr, lacking))}{nearest(lacking[0], names)}"
 
 
 def ambiguous(lane: str, workers: Iterable[Worker]) -> str | None:
@@ -71,11 +70,6 @@ def _functions(worker: Worker) -> frozenset[str]:
 
 def _queues(worker: Worker) -> list[str]:
     return worker.get("queues", DEFAULT_QUEUE).split(",")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(names), 1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 class LaneChecks:
@@ -102,13 +96,13 @@ class LaneChecks:
         self._workers, self._read_until = workers, time.monotonic() + AGAIN
         return workers
 
-    def check(self, lane: str, job_id: str, workers: list[Worker]) -> None:
+    def check(self, lane: str, job_id: str, workers: list[Worker], namespace: str) -> None:
         """Log a warning if something is wrong with the lane that a job was posted to."""
         now = time.monotonic()
         if len(self._due) >= LANES:
             for known in (self._due, self._found, self._warned):
                 known.clear()
-        nobody = missing(lane, workers)
+        nobody = missing(lane, workers, namespace)
         self._due[lane] = now + (AGAIN if nobody else EVERY)
         found = nobody or ambiguous(lane, workers)
         if found is None:

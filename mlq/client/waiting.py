@@ -94,7 +94,9 @@ class Waiting(Administration):
                     return
                 now, until = time.monotonic(), again if give_up is None else min(again, give_up)
                 if give_up is not None and now >= give_up:
-                    raise WaitTimeout(f"{len(left)} of {count} jobs did not end within {timeout} s")
+                    first = self._named(next(iter(left.values())).reference)
+                    why = self._why(first, timeout)
+                    raise WaitTimeout(f"{len(left)} of {count} jobs did not end within {timeout} s{why}")
                 heard.wait(max(0.0, until - now))
                 told = heard.take()
 

@@ -1,5 +1,6 @@
 """Validates user input, and defines its limits. Pure functions that raise InputError."""
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
@@ -157,6 +158,12 @@ def check_id(job_id: object) -> JobId:
     if found is None:
         raise InputError(f"a job's id is a string of digits, not {job_id!r:.80}")
     return found
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at the name that was probably meant, for the end of a sentence; empty if none is near."""
+    found = difflib.get_close_matches(name, list(names), 1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def lane_of(queue: str, functions: Sequence[str] | None) -> str:

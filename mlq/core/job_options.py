@@ -15,6 +15,7 @@ from mlq.core.checks import (
     check_size,
     check_url,
     lane_of,
+    nearest,
     queue_of,
 )
 from mlq.core.policy import Policy
@@ -74,7 +75,7 @@ class JobOptions:
     def of(cls, given: Mapping[str, object]) -> "JobOptions":
         """Raises InputError for a bad value, and TypeError for an option that does not exist."""
         if unknown := given.keys() - _CHECKS.keys():
-            raise TypeError(f"a job has no option {min(unknown)!r}")
+            raise TypeError(f"a job has no option {min(unknown)!r}{nearest(min(unknown), _CHECKS)}")
         made = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
         lane_of(made.queue, made.functions)  # refuses names that are too long together
         return made

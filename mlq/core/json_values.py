@@ -15,6 +15,7 @@ Values that JSON can't represent become:
 import base64
 import json
 import math
+import re
 import threading
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -170,6 +171,8 @@ def read_message(text: str) -> Any:
         raise
     except ValueError as error:
         if text.lstrip().startswith(("{", "[", '"')):
+            if re.match(r"\s*[{\[]\s*'", text):
+                raise InputError("the message is not JSON, which has double quotes: '{\"a\": 1}'") from None
             raise InputError(
                 f"the message begins like JSON, but is not: {error}. To send it as a text, write it as a JSON string: "
                 f"{json.dumps(text, ensure_ascii=False)[:200]}"

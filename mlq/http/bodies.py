@@ -11,6 +11,7 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from mlq import InputError
+from mlq.core.checks import nearest
 from mlq.core.json_values import from_json
 from mlq.http.forms import Part, read_form
 from mlq.http.problems import Refused
@@ -31,6 +32,7 @@ OPTION = 65_536  # bytes of a field of a form
 LIGHT = 4096  # bytes; the memory for shorter JSON texts is not counted
 SHOWN = 500  # characters shown of either end of an error of msgspec, which may contain an unknown field of 16 MB
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile("unknown field `([^`]{1,100})`")
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
 
@@ -111,6 +113,8 @@ def _shaped(value: Any, shape: type[T]) -> T:
         found = _PLACE.match(problem)
         where = (found["where"] if found else "") or ""
         why = found["why"] if found else problem
+        if not where and (unknown := _UNKNOWN.search(why)):
+            why += nearest(unknown[1], getattr(shape, "__struct_fields__", ()))
         raise Refused(422, f"the body is not as it should be: {why}{where and f' (at {where})'}",
                       [{"detail": why, "pointer": _pointer(where)}]) from None  # fmt: skip
     except UnicodeEncodeError:  # msgspec converts to UTF-8

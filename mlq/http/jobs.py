@@ -207,7 +207,7 @@ def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
             waits = place()
         told = {name: found[name] for name in _SHOWN} | {
             "position": waits and waits.ahead,
-            "unserved": waits and missing(waits.lane, mlq._recent_workers()),  # noqa: SLF001 - read once a second
+            "unserved": waits and missing(waits.lane, mlq._recent_workers(), mlq.namespace),  # noqa: SLF001
             "links": links(job_id),
         }
         return as_json(told, status, in_turn=True)

@@ -58,7 +58,7 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
         "traceback": plain(trace[-TEXT_LIMIT:]),
     }
     fields |= to_fields(error)
-    return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {fields['error']!r:.200}", again)
+    return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {' '.join(str(fields['error']).split()):.200}", again)
 
 
 def timeout(seconds: float) -> Outcome:

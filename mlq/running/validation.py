@@ -20,7 +20,7 @@ from mlq.errors import ValidationError
 SHOWN = 20  # wrong fields that an error names
 REASON = 200  # characters shown of a reason, which may quote the value
 
-_MISSING = object()
+_MISSING, _UNKNOWN = object(), object()
 _LISTS = (list, tuple, set, frozenset, abc.Sequence, abc.Collection, abc.Iterable, abc.Set)
 _DICTS = (dict, abc.Mapping, abc.MutableMapping)
 _UNIONS = (typing.Union, types.UnionType)
@@ -132,8 +132,8 @@ def _of_another_type(wanted: Any, value: Any) -> Any:
 
 def _msgspec_faults(hint: Any, value: Any, path: tuple[Any, ...], convert: Callable[..., Any]) -> Iterator[Fault]:
     """All of them, each by its own path; msgspec itself stops at the first."""
-    if value is _MISSING:
-        yield path_of(path), "is missing"
+    if value is _MISSING or hint is _UNKNOWN:
+        yield path_of(path), "is missing" if value is _MISSING else "is not a field"
         return
     try:
         convert(value, hint)
@@ -172,6 +172,7 @@ def _fields(kind: Any, value: dict[Any, Any]) -> Iterator[tuple[str, Any, Any]]:
             if each.required or each.encode_name in value:
                 yield each.encode_name, each.type, value.get(each.encode_name, _MISSING)
     elif dataclasses.is_dataclass(kind):
+        yield from _unknown(kind, value)
         hints, no = get_type_hints(kind, include_extras=True), dataclasses.MISSING
         for field in dataclasses.fields(kind):
             if field.name in value or field.default is field.default_factory is no:
@@ -182,6 +183,14 @@ def _fields(kind: Any, value: dict[Any, Any]) -> Iterator[tuple[str, Any, Any]]:
             if name in value or not optional:
                 wrapped = get_origin(part) in (typing.Required, typing.NotRequired)
                 yield name, get_args(part)[0] if wrapped else part, value.get(name, _MISSING)
+
+
+def _unknown(kind: Any, value: dict[Any, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The keys that are no fields, if a field is missing: one of them may be its name, misspelt."""
+    fields, no = dataclasses.fields(kind), dataclasses.MISSING
+    if any(field.default is field.default_factory is no and field.name not in value for field in fields):
+        names = {field.name for field in fields}
+        yield from ((str(key), _UNKNOWN, value[key]) for key in value if key not in names)
 
 
 def path_of(steps: Iterable[Any]) -> str:

@@ -93,7 +93,12 @@ def test_post_reads_json_where_it_is_json(run, mlq, given, posted):
     assert mlq.get_job(result.stdout.strip())["msg"] == posted
 
 
-@pytest.mark.parametrize("given", ['{"a": 1', "[1, 2", '"open', ' {"a" 1}', "{'a': 1}", "[draft] a text"])
+@pytest.mark.parametrize("given", ["{'a': 1}", "['a']", " { 'a': 1"])
+def test_json_with_single_quotes_is_told_of_double_ones(run, given):
+    assert "double quotes: '{\"a\": 1}'" in one_line(run("post", given), 2)
+
+
+@pytest.mark.parametrize("given", ['{"a": 1', "[1, 2", '"open', ' {"a" 1}', "[draft] a text"])
 def test_what_begins_like_json_and_is_none_is_refused(run, mlq, given):
     """It is a typing error more often than a text; how to send it as one is said."""
     for result in (run("post", given), run("post", "-", stdin=given)):
@@ -138,7 +143,7 @@ def test_an_error_of_mlq_that_a_listener_raised_is_the_jobs_failure(run, mlq):
 def test_a_stream_of_a_job_that_fails_says_what_wait_says(run, worker):
     job_id = failed_job(worker)
     told = one_line(run("stream", job_id), 1)
-    assert told == f"mlq: job {job_id} failed: ValueError: bad 1\n"
+    assert told == f"mlq: job {job_id} failed: ValueError: bad 1 (mlq job {job_id} shows the traceback)\n"
     assert told == one_line(run("wait", job_id), 1)
 
 
@@ -151,7 +156,7 @@ def test_wait_tells_that_no_worker_can_run_the_job(run, mlq, monkeypatch):
     monkeypatch.setattr("mlq.cli.posting.PATIENCE", 0.1)
     result = run("post", "1", "--functions", "train", "--wait", "--timeout", "0.3")
     assert result.exit_code == 4
-    job_id, lacking = mlq.last_id(), "no worker is running in this namespace"
+    job_id, lacking = mlq.last_id(), f"no worker is running in namespace {mlq.namespace!r}"
     waited = f"mlq: job {job_id} did not end within 0.3 s: {lacking}"
     assert result.stderr.splitlines() == [f"mlq: job {job_id}: {lacking}", waited]
     result = run("wait", str(job_id), "--timeout", "0.3")
@@ -219,7 +224,7 @@ def test_dead_letters_are_counted_by_their_errors(run, worker):
     assert heads.split() == ["COUNT", "LAST", "FUNCTIONS", "REASON", "ERROR", "IDS"]
     assert sorted(row.split()[0] for row in rows) == ["1", "2"]
     (two,) = [row for row in rows if row.startswith("2")]
-    assert two.endswith(f"{second}, {first}")
+    assert two.endswith(f"{second} and 1 more")
     listed = json.loads(run("dead", "list", "--json").stdout)
     assert {(one["queue"], *one["functions"], one["losses"]) for one in listed} == {("default", "fail", 0)}
     assert "these are the latest 1" in run("dead", "list", "--limit", "1").stderr

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from mlq import AsyncMLQ, JobCancelled, State, UnknownJob, WaitTimeout
+from mlq.client.stream import Updates
+from mlq.ops.following import Entry, Followed
 
 LOGGED = "WARNING steps: step 0\nWARNING steps: step 1\n"
 
@@ -154,3 +156,12 @@ def test_follow_on_an_event_loop(told, server_url, namespace):
     updates = asyncio.run(check())
     assert [chunk for update in updates for chunk in update.chunks] == [0, 1]
     assert (updates[-1].state, updates[-1].progress) == (State.SUCCEEDED, {"step": 1})
+
+
+def test_followed_logs_come_in_whole_lines():
+    """Each print makes two entries: its text, and the newline."""
+    entries = [Entry(1, number, "log", data, len(data)) for number, data in enumerate((b"a", b"\nb\nc", b"d"), 1)]
+    updates = Updates()
+    news = [Followed(State.RUNNING, 1, b"", [entry], None) for entry in entries]
+    news.append(Followed(State.SUCCEEDED, 1, b"", [], {"state": b"succeeded"}))
+    assert [updates.update(each).logs for each in news] == ["", "a\nb\n", "", "cd"]

@@ -13,7 +13,7 @@ from tests.http.jobs import address
 
 JSON = {"Accept": "application/json"}
 PROBLEM = "application/problem+json"
-NOBODY = "no worker is running in this namespace"
+NOBODY = "no worker is running in namespace"
 
 
 # --- posting
@@ -26,7 +26,12 @@ def test_a_post_is_202_with_where_to_look(mlq, client):
     assert (given.headers["Location"], given.headers["Retry-After"]) == (address(mlq, job_id), "1")
     base = address(mlq, job_id)
     links = {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
-    assert given.json == {"id": job_id, "state": "queued", "links": {"self": base} | links, "warning": NOBODY}
+    assert given.json == {
+        "id": job_id,
+        "state": "queued",
+        "links": {"self": base} | links,
+        "warning": f"{NOBODY} {mlq.namespace!r}",
+    }
     assert mlq.get_job(job_id)["msg"] == {"a": [1]}
     assert [client.get(path, headers=JSON).status_code for name, path in links.items() if name != "cancel"][:2] == [
         202,
@@ -270,3 +275,8 @@ def test_a_listener_may_raise_what_waiting_raises(mlq, client, error):
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=10"})
     assert (given.status_code, given.headers["MLQ-Job-State"]) == (409, "failed")
     assert given.headers["Location"] == address(mlq, "1")
+
+
+def test_a_misspelt_option_is_refused_with_the_nearest_name(client):
+    given = client.post("/jobs", json={"msg": 1, "retrys": 3})
+    assert (given.status_code, "(did you mean 'retries'?)" in given.text) == (422, True)

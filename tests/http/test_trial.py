@@ -155,7 +155,7 @@ def test_it_has_no_network_in_a_world_of_its_own(tmp_path):
 def test_what_it_starts_has_no_more_rights_than_it(kind):
     """Programs that make others root do not."""
     source = "status = open('/proc/self/status').read()\nraise ValueError('NoNewPrivs:\\t1' in status)"
-    with pytest.raises(Refused, match="ValueError: 'True'"):
+    with pytest.raises(Refused, match="ValueError: True"):
         trial.name_in(loads(source))
 
 
