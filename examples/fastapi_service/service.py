@@ -1,19 +1,19 @@
-"""A FastAPI program that predicts through MLQ: it checks the features, posts a job, and answers at once.
+"""A FastAPI program that predicts through MLQ: it checks the features, posts a job, and answers at once or waits.
 
 Run it with `uvicorn examples.fastapi_service.service:app`; the model runs in the worker, wherever that is.
 """
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Path, Request, Response
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
-from mlq import AsyncMLQ, JobCancelled, JobFailed, MLQError, ServerError, UnknownJob
+from mlq import AsyncMLQ, JobCancelled, JobFailed, MLQError, ServerError, UnknownJob, WaitTimeout
 
 KEEP = 3600.0  # seconds for which a result can be fetched
 POLL = {"Retry-After": "1"}  # seconds
@@ -67,11 +67,20 @@ class Prediction(BaseModel):
     probabilities: dict[str, float]
 
 
-@app.post("/predictions", status_code=202)
-async def predict(flower: Flower, mlq: Queue, response: Response) -> Task:
-    """Post the job; its result is at the Location."""
+@app.post("/predictions", status_code=202, responses={200: {"model": Prediction}})
+async def predict(
+    flower: Flower, mlq: Queue, request: Request, response: Response, wait: Annotated[float, Query(ge=0, le=30)] = 0.0
+) -> Task | Prediction:
+    """Post the job; its result is at the Location. With `wait`, it is answered if it is there in so many seconds."""
     task_id = await mlq.post(flower.model_dump(), functions=["classify"], ttl=KEEP)
-    response.headers.update(POLL | {"Location": f"/predictions/{task_id}"})
+    request.state.task_id = task_id
+    response.headers.update({"Location": f"/predictions/{task_id}"})
+    with suppress(WaitTimeout):
+        if wait:
+            await mlq.wait_end(task_id, wait)
+            response.status_code = 200
+            return Prediction(**await mlq.get_result(task_id))
+    response.headers.update(POLL)
     return Task(task_id=task_id, state="queued")
 
 
@@ -101,7 +110,7 @@ async def events(task_id: Annotated[str, Depends(known)], mlq: Queue) -> AsyncIt
 @app.exception_handler(MLQError)
 async def refused(request: Request, error: MLQError) -> JSONResponse:
     """One status for each thing that can go wrong with a job."""
-    mlq, task_id = client(request), request.path_params.get("task_id", "")
+    mlq, task_id = client(request), request.path_params.get("task_id") or getattr(request.state, "task_id", "")
     status, detail = 500, "the prediction failed"
     if isinstance(error, JobFailed) and error.error_type == "builtins.ValueError":
         status, detail = 422, (await mlq.get_info(task_id))["error"]  # the model's own word on the features

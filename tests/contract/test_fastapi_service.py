@@ -70,6 +70,18 @@ def test_a_task_id_at_once_then_202_then_the_prediction(client, request) -> None
     assert sum(result.json()["probabilities"].values()) == pytest.approx(1, abs=0.01)
 
 
+def test_a_client_may_wait_for_the_prediction(client, request) -> None:
+    """A worker's error is answered as it would be later; without a worker, the answer is the task's id."""
+    answer = client.post("/predictions?wait=0.2", json=SETOSA)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (202, "1")
+    request.getfixturevalue("worker")
+    answer = client.post("/predictions?wait=20", json=SETOSA)
+    assert (answer.status_code, answer.json()["species"]) == (200, "setosa")
+    assert client.get(answer.headers["Location"]).json() == answer.json()
+    refused = client.post("/predictions?wait=20", json=SETOSA | {"petal_width": 5})
+    assert refused.status_code == ended(client, posted(client, petal_width=5)).status_code == 422
+
+
 @pytest.mark.parametrize(
     "features",
     [{}, {**SETOSA, "petal_width": "wide"}, {**SETOSA, "petal_width": -1}, {**SETOSA, "colour": 1}, [SETOSA]],
