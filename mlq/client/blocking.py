@@ -170,7 +170,7 @@ class Client(Waiting):
         return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def job(self, job_id: str) -> JobHandle:
-        """A handle on any job, by its id or its `reference`. Does not contact the server."""
+        """A handle on any job, by its id or its `reference`. Does not contact the server. Raises InputError."""
         return JobHandle(self, job_id)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
