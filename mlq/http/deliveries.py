@@ -6,10 +6,12 @@ from flask import Response
 
 from mlq import MLQ
 from mlq.http.answers import as_json, plain_text, wants_json
+from mlq.http.lookups import looked_up
 from mlq.http.problems import checked
 from mlq.http.routes import Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Deliveries
+from mlq.ops import jobs as job_ops
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
@@ -37,5 +39,8 @@ def _again(mlq: MLQ, job_id: str) -> Response:
 
 
 def _deliveries(mlq: MLQ, job_id: str, status: int) -> Response:
-    job = mlq.get_info(job_id)
-    return as_json({name: job[name] for name in ("id", "callback", "webhook", "deliveries")}, status)
+    op = job_ops.info(mlq._keys, mlq._named(job_id))  # noqa: SLF001 - errors of 2 MB are decoded in turns
+    with looked_up(mlq, op) as (info,):
+        job = info()
+        shown = {name: job[name] for name in ("id", "callback", "webhook", "deliveries")}
+        return as_json(shown, status, in_turn=True)

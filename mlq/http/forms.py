@@ -9,6 +9,7 @@ from typing import NamedTuple
 from werkzeug.http import parse_options_header
 
 MOST = 100  # parts
+PARAMETERS = 10  # of Content-Disposition: a hundred of them take 0.4 ms to parse
 HEADERS = 1024  # bytes of the headers of one part, which take up to 1 us each to parse
 
 
@@ -46,6 +47,8 @@ def _named(headers: bytes) -> tuple[str, bool]:
     for line in headers.decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-disposition":
+            if value.count(";") > PARAMETERS:
+                raise ValueError("the Content-Disposition of a part is too long")
             _, options = parse_options_header(value)
             return options.get("name", ""), "filename" in options
     raise ValueError("a part has no name")

@@ -23,6 +23,7 @@ from mlq.http.results import POLL, result_of
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
+from mlq.http.turns import AskedOnce
 from mlq.ops import jobs as job_ops
 from mlq.ops.lists import Listed
 
@@ -59,7 +60,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
                           Parameter("function", "query", "Only jobs that name this listener."),
                           Parameter("limit", "query", f"Jobs per page, {MOST} at most.", _NUMBER),
                           Parameter("cursor", "query", "Where the page begins, from `next` of the previous one."))),
-        Route("GET", "/jobs/count", partial(_count, mlq), Role.READ, "Count jobs",
+        Route("GET", "/jobs/count", partial(_count, AskedOnce(mlq.counts)), Role.READ, "Count jobs",
               {200: "The number of jobs that wait or run; JSON has more counts."}, reply=Count),
         Route("GET", "/jobs/<job_id>", partial(_show, mlq), Role.READ, "Show a job",
               {200: "The job without its message and result.", 304: "Nothing has changed since the ETag."} | one,
@@ -180,8 +181,8 @@ def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
     return as_json(PostedMany(ids), 202)
 
 
-def _count(mlq: MLQ) -> Response:
-    now = mlq.counts()
+def _count(asked: AskedOnce[job_ops.Counts]) -> Response:
+    now = asked.answer()
     if wants_json():
         return as_json(Count(now.waiting, now.scheduled, now.running, now.dead))
     return plain_text(str(now.waiting + now.scheduled + now.running))

@@ -5,15 +5,22 @@ leave no answer to anybody for 10 s.
 """
 
 import contextlib
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from time import sleep
+from typing import Generic, TypeVar
 
 from flask import has_request_context, request
 
+from mlq import ServerError
 from mlq.http.peer import CONNECTED, is_known_closed
 from mlq.http.problems import Refused
 
+T = TypeVar("T")
+
+ALWAYS = sys.maxsize  # the size of work that is heavy although it does not depend on a value
 HEAVY = 4096  # bytes of a value that may take a millisecond to decode and to write; smaller ones wait for nobody
 
 
@@ -63,6 +70,33 @@ class Turns:
             return
         with self._one.take():
             yield
+
+
+class AskedOnce(Generic[T]):
+    """Asks the server once for all simultaneous requests: parsing the answer takes long, or each needs a connection."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        """`ask` may raise ServerError, which all of them get."""
+        self._ask = ask
+        self._asking = threading.Lock()
+        self._asked = 0.0
+        self._answer: T | ServerError
+
+    def answer(self) -> T:
+        """What was asked for at or after the time of the call. Raises ServerError."""
+        called = time.monotonic()
+        with self._asking:
+            if self._asked <= called:  # else another request asked after this call began
+                began = time.monotonic()
+                try:
+                    self._answer = self._ask()
+                except ServerError as error:
+                    self._answer = error
+                self._asked = began
+            answer = self._answer
+        if isinstance(answer, ServerError):
+            raise answer
+        return answer
 
 
 def weight(reply: object) -> int:

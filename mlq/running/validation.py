@@ -18,6 +18,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from mlq.errors import ValidationError
 
 SHOWN = 20  # wrong fields that an error names
+DEPTH = 6  # steps of a path; each further one would convert all below once more. Deeper, only the first is named
+COLLECTED = 1000  # faults of pydantic that are made into objects: a million take 1 GB
 REASON = 200  # characters shown of a reason, which may quote the value
 
 _MISSING, _UNKNOWN = object(), object()
@@ -95,7 +97,9 @@ def _by_pydantic(hint: Any) -> Engine:
         return adapter.validate_python(value, **either)
 
     def faults(_: Any, error: Exception) -> Iterator[Fault]:
-        if isinstance(error, pydantic.ValidationError):
+        if isinstance(error, pydantic.ValidationError) and error.error_count() > COLLECTED:
+            yield "", f"{error.error_count():,} of its values are wrong"
+        elif isinstance(error, pydantic.ValidationError):
             for each in error.errors(include_url=False, include_context=False, include_input=False):
                 yield path_of(each["loc"]), each["msg"][:REASON]
 
@@ -139,7 +143,8 @@ def _msgspec_faults(hint: Any, value: Any, path: tuple[Any, ...], convert: Calla
         convert(value, hint)
     except sys.modules["msgspec"].ValidationError as error:
         own, _, where = str(error).partition(" - at `$")
-        inner = (_msgspec_faults(part, item, (*path, step), convert) for step, part, item in _parts(hint, value))
+        parts = _parts(hint, value) if len(path) < DEPTH else ()
+        inner = (_msgspec_faults(part, item, (*path, step), convert) for step, part, item in parts)
         none = True
         for fault in (fault for each in inner for fault in each):
             none = False

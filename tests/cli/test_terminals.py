@@ -66,6 +66,7 @@ def on_a_terminal(mlq, words):
 @pytest.mark.parametrize(
     "words",
     ["wait answers", "wait answers --json", "stream answers", "stream answers --json", "logs answers", "job answers",
+     "logs -f answers", "status",
      "job answers --json", "jobs", "wait fails", "job fails", "job fails --json", "dead list", "dead list --json",
      "wait \x1b[31m", "post 1 --callback http://x/\x9b2J"],
 )  # fmt: skip

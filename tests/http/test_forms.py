@@ -44,6 +44,7 @@ LARGE = 8_000_000
         b"--b \r\n" + part("a", b"x")[5:] + b"--b--",
         part("a", b"x") * (MOST + 1) + b"--b--",
         part("a" * HEADERS, b"x") + b"--b--",
+        part('a"' + '; a="b' * 10, b"x") + b"--b--",
         b"--b\r\nContent-Disposition: form-data; name=a" + b"; a=b" * (LARGE // 5) + b"\r\n\r\nx\r\n--b--",
         part("a", b"\r\n--" * (LARGE // 4)),
         b"\r\n-" * (LARGE // 3),

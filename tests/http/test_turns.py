@@ -6,9 +6,11 @@ import time
 import pytest
 from flask import Flask
 
+from mlq import ServerError
+from mlq.http import turns as turns_module
 from mlq.http.peer import CONNECTED
 from mlq.http.problems import Refused
-from mlq.http.turns import Places, Turns
+from mlq.http.turns import AskedOnce, Places, Turns
 
 
 def test_one_at_a_time():
@@ -30,6 +32,13 @@ def test_one_at_a_time():
     for thread in threads:
         thread.join()
     assert most == 1
+
+
+def until(condition):
+    give_up = time.perf_counter() + 20
+    while not condition():
+        assert time.perf_counter() < give_up
+        time.sleep(0.005)
 
 
 def test_those_who_wait_are_limited():
@@ -55,6 +64,41 @@ def test_those_who_wait_are_limited():
         thread.join()
     with turns.take(5000):
         pass
+
+
+def test_those_who_ask_at_the_same_time_share_one_answer(monkeypatch):
+    """Also an error; whoever asks later gets a later answer."""
+    asked, looks, go = [], [], threading.Event()
+    monotonic = time.monotonic
+    monkeypatch.setattr(turns_module.time, "monotonic", lambda: looks.append(1) or monotonic())
+
+    def ask():
+        asked.append(1)
+        go.wait(20)
+        if len(asked) == 2:
+            raise ServerError("away")
+        return len(asked)
+
+    once, got = AskedOnce(ask), []
+
+    def get():
+        try:
+            got.append(once.answer())
+        except ServerError as error:
+            got.append(str(error))
+
+    threads = [threading.Thread(target=get)]
+    threads[0].start()
+    until(lambda: asked)
+    threads += [threading.Thread(target=get) for _ in range(5)]
+    for thread in threads[1:]:
+        thread.start()
+    until(lambda: len(looks) == 7)  # each has looked at the clock: all of them called before the first one is answered
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, got)) == ["1", *["away"] * 5]
+    assert once.answer() == 3
 
 
 @pytest.mark.parametrize("is_open", [True, False])

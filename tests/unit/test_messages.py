@@ -38,6 +38,11 @@ class Net:
     ends: tuple[Layer, int] | None = None
 
 
+@dataclass
+class Node:
+    kids: list[Node]
+
+
 class Iris(pydantic.BaseModel):
     length: float = pydantic.Field(alias="sepalLength")
     width: float = 1.0
@@ -366,3 +371,27 @@ def test_plain_results_are_left_alone(annotation):
     f.__annotations__ = {"return": annotation}
     assert for_result(f, "f") is None
     assert for_result(len, "f") is None
+
+
+def test_of_a_deep_tree_only_the_first_fault_is_named():
+    """Naming all of them would convert all that is below again at each level: 19 s for 300 kB."""
+
+    def listener(node: Node) -> None: ...
+
+    value: dict[str, Any] = {"kids": "wrong"}
+    for _ in range(50):
+        value = {"kids": [value, {"kids": 1}]}
+    with pytest.raises(ValidationError) as raised:
+        for_message(listener, "listener")(value)
+    paths = [path for path, _ in raised.value.faults]
+    assert paths[0].count("kids[0]") == 50
+    assert 1 < len(paths) <= 20
+
+
+def test_countless_faults_are_counted():
+    """pydantic would make an object of each: 1 GB for a million."""
+
+    def listener(irises: list[Iris]) -> None: ...
+
+    with pytest.raises(ValidationError, match="1,500 of its values are wrong"):
+        for_message(listener, "listener")([0] * 1500)
