@@ -204,7 +204,7 @@ def test_code_that_raises_in_the_worker_costs_only_itself(mlq, put, logged):
     mlq.create_listener(made("def g(value): return value", "g"))
     put("f", code)
     logged("'f' is not run by worker")
-    logged("ModuleNotFoundError: 'only_where_it_was_uploaded'")
+    logged("ModuleNotFoundError: only_where_it_was_uploaded")
     assert mlq.submit(3).result(10) == 3
 
 
