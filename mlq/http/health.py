@@ -28,11 +28,11 @@ _NOTHING = Histogram((0,) * len(_EDGES), 0.0)
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
     """The routes for one queue."""
-    group, stats = "Monitoring", AskedOnce(mlq.stats)
+    group, stats = "Monitoring", AskedOnce(partial(MLQ.stats, mlq))
     return [
         Route("GET", "/healthz", lambda: plain_text("ok"), Role.NOBODY, "Alive", {200: "This process responds."}, group,
               about="Does not use the server: for a probe that restarts the process."),
-        Route("GET", "/readyz", partial(_ready, AskedOnce(mlq.workers)), Role.NOBODY, "Ready",
+        Route("GET", "/readyz", partial(_ready, AskedOnce(partial(MLQ.workers, mlq))), Role.NOBODY, "Ready",
               {200: "The server responds, and a worker is alive.", 503: "Not ready; the body says why."}, group,
               reply=Ready),
         Route("GET", "/metrics", partial(_metrics, stats), Role.READ, "Metrics for Prometheus",

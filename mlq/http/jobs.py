@@ -60,7 +60,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
                           Parameter("function", "query", "Only jobs that name this listener."),
                           Parameter("limit", "query", f"Jobs per page, {MOST} at most.", _NUMBER),
                           Parameter("cursor", "query", "Where the page begins, from `next` of the previous one."))),
-        Route("GET", "/jobs/count", partial(_count, AskedOnce(mlq.counts)), Role.READ, "Count jobs",
+        Route("GET", "/jobs/count", partial(_count, AskedOnce(partial(MLQ.counts, mlq))), Role.READ, "Count jobs",
               {200: "The number of jobs that wait or run; JSON has more counts."}, reply=Count),
         Route("GET", "/jobs/<job_id>", partial(_show, mlq), Role.READ, "Show a job",
               {200: "The job without its message and result.", 304: "Nothing has changed since the ETag."} | one,
