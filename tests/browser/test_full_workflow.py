@@ -245,7 +245,7 @@ def test_another_attempt_begins_the_curve_anew(page: Page, site: Site) -> None:
     state(page).to_have_text("succeeded")
     assert points(page) == 60
     assert epochs_logged(page)[-60:] == list(range(1, 61))
-    assert len(epochs_logged(page)) > 60  # and those of the first attempt; its last line may have been lost with the child
+    assert len(epochs_logged(page)) > 60  # with those of the first attempt, whose last line may be lost with the child
 
 
 def last_event_ids(page: Page) -> Callable[[], list[str]]:
