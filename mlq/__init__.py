@@ -2,6 +2,7 @@
 
 from mlq.client.aio import AsyncMLQ
 from mlq.client.handle import AsyncJobHandle, JobHandle
+from mlq.client.stream import Update
 from mlq.core.states import State
 from mlq.deliveries.signing import verify_webhook
 from mlq.errors import (
@@ -57,6 +58,7 @@ __all__ = [
     "Unserializable",
     "Unsupported",
     "Unverified",
+    "Update",
     "ValidationError",
     "ValueRefused",
     "WaitCircle",

@@ -126,8 +126,12 @@ def many_jobs(
                f"no jobs in namespace {mlq.namespace!r}")  # fmt: skip
         return
     heads = ("ID", "STATE", "QUEUE", "FUNCTIONS", "POSTED", "TOOK", "PROGRESS", "RUNS", "WORKER")
-    queues = {queue_of(job.lane) for job in found}
-    less = ["WORKER", *(["QUEUE"] if len(queues) == 1 else [])]
+    tells_nothing = {
+        "QUEUE": len({queue_of(job.lane) for job in found}) == 1,
+        "PROGRESS": all(job.progress is None for job in found),
+        "RUNS": all(job.attempts < 2 for job in found),
+    }
+    less = ["WORKER", *(head for head, nothing in tells_nothing.items() if nothing)]
     show.table(heads, (_row(job, workers) for job in found), whole=("ID", "STATE", "POSTED", "TOOK"), less=less)
     if len(found) == limit:
         report(f"these are the newest {limit}; --limit shows more")

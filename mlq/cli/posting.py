@@ -180,4 +180,5 @@ def _raise_failure(mlq: MLQ, job_id: str) -> None:
     try:
         mlq.get_result(job_id)
     except JobFailed as failed:
-        raise JobFailed(f"{failed} (mlq job {job_id} shows the traceback)", failed.error_type) from None
+        text = f"{failed} (mlq job {job_id} shows the traceback)"
+        raise JobFailed(text, failed.error_type, failed.remote_traceback, failed.reason) from None

@@ -8,7 +8,7 @@ from mlq.core.json_values import to_json
 from mlq.system import terminal
 
 STATE_COLOURS = {"succeeded": "green", "failed": "red", "running": "blue", "cancelled": "grey"}
-NARROW = 10  # columns that a cell keeps, even on a narrow terminal
+NARROW = 6  # columns that a cell keeps, even on a narrow terminal
 CUT = 300  # characters of one value in a description; --json shows all
 MISSING = "-"
 

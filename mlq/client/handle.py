@@ -72,8 +72,7 @@ class JobHandle(Generic[R_co]):
         If the listener declares that it returns a dataclass, a model or a struct, and the handle comes from its
         `submit`, the result is made one again. Raises ValidationError if it does not fit.
         """
-        value: Any = self._client.wait(self._job, timeout)
-        return value if self._convert is None else self._convert(value)
+        return converted(self, self._client.wait(self._job, timeout))
 
     def stream(self) -> Stream:
         """Iterate over it to get the partial results, from the first one on, live."""
@@ -140,8 +139,7 @@ class AsyncJobHandle(Generic[R_co]):
 
     async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - the same signature as the sync twin's
         """The result when it is there; re-raises the listener's exception. `timeout` in seconds (WaitTimeout)."""
-        value: Any = await self._client.wait(self._job, timeout)
-        return value if self._convert is None else self._convert(value)
+        return converted(self, await self._client.wait(self._job, timeout))
 
     def stream(self) -> AsyncStream:
         """Iterate over it with `async for` to get the partial results, from the first one on, live."""
@@ -164,3 +162,9 @@ class AsyncJobHandle(Generic[R_co]):
     async def cancel(self) -> None:
         """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
         await self._client.cancel(self._job)
+
+
+def converted(handle: JobHandle[R_co] | AsyncJobHandle[R_co], value: Any) -> R_co:
+    """A job's result as its listener declares it."""
+    convert = handle._convert  # noqa: SLF001 - both handles have it
+    return value if convert is None else convert(value)

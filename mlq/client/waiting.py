@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlq.client.administration import Administration
 from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, state_of, value_of
-from mlq.client.handle import JobHandle
+from mlq.client.handle import JobHandle, converted
 from mlq.core.checks import check_seconds
 from mlq.core.identity import JobId, same
 from mlq.core.job import ANY_JOB, announced
@@ -122,15 +122,25 @@ class Waiting(Administration):
         handles = self._handles(jobs)
         for _ in self.as_completed(handles, timeout):
             pass
-        results = []
-        for handle in handles:
-            try:
-                results.append(handle.result())
-            except Exception as error:
-                if not return_exceptions:
-                    raise
-                results.append(error)
+        results: list[Any] = []
+        for page in (handles[start : start + PAGE] for start in range(0, len(handles), PAGE)):
+            wanted = [self._named(handle.reference) for handle in page]
+            ended = self._shell.run_many([job_ops.outcome(self._keys, job_id) for job_id in wanted])
+            for handle, job_id, fields in zip(page, wanted, ended, strict=True):
+                results.append(self._value(handle, job_id, fields, errors=return_exceptions))
         return results
+
+    def _value(self, handle: JobHandle, job_id: JobId, fields: dict[str, bytes] | None, *, errors: bool) -> Any:
+        """The result of a job that had ended, or with `errors` its exception; one that was requeued is waited for."""
+        try:
+            complete = self._complete(job_id, fields)
+            if complete is None:
+                return handle.result()
+            return converted(handle, value_of(str(job_id), complete, original=True))
+        except Exception as error:
+            if not errors:
+                raise
+            return error
 
     def _handles(self, jobs: Iterable[JobHandle | str]) -> list[JobHandle]:
         return [job if isinstance(job, JobHandle) else JobHandle(cast("Client", self), job) for job in jobs]

@@ -202,13 +202,14 @@ def _show(mlq: MLQ, job_id: str) -> Response:
 
 def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
     wanted, keys = mlq._named(job_id), mlq._keys  # noqa: SLF001 - only HTTP asks both in one round trip
+    workers = mlq._recent_workers()  # noqa: SLF001 - read once a second, and before the turn in which replies are decoded
     with looked_up(mlq, job_ops.info(keys, wanted), job_ops.place(keys, wanted)) as (info, place):
         found, waits = info(), None
         if found["state"] == State.QUEUED:
             waits = place()
         told = {name: found[name] for name in _SHOWN} | {
             "position": waits and waits.ahead,
-            "unserved": waits and missing(waits.lane, mlq._recent_workers(), mlq.namespace),  # noqa: SLF001
+            "unserved": waits and missing(waits.lane, workers, mlq.namespace),
             "links": links(job_id),
         }
         return as_json(told, status, in_turn=True)

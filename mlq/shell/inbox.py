@@ -24,16 +24,19 @@ class Heard(threading.Event):
         """Nothing has happened yet."""
         super().__init__()
         self._told: set[str] = set()
+        self._swap = threading.Lock()  # else an id could be added to a set that `take` has already returned
 
     def tell(self, job_id: str) -> None:
         """Something happened to that job."""
-        self._told.add(job_id)
+        with self._swap:
+            self._told.add(job_id)
         self.set()
 
     def take(self) -> set[str]:
         """The ids of jobs to which something happened since the last call; ANY_JOB stands for all."""
         self.clear()  # first: what is told from now on sets it again
-        told, self._told = self._told, set()
+        with self._swap:
+            told, self._told = self._told, set()
         return told
 
 

@@ -63,7 +63,7 @@ class _Keeper:
     """Keeps the process alive for its workers and reapers, and ends it after them."""
 
     def __init__(self) -> None:
-        self._unrecorded: list[tuple[Stoppable, float]] = []
+        self._kept: list[tuple[Stoppable, float]] = []
         self._lock = threading.Lock()
         self._known = False
         self._hooked = False
@@ -79,9 +79,9 @@ class _Keeper:
         `stays`: the main thread is going to call `stay` itself.
         """
         with self._lock:
-            self._unrecorded = [(one, seconds) for one, seconds in self._unrecorded if not one.stopped.is_set()]
-            self._signalled = self._signalled and bool(self._unrecorded)
-            self._unrecorded.append((kept, grace))
+            self._kept = [(one, seconds) for one, seconds in self._kept if not one.stopped.is_set()]
+            self._signalled = self._signalled and bool(self._kept)
+            self._kept.append((kept, grace))
             hooked, self._hooked = self._hooked, self._hooked or not stays
         if not (hooked or stays):
             main = _Main()
@@ -107,7 +107,7 @@ class _Keeper:
             left = None if patience is None else max(0.0, since + patience - time.monotonic())
             self._main_ended.wait(left)
             self._wait_for_all()  # what the main program may have started since
-            return BROKEN if any(kept.broken for kept, _ in self._unrecorded) else code
+            return BROKEN if any(kept.broken for kept, _ in self._kept) else code
 
         if not self._leaving:
             self._leaving = True
@@ -154,7 +154,7 @@ class _Keeper:
         if self._is_heard():
             signal.set_wakeup_fd(-1)
         self._wakes = None
-        self._unrecorded = []
+        self._kept = []
         self._lock = threading.Lock()
         self._main_ended = threading.Event()
         self._signalled = self._leaving = False
@@ -173,14 +173,14 @@ class _Keeper:
             self._leave_when_stopped(0 if left else CTRL_C, None)
         with contextlib.nullcontext() if main is None else main.goes_on():
             self._wait_for_all()
-        if any(kept.broken for kept, _ in self._unrecorded):
+        if any(kept.broken for kept, _ in self._kept):
             leave_now(BROKEN)
 
     def _wait_for_all(self) -> None:
         """Wait until all have stopped; if one breaks, stop the others in order."""
-        while working := [kept for kept, _ in self._unrecorded if not kept.stopped.is_set()]:
+        while working := [kept for kept, _ in self._kept if not kept.stopped.is_set()]:
             working[0].stopped.wait(1.0)
-            if not self._signalled and any(kept.broken and kept.stopped.is_set() for kept, _ in self._unrecorded):
+            if not self._signalled and any(kept.broken and kept.stopped.is_set() for kept, _ in self._kept):
                 self._stop_all()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -192,7 +192,7 @@ class _Keeper:
 
         This neither waits nor logs: the main thread may hold a lock that stopping needs.
         """
-        working = any(not kept.stopped.is_set() for kept, _ in self._unrecorded)
+        working = any(not kept.stopped.is_set() for kept, _ in self._kept)
         if number == signal.SIGINT and not self._main_ended.is_set() and _is_interactive():
             if working and not self._explained:
                 self._explained = True
@@ -203,7 +203,7 @@ class _Keeper:
         if not self._stop_all():  # it can't be stopped in order, but it must end
             os._exit(KILLED)
         ended, by_hand = self._main_ended.is_set(), number == signal.SIGINT
-        grace = max((seconds for _, seconds in self._unrecorded), default=0.0)
+        grace = max((seconds for _, seconds in self._kept), default=0.0)
         self._leave_when_stopped(0 if ended or not by_hand else CTRL_C, None if by_hand else grace)
         if not ended:
             raise KeyboardInterrupt if by_hand else Stopped
@@ -211,7 +211,7 @@ class _Keeper:
     def _stop_all(self) -> bool:
         """Stop all, each in a thread of its own; returns whether all those threads could start."""
         self._signalled = True
-        return all(start_thread(kept.stop, grace) for kept, grace in self._unrecorded)
+        return all(start_thread(kept.stop, grace) for kept, grace in self._kept)
 
 
 _keeper = _Keeper()
@@ -239,12 +239,12 @@ class _Main:
 
     def __init__(self) -> None:
         self._names = vars(sys.modules["__main__"])
-        self._unrecorded = {name: self._names[name] for name in ("__file__", "__cached__") if name in self._names}
+        self._kept = {name: self._names[name] for name in ("__file__", "__cached__") if name in self._names}
 
     @contextlib.contextmanager
     def goes_on(self) -> Iterator[None]:
         """Restore these things while the block runs."""
-        for name, value in self._unrecorded.items():
+        for name, value in self._kept.items():
             self._names.setdefault(name, value)
         hidden: Any = threading
         closing = getattr(hidden, "_SHUTTING_DOWN", False)

@@ -172,7 +172,7 @@ class Settler(Service):
                     "job %s: the lease was lost, the outcome is refused (%s)", ending.claimed.id, ended.outcome.state
                 )
             elif ended.outcome.state is State.FAILED:
-                _complain(ended, ending.retry_in)
+                _complain(ended, ending.retry_in, shared.settings.max_losses)
         shared.wake_for_free_slot()
         for ending in endings:
             if ending.retry_in is not None:
@@ -213,13 +213,15 @@ class Settler(Service):
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool
 
 
-def _complain(ended: Ended, retry_in: float | None) -> None:
+def _complain(ended: Ended, retry_in: float | None, losses: int) -> None:
     """Log a failure, since nobody may be waiting for the job."""
     claimed, names = ended.attempt.claimed, ", ".join(listener.name for listener in ended.attempt.listeners)
     if retry_in is not None:
         then = f"it runs again in {retry_in:.1f} s"
+    elif ended.lost:
+        then = f"it runs again, or is a dead letter if it was lost by itself {losses} times"
     else:
-        then = "it runs again, unless it was lost too often" if ended.lost else "it is a dead letter"
+        then = "it is a dead letter"
     log.warning("job %s (%s): attempt %d failed: %s; %s", claimed.id, names, claimed.attempt, ended.outcome.hint, then)
 
 

@@ -60,15 +60,20 @@ def distributions(sources, tmp_path_factory):
     return sdist, wheel
 
 
+def with_wheel(environment, wheel):
+    """Makes an environment that holds the wheel alone; returns where packages are."""
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    offline = ("--quiet", "--no-index", "--no-deps")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *offline, wheel, cwd=environment)
+    return Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment))
+
+
 @pytest.fixture(scope="module")
 def installed(distributions, tmp_path_factory):
     """A fresh environment that holds the wheel and sees the dependencies of this one."""
     environment = tmp_path_factory.mktemp("installed")
-    venv.create(environment, symlinks=True)
-    python = environment / "bin" / "python"
-    offline = ("--quiet", "--no-index", "--no-deps")
-    run(sys.executable, "-m", "pip", "--python", python, "install", *offline, distributions[1], cwd=environment)
-    site_packages = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment)
+    site_packages = with_wheel(environment, distributions[1])
     Path(site_packages, "dependencies.pth").write_text(sysconfig.get_path("purelib"), "utf-8")
     return environment
 
@@ -77,11 +82,7 @@ def installed(distributions, tmp_path_factory):
 def core(distributions, tmp_path_factory):
     """An environment that holds the wheel and what it requires without an extra, as links to what this one has."""
     environment = tmp_path_factory.mktemp("core")
-    venv.create(environment, symlinks=True)
-    python = environment / "bin" / "python"
-    offline = ("--quiet", "--no-index", "--no-deps")
-    run(sys.executable, "-m", "pip", "--python", python, "install", *offline, distributions[1], cwd=environment)
-    site_packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment))
+    site_packages = with_wheel(environment, distributions[1])
     for name in required(list(wanted())):
         for top in {file.parts[0] for file in metadata.files(name) if file.parts[0] not in ("..", "__pycache__")}:
             (site_packages / top).symlink_to(metadata.distribution(name).locate_file(top))

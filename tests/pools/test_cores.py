@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mlq.system import cores
+from tests.unit.test_cores import one_core
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -32,17 +32,6 @@ def bare(monkeypatch):
     """Whoever runs the tests may have set these."""
     for name in (*cores.THREADS, *CUDA):
         monkeypatch.delenv(name, raising=False)
-
-
-@contextmanager
-def one_core():
-    """This thread may use one core only, and so may the workers that it starts."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def given(pid, name):
