@@ -125,8 +125,12 @@ class Typed:
         return self.process.stdout.readline().strip()
 
     def interrupt(self, times: int) -> None:
-        """Ctrl-C while something runs that takes long; it is ended, for the nth time."""
-        self.type("print('begins'); time.sleep(600)")
+        """Ctrl-C while something runs that takes long; it is ended, for the nth time.
+
+        It sleeps in short pieces: Python forgets to wake a sleep for a signal that comes in the moment before it begins
+        (with threads that want the GIL, one in some hundred right after the print).
+        """
+        self.type("print('begins'); any(time.sleep(0.01) for _ in itertools.count())")
         assert self.hear() == "begins"
         self.process.send_signal(signal.SIGINT)
         with self._error:
@@ -153,7 +157,7 @@ def typed(server_url: str) -> Iterator[Typed]:
 
 def test_ctrl_c_is_the_interpreters(typed: Typed, mlq: MLQ, namespace: str) -> None:
     """Each ends what runs in the foreground; the worker goes on, also after the third, and its end is the user's."""
-    typed.type(f"import time; from mlq import MLQ; mlq = MLQ({namespace!r}); mlq.create_listener(abs)")
+    typed.type(f"import itertools, time; from mlq import MLQ; mlq = MLQ({namespace!r}); mlq.create_listener(abs)")
     assert typed.hear() == "True"
     for times in (1, 2, 3):
         typed.interrupt(times)
