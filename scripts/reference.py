@@ -42,6 +42,23 @@ SERVER = "In the module `mlq.server`. See [the embedded server](embedded-server.
 MIDDLEWARE = "Declare it with [`@mlq.middleware`](#mlqmiddleware), which says how exceptions are treated."
 TWINS = "Each method does what the method of the same name of [{0}](#{1}) does, and raises the same exceptions."
 
+# What people want to do, and where to look.
+TASKS = {
+    "declare a listener, and run jobs in this process": "MLQ.listener MLQ.create_listener MLQ.shutdown",
+    "post one job, or many": "Declared.submit MLQ.submit MLQ.post MLQ.post_many",
+    "wait for one result, or many": "JobHandle.result MLQ.wait_many MLQ.as_completed",
+    "follow progress, partial results and logs": "JobHandle.follow JobHandle.stream JobHandle.logs",
+    "report progress or partial results from a listener": "JobContext.update_progress JobContext.emit",
+    "look at one job": "JobHandle.state JobHandle.missing MLQ.get_job MLQ.position",
+    "list and count jobs and workers": "MLQ.jobs MLQ.counts MLQ.stats MLQ.workers",
+    "cancel, run again or remove a job": "JobHandle.cancel JobHandle.requeue JobHandle.delete MLQ.purge",
+    "look after dead letters": "MLQ.dead_letters MLQ.requeue_all MLQ.discard_all",
+    "keep data for other jobs": "MLQ.store_data MLQ.fetch_data",
+    "do something around each attempt": "MLQ.middleware",
+    "send a function to running workers": "MLQ.upload",
+    "all of this with asyncio": "AsyncMLQ AsyncJobHandle",
+}
+
 # Heading; text; what it describes: a title, and the functions, or the classes whose members it has (`module:name`).
 SECTIONS: list[tuple[str, str, dict[str, list[str]]]] = [
     ("Clients", "", {
@@ -341,7 +358,13 @@ def page() -> str:
         for title, places in titles.items():
             parts += described(title, places)
     body = "\n\n".join(parts)
-    return f"# Reference of the API\n\n{flowing(INTRODUCTION)}\n\n{contents(body)}\n\n{body}\n"
+    return f"# Reference of the API\n\n{flowing(INTRODUCTION)}\n\n{contents(body)}\n\n{tasks()}\n\n{body}\n"
+
+
+def tasks() -> str:
+    """The table of tasks."""
+    links = {task: ", ".join(f"[{name}](#{anchor(name)})" for name in names.split()) for task, names in TASKS.items()}
+    return "\n".join(["| to | see |", "|---|---|", *(f"| {task} | {see} |" for task, see in links.items())])
 
 
 def flowing(text: str) -> str:

@@ -146,7 +146,7 @@ def show_figures(report: Report, workers: Sequence[WorkerProcess], accident: Acc
     ]
     again = "; ".join(f"job {job_id}, done {seconds:.1f} s after the kill" for job_id, seconds in late)
     twice = sum(times > 1 for times in received.times.values())
-    speed = f"{report.undisturbed} in {report.seconds:.1f} s from the first post, without those that were run again"
+    speed = f"{report.undisturbed} in {report.seconds:.1f} s; those that were run again are left out"
     proof = "" if report.problems else f"  (each of the {total} jobs has exactly one outcome)"
     screen.facts([
         ("Accuracy", f"{report.correct / total:.1%}  ({report.correct} of {total} images read correctly)"),

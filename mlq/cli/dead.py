@@ -9,6 +9,7 @@ from mlq import MLQ
 from mlq.cli import show
 from mlq.cli.base import Settings, json_option, report, with_settings
 from mlq.cli.jobs import each
+from mlq.client.arguments import PAGE
 from mlq.core.checks import functions_of, queue_of
 from mlq.ops.lists import DeadLetter
 from mlq.system import terminal
@@ -17,6 +18,7 @@ SHOWN = 1  # ids of a group of dead letters that are listed; --each lists all
 
 ids_argument = click.argument("job_ids", metavar="[ID...]", nargs=-1)
 all_option = click.option("--all", "every", is_flag=True, help="All dead letters that exist now.")
+function_option = click.option("--function", metavar="NAME", help="All dead letters that name this listener.")
 
 
 @click.group
@@ -52,6 +54,7 @@ def list_letters(settings: Settings, limit: int, *, one_by_one: bool, as_json: b
         show.table(heads, map(_group_row, _groups(letters)), whole=("COUNT", "LAST", "IDS"), less=("REASON",))
     if len(letters) == limit:
         report(f"these are the latest {limit}; --limit shows more")
+    report("mlq job ID shows the traceback; mlq dead requeue ID puts a job back into its queue")
 
 
 def _listed(letter: DeadLetter) -> dict[str, object]:
@@ -90,29 +93,48 @@ def _error(letter: DeadLetter) -> str:
 @dead.command
 @ids_argument
 @all_option
+@function_option
 @with_settings
-def requeue(settings: Settings, job_ids: tuple[str, ...], *, every: bool) -> None:
+def requeue(settings: Settings, job_ids: tuple[str, ...], function: str | None, *, every: bool) -> None:
     """Put dead letters back into their queues."""
     mlq = settings.queue()
-    _change(mlq, job_ids, mlq.requeue, mlq.requeue_all if every else None, "requeued")
+    _change(mlq, job_ids, function, mlq.requeue, mlq.requeue_all if every else None, "requeued")
 
 
 @dead.command
 @ids_argument
 @all_option
+@function_option
 @with_settings
-def discard(settings: Settings, job_ids: tuple[str, ...], *, every: bool) -> None:
+def discard(settings: Settings, job_ids: tuple[str, ...], function: str | None, *, every: bool) -> None:
     """Remove dead letters for good."""
     mlq = settings.queue()
-    _change(mlq, job_ids, mlq.discard, mlq.discard_all if every else None, "discarded")
+    _change(mlq, job_ids, function, mlq.discard, mlq.discard_all if every else None, "discarded")
 
 
 def _change(
-    mlq: MLQ, job_ids: tuple[str, ...], one: Callable[[str], None], every: Callable[[], int] | None, done: str
+    mlq: MLQ,
+    job_ids: tuple[str, ...],
+    function: str | None,
+    one: Callable[[str], None],
+    every: Callable[[], int] | None,
+    done: str,
 ) -> None:
-    if bool(job_ids) == (every is not None):
-        raise click.UsageError("give the ids of the dead letters, or --all")
-    if every is None:
-        each(job_ids, one, done)
-    else:
+    if (bool(job_ids), function is not None, every is not None).count(True) != 1:
+        raise click.UsageError("give the ids of the dead letters, or --function, or --all")
+    if every is not None:
         terminal.write(f"{done} {every()} in namespace {mlq.namespace!r}")
+    elif function is not None:
+        each([letter.id for letter in _naming(mlq, function)], one, done)
+    else:
+        each(job_ids, one, done)
+
+
+def _naming(mlq: MLQ, function: str) -> list[DeadLetter]:
+    """The dead letters that name a listener. All are read before any is changed."""
+    found: list[DeadLetter] = []
+    first = 0
+    while page := mlq.dead_letters(first, first + PAGE - 1):
+        found += [letter for letter in page if function in functions_of(letter.lane)]
+        first += PAGE
+    return found

@@ -1,7 +1,7 @@
 """Commands on jobs that were posted: job, jobs, cancel, redeliver, delete, purge."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -131,10 +131,13 @@ def many_jobs(
         "PROGRESS": all(job.progress is None for job in found),
         "RUNS": all(job.attempts < 2 for job in found),
     }
-    less = ["WORKER", *(head for head, nothing in tells_nothing.items() if nothing)]
-    show.table(heads, (_row(job, workers) for job in found), whole=("ID", "STATE", "POSTED", "TOOK"), less=less)
+    less = ["WORKER", *(head for head, nothing in tells_nothing.items() if nothing), "RUNS"]
+    whole = ("ID", "STATE", "POSTED", "TOOK")
+    show.table(heads, (_row(job, workers) for job in found), whole=whole, first=("PROGRESS",), less=less)
     if len(found) == limit:
-        report(f"these are the newest {limit}; --limit shows more")
+        report(f"these are the newest {limit}; --limit shows more, and --state running those that run")
+    if any(job.state == State.FAILED for job in found):
+        report("mlq job ID shows why a job failed")
 
 
 def _listed(job: Listed, workers: list[dict[str, str]], namespace: str) -> dict[str, Any]:
@@ -146,9 +149,10 @@ def _listed(job: Listed, workers: list[dict[str, str]], namespace: str) -> dict[
 
 def _row(job: Listed, workers: list[dict[str, str]]) -> tuple[object, ...]:
     stranded = job.state == State.QUEUED and not any(can_serve(worker, job.lane) for worker in workers)
+    note = " (no worker)" if stranded else f" ({job.reason})" if job.reason not in (None, "error") else ""
     return (
         job.id,
-        show.state(job.state, " (no worker)" if stranded else ""),
+        show.state(job.state, note),
         queue_of(job.lane),
         ", ".join(sorted(functions_of(job.lane))),
         show.short_moment(job.posted),
@@ -159,7 +163,7 @@ def _row(job: Listed, workers: list[dict[str, str]]) -> tuple[object, ...]:
     )
 
 
-def each(job_ids: tuple[str, ...], change: Callable[[str], None], done: str) -> None:
+def each(job_ids: Sequence[str], change: Callable[[str], None], done: str) -> None:
     """Apply `change` to each job; failures are reported, and make the exit code 1."""
     failures = 0
     for job_id in job_ids:

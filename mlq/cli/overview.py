@@ -75,7 +75,7 @@ def workers(settings: Settings, *, as_json: bool) -> None:
         show.emit_json(found)
     elif found:
         heads = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "JOBS", "UP", "QUEUES", "FUNCTIONS")
-        show.table(heads, map(_worker_row, found), whole=("WORKER",), less=("HOST", "PID"))
+        show.table(heads, map(_worker_row, found), whole=("WORKER",), less=("HOST", "PID", "POOL", "UP"))
     else:
         report(f"no workers in namespace {mlq.namespace!r}")
 

@@ -40,34 +40,42 @@ class Coloured(str):
 
 
 def state(name: str, note: str = "") -> Coloured:
-    """A state in its colour; with a note, it needs attention."""
-    return Coloured(f"{name}{note}", "yellow" if note else STATE_COLOURS.get(name))
+    """A state in its colour; one that has none of its own, but a note, needs attention."""
+    return Coloured(f"{name}{note}", STATE_COLOURS.get(name, "yellow" if note else None))
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Sequence[str] = (), less: Sequence[str] = ()
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    whole: Sequence[str] = (),
+    first: Sequence[str] = (),
+    less: Sequence[str] = (),
 ) -> None:
     """Write columns, each as wide as its longest cell. A table that is too wide for the terminal is made narrower.
 
-    Columns named in `less` are left out, from the first one on, until the rest fits; then the widest ones are cut, but
-    not those named in `whole`.
+    Columns named in `less` are left out, from the first one on, until the rest fits; then those named in `first` are
+    cut, and at last the widest ones, but not those named in `whole`.
     """
     cells = [[Coloured(head, None) for head in heads], *([_cell(value) for value in row] for row in rows)]
     widths = {head: max(len(row[i]) for row in cells) for i, head in enumerate(heads)}
-    shown = _fitted(widths, terminal.width(), whole, less)
+    shown = _fitted(widths, terminal.width(), whole, first, less)
     for row in cells:
         chosen = [(cell, shown[head]) for head, cell in zip(heads, row, strict=True) if head in shown]
         terminal.write_cells([(one_line(cell, width).ljust(width), cell.colour) for cell, width in chosen])
 
 
-def _fitted(widths: dict[str, int], columns: int | None, whole: Sequence[str], less: Sequence[str]) -> dict[str, int]:
+def _fitted(
+    widths: dict[str, int], columns: int | None, whole: Sequence[str], first: Sequence[str], less: Sequence[str]
+) -> dict[str, int]:
     """The widths of the columns that are shown, by their heads."""
     shown, can_go = dict(widths), [head for head in less if head in widths]
     while columns is not None and sum(shown.values()) + 2 * (len(shown) - 1) > columns:
         if can_go:
             del shown[can_go.pop(0)]
             continue
-        widest = max((head for head in shown if head not in whole), key=lambda head: shown[head])
+        cut = [head for head in first if shown.get(head, 0) > NARROW] or [head for head in shown if head not in whole]
+        widest = max(cut, key=lambda head: shown[head])
         if shown[widest] <= NARROW:
             break
         shown[widest] -= 1

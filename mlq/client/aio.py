@@ -65,10 +65,6 @@ class AsyncMLQ(AsyncWaiting):
         """The server's URL as it was given to this object; None if the server is chosen when it is needed."""
         return None if self._shell.named is None else self._shell.named.url
 
-    async def server(self) -> str:
-        """The server in use, without its password, and why it was chosen. Chooses it if that has not happened yet."""
-        return str(await self._shell.target())
-
     async def post(
         self,
         msg: Any,
@@ -111,7 +107,8 @@ class AsyncMLQ(AsyncWaiting):
         """Warn if no live worker serves the lane of a post, or if it is not known which listeners will run."""
         if self._lanes.is_due(lane):
             with suppress(MLQError):  # the job is posted, even if the server goes away now
-                self._lanes.check(lane, str(posted.first), await self._recent_workers(), self.namespace)
+                workers = await self._recent_workers()
+                self._lanes.check(lane, str(posted.first), workers, self.namespace, await self.server())
 
     async def _recent_workers(self) -> list[dict[str, str]]:
         recent = self._lanes.recent_workers()

@@ -39,6 +39,10 @@ class AsyncAdministration:
         """The namespace's name."""
         return self._keys.namespace
 
+    async def server(self) -> str:
+        """The server in use, without its password, and why it was chosen. Chooses it if that has not happened yet."""
+        return str(await self._shell.target())
+
     async def _named(self, job_id: object) -> JobId:
         """The id that the user gave, with the job's stamp if this process knows it. Raises InputError."""
         wanted = check_id(job_id)

@@ -64,6 +64,8 @@ class AsyncWaiting(AsyncAdministration):
         if timeout is not None and timeout >= WORTH_ASKING:
             with suppress(MLQError):
                 lacking = await self.missing(job_id)
+                if lacking and not await self.workers():
+                    lacking += f"; the server is {await self.server()}"
         return f": {lacking}" if lacking else ""
 
     async def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:

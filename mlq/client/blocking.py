@@ -70,11 +70,6 @@ class Client(Waiting):
         return None if self._shell.named is None else self._shell.named.url
 
     @property
-    def server(self) -> str:
-        """The server in use, without its password, and why it was chosen. Chooses it if that has not happened yet."""
-        return str(self._shell.target)
-
-    @property
     def _redis(self) -> "redis.Redis":
         """A redis-py client, for programs that were written for the first MLQ."""
         import redis
@@ -132,7 +127,7 @@ class Client(Waiting):
         """Warn if no live worker serves the lane of a post, or if it is not known which listeners will run."""
         if self._lanes.is_due(lane):
             with suppress(MLQError):  # the job is posted, even if the server goes away now
-                self._lanes.check(lane, str(posted.first), self._recent_workers(), self.namespace)
+                self._lanes.check(lane, str(posted.first), self._recent_workers(), self.namespace, self.server)
 
     def _recent_workers(self) -> list[dict[str, str]]:
         recent = self._lanes.recent_workers()

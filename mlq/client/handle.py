@@ -94,6 +94,14 @@ class JobHandle(Generic[R_co]):
         """Take the job out of its queue, or stop it where it runs. Raises WrongState if it has ended, UnknownJob."""
         self._client.cancel(self._job)
 
+    def requeue(self) -> None:
+        """Put the job back into its queue, if it failed or was cancelled. Raises WrongState, UnknownJob."""
+        self._client.requeue(self._job)
+
+    def delete(self) -> None:
+        """Remove the job with its result, unless it runs. Raises WrongState, UnknownJob."""
+        self._client.delete(self._job)
+
 
 class AsyncJobHandle(Generic[R_co]):
     """A handle on one job, for asyncio."""
@@ -162,6 +170,14 @@ class AsyncJobHandle(Generic[R_co]):
     async def cancel(self) -> None:
         """Take the job out of its queue, or stop it where it runs. Raises WrongState when it has ended."""
         await self._client.cancel(self._job)
+
+    async def requeue(self) -> None:
+        """Put the job back into its queue, if it failed or was cancelled. Raises WrongState, UnknownJob."""
+        await self._client.requeue(self._job)
+
+    async def delete(self) -> None:
+        """Remove the job with its result, unless it runs. Raises WrongState, UnknownJob."""
+        await self._client.delete(self._job)
 
 
 def converted(handle: JobHandle[R_co] | AsyncJobHandle[R_co], value: Any) -> R_co:

@@ -96,7 +96,7 @@ class LaneChecks:
         self._workers, self._read_until = workers, time.monotonic() + AGAIN
         return workers
 
-    def check(self, lane: str, job_id: str, workers: list[Worker], namespace: str) -> None:
+    def check(self, lane: str, job_id: str, workers: list[Worker], namespace: str, server: str) -> None:
         """Log a warning if something is wrong with the lane that a job was posted to."""
         now = time.monotonic()
         if len(self._due) >= LANES:
@@ -111,7 +111,7 @@ class LaneChecks:
         self._found[lane] = found
         if now >= self._warned.get(lane, 0.0):
             self._warned[lane] = now + EVERY
-            log.warning("job %s: %s", job_id, found)
+            log.warning("job %s: %s%s", job_id, found, "" if workers else f"; the server is {server}")
 
     def warning(self, lane: str) -> str | None:
         """What the last check found to be wrong with a lane; None if nothing is."""

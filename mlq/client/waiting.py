@@ -68,6 +68,8 @@ class Waiting(Administration):
         if timeout is not None and timeout >= WORTH_ASKING:
             with suppress(MLQError):
                 lacking = self.missing(job_id)
+                if lacking and not self.workers():  # probably the wrong server, or the wrong namespace
+                    lacking += f"; the server is {self.server}"
         return f": {lacking}" if lacking else ""
 
     def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:

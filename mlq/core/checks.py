@@ -42,7 +42,7 @@ def check_functions(functions: object) -> list[str] | None:
     if functions is None:
         return None
     if isinstance(functions, (str, bytes)) or not isinstance(functions, Iterable):
-        raise InputError(f"functions must be a list of listener names, not {functions!r:.80}")
+        raise InputError(f"functions must be a list of listener names, such as ['train'], not {functions!r:.80}")
     names = list(functions)
     for name in names:
         if not isinstance(name, str) or not printable(name, LANE_LIMIT) or "," in name:
@@ -59,6 +59,10 @@ def check_url(name: str, url: object) -> str | None:
     """The URL of a callback or a webhook: http or https, with a host that every parser reads the same way."""
     if url is None:
         return None
+    if name == "callback" and not isinstance(url, str):  # it is the second argument, where others have the message
+        raise InputError(
+            f"callback must be a URL, not {url!r:.80}. The message comes first: submit(message, functions=['name'])"
+        )
     if not isinstance(url, str) or not printable(url, URL_LIMIT) or " " in url:
         raise InputError(f"{name} must be a URL of at most {URL_LIMIT} printable characters, not {url!r:.80}")
     try:

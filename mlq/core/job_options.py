@@ -58,6 +58,10 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 }
 
 
+# Names that other queues have for these options, and that are not similar enough to be recognized.
+_ELSEWHERE = {"result_ttl": "ttl", "result_expires": "ttl", "time_limit": "timeout", "name": "functions"}
+
+
 @dataclass(frozen=True)
 class JobOptions:
     """Checked options of a job. Jobs that are posted with the same options share one instance."""
@@ -75,7 +79,9 @@ class JobOptions:
     def of(cls, given: Mapping[str, object]) -> "JobOptions":
         """Raises InputError for a bad value, and TypeError for an option that does not exist."""
         if unknown := given.keys() - _CHECKS.keys():
-            raise TypeError(f"a job has no option {min(unknown)!r}{nearest(min(unknown), _CHECKS)}")
+            name = min(unknown)
+            meant = _ELSEWHERE.get(name, name)
+            raise TypeError(f"a job has no option {name!r}{nearest(meant, _CHECKS)}")
         made = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
         lane_of(made.queue, made.functions)  # refuses names that are too long together
         return made

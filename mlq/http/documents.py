@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 import msgspec
-from flask import Response, render_template_string
-from markupsafe import Markup
+from flask import Response, render_template_string, request
+from markupsafe import Markup, escape
 
 from mlq.core.json_values import to_json
 from mlq.http.answers import JSON, link
@@ -16,6 +16,7 @@ from mlq.http.settings import Settings
 from mlq.http.shapes import Problem
 from mlq.version import __version__
 
+_HERE = "{{here}}"  # in the cached page: each client is shown the host that it asked, and no other client's
 _VARIABLE = re.compile(r"<(\w+)>")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _ABOUT = (
@@ -112,7 +113,8 @@ def _response(route: Route, status: int, about: str, schemas: dict[type, Any]) -
 
 def _content(kind: str, route: Route, schemas: dict[type, Any]) -> dict[str, Any]:
     if kind == "application/json" and route.body is not None:
-        return {"schema": schemas[route.body]}
+        shown = {} if route.example is None else {"example": route.example}
+        return {"schema": schemas[route.body]} | shown
     if kind.startswith("multipart/"):
         file = {"type": "string", "contentMediaType": "application/octet-stream"}
         return {"schema": {"type": "object", "properties": {"msg": file}, "required": ["msg"]}}
@@ -132,10 +134,10 @@ def _marked(words: str) -> Markup:
 
 
 def _page(document: dict[str, Any], base: str) -> str:
-    return render_template_string(read_page("docs.html"), document=document, base=base, marked=_marked)
+    return render_template_string(read_page("docs.html"), document=document, base=base, here=_HERE, marked=_marked)
 
 
 def _shown(page: str) -> Response:
-    answer = Response(page, mimetype="text/html")
+    answer = Response(page.replace(_HERE, escape(request.host_url.rstrip("/"))), mimetype="text/html")
     answer.headers["Content-Security-Policy"] = _POLICY
     return answer

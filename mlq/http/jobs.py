@@ -46,14 +46,15 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
                202: "The job was posted, but the result is not there yet.", 400: "Not JSON.",
                413: "Too large.", 415: "Wrong content type.",
                422: "Wrong shape, or the idempotency key of another post."},
-              body=NewJob, body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
+              body=NewJob, example={"msg": {"epochs": 5}, "functions": ["train"]},
+              body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
               reply=Posted, about=_POSTING,
               parameters=(Parameter("Idempotency-Key", "header", "Within a day, the same post with the same key makes "
                                     "no second job."),
                           Parameter("Prefer", "header", "`wait=10` waits up to 10 s for the result."))),
         Route("POST", "/jobs/bulk", partial(_post_many, mlq, trusts), Role.POST, "Post many jobs with the same options",
               {202: "All were posted.", 400: "Not JSON.", 415: "Wrong content type.", 422: "Wrong shape."},
-              body=NewJobs, reply=PostedMany),
+              body=NewJobs, example={"msgs": [1, 2, 3], "functions": ["double"], "queue": "numbers"}, reply=PostedMany),
         Route("GET", "/jobs", partial(_list, mlq), Role.READ, "List jobs, newest first", {200: "A page."}, reply=Page,
               parameters=(Parameter("state", "query", "Only jobs in this state.", {"enum": _STATES}),
                           Parameter("queue", "query", "Only jobs of this queue."),
@@ -242,7 +243,7 @@ def _list(mlq: MLQ) -> Response:
 def _line(one: Listed) -> Line:
     return Line(one.id, cast("StateName", one.state), queue_of(one.lane), sorted(functions_of(one.lane)), one.posted,
                 one.started, one.finished, one.took, one.worker, one.attempts, one.errors, one.losses,
-                one.progress)  # fmt: skip
+                one.reason, one.progress)  # fmt: skip
 
 
 def _is_number(words: str) -> bool:

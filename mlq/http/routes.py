@@ -39,6 +39,7 @@ class Route:
     answers: Mapping[int, str]  # the meaning of each status
     group: str = "Jobs"
     body: type | None = None  # the msgspec type of a JSON body
+    example: Any = None  # of a JSON body
     before: Callable[[], None] | None = None  # called before the body is read; may raise Refused
     body_kinds: tuple[str, ...] = ("application/json",)
     reply: type | None = None  # the msgspec type of a JSON answer

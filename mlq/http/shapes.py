@@ -102,6 +102,7 @@ class Line(Struct):
     attempts: int
     errors: int  # attempts that raised or timed out, and after which the job was retried
     losses: int  # attempts that were lost with their worker or child
+    reason: str | None  # why it failed: error, timeout, lost or oom
     progress: Any  # what a running job reported last, if that is short; otherwise null
 
 

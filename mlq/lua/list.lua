@@ -2,8 +2,8 @@
 -- KEYS  counter string · posts prefix · jobs prefix · skipped_ids zset
 -- ARGV  list jobs below this id, or '' to begin with the newest · jobs per page · state to filter by, or ''
 -- RETURNS  {id below which the next page begins, or '0' at the end, current time, then per job: id, head of the record,
---          state, attempts, errors, losses alone, losses with others, worker, started, finished, progress if it runs and
---          the value is short}
+--          state, attempts, errors, losses alone, losses with others, worker, started, finished, reason of the last error,
+--          progress if it runs and the value is short}
 --- include clock
 --- include head
 --- include fields
@@ -17,7 +17,7 @@ local function short_progress(job)
   return redis.call('HSTRLEN', job, 'progress') <= 256 and redis.call('HGET', job, 'progress')
 end
 
-local reply, width = {'0', clock()}, 11
+local reply, width = {'0', clock()}, 12
 local skipped, l = redis.pcall('ZREVRANGE', skipped_ids, 0, -1, 'WITHSCORES'), 1 -- id before a range, its last id, ...
 for _ = 1, 2000 do
   while skipped[l + 1] and id <= tonumber(skipped[l + 1]) do
@@ -33,11 +33,11 @@ for _ = 1, 2000 do
   local name = string.format('%d', id)
   local head = read_head(posts .. name)
   if head ~= '' then
-    local job = read_fields(jobs .. name, 'state', 'attempts', 'errors', 'losses', 'shared', 'worker', 'started', 'finished')
+    local job = read_fields(jobs .. name, 'state', 'attempts', 'errors', 'losses', 'shared', 'worker', 'started', 'finished', 'reason')
     local state = job[1] or 'queued'
     if wanted == '' or wanted == state then
       reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = name, head, state
-      for i = 2, 8 do
+      for i = 2, 9 do
         reply[#reply + 1] = job[i]
       end
       reply[#reply + 1] = state == 'running' and short_progress(jobs .. name) or ''

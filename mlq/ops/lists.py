@@ -27,6 +27,7 @@ class Listed(NamedTuple):
     finished: float | None  # the job
     took: float | None  # seconds that the last attempt took, or has been running for
     age: float  # seconds since the post
+    reason: str | None  # why it failed: "error", "timeout", "lost" or "oom"; None if it has not
     progress: Any  # what a running job reported last, if that is short; otherwise None
 
 
@@ -43,7 +44,7 @@ def listing(keys: Keys, below: str = "", limit: int = 50, state: State | None = 
 
     def parse(reply: list[Any]) -> tuple[list[Listed], str]:
         now = number(reply[1]) or 0.0
-        return _page(11, lambda row: _listed(row, now), reply[2:]), reply[0].decode()
+        return _page(12, lambda row: _listed(row, now), reply[2:]), reply[0].decode()
 
     return call(
         script("list"), (keys.counter, keys.post, keys.job, keys.skipped_ids), (below, limit, state or ""), parse
@@ -55,9 +56,10 @@ def _listed(row: list[Any], now: float) -> Listed:
     started, finished, state = or_none(number, row[8]), or_none(number, row[9]), shown(row[2])
     ended = now if state == State.RUNNING else finished
     took = None if started is None or ended is None else max(0.0, ended - started)
-    progress = or_none(codec.unpack, row[10]) if row[10] else None
+    reason = text(row[10]) if state == State.FAILED else None  # a retried job keeps the reason of its last error
+    progress = or_none(codec.unpack, row[11]) if row[11] else None
     return Listed(shown(row[0]), state, lane, posted, _count(row[3]), _count(row[4]), _count(row[5]) + _count(row[6]),
-                  text(row[7]), started, finished, took, max(0.0, now - posted), progress)  # fmt: skip
+                  text(row[7]), started, finished, took, max(0.0, now - posted), reason, progress)  # fmt: skip
 
 
 def dead_ids(keys: Keys) -> Op[list[bytes]]:

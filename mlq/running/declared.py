@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from mlq.client.blocking import Client
 from mlq.client.handle import JobHandle
@@ -24,10 +24,11 @@ Y = TypeVar("Y")
 class Declared(Protocol[M_contra, P, R_co]):
     """A function that was declared a listener: still callable, and with methods to post jobs for it.
 
-    The overloads of `submit` say what becomes of what the function returns (`execution._finished`, `outcomes.success`):
-    of two values, the second one is the result; a coroutine is awaited; of a generator, the result is its return value,
-    or if that is None, the list of what it yields.
+    The result of the job is what the function returns; of two values, it is the second one. A coroutine is awaited. The
+    result of a generator is its return value, or if that is None, the list of what it yields.
     """
+
+    # The overloads of `submit` tell that to type checkers; see `execution._finished` and `outcomes.success`.
 
     __name__: str
 
@@ -99,38 +100,41 @@ class Declared(Protocol[M_contra, P, R_co]):
         """Post a job for it; returns a handle on the job. Raises ValidationError."""
 
 
+class _Destination(NamedTuple):
+    """Where the methods of a declared listener post to, and what they convert."""
+
+    client: Client
+    functions: list[str]
+    queue: str | None
+    convert: Converter | None  # messages, so that a client refuses what the worker would refuse
+    back: Converter | None  # results
+
+    def check(self, msg: Any) -> None:
+        """Convert what the worker would read. Raises ValidationError, Unserializable."""
+        if self.convert is not None:
+            self.convert(codec.unpack(codec.pack(msg)))
+
+
 def declared(client: Client, listener: Listener) -> Any:
     """The listener's function with methods that post jobs for it by `client`."""
     function: Any = listener.function
-    to_it: dict[str, Any] = {"functions": [listener.name], "queue": listener.queue}
-    convert, back = listener.convert, for_result(function, listener.name)
-    if convert is None and back is None:
-        return _with_methods(function, post=partial(client.post, **to_it), submit=partial(client.submit, **to_it))
-    return _with_methods(
-        function,
-        post=partial(_post, client, convert, **to_it),
-        submit=partial(_submit, client, convert, back, **to_it),
-    )
+    back = for_result(function, listener.name)
+    to = _Destination(client, [listener.name], listener.queue, listener.convert, back)
+    return _with_methods(function, post=partial(post, _to=to), submit=partial(submit, _to=to))
 
 
-def _post(client: Client, convert: Converter | None, msg: Any, callback: str | None = None, **options: Any) -> str:
-    _check(convert, msg)
-    return client.post(msg, callback, **options)
+# Errors of Python's own, such as that of a missing argument, show the names of these two.
+def post(msg: Any, callback: str | None = None, *, _to: _Destination, **options: Any) -> str:
+    """`Declared.post`."""
+    _to.check(msg)
+    return _to.client.post(msg, callback, _to.functions, **{"queue": _to.queue, **options})
 
 
-def _submit(
-    client: Client, convert: Converter | None, back: Converter | None, msg: Any, callback: str | None = None,
-    **options: Any,
-) -> JobHandle:  # fmt: skip
-    _check(convert, msg)
-    handle = client.submit(msg, callback, **options)
-    return handle if back is None else JobHandle(client, handle.reference, back, handle.warning)
-
-
-def _check(convert: Converter | None, msg: Any) -> None:
-    """Convert what the worker would read, so that both refuse the same. Raises ValidationError, Unserializable."""
-    if convert is not None:
-        convert(codec.unpack(codec.pack(msg)))
+def submit(msg: Any, callback: str | None = None, *, _to: _Destination, **options: Any) -> JobHandle:
+    """`Declared.submit`."""
+    _to.check(msg)
+    handle = _to.client.submit(msg, callback, _to.functions, **{"queue": _to.queue, **options})
+    return handle if _to.back is None else JobHandle(_to.client, handle.reference, _to.back, handle.warning)
 
 
 def _with_methods(function: Any, **methods: Any) -> Any:

@@ -96,14 +96,25 @@ def _by_pydantic(hint: Any) -> Engine:
     def convert(value: Any) -> Any:
         return adapter.validate_python(value, **either)
 
-    def faults(_: Any, error: Exception) -> Iterator[Fault]:
+    def faults(value: Any, error: Exception) -> Iterator[Fault]:
         if isinstance(error, pydantic.ValidationError) and error.error_count() > COLLECTED:
             yield "", f"{error.error_count():,} of its values are wrong"
         elif isinstance(error, pydantic.ValidationError):
-            for each in error.errors(include_url=False, include_context=False, include_input=False):
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            if isinstance(value, dict) and any(each["type"] == "missing" and len(each["loc"]) == 1 for each in found):
+                yield from ((path_of([key]), "is not a field") for key in _ignored(hint, value))
+            for each in found:
                 yield path_of(each["loc"]), each["msg"][:REASON]
 
     return convert, faults
+
+
+def _ignored(hint: Any, value: dict[Any, Any]) -> Iterator[str]:
+    """The keys that a model of pydantic ignores: one of them may be a missing field's name, misspelt."""
+    fields = getattr(hint, "model_fields", {})
+    aliases = [alias for field in fields.values() for alias in (field.alias, field.validation_alias) if alias]
+    if fields and hint.model_config.get("extra", "ignore") == "ignore" and all(isinstance(a, str) for a in aliases):
+        yield from (key for key in value if isinstance(key, str) and key not in {*fields, *aliases})
 
 
 def _by_msgspec(hint: Any) -> Engine:

@@ -243,6 +243,40 @@ def test_jobs_are_filtered(run, mlq):
     assert run("jobs", "--queue", "none", "--json").stdout.strip() == "[]"
 
 
+def test_jobs_fit_the_terminal(run, mlq, monkeypatch):
+    """What tells least goes first; ids, states and times stay whole."""
+    monkeypatch.setattr("mlq.system.terminal.width", lambda: 80)
+    mlq.post(1, queue="gpu-large", functions=["train_classifier_on_images"])
+    mlq.post(2, functions=["order"])
+    head, *rows = run("jobs").stdout.splitlines()
+    assert head.split() == ["ID", "STATE", "QUEUE", "FUNCTIONS", "POSTED", "TOOK"]
+    assert rows[-1].split()[3:6] == ["worker)", "gpu-large", "train_classifier_on_images"]
+    assert max(map(len, rows)) <= 80
+
+
+def test_why_a_job_failed_is_pointed_at(run, worker):
+    worker.create_listener()
+    for message in (1, 2):
+        worker.submit(message, functions=["fail"], retries=0)
+    timed = worker.submit(1, functions=["double"])
+    timed.result(20)
+    wait_until(lambda: len(worker.dead_letters()) == 2)
+    assert "mlq job ID shows why a job failed" in run("jobs").stderr
+    assert {one["reason"] for one in json.loads(run("jobs", "--json").stdout)} == {"error", None}
+    assert "mlq dead requeue ID" in run("dead", "list").stderr
+
+
+def test_dead_letters_of_one_function(run, worker):
+    ids = [worker.submit(number, functions=["fail"], retries=0).id for number in range(3)]
+    wait_until(lambda: len(worker.dead_letters()) == 3)
+    assert run("dead", "discard", "--function", "double").stdout == ""
+    assert run("dead", "requeue", "--function", "fail", "--all").exit_code == 2
+    assert sorted(run("dead", "requeue", "--function", "fail").stdout.split()[1::2]) == ids
+    wait_until(lambda: len(worker.dead_letters()) == 3)
+    assert len(run("dead", "discard", "--function", "fail").stdout.splitlines()) == 3
+    assert worker.dead_letters() == []
+
+
 def test_a_running_job_shows_its_time_and_progress(run, mlq):
     go = threading.Event()
 

@@ -254,6 +254,19 @@ def test_dead_letters_are_listed_requeued_and_discarded(mlq: MLQ) -> None:
     assert (mlq.requeue_all(), mlq.discard_all(), mlq.dead_letters()) == (0, 0, [])
 
 
+def test_a_handle_requeues_and_deletes_its_job(mlq: MLQ) -> None:
+    """As the client does, and refuses the same."""
+    job = mlq.submit(1)
+    with pytest.raises(WrongState):
+        job.requeue()
+    job.cancel()
+    job.requeue()
+    assert (job.state(), mlq.position(job.id)) == (State.QUEUED, 0)
+    job.delete()
+    with pytest.raises(UnknownJob):
+        job.state()
+
+
 def test_cancel_takes_a_waiting_job_out(mlq: MLQ) -> None:
     """It does not run; one that ended can't be cancelled; a cancelled one may be requeued."""
     seen: list[Any] = []
@@ -542,6 +555,12 @@ def test_the_same_from_asyncio(mlq: MLQ, namespace: str, server_url: str) -> Non
         async with AsyncMLQ(namespace, url=server_url) as client:
             assert await client.post(0) == "1"
             assert await client.post_many([1, 2]) == ["2", "3"]
+            deleted = await client.submit("y")
+            await deleted.cancel()
+            await deleted.requeue()
+            await deleted.delete()
+            with pytest.raises(UnknownJob):
+                await deleted.state()
             cancelled = await client.submit("x")
             await cancelled.cancel()
             with pytest.raises(JobCancelled):

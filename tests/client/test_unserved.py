@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import re
 
 import pytest
 
-from mlq import MLQ, AsyncMLQ, WaitTimeout
+from mlq import MLQ, AsyncMLQ, InputError, WaitTimeout
 
 LACKING = "no live worker has a listener 'trian' (did you mean 'train'?)"
 
@@ -72,6 +73,25 @@ def test_a_handle_of_an_ended_job_lacks_nothing(mlq):
     assert job.missing() is None
 
 
+def test_where_nobody_works_the_server_is_named(mlq, server_url, namespace, caplog):
+    """It may be the wrong one."""
+    lacking = f"no worker is running in namespace {namespace!r}"
+    named = f"{lacking}; the server is {mlq.server}"
+
+    async def check():
+        async with AsyncMLQ(namespace, url=server_url) as client:
+            with pytest.raises(WaitTimeout, match=re.escape(named)):
+                await (await client.submit(1)).result(0.2)
+
+    with caplog.at_level(logging.WARNING, "mlq"):
+        job = mlq.submit(1)
+        with pytest.raises(WaitTimeout, match=re.escape(named)):
+            job.result(0.2)
+        asyncio.run(check())
+    assert job.warning == job.missing() == lacking
+    assert told(caplog) == [f"job {job.id}: {named}", f"job {mlq.last_id()}: {named}"]
+
+
 def test_a_post_succeeds_when_the_list_of_workers_cannot_be_read(mlq, keys, caplog):
     mlq._redis.set(keys.workers, "not a sorted set")
     with caplog.at_level(logging.WARNING, "mlq"):
@@ -86,3 +106,20 @@ def test_misspelt_options_are_refused_with_the_nearest_name(mlq):
         mlq.listener(retrys=3)
     with pytest.raises(TypeError, match=r"a job has no option 'retrys' \(did you mean 'retries'\?\)"):
         mlq.post(1, retrys=3)
+
+
+def test_habits_of_other_queues_are_refused_with_what_to_write(mlq):
+    @mlq.listener
+    def train(message): ...
+
+    for wrong, hint in (
+        (lambda: mlq.submit(train, {"epochs": 5}), r"The message comes first: submit\(message, functions=\['name'\]\)"),
+        (lambda: mlq.submit(1, functions="train"), r"such as \['train'\], not 'train'"),
+    ):
+        with pytest.raises(InputError, match=hint):
+            wrong()
+    with pytest.raises(TypeError, match=r"a job has no option 'result_ttl' \(did you mean 'ttl'\?\)"):
+        mlq.submit(1, result_ttl=500)
+    with pytest.raises(TypeError, match=r"^submit\(\) missing 1 required positional argument: 'msg'$"):
+        train.submit()
+    assert mlq.last_id() == 0

@@ -80,6 +80,29 @@ def test_what_is_answered_has_the_shape_that_is_described(mlq, client, document)
         OAS31Validator(schema).validate(given.json)
 
 
+def test_examples_are_bodies_that_are_accepted(client, document):
+    """And at least each route that posts jobs has one."""
+    shown = [
+        (path, content["example"])
+        for path, methods in document["paths"].items()
+        for one in methods.values()
+        for content in one.get("requestBody", {"content": {}})["content"].values()
+        if "example" in content
+    ]
+    assert [path for path, _ in shown] == ["/jobs", "/jobs/bulk"]
+    assert [client.post(path, json=example).status_code for path, example in shown] == [200, 202]
+
+
+def test_the_page_names_the_host_that_was_asked(mlq):
+    """The page is made once and kept: another client's Host must not stay in it."""
+    page = make_app(mlq, Settings()).test_client()
+    told = [page.get("/docs", headers={"Host": host}).text for host in ("localhost:8001", "127.0.0.1:8002")]
+    assert ["curl http://localhost:8001/jobs/bulk -H" in one for one in told] == [True, False]
+    assert ["curl http://127.0.0.1:8002/jobs/bulk -H" in one for one in told] == [False, True]
+    assert [one.count("8001") for one in told] == [3, 0]
+    assert not any("{{" in one for one in told)
+
+
 def test_tokens_are_described_where_they_are_needed(mlq, document):
     assert "securitySchemes" not in document["components"]
     told = make_app(mlq, Settings(TOKENS)).test_client().get("/openapi.json").json

@@ -395,3 +395,15 @@ def test_countless_faults_are_counted():
 
     with pytest.raises(ValidationError, match="1,500 of its values are wrong"):
         for_message(listener, "listener")([0] * 1500)
+
+
+def test_a_misspelt_field_of_a_model_is_named():
+    """If a field is missing; otherwise, what pydantic ignores is ignored."""
+
+    def listener(iris: Iris) -> None: ...
+
+    convert = for_message(listener, "listener")
+    with pytest.raises(ValidationError) as raised:
+        convert({"sepallength": 1, "width": 2, 5: 1})
+    assert raised.value.faults == (("sepallength", "is not a field"), ("sepalLength", "Field required"))
+    assert [convert({name: 1, "hue": 2}).length for name in ("length", "sepalLength")] == [1, 1]
