@@ -125,7 +125,7 @@ class Client(Waiting):
 
     def _check(self, lane: str, posted: Posted) -> None:
         """Warn if no live worker serves the lane of a post, or if it is not known which listeners will run."""
-        if self._lanes.is_due(lane):
+        if self._lanes.begins(lane):
             with suppress(MLQError):  # the job is posted, even if the server goes away now
                 self._lanes.check(lane, str(posted.first), self._recent_workers(), self.namespace, self.server)
 

@@ -83,9 +83,16 @@ class LaneChecks:
         self._workers: list[Worker] = []
         self._read_until = 0.0
 
-    def is_due(self, lane: str) -> bool:
-        """Whether to check the lane after a post to it."""
-        return self._due.get(lane, 0.0) <= time.monotonic()
+    def begins(self, lane: str) -> bool:
+        """Whether to check the lane after a post to it. If so, nobody else needs to in the next second."""
+        now = time.monotonic()
+        if self._due.get(lane, 0.0) > now:
+            return False
+        if len(self._due) >= LANES:
+            for known in (self._due, self._found, self._warned):
+                known.clear()
+        self._due[lane] = now + AGAIN  # even if the check fails: else each post would try it again
+        return True
 
     def recent_workers(self) -> list[Worker] | None:
         """The list of workers if it was read within the last second: there may be thousands of lanes."""
@@ -99,9 +106,6 @@ class LaneChecks:
     def check(self, lane: str, job_id: str, workers: list[Worker], namespace: str, server: str) -> None:
         """Log a warning if something is wrong with the lane that a job was posted to."""
         now = time.monotonic()
-        if len(self._due) >= LANES:
-            for known in (self._due, self._found, self._warned):
-                known.clear()
         nobody = missing(lane, workers, namespace)
         self._due[lane] = now + (AGAIN if nobody else EVERY)
         found = nobody or ambiguous(lane, workers)

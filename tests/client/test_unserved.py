@@ -92,11 +92,15 @@ def test_where_nobody_works_the_server_is_named(mlq, server_url, namespace, capl
     assert told(caplog) == [f"job {job.id}: {named}", f"job {mlq.last_id()}: {named}"]
 
 
-def test_a_post_succeeds_when_the_list_of_workers_cannot_be_read(mlq, keys, caplog):
+def test_a_post_succeeds_when_the_list_of_workers_cannot_be_read(mlq, keys, caplog, monkeypatch):
+    """The next post does not try it again at once."""
+    tried, read = [], mlq.workers
+    monkeypatch.setattr(mlq, "workers", lambda: (tried.append(1), read())[1])
     mlq._redis.set(keys.workers, "not a sorted set")
     with caplog.at_level(logging.WARNING, "mlq"):
         assert mlq.post(1, functions=["trian"])
-    assert told(caplog) == []
+        assert mlq.post(2, functions=["trian"])
+    assert (told(caplog), tried) == ([], [1])
     mlq._redis.delete(keys.workers)
 
 

@@ -82,11 +82,11 @@ def logged(caplog):
 
 def test_a_lane_that_is_served_is_checked_once_a_minute(now, caplog):
     checks = LaneChecks()
-    assert checks.is_due("default")
+    assert checks.begins("default")
     checks.check("default", "1", [worker("a")], "app", "redis://h")
-    assert not checks.is_due("default")
+    assert not checks.begins("default")
     now[0] += 60
-    assert checks.is_due("default")
+    assert checks.begins("default")
     assert (checks.warning("default"), logged(caplog)) == (None, [])
 
 
@@ -94,10 +94,10 @@ def test_a_lane_that_nobody_serves_is_checked_each_second_and_warned_of_each_min
     checks = LaneChecks()
     with caplog.at_level(logging.WARNING, "mlq.client"):
         for job_id in ("1", "2"):
+            assert checks.begins("default:x")
             checks.check("default:x", job_id, [], "app", "redis://h")
-            assert not checks.is_due("default:x")
+            assert not checks.begins("default:x")
             now[0] += 1
-            assert checks.is_due("default:x")
         assert logged(caplog) == ["job 1: no worker is running in namespace 'app'; the server is redis://h"]
         now[0] += 60
         checks.check("default:x", "3", [], "app", "redis://h")
@@ -118,6 +118,7 @@ def test_the_list_of_workers_is_used_for_a_second(now):
 def test_many_short_lived_lanes_take_little_memory(now):
     checks = LaneChecks()
     for i in range(3 * LANES):
+        assert checks.begins(f"default:f{i}")
         checks.check(f"default:f{i}", str(i), [], "app", "redis://h")
     assert len(checks._due) <= LANES
     assert len(checks._found) <= LANES
