@@ -19,7 +19,9 @@ from mlq.http.shapes import NewJob
 from mlq.http.turns import Turns
 
 T = TypeVar("T")
-_turns = Turns()  # to parse JSON and forms
+LONG = 65_536  # bytes; JSON above that takes up to 0.1 s to parse, so shorter JSON does not wait behind it
+_short, _long = Turns(), Turns(most_waiting=50)  # to parse JSON
+_forms = Turns()
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: reserves memory for so many bytes of an answer, until it is sent, if it can
@@ -73,7 +75,7 @@ def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
     """The value of a JSON text of up to `most` bytes. Raises Refused: no JSON (400), too large (413), no room (503)."""
     given = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     try:
-        with _turns.take(len(given)):
+        with (_long if len(given) > LONG else _short).take(len(given)):
             return from_json(_admitted(given, most))
     except InputError:
         raise
@@ -150,7 +152,7 @@ def new_job() -> NewJob:
 def _from_form() -> NewJob:
     body = request.get_data(cache=False)
     try:
-        with _turns.take(len(body)):
+        with _forms.take(len(body)):
             parts = read_form(body, request.mimetype_params.get("boundary", ""))
         fields = MultiDict((part.name, _field(part)) for part in parts if not part.is_file)
     except ValueError as error:  # also raised for a field that is not UTF-8

@@ -26,22 +26,23 @@ from mlq.core.job import is_finished, text
 from mlq.core.json_values import to_json
 from mlq.http.answers import STREAM, link
 from mlq.http.bodies import KEEP
-from mlq.http.problems import checked
+from mlq.http.problems import Refused, checked
 from mlq.http.results import LARGE, reading
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
-from mlq.http.turns import HEAVY, Turns
+from mlq.http.turns import ALWAYS, Turns
 from mlq.ops.following import Entry, Followed, entry
 
 BEAT = 15.0  # seconds: proxies cut connections that are silent for 30 to 60 s; it also detects clients that are gone
 RETRY = 2000  # milliseconds after which a browser reconnects
 SMALL = 8192  # bytes up to which a packed short result is included in the end
 END = "end"  # the id of the last event
-WRITTEN = 8  # values that are kept as JSON, since all who follow a job get the same ones
+DENSE = 512  # bytes; a longer chunk may hold a thousand values or more, and is made into JSON once for all followers
+WRITTEN = 8 * 1024 * 1024  # characters of JSON that are kept for them
 MOST = 2**63 - 1  # the largest number that Redis accepts as a part of a place
 
 _turns = Turns()
-_written: dict[bytes, str] = {}
+_written: dict[bytes, str] = {}  # JSON of packed values
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
@@ -79,7 +80,7 @@ def _stream(writer: "_EventWriter", first: Followed, more: Iterator[Followed]) -
     """The stream's text, piece by piece."""
     yield b"retry: %d\n\n" % RETRY
     closing = contextlib.closing(more)  # type: ignore[type-var]  # a generator: following ends with the request
-    with closing, contextlib.suppress(UnknownJob, ServerError, _NoRoom):  # the client reconnects, and gets the status
+    with closing, contextlib.suppress(UnknownJob, ServerError, Refused):  # the client reconnects, and gets the status
         yield from writer.events(first)
         for news in more:
             is_silent = True
@@ -90,23 +91,22 @@ def _stream(writer: "_EventWriter", first: Followed, more: Iterator[Followed]) -
                 yield b": still here\n\n"
 
 
-class _NoRoom(Exception):
-    """Answers that other clients have not read yet leave no room for a large entry."""
-
-
 def _large(
     mlq: MLQ, job_id: JobId, keep: Callable[[int], bool], found: Entry, make: Callable[[bytes], bytes]
 ) -> Iterator[bytes]:
-    """The event of an entry that is too large to hold for many clients at once. Its memory counts until it is sent."""
+    """The event of an entry that is too large to hold for many clients at once. Its memory counts until it is sent.
+
+    Raises Refused if other clients have yet to read what they asked for.
+    """
     with reading.take():
         if not keep(found.size):
-            raise _NoRoom
+            raise Refused(503, "other large entries have not been read yet")
         data = mlq._shell.run(entry(mlq._keys, job_id, found))  # noqa: SLF001 - only this code reads single entries
         event = b"" if data is None else make(data)
         if found.size > LARGE:
             mlq.close()  # an idle connection's buffer is as large as the last value that came over it
         if not keep(max(found.size, len(event))):
-            raise _NoRoom
+            raise Refused(503, "other large entries have not been read yet")
     del data
     yield event
     keep(0)
@@ -175,14 +175,15 @@ def _member(name: str, packed: bytes) -> str:
 
 
 def _as_json(packed: bytes) -> str:
-    if not HEAVY < len(packed) <= LARGE:  # only a few large ones are read at a time
+    if not DENSE < len(packed) <= LARGE:  # only a few large ones are read at a time
         return to_json(codec.unpack(packed))
     if (written := _written.get(packed)) is not None:
         return written
-    with _turns.take(len(packed)):
+    with _turns.take(ALWAYS):
         if (written := _written.get(packed)) is None:
             written = to_json(codec.unpack(packed), in_turn=True)
-            while len(_written) >= WRITTEN:
-                del _written[next(iter(_written))]
             _written[packed] = written
+            kept = sum(map(len, _written.values()))
+            while kept > WRITTEN:
+                kept -= len(_written.pop(next(iter(_written))))
         return written

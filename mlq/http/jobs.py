@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from flask import Response, request
-from werkzeug.http import parse_dict_header
+from werkzeug.http import parse_list_header
 
 from mlq import MLQ, MLQError, ServerError, State, UnknownJob
 from mlq.client.unserved import missing
@@ -23,7 +23,7 @@ from mlq.http.results import POLL, result_of
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
-from mlq.http.turns import AskedOnce
+from mlq.http.turns import AskedOnce, Places
 from mlq.ops import jobs as job_ops
 from mlq.ops.lists import Listed
 
@@ -31,6 +31,7 @@ LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut reque
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
 PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
+_bulk = Places(4)  # posts of many jobs at a time: 500 clients that do nothing else would keep the server busy
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "worker", "attempts",
           "errors", "losses", "error", "error_type", "reason")  # fmt: skip
@@ -116,10 +117,14 @@ def _state_of(mlq: MLQ, job_id: str) -> State | None:
 
 
 def _preferred() -> float | None:
-    """How many seconds the client wants to wait (`Prefer: wait=...`); None if it does not."""
+    """How many seconds the client wants to wait (`Prefer: wait=...`, the first one counts); None if it does not."""
     prefer = request.environ.get("HTTP_PREFER")
-    wanted = parse_dict_header(prefer).get("wait") if prefer else None
-    return min(float(wanted), LONGEST) if wanted is not None and _is_number(wanted) else None
+    for preference in parse_list_header(prefer) if prefer else ():
+        name, _, wanted = preference.partition("=")
+        if name.strip().lower() == "wait":
+            wanted = wanted.strip().strip('"')
+            return min(float(wanted), LONGEST) if _is_number(wanted) else None
+    return None
 
 
 def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
@@ -178,7 +183,8 @@ def links(job_id: str) -> dict[str, str]:
 
 def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
     given = _given(bodies.decoded(NewJobs), trusts=trusts)
-    ids = mlq.post_many(given.pop("msgs"), **given)
+    with _bulk.take():
+        ids = mlq.post_many(given.pop("msgs"), **given)
     return as_json(PostedMany(ids), 202)
 
 

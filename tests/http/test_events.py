@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mlq.core.json_values import to_json
 from mlq.http import events as module
+from mlq.http.turns import Places
 from mlq.running.outcomes import failure, success
 from tests.hand import Hand
 from tests.http.asking import ask, port_of
@@ -177,6 +179,41 @@ def test_a_value_that_json_has_no_room_for_does_not_end_the_stream(serve, mlq, h
     assert [event.id for event in told] == ["1-1", "1-2", "end"]
     assert (told[1].data["data"], told[2].data["state"]) == ("more", "succeeded")
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_large_chunk_that_must_wait_for_others_ends_the_stream_quietly(mlq, client, hand, monkeypatch):
+    """The client reconnects; a traceback for each would fill the log."""
+    monkeypatch.setattr(module, "reading", Places(1, most_waiting=0))
+    job_id = mlq.post(1)
+    one = hand.claim()
+    hand.say(one, 1, "a")
+    hand.say(one, 2, b"x" * 200_000)
+    given = client.get(f"/jobs/{job_id}/events")
+    assert [line for line in given.text.splitlines() if line.startswith("id:")] == ["id: 1-1"]
+
+
+def test_chunks_are_written_once_for_all_followers(mlq, client, hand, monkeypatch):
+    """Four thousand empty objects take 4 kB and 5 ms: 500 followers would keep everybody else waiting for 3 s."""
+    written = []
+    monkeypatch.setattr(module, "to_json", lambda value, **more: (written.append(value), to_json(value, **more))[1])
+    monkeypatch.setattr(module, "_written", {})
+    monkeypatch.setattr(module, "WRITTEN", 30_000)  # as many characters as two of them
+    job_id = mlq.post(1)
+    one = hand.claim()
+    dense = [[i] + [{}] * 3000 for i in range(2)]
+    for number in range(1, 5):
+        hand.say(one, number, dense[number % 2])
+    hand.say(one, 5, more := [2] + [{}] * 3000)
+    hand.end(one, success(1))
+    for _ in range(2):
+        told = client.get(f"/jobs/{job_id}/events").text
+        assert [told.count(to_json(chunk)) for chunk in (*dense, more)] == [2, 2, 1]
+    assert [written.count(chunk) for chunk in (*dense, more)] == [
+        2,
+        2,
+        2,
+    ]  # each reader comes to a third, which replaces one
+    assert sum(map(len, module._written.values())) <= 30_000
 
 
 def test_a_silent_stream_tells_that_it_lives(mlq, client, monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from werkzeug.http import parse_options_header
 
 from mlq.http.forms import HEADERS, MOST, Part, read_form
 
@@ -21,6 +22,33 @@ def test_parts_are_read_as_they_are(parts):
     parts = [one for one in parts if b"\r\n--b" not in b"\r\n" + one[1]]
     body = b"".join(part(name, content, "f" if is_file else None) for name, content, is_file in parts) + b"--b--\r\n"
     assert read_form(body, "b") == [Part(*one) for one in parts]
+
+
+@settings(deadline=None, database=None)
+@given(st.text(st.sampled_from('ab "\\;=*é'), max_size=9), st.sampled_from(["", "; filename=f", '; filename="a;b"']))
+def test_names_are_read_as_werkzeug_reads_them(name, file):
+    """Whose parser takes 0.3 ms for each quoted string of a kilobyte."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    head = f'form-data; name="{quoted}"{file}'
+    body = b"--b\r\nContent-Disposition: %b\r\n\r\nx\r\n--b--" % head.encode()
+    (found,) = read_form(body, "b")
+    options = parse_options_header(head)[1]
+    assert found == Part(options.get("name", ""), b"x", "filename" in options) == Part(name, b"x", bool(file))
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "is_file"),
+    [
+        ("form-data; name=a", "a", False),
+        ("form-data;name=a;filename*=utf-8''x", "a", True),
+        ('form-data; NAME="a"; FileName="x"', "a", True),
+        ('form-data; name="a', "", False),
+        ("form-data", "", False),
+    ],
+)
+def test_other_ways_to_write_a_name(head, name, is_file):
+    body = b"--b\r\nContent-Disposition: %b\r\n\r\nx\r\n--b--" % head.encode()
+    assert read_form(body, "b") == [Part(name, b"x", is_file)]
 
 
 def test_what_stands_around_the_parts_is_left_out():

@@ -88,6 +88,13 @@ def test_a_wait_that_is_no_number_is_ignored(mlq, client, wait):
     assert "Preference-Applied" not in given.headers
 
 
+def test_of_two_waits_the_first_counts(mlq, client):
+    """As RFC 7240 has it."""
+    for wait in ("wait=0, wait=60", 'handling="lenient, x", Wait="0", wait=60', "respond-async,wait=0;x,wait=60"):
+        given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": wait})
+        assert given.headers.get("Preference-Applied", "wait=0") == "wait=0"
+
+
 def test_a_wait_has_a_cap(client, echo):
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "respond-async, wait=86400"})
     assert given.headers["Preference-Applied"] == f"wait={job_routes.LONGEST:g}"
