@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
 
 from mlq.client.blocking import Client
 from mlq.core.checks import check_seconds, nearest
+from mlq.core.job_options import PostOptions, usual
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.running.declared import Declared, M_contra, P, R_co, declared
@@ -39,7 +40,9 @@ DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on")  # opt
 def _listener(function: Callable[..., Any], **given: Any) -> Listener:
     """Raises InputError for a bad value, and TypeError for an option that does not exist."""
     if unknown := sorted(given.keys() - set(DECLARED)):
-        raise TypeError(f"a listener has no option {unknown[0]!r}{nearest(unknown[0], DECLARED)}")
+        of_jobs = usual(unknown[0]) in PostOptions.__annotations__
+        hint = f" (give {usual(unknown[0])!r} with each post)" if of_jobs else nearest(unknown[0], DECLARED)
+        raise TypeError(f"a listener has no option {unknown[0]!r}{hint}")
     policy = Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff"))
     return Listener.of(function, given.get("name"), given.get("queue"), policy, given.get("retry_on"))
 

@@ -38,6 +38,7 @@ def client(request: Request) -> AsyncMLQ:
 
 
 Queue = Annotated[AsyncMLQ, Depends(client)]
+# Anything else as an id is an InputError, not an UnknownJob
 TaskId = Annotated[str, Path(pattern=r"^\d{1,18}$")]
 Centimetres = Annotated[float, Field(gt=0, le=30, allow_inf_nan=False)]
 

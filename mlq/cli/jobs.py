@@ -55,7 +55,8 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     show.described(_description(job))
     if len(job["attempts"]) > 1:
         terminal.write()
-        show.table(("ATTEMPT", "STARTED", "TOOK", "WORKER", "REASON", "ERROR"), map(_run, job["attempts"]))
+        heads = ("ATTEMPT", "STARTED", "TOOK", "WORKER", "REASON", "ERROR")
+        show.table(heads, map(_run, job["attempts"]), whole=heads[:3], less=("WORKER",))
     if job["deliveries"]:
         terminal.write()
         show.table(("DELIVERY", "TRY", "AT", "OUTCOME", "NEXT"), map(_try, job["deliveries"]))
@@ -65,7 +66,11 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
 
 def _run(run: dict[str, Any]) -> tuple[object, ...]:
     took = show.span(run["finished"] - run["started"]) if run["started"] and run["finished"] else None
-    return run["attempt"], show.moment(run["started"]), took, run["worker"], run["reason"], run["error"]
+    return run["attempt"], show.short_moment(run["started"]), took, run["worker"], run["reason"], run["error"]
+
+
+def _error(failed: dict[str, Any]) -> str:
+    return show.error_line(failed["error_type"] or "", failed["error"])
 
 
 def _try(one: dict[str, Any]) -> tuple[object, ...]:
@@ -79,7 +84,7 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "state", f"{job['state']}{lacking}"
     yield "jobs ahead", job["position"]
     yield "queue", job["queue"]
-    yield "functions", job["functions"] and ", ".join(job["functions"])
+    yield "functions", job["functions"] and ", ".join(sorted(job["functions"]))
     yield "message", show.brief(job["msg"])
     yield "callback", job["callback"]
     yield "webhook", job["webhook"]
@@ -90,10 +95,14 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "worker", job["worker"]
     yield "runs", show.runs(len(job["attempts"]), job["errors"], job["losses"]) if len(job["attempts"]) > 1 else None
     yield "progress", show.brief(job["progress"]) if job["state"] == State.RUNNING else None
-    yield "short result", show.brief(job["short_result"])
+    yield "short result", None if job["short_result"] == job["result"] else show.brief(job["short_result"])
     yield "result", None if job["error"] else show.brief(job["result"])
     yield "reason", job["reason"]
-    yield "error", job["error"] and show.error_line(job["error_type"], job["error"])
+    if job["error"] is None:
+        yield "last error", next((_error(run) for run in reversed(job["attempts"]) if run["error"]), None)
+    else:
+        yield "error", _error(job)
+    yield "next run", show.moment(job["due"])
 
 
 @click.command("jobs")
@@ -131,8 +140,8 @@ def many_jobs(
         "PROGRESS": all(job.progress is None for job in found),
         "RUNS": all(job.attempts < 2 for job in found),
     }
-    less = ["WORKER", *(head for head, nothing in tells_nothing.items() if nothing), "RUNS"]
-    whole = ("ID", "STATE", "POSTED", "TOOK")
+    less = ["WORKER", *(head for head, nothing in tells_nothing.items() if nothing), "POSTED"]
+    whole = ("ID", "STATE", "TOOK")
     show.table(heads, (_row(job, workers) for job in found), whole=whole, first=("PROGRESS",), less=less)
     if len(found) == limit:
         report(f"these are the newest {limit}; --limit shows more, and --state running those that run")

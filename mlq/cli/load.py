@@ -10,12 +10,14 @@ from pathlib import Path
 from types import ModuleType
 
 from mlq import MLQ, InputError, MLQError
+from mlq.system.importing import importing
 from mlq.worker.leaving import Stopped
 
 log = logging.getLogger("mlq.cli")
 
 _NOT_THE_USERS = (f"{Path(__file__).parents[1]}{os.sep}", f"{Path(importlib.__file__).parent}{os.sep}",
                   "<frozen importlib")  # fmt: skip
+_LIBRARIES = f"{Path(os.__file__).parent}{os.sep}"  # of Python, and those that are installed
 
 
 def queues_of(target: str, namespace: str | None) -> list[MLQ]:
@@ -34,9 +36,8 @@ def queues_of(target: str, namespace: str | None) -> list[MLQ]:
     matching = [queue for queue in queues if namespace in (None, queue.namespace)]
     if not matching:
         there = ", ".join(repr(queue.namespace) for queue in queues)
-        raise InputError(
-            f"{place} uses namespace {there}, not {namespace!r}: leave out --namespace, or change one of them"
-        )
+        instead = "unset MLQ_NAMESPACE" if os.environ.get("MLQ_NAMESPACE") == namespace else "leave out --namespace"
+        raise InputError(f"{place} uses namespace {there}, not {namespace!r}: {instead}, or change one of them")
     return matching
 
 
@@ -59,10 +60,11 @@ def _named(module: ModuleType, place: str, wanted: str) -> MLQ:
 def _imported(place: str) -> ModuleType:
     """The module named. If importing it fails, raises InputError with the error and the line that caused it."""
     try:
-        if place.endswith(".py") or "/" in place:
-            return _from_file(Path(place))
-        sys.path.insert(0, str(Path.cwd()))  # a console script's path begins with its own folder
-        return importlib.import_module(place)
+        with importing():
+            if place.endswith(".py") or "/" in place:
+                return _from_file(Path(place))
+            sys.path.insert(0, str(Path.cwd()))  # a console script's path begins with its own folder
+            return importlib.import_module(place)
     except InputError as error:
         if (line := _line(error)) is None:  # about the name itself, not about code in the module
             raise
@@ -101,6 +103,9 @@ def _line(error: BaseException) -> str | None:
     """File and line of the user's code that caused the error; None if no such code was involved."""
     if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # unparsable code has no frame
         return f"{error.filename}, line {error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = next((frame for frame in reversed(frames) if not frame.filename.startswith(_NOT_THE_USERS)), None)
+    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    outside = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    own = next((frame for frame in outside if not frame.filename.startswith(_LIBRARIES)), None) or next(
+        iter(outside), None
+    )
     return f"{own.filename}, line {own.lineno}" if own else None

@@ -12,6 +12,7 @@ from mlq import MLQ, JobFailed, WaitTimeout
 from mlq.cli import live, show
 from mlq.cli.base import Settings, json_option, report, with_settings
 from mlq.client.handle import JobHandle
+from mlq.client.unserved import with_server
 from mlq.core.json_values import read_message
 from mlq.errors import RemoteTraceback
 from mlq.system import terminal
@@ -58,14 +59,16 @@ def post(
     else as JSON.
     """
     if timeout is not None and not waits:
-        raise click.UsageError("--timeout needs --wait")
+        raise click.UsageError("--timeout needs --wait (--job-timeout limits how long the job may run)")
     names = [name.strip() for group in functions for name in group.split(",")] if functions else None
     mlq = settings.queue()
     message = _from_stdin() if msg == "-" else read_message(msg)
     with _without_warnings():
         job = mlq.submit(message, callback, names, timeout=job_timeout, **options)
     if job.warning:
-        report(f"job {job.id}: {job.warning}")
+        report(f"job {job.id}: {with_server(job.warning, mlq.workers(), mlq.server)}")
+    elif names is None and any("," in worker.get("functions", "") for worker in mlq.workers()):
+        report(f"job {job.id} names no function, so all listeners of its queue run; --functions chooses one")
     if waits:
         show.emit(_result(mlq, job, timeout, warned=bool(job.warning)), as_json=as_json)
     else:
@@ -131,7 +134,10 @@ def logs(settings: Settings, job_id: str, *, follows: bool) -> None:
     """Write what a job printed and logged."""
     mlq = settings.queue()
     if not follows:
-        terminal.write(mlq.get_logs(job_id), end="", exact=True)
+        found = mlq.get_logs(job_id)
+        terminal.write(found, end="", exact=True)
+        if not found:
+            report(f"job {job_id} has printed and logged nothing; mlq job {job_id} shows its state, and errors")
         return
     for update in mlq.job(job_id).follow():
         terminal.write(update.logs, end="", exact=True)
@@ -141,25 +147,31 @@ def _result(mlq: MLQ, job: JobHandle, timeout: float | None, *, warned: bool = F
     """The result of a job. Raises JobFailed for whatever its listener raised."""
     with _failing_as_job_failed(mlq, job.id):
         if warned:
-            return _wait(job, timeout, timeout)
+            return _wait(mlq, job, timeout, timeout)
         try:
-            return _wait(job, PATIENCE if timeout is None else min(timeout, PATIENCE), timeout)
+            return _wait(mlq, job, PATIENCE if timeout is None else min(timeout, PATIENCE), timeout)
         except WaitTimeout:
             if timeout is not None and timeout <= PATIENCE:
                 raise
-        if lacking := job.missing():
+        if lacking := _lacking(mlq, job):
             report(f"job {job.id} waits: {lacking}")
-        return _wait(job, None if timeout is None else timeout - PATIENCE, timeout)
+        return _wait(mlq, job, None if timeout is None else timeout - PATIENCE, timeout)
 
 
-def _wait(job: JobHandle, seconds: float | None, timeout: float | None) -> Any:
+def _lacking(mlq: MLQ, job: JobHandle) -> str | None:
+    """Why no live worker can run the job."""
+    lacking = job.missing()
+    return lacking and with_server(lacking, mlq.workers(), mlq.server)
+
+
+def _wait(mlq: MLQ, job: JobHandle, seconds: float | None, timeout: float | None) -> Any:
     """The result within so many seconds; a terminal shows the progress. Raises WaitTimeout, which names `timeout`."""
     if terminal.is_watched():
         seconds = live.show_progress(job, seconds)
     try:
         return job.result(seconds)
     except WaitTimeout:
-        lacking = job.missing()
+        lacking = _lacking(mlq, job)
         raise WaitTimeout(
             f"job {job.id} did not end within {timeout or seconds:g} s{f': {lacking}' if lacking else ''}"
         ) from None

@@ -9,6 +9,7 @@ from mlq.system import terminal
 
 STATE_COLOURS = {"succeeded": "green", "failed": "red", "running": "blue", "cancelled": "grey"}
 NARROW = 6  # columns that a cell keeps, even on a narrow terminal
+SOME = 12  # columns that one keeps which is cut before others are
 CUT = 300  # characters of one value in a description; --json shows all
 MISSING = "-"
 
@@ -69,16 +70,16 @@ def _fitted(
     widths: dict[str, int], columns: int | None, whole: Sequence[str], first: Sequence[str], less: Sequence[str]
 ) -> dict[str, int]:
     """The widths of the columns that are shown, by their heads."""
-    shown, can_go = dict(widths), [head for head in less if head in widths]
+    shown, can_go = dict(widths), [head for head in dict.fromkeys(less) if head in widths]
     while columns is not None and sum(shown.values()) + 2 * (len(shown) - 1) > columns:
         if can_go:
             del shown[can_go.pop(0)]
             continue
-        cut = [head for head in first if shown.get(head, 0) > NARROW] or [head for head in shown if head not in whole]
-        widest = max(cut, key=lambda head: shown[head])
-        if shown[widest] <= NARROW:
+        long = [head for head in first if shown.get(head, 0) > SOME]
+        cut = long or [head for head in shown if head not in whole and shown[head] > NARROW]
+        if not cut:
             break
-        shown[widest] -= 1
+        shown[max(cut, key=lambda head: shown[head])] -= 1
     return shown
 
 
@@ -118,7 +119,8 @@ def brief(value: Any) -> str | None:
 
 def runs(attempts: int, errors: int, losses: int) -> str:
     """How often a job was run, and how many retries and losses were among that: `4 (1 retry, 2 losses)`."""
-    words = ((errors, "retry", "retries"), (losses, "loss", "losses"))
+    retries = max(0, min(errors, attempts - 1))  # the last of them may not have begun yet
+    words = ((retries, "retry", "retries"), (losses, "loss", "losses"))
     ends = [f"{count} {one if count == 1 else many}" for count, one, many in words if count]
     return f"{attempts} ({', '.join(ends)})" if ends else str(attempts)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mlq.client.aio_administration import AsyncAdministration
 from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, state_of, value_of
 from mlq.client.handle import AsyncJobHandle, converted
+from mlq.client.unserved import with_server
 from mlq.core.checks import check_seconds
 from mlq.core.identity import JobId
 from mlq.core.job import ANY_JOB
@@ -64,8 +65,7 @@ class AsyncWaiting(AsyncAdministration):
         if timeout is not None and timeout >= WORTH_ASKING:
             with suppress(MLQError):
                 lacking = await self.missing(job_id)
-                if lacking and not await self.workers():
-                    lacking += f"; the server is {await self.server()}"
+                lacking = lacking and with_server(lacking, await self.workers(), await self.server())
         return f": {lacking}" if lacking else ""
 
     async def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:

@@ -173,9 +173,9 @@ class Client(Waiting):
 
         A mapping: `id`, `state`, `msg`, `timestamp` (of the post), `queue`, `functions`, `timeout`, `worker`,
         `processing_started`, `processing_finished`, `progress`, `short_result`, `result` (of a failed job, the text of
-        its error), `retries` (runs after the first), `attempts` (a mapping for each of the last 20 runs), `error`,
-        `error_type`, `traceback`, `reason`, `callback`, `callback_outcome`, `webhook`, and `deliveries` (the last 20
-        tries to send these two). What does not apply, or not yet, is None.
+        its error), `due` (when a scheduled one runs again), `retries` (runs after the first), `attempts` (a mapping for
+        each of the last 20 runs), `error`, `error_type`, `traceback`, `reason`, `callback`, `callback_outcome`,
+        `webhook`, and `deliveries` (the last 20 tries to send these two). What does not apply, or not yet, is None.
         """
         return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 

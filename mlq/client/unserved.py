@@ -55,6 +55,11 @@ def missing(lane: str, workers: Sequence[Worker], namespace: str) -> str | None:
     return f"no live worker has a listener {' or '.join(map(repr, lacking))}{nearest(lacking[0], names)}"
 
 
+def with_server(lacking: str, workers: Sequence[Worker], server: str) -> str:
+    """What is missing, and if no worker is alive at all, the server: it may be the wrong one."""
+    return lacking if workers else f"{lacking}; the server is {server}"
+
+
 def ambiguous(lane: str, workers: Iterable[Worker]) -> str | None:
     """Why it is not known which listeners will run for a job that names none; None if it is."""
     sets = {_functions(worker) for worker in workers if can_serve(worker, lane)}
@@ -115,7 +120,7 @@ class LaneChecks:
         self._found[lane] = found
         if now >= self._warned.get(lane, 0.0):
             self._warned[lane] = now + EVERY
-            log.warning("job %s: %s%s", job_id, found, "" if workers else f"; the server is {server}")
+            log.warning("job %s: %s", job_id, with_server(found, workers, server))
 
     def warning(self, lane: str) -> str | None:
         """What the last check found to be wrong with a lane; None if nothing is."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mlq.client.administration import Administration
 from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, state_of, value_of
 from mlq.client.handle import JobHandle, converted
+from mlq.client.unserved import with_server
 from mlq.core.checks import check_seconds
 from mlq.core.identity import JobId, same
 from mlq.core.job import ANY_JOB, announced
@@ -17,6 +18,7 @@ from mlq.errors import MLQError, WaitTimeout
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops.following import Followed
+from mlq.system.importing import refuse_to_wait
 
 if TYPE_CHECKING:
     from mlq.client.blocking import Client
@@ -48,6 +50,7 @@ class Waiting(Administration):
 
     def _ended(self, job_id: JobId, timeout: float | None, *, whole: bool = True) -> dict[str, bytes]:
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
+        refuse_to_wait()
         with self._shell.callers.borrow() as caller:
             while True:
                 left = LISTEN if give_up is None else give_up - time.monotonic()
@@ -68,8 +71,7 @@ class Waiting(Administration):
         if timeout is not None and timeout >= WORTH_ASKING:
             with suppress(MLQError):
                 lacking = self.missing(job_id)
-                if lacking and not self.workers():  # probably the wrong server, or the wrong namespace
-                    lacking += f"; the server is {self.server}"
+                lacking = lacking and with_server(lacking, self.workers(), self.server)
         return f": {lacking}" if lacking else ""
 
     def _complete(self, job_id: JobId, fields: dict[str, bytes] | None) -> dict[str, bytes] | None:

@@ -45,6 +45,8 @@ def check_functions(functions: object) -> list[str] | None:
         raise InputError(f"functions must be a list of listener names, such as ['train'], not {functions!r:.80}")
     names = list(functions)
     for name in names:
+        if callable(name) and hasattr(name, "__name__"):
+            raise InputError(f"functions must be names, such as {name.__name__!r}, not the functions themselves")
         if not isinstance(name, str) or not printable(name, LANE_LIMIT) or "," in name:
             raise InputError(
                 "functions must be a list of listener names (strings without commas, of up to "

@@ -24,6 +24,7 @@ from mlq.errors import Undecodable
 T = TypeVar("T")
 
 
+APART = 1e11  # jobs that wait to run apart are scheduled at later times than this, so at none that comes
 LARGE = 64 * 1024  # bytes; scripts do not handle larger messages and results: a MB takes Redis 7 1 ms in Lua
 
 
@@ -145,13 +146,14 @@ def _decoded(packed: bytes | None) -> Any:
 _TEXTS = ("error", "error_type", "traceback", "reason", "callback_outcome")
 
 
-def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any]:
+def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | None = None) -> dict[str, Any]:
     """The mapping that `get_job` returns: what was posted, and what became of it.
 
-    `posted`, `started` and `finished` are seconds since the epoch; the first MLQ's names for them are here, too.
-    `errors` counts attempts that raised or timed out, and after which the job was retried; `losses` those lost
-    with their worker or child. `callback_outcome` is "sent", or why the last try failed. Of `attempts` and `deliveries`
-    (tries to send the callback and the webhook), only the last 20 are kept.
+    `posted`, `started` and `finished` are seconds since the epoch; the first MLQ's names for them are here, too. `due`:
+    when a scheduled job runs again; None also for one that waits to run apart. `errors` counts attempts that raised or
+    timed out, and after which the job was retried; `losses` those lost with their worker or child. `callback_outcome`
+    is "sent", or why the last try failed. Of `attempts` and `deliveries` (tries to send the callback and the webhook),
+    only the last 20 are kept.
     """
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
@@ -176,6 +178,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes]) -> dict[str, Any
         "posted": posted.posted,
         "started": started,
         "finished": finished,
+        "due": due if due is not None and due < APART else None,
         **{name: text(now.get(name)) for name in _TEXTS},
         "timeout": options.timeout,
         "attempts": attempts_of(now),

@@ -1,5 +1,6 @@
 """The options of a job: one table of their names and checks. `PostOptions` says what they mean."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 _ELSEWHERE = {"result_ttl": "ttl", "result_expires": "ttl", "time_limit": "timeout", "name": "functions"}
 
 
+def usual(option: str) -> str:
+    """The name that an option of another queue has here; others as they are."""
+    return _ELSEWHERE.get(option, option)
+
+
 @dataclass(frozen=True)
 class JobOptions:
     """Checked options of a job. Jobs that are posted with the same options share one instance."""
@@ -80,8 +86,8 @@ class JobOptions:
         """Raises InputError for a bad value, and TypeError for an option that does not exist."""
         if unknown := given.keys() - _CHECKS.keys():
             name = min(unknown)
-            meant = _ELSEWHERE.get(name, name)
-            raise TypeError(f"a job has no option {name!r}{nearest(meant, _CHECKS)}")
+            hint = " (declare it with the listener)" if name == "retry_on" else nearest(usual(name), _CHECKS)
+            raise TypeError(f"a job has no option {name!r}{hint}")
         made = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
         lane_of(made.queue, made.functions)  # refuses names that are too long together
         return made
@@ -122,10 +128,9 @@ def options_of(callback: object, functions: object, options: Mapping[str, object
     if callback is functions is None and not options:
         return PLAIN
     names = tuple(functions) if isinstance(functions, list) else functions
-    try:
+    with contextlib.suppress(TypeError):  # an unhashable value, so neither string nor number: the checks will say so
         return _remembered(callback=callback, functions=names, **options)
-    except TypeError:  # an unhashable value, so neither string nor number: probably invalid, and the checks will say so
-        return JobOptions.of({"callback": callback, "functions": names, **options})
+    return JobOptions.of({"callback": callback, "functions": names, **options})
 
 
 @functools.lru_cache(maxsize=256, typed=True)  # saves 10 us

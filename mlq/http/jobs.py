@@ -33,7 +33,7 @@ PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
 _bulk = Places(4)  # posts of many jobs at a time: 500 clients that do nothing else would keep the server busy
 _STATES = [str(state) for state in State if state is not State.GONE]
-_SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "worker", "attempts",
+_SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "worker", "attempts",
           "errors", "losses", "error", "error_type", "reason")  # fmt: skip
 
 

@@ -75,6 +75,7 @@ class Job(Struct):
     posted: float
     started: float | None
     finished: float | None
+    due: float | None  # when it runs again, if it is scheduled
     worker: str | None
     attempts: list[Run]
     errors: int  # attempts that raised or timed out, and after which the job was retried

@@ -1,7 +1,8 @@
 -- Everything stored about a job, in one consistent snapshot, except its message and result, which may be large.
--- KEYS  post string · job hash
--- RETURNS  {the record with nil for its message, or '', fields and values}
-local post, job = KEYS[1], KEYS[2]
+-- KEYS  post string · job hash · scheduled zset
+-- ARGV  id
+-- RETURNS  {the record with nil for its message, or '', fields and values, when it is due or false}
+local post, job, scheduled = KEYS[1], KEYS[2], KEYS[3]
 local head = redis.call('GETRANGE', post, 0, 1100)
 local lane, posted, size = string.match(head, '^([^\n]*)\n([^\n]*)\n(%d+)\n')
 local record = head
@@ -15,4 +16,5 @@ for _, name in ipairs(redis.call('HKEYS', job)) do
     reply[#reply + 1], reply[#reply + 2] = name, redis.call('HGET', job, name)
   end
 end
-return {record, reply}
+local due = redis.pcall('ZSCORE', scheduled, ARGV[1])
+return {record, reply, type(due) == 'string' and due}

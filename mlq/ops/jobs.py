@@ -35,9 +35,10 @@ def read(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
         if reply[0] is None:
             raise unknown(keys, job_id)
         check_stamp(keys, job_id, stamp_in(reply[0]))
-        return describe(str(job_id), reply[0], fields_of(reply[1]))
+        return describe(str(job_id), reply[0], fields_of(reply[1]), number(reply[2]))
 
-    return call(script("read"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
+    names = (keys.post + job_id, keys.job + job_id, keys.scheduled)
+    return call(script("read"), names, (str(job_id),), parse, f"job {job_id}")
 
 
 def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
@@ -47,10 +48,11 @@ def info(keys: Keys, job_id: str) -> Op[dict[str, Any]]:
         if not reply[0]:
             raise unknown(keys, job_id)
         check_stamp(keys, job_id, stamp_in(reply[0]))
-        found = describe(str(job_id), reply[0], fields_of(reply[1]))
+        found = describe(str(job_id), reply[0], fields_of(reply[1]), number(reply[2]))
         return {name: value for name, value in found.items() if name not in ("msg", "result", "short_result")}
 
-    return call(script("info"), (keys.post + job_id, keys.job + job_id), (), parse, f"job {job_id}")
+    names = (keys.post + job_id, keys.job + job_id, keys.scheduled)
+    return call(script("info"), names, (str(job_id),), parse, f"job {job_id}")
 
 
 def field_size(keys: Keys, job_id: str, name: str) -> Op[int]:

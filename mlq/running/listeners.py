@@ -14,6 +14,7 @@ from mlq.core.checks import check_functions, check_queue, functions_of, queue_of
 from mlq.core.policy import Policy
 from mlq.errors import InputError, ValidationError
 from mlq.running.messages import Converter, for_message
+from mlq.system.importing import is_importing
 
 if TYPE_CHECKING:
     from mlq.running.middleware import Middleware
@@ -71,6 +72,12 @@ class Listener(NamedTuple):
 def name_of(function: object) -> str:
     """The name of a listener that was declared without one."""
     return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _place_of(listener: Listener) -> str:
+    """Where its function is written."""
+    code = getattr(inspect.unwrap(listener.function), "__code__", None) if listener.function else None
+    return f"{code.co_filename}, line {code.co_firstlineno}" if code else "an unknown place"
 
 
 def check_retry_on(retry_on: object) -> RetryOn | None:
@@ -166,7 +173,10 @@ class Listeners:
         with self._lock:
             before = next((old for old in self._all if old.name == new.name), None)
             if before is not None:
-                log.info("the listener %r is replaced", new.name)
+                # in a notebook, that is how a function is changed
+                level = logging.WARNING if is_importing() else logging.INFO
+                places = _place_of(new), _place_of(before)
+                log.log(level, "the listener %r at %s replaces the one at %s", new.name, *places)
                 self._all = tuple(new if old is before else old for old in self._all)
             else:
                 self._all += (new,)

@@ -11,6 +11,7 @@ from mlq.core.job import ANY_JOB, announced
 from mlq.errors import ServerError
 from mlq.shell.aio import AsyncShell
 from mlq.shell.callers import Caller
+from mlq.system.importing import refuse_to_wait
 
 
 class Heard(asyncio.Event):
@@ -83,6 +84,7 @@ class AsyncInbox:
 
     @contextlib.contextmanager
     def _listening(self, job_ids: Sequence[JobId], heard: Heard | HeardMany) -> Iterator[None]:
+        refuse_to_wait()
         for job_id in job_ids:
             self._waiting[job_id].add(heard)
         if self._reader is None or self._reader.done() or self._reader.get_loop() is not asyncio.get_running_loop():

@@ -12,6 +12,7 @@ from mlq.core.job import ANY_JOB, announced
 from mlq.errors import ServerError
 from mlq.shell.callers import Caller
 from mlq.shell.sync import Shell
+from mlq.system.importing import refuse_to_wait
 
 LISTEN = 5.0  # seconds per blocking wait
 AGAIN = 1.0  # seconds before the next try if the server is away; meanwhile, followers ask again by themselves
@@ -59,6 +60,7 @@ class Inbox:
     @contextmanager
     def listen(self, *job_ids: str) -> Iterator[Heard]:
         """An event that is set when a message about one of the jobs comes. Read `name` afterwards: it may change."""
+        refuse_to_wait()
         if self._pid != os.getpid():
             self._begin()
         heard = Heard()

@@ -156,7 +156,8 @@ def test_wait_tells_that_no_worker_can_run_the_job(run, mlq, monkeypatch):
     monkeypatch.setattr("mlq.cli.posting.PATIENCE", 0.1)
     result = run("post", "1", "--functions", "train", "--wait", "--timeout", "0.3")
     assert result.exit_code == 4
-    job_id, lacking = mlq.last_id(), f"no worker is running in namespace {mlq.namespace!r}"
+    job_id = mlq.last_id()
+    lacking = f"no worker is running in namespace {mlq.namespace!r}; the server is {mlq.url} (from MLQ_URL)"
     waited = f"mlq: job {job_id} did not end within 0.3 s: {lacking}"
     assert result.stderr.splitlines() == [f"mlq: job {job_id}: {lacking}", waited]
     result = run("wait", str(job_id), "--timeout", "0.3")
@@ -252,6 +253,31 @@ def test_jobs_fit_the_terminal(run, mlq, monkeypatch):
     assert head.split() == ["ID", "STATE", "QUEUE", "FUNCTIONS", "POSTED", "TOOK"]
     assert rows[-1].split()[3:6] == ["worker)", "gpu-large", "train_classifier_on_images"]
     assert max(map(len, rows)) <= 80
+
+
+def test_what_a_job_that_is_retried_waits_for(run, worker):
+    job_id = worker.post(1, functions=["fail"], retries=3, backoff=500)
+    wait_until(lambda: worker.get_state(job_id) == "scheduled")
+    shown = run("job", job_id).stdout
+    assert "last error  ValueError: bad 1" in shown
+    due = worker.get_job(job_id)["due"]
+    assert 240 < due - time.time() < 501
+    assert f"next run    {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(due))}" in shown
+    worker.cancel(job_id)
+    assert worker.get_job(job_id)["due"] is None
+
+
+def test_a_job_for_all_listeners_is_pointed_out(run, worker):
+    """Side effects of all of them may surprise."""
+    assert "names no function, so all listeners of its queue run" in run("post", "1").stderr
+    assert run("post", "1", "--functions", "double").stderr == ""
+
+
+def test_a_job_without_output_points_to_its_error(run, worker):
+    job_id = worker.post(1, functions=["fail"])
+    wait_until(lambda: worker.get_state(job_id) == "failed")
+    done = run("logs", job_id)
+    assert (done.stdout, f"mlq job {job_id} shows" in done.stderr) == ("", True)
 
 
 def test_why_a_job_failed_is_pointed_at(run, worker):

@@ -119,11 +119,20 @@ def test_habits_of_other_queues_are_refused_with_what_to_write(mlq):
     for wrong, hint in (
         (lambda: mlq.submit(train, {"epochs": 5}), r"The message comes first: submit\(message, functions=\['name'\]\)"),
         (lambda: mlq.submit(1, functions="train"), r"such as \['train'\], not 'train'"),
+        (lambda: mlq.submit(1, functions=[train]), r"must be names, such as 'train', not the functions themselves"),
     ):
         with pytest.raises(InputError, match=hint):
             wrong()
     with pytest.raises(TypeError, match=r"a job has no option 'result_ttl' \(did you mean 'ttl'\?\)"):
         mlq.submit(1, result_ttl=500)
+    with pytest.raises(TypeError, match=r"no option 'retry_on' \(declare it with the listener\)"):
+        mlq.submit(1, retry_on=ValueError)
+    for option in ("ttl", "result_ttl"):
+        with pytest.raises(TypeError, match=rf"no option '{option}' \(give 'ttl' with each post\)"):
+            mlq.listener(**{option: 500})
+    with pytest.raises(InputError) as caught:
+        mlq.submit("train", {"epochs": 5})
+    assert caught.value.__context__ is None
     with pytest.raises(TypeError, match=r"^submit\(\) missing 1 required positional argument: 'msg'$"):
         train.submit()
     assert mlq.last_id() == 0

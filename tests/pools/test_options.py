@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from functools import partial
@@ -289,6 +290,41 @@ def test_a_module_that_cannot_be_imported(call, pool, tmp_path):
     assert done.returncode == 2
     (line,) = _complaints(done)
     assert "No module named 'nothing_of_that_name'" in line
+
+
+def test_a_module_that_waits_for_its_own_jobs_is_refused(call, pool, tmp_path, server_url, namespace):
+    """A worker imports it before it runs any jobs: it would wait for ever. With either client."""
+    head = f"import asyncio\nfrom mlq import MLQ, AsyncMLQ\nmlq = MLQ({namespace!r}, url={server_url!r})\n"
+    opened = f"async with AsyncMLQ({namespace!r}, url={server_url!r}) as one:"
+    waits = (
+        "mlq.submit(-1).result()",
+        "list(mlq.as_completed([mlq.submit(-1)]))",
+        "list(mlq.submit(-1).stream())",
+        f"async def main():\n    {opened}\n        await (await one.submit(-1))\nasyncio.run(main())",
+    )
+    for number, line in enumerate(waits):
+        (tmp_path / f"one{number}.py").write_text(f"{head}mlq.listener(abs)\n{line}")
+        done = call(f"one{number}.py", "--pool", pool, "--concurrency", "1")
+        assert done.returncode == 2
+        assert "put it under if __name__ == '__main__':" in done.stderr.splitlines()[-1]
+        assert re.search(rf"one{number}\.py, line \d+\)$", done.stderr)
+
+
+def test_two_listeners_of_one_name_are_warned_of(call, tmp_path):
+    """With both lines: the first one never runs."""
+    (tmp_path / "twice.py").write_text(
+        f"{MODULE}\n@mlq.listener\ndef version(value):\n    return 2\n".format(version=1)
+    )
+    done = call("twice.py", "--burst")
+    (line,) = [line for line in done.stderr.splitlines() if "replaces" in line]
+    assert re.search(r"WARNING .* the listener 'version' at .*twice.py, line 11 replaces the one at .*, line 7$", line)
+
+
+def test_a_namespace_from_the_environment_is_named_as_such(call, tmp_path, monkeypatch, namespace):
+    (tmp_path / "good.py").write_text(MODULE.format(version=1))
+    monkeypatch.setenv("MLQ_NAMESPACE", "other")
+    (told,) = _complaints(call("good.py"))
+    assert told.endswith(f"uses namespace {namespace!r}, not 'other': unset MLQ_NAMESPACE, or change one of them")
 
 
 def test_children_that_die_at_their_import_are_given_up(call, tmp_path):

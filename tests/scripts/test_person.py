@@ -264,6 +264,7 @@ def test_read(world, keys, about):
         "posted": about(),
         "started": None,
         "finished": None,
+        "due": None,
         "error": None,
         "error_type": None,
         "traceback": None,
@@ -288,6 +289,18 @@ def test_read(world, keys, about):
         "worker",
         about(),
     )
+
+
+def test_read_when_a_job_is_due(world, keys, about):
+    """While it is scheduled; one that waits to run apart has no such time, and a damaged key hides nothing else."""
+    world.scheduled()
+    due = world.run(job_ops.read(keys, "1"))["due"]
+    assert due == world.raw.zscore(keys.scheduled, "1") == world.run(job_ops.info(keys, "1"))["due"]
+    world.raw.zadd(keys.scheduled, {"1": 1e11 + due})
+    assert world.run(job_ops.read(keys, "1"))["due"] is None
+    world.raw.set(keys.scheduled, "x")
+    told = world.run(job_ops.read(keys, "1"))
+    assert (told["state"], told["due"], world.run(job_ops.info(keys, "1"))["due"]) == ("scheduled", None, None)
 
 
 def test_read_a_dead_letter(world, keys):

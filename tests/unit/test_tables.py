@@ -1,6 +1,8 @@
 """Tables fit the terminal that they are written to."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlq.cli import show
 from mlq.system import terminal
@@ -41,6 +43,40 @@ def test_columns_that_matter_less_go_first(written):
 def test_some_columns_are_never_cut(written):
     _, row = written(30, whole=("ID", "STATE"), less=("WORKER",))
     assert "queued (no worker)" in row
+
+
+SOME_HEADS = st.lists(st.sampled_from(("a", "b", "c", "d")), max_size=5)
+
+
+@settings(deadline=None, database=None)
+@given(
+    widths=st.dictionaries(st.sampled_from(("a", "b", "c", "d")), st.integers(1, 60), min_size=1),
+    columns=st.none() | st.integers(1, 200), whole=SOME_HEADS, first=SOME_HEADS, less=SOME_HEADS,
+)  # fmt: skip
+def test_any_table_fits_any_terminal_as_well_as_it_can(widths, columns, whole, first, less):
+    less = [head for head in less if head not in whole]
+    shown = show._fitted(widths, columns, whole, first, less)
+    assert shown.keys() >= widths.keys() - set(less)
+    assert all(0 < width <= widths[head] for head, width in shown.items())
+    assert all(shown[head] == widths[head] for head in shown if head in whole and head not in first)
+    fits = columns is None or sum(shown.values()) + 2 * (len(shown) - 1) <= columns
+    assert fits or all(
+        width <= show.NARROW or (head in first and width <= show.SOME) or head in whole for head, width in shown.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((0, 0, 0), "0"),
+        ((1, 1, 0), "1"),  # the retry is yet to come
+        ((2, 2, 0), "2 (1 retry)"),
+        ((4, 1, 2), "4 (1 retry, 2 losses)"),
+        ((2, 0, 1), "2 (1 loss)"),
+    ],
+)
+def test_how_often_a_job_ran(counts, words):
+    assert show.runs(*counts) == words
 
 
 @pytest.mark.parametrize(
