@@ -152,8 +152,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
     `posted`, `started` and `finished` are seconds since the epoch; the first MLQ's names for them are here, too. `due`:
     when a scheduled job runs again; None also for one that waits to run apart. `errors` counts attempts that raised or
     timed out, and after which the job was retried; `losses` those lost with their worker or child. `callback_outcome`
-    is "sent", or why the last try failed. Of `attempts` and `deliveries` (tries to send the callback and the webhook),
-    only the last 20 are kept.
+    is "sent", or why the last try failed. Of `attempts` and `deliveries`, only the last 20 are kept.
     """
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
