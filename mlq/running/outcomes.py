@@ -1,7 +1,10 @@
 """Turns what listeners return and raise into outcomes, which can be stored. Pure."""
 
 import json
+import os
 import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +15,7 @@ from mlq.core.job import Outcome
 from mlq.core.plain import fields_of
 from mlq.core.states import State
 
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 SAID_LIMIT = 1500  # bytes of a percent-encoded short result in a callback: the whole URL should stay below 2,000
 
 
@@ -48,7 +52,7 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
     """The outcome of a listener that raised `error`; `again`: the job may be retried."""
     kind = type(error)
     try:
-        trace = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(kind, error, _from_user_code(error.__traceback__)))
     except BaseException:  # noqa: BLE001 - user code: the exception's own methods
         trace = ""
     fields: dict[str, bytes | str] = {
@@ -59,6 +63,14 @@ def failure(error: BaseException, *, again: bool = False) -> Outcome:
     }
     fields |= to_fields(error)
     return Outcome(State.FAILED, fields, None, f"{kind.__name__}: {' '.join(str(fields['error']).split()):.200}", again)
+
+
+def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """Without the frames of MLQ at its beginning, unless there are no others."""
+    inner = trace
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        inner = inner.tb_next
+    return inner or trace
 
 
 def timeout(seconds: float) -> Outcome:

@@ -266,8 +266,14 @@ def test_whatever_is_raised_is_the_outcome(problem):
     """With its type, its text (or its name) and the traceback."""
     outcome = run(raising(problem))
     assert error(outcome) == (f"builtins.{type(problem).__name__}", str(problem) or type(problem).__name__)
-    assert "in listener" in outcome.fields["traceback"]
+    first, second = outcome.fields["traceback"].splitlines()[:2]
+    assert (first, second.endswith("in listener")) == ("Traceback (most recent call last):", True)  # no frames of MLQ
     assert outcome.fields["reason"] == "error"
+
+
+def test_an_error_of_mlq_itself_keeps_its_traceback():
+    """Such as of a result that can't be packed."""
+    assert "codec" in run(lambda message: object()).fields["traceback"]
 
 
 def test_sys_exit():
