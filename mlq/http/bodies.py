@@ -19,8 +19,12 @@ from mlq.http.shapes import NewJob
 from mlq.http.turns import Turns
 
 T = TypeVar("T")
-LONG = 65_536  # bytes; JSON above that takes up to 0.1 s to parse, so shorter JSON does not wait behind it
-_short, _long = Turns(), Turns(most_waiting=50)  # to parse JSON
+SHORT, MEDIUM = 16_384, 65_536  # bytes of JSON, which take up to 0.7 and 3 ms to parse; longer ones up to 0.1 s
+_short, _medium, _long = (
+    Turns(),
+    Turns(most_waiting=200),
+    Turns(most_waiting=50),
+)  # so short ones wait for none of those
 _forms = Turns()
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
@@ -75,7 +79,8 @@ def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
     """The value of a JSON text of up to `most` bytes. Raises Refused: no JSON (400), too large (413), no room (503)."""
     given = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     try:
-        with (_long if len(given) > LONG else _short).take(len(given)):
+        turns = _short if len(given) <= SHORT else _medium if len(given) <= MEDIUM else _long
+        with turns.take(len(given)):
             return from_json(_admitted(given, most))
     except InputError:
         raise

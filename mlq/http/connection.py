@@ -1,8 +1,10 @@
 """Serves one connection of a client: reads requests one after another and answers each."""
 
+import fcntl
 import io
 import logging
 import sys
+import termios
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -18,7 +20,7 @@ from mlq.http.budget import Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
 from mlq.http.incoming import Full, Incoming, TooLong
-from mlq.http.peer import CONNECTED, is_open
+from mlq.http.peer import CONNECTED, is_known_closed, is_open
 
 if TYPE_CHECKING:
     from mlq.http.serving import Serving
@@ -61,6 +63,12 @@ class Connection:
                 idle = SILENT
                 gevent.sleep(0)  # there may be more to read already, but others get their turn first
 
+    def rests(self) -> bool:
+        """Whether its client has sent nothing that is still to be read."""
+        with suppress(OSError, ValueError):  # it is closed
+            return fcntl.ioctl(self._sock.fileno(), termios.FIONREAD, bytes(4)) == bytes(4)
+        return True
+
     def _request(self, idle: float) -> bool:
         """Serve one request; whether another may follow."""
         try:
@@ -84,6 +92,8 @@ class Connection:
     def _answer(self, head: Head) -> bool:
         """Answer a request; whether the connection may be kept."""
         began = time.monotonic()
+        if head.method in ("GET", "HEAD") and self._serving.is_busy() and is_known_closed(partial(is_open, self._sock)):
+            return False  # nobody would read the answer
         with Share(self._serving.budget) as share, self.answer:
             environ = self._environ(head, share)
             environ[KEEP], environ[CONNECTED] = self._keep, partial(is_open, self._sock)

@@ -1,6 +1,7 @@
 """The routes of jobs: post, show, list, cancel, requeue, delete."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -31,7 +32,8 @@ LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut reque
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
 PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
-_bulk = Places(4)  # posts of many jobs at a time: 500 clients that do nothing else would keep the server busy
+FEW = 100  # jobs of a post that waits for no other
+_bulk = Places(4, most_waiting=20)  # larger ones at a time: 500 clients that do nothing else would keep the server busy
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "worker", "attempts",
           "errors", "losses", "error", "error_type", "reason")  # fmt: skip
@@ -183,8 +185,9 @@ def links(job_id: str) -> dict[str, str]:
 
 def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
     given = _given(bodies.decoded(NewJobs), trusts=trusts)
-    with _bulk.take():
-        ids = mlq.post_many(given.pop("msgs"), **given)
+    msgs = given.pop("msgs")
+    with _bulk.take() if len(msgs) > FEW else nullcontext():
+        ids = mlq.post_many(msgs, **given)
     return as_json(PostedMany(ids), 202)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -26,6 +27,8 @@ FLUSH = 0.5  # seconds that connections get after that
 FILES = 65_536  # descriptors, if the system allows so many: a connection takes one, and sometimes one to the server
 OWN = 64  # descriptors that the process needs for other things
 SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which its memory may be given to others
+BUSY_AT = 50  # requests at a time from which on nothing is done for clients that have closed their connection
+LOOKED_AT = 100  # idle connections among which one is closed to make room
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -99,7 +102,8 @@ class Serving:
 
     def _makes_room(self) -> bool:
         """Close a connection that waits for its client to make a request or read its answer; whether there was one."""
-        connection = next(iter(self._idle), None) or next(iter(self._sending), None)
+        longest = islice(self._idle, LOOKED_AT)
+        connection = next((one for one in longest if one.rests()), None) or next(iter(self._sending), None)
         if connection is None:
             return False
         self._open[connection].kill(block=False)
@@ -122,6 +126,10 @@ class Serving:
         self._sending.pop(connection, None)
         self._active.discard(connection)
         self._streams.discard(connection)
+
+    def is_busy(self) -> bool:
+        """Whether so many requests are being answered that those whose client has gone must not delay others."""
+        return len(self._active) > BUSY_AT
 
     def begin(self, connection: Connection) -> None:
         """A request begins."""

@@ -21,6 +21,10 @@ from mlq.http.problems import Refused
 T = TypeVar("T")
 
 ALWAYS = sys.maxsize  # the size of work that is heavy although it does not depend on a value
+LONG, LONGEST_PAUSE = (
+    0.005,
+    0.5,
+)  # seconds of work after which nobody has a turn for as long, and the longest such pause
 HEAVY = 4096  # bytes of a value that may take a millisecond to decode and to write; smaller ones wait for nobody
 
 
@@ -69,7 +73,13 @@ class Turns:
             yield
             return
         with self._one.take():
-            yield
+            began = time.monotonic()
+            try:
+                yield
+            finally:
+                took = time.monotonic() - began
+                if took > LONG:  # so that this kind of work leaves half of the time to others
+                    sleep(min(took, LONGEST_PAUSE))
 
 
 class AskedOnce(Generic[T]):

@@ -9,6 +9,7 @@ import pytest
 from mlq import ServerError, UnknownJob, WaitTimeout
 from mlq.http import jobs as job_routes
 from mlq.http.app import make_app
+from mlq.http.turns import Places
 from tests.http.jobs import address
 
 JSON = {"Accept": "application/json"}
@@ -86,6 +87,16 @@ def test_a_wait_that_is_no_number_is_ignored(mlq, client, wait):
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": f"wait={wait}"})
     assert given.status_code == 202
     assert "Preference-Applied" not in given.headers
+
+
+def test_a_post_of_few_jobs_waits_for_no_larger_one(mlq, client, monkeypatch):
+    many = [0] * (job_routes.FEW + 1)
+    assert client.post("/jobs/bulk", json={"msgs": many}).status_code == 202
+    monkeypatch.setattr(job_routes, "_bulk", Places(1, most_waiting=0))  # as if too many waited
+    given = client.post("/jobs/bulk", json={"msgs": many})
+    assert (given.status_code, given.headers["Retry-After"]) == (503, "1")
+    assert client.post("/jobs/bulk", json={"msgs": many[1:]}).status_code == 202
+    assert mlq.job_count() == 2 * len(many) - 1
 
 
 def test_of_two_waits_the_first_counts(mlq, client):

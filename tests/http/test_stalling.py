@@ -7,9 +7,12 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mlq.http.budget import Budget
+from mlq.http.connection import Connection
 from mlq.http.settings import Settings
 from tests.http.asking import Answer, ask, connect, port_of
 from tests.http.test_serving import eventually
@@ -128,6 +131,41 @@ def test_who_only_holds_connections_keeps_nobody_out(serve):
             held = [opened(stack, serving, sent) for _ in range(20)]
             assert ask(serving, "/healthz").text == "ok"
             assert is_closed(held[0]) or sent.startswith(HEAD % b"POST /nothing")
+
+
+@pytest.mark.parametrize(("busy_at", "answers"), [(50, 2), (-1, 1)])
+def test_a_busy_service_reads_nothing_for_a_client_that_has_gone(serve, prepared, busy_at, answers):
+    """Thousands that ask and hang up would keep others waiting. But what they post is posted."""
+    prepared(f"import mlq.http.serving; mlq.http.serving.BUSY_AT = {busy_at}")
+    serving = serve()
+    post = b'Content-Type: application/json\r\nPrefer: wait=1\r\nContent-Length: 10\r\n\r\n{"msg": 1}'
+    with contextlib.ExitStack() as stack:
+        connection = opened(stack, serving, HEAD % b"POST /jobs" + post + HEAD % b"GET /healthz" + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)  # while the post waits for its result
+        told = b"".join(iter(lambda: connection.recv(10_000), b""))
+    assert told.count(b"HTTP/1.1 20") == answers
+    assert ask(serving, "/jobs/count").text == "1"
+
+
+def test_a_connection_with_an_unread_request_does_not_rest():
+    """So that it is not the one that is closed to make room for another."""
+    serving = SimpleNamespace(answers=Budget(1), settings=Settings())
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as client,
+    ):
+        accepted, address = listening.accept()
+        with accepted:
+            connection = Connection(accepted, address, serving)
+            assert connection.rests()
+            client.sendall(b"GET")
+            select.select([accepted], [], [], 20)
+            assert not connection.rests()
+            accepted.recv(3)
+            client.close()
+            select.select([accepted], [], [], 20)
+            assert connection.rests()
+        assert connection.rests()
 
 
 def test_connections_leave_files_for_the_rest(serve, prepared):

@@ -66,6 +66,18 @@ def test_those_who_wait_are_limited():
         pass
 
 
+@pytest.mark.parametrize(("took", "pauses"), [(0.001, []), (0.02, [0.02]), (30.0, [0.5])])
+def test_long_work_leaves_time_to_others(monkeypatch, took, pauses):
+    """Turns alternate: behind work of 100 ms, a hundred others would wait 10 s for work of 1 ms."""
+    clock, slept = iter((100.0, 100.0 + took)), []
+    monkeypatch.setattr(turns_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(turns_module, "sleep", slept.append)
+    with pytest.raises(ValueError, match="bad"), Turns().take(5000):
+        raise ValueError("bad")
+    assert slept[0] == 0  # whoever is ready comes first
+    assert slept[1:] == pytest.approx(pauses)
+
+
 def test_those_who_ask_at_the_same_time_share_one_answer(monkeypatch):
     """Also an error; whoever asks later gets a later answer."""
     asked, looks, go = [], [], threading.Event()
