@@ -125,7 +125,10 @@ def _change(
     if every is not None:
         terminal.write(f"{done} {every()} in namespace {mlq.namespace!r}")
     elif function is not None:
-        each([letter.id for letter in _naming(mlq, function)], one, done)
+        found = [letter.id for letter in _naming(mlq, function)]
+        if not found:
+            report(f"no dead letter names the listener {function!r}")
+        each(found, one, done)
     else:
         each(job_ids, one, done)
 

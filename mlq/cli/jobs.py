@@ -142,9 +142,10 @@ def many_jobs(
     }
     less = ["WORKER", *(head for head, nothing in tells_nothing.items() if nothing), "POSTED"]
     whole = ("ID", "STATE", "TOOK")
-    show.table(heads, (_row(job, workers) for job in found), whole=whole, first=("PROGRESS",), less=less)
+    show.table(heads, (_row(job, workers) for job in found), whole=whole, less=less)
     if len(found) == limit:
-        report(f"these are the newest {limit}; --limit shows more, and --state running those that run")
+        others = "" if state else ", and --state running those that run"
+        report(f"these are the newest {limit}; --limit shows more{others}")
     if any(job.state == State.FAILED for job in found):
         report("mlq job ID shows why a job failed")
 
@@ -166,7 +167,7 @@ def _row(job: Listed, workers: list[dict[str, str]]) -> tuple[object, ...]:
         ", ".join(sorted(functions_of(job.lane))),
         show.short_moment(job.posted),
         show.span(job.took),
-        f"{job.progress:.3g}" if isinstance(job.progress, float) else show.brief(job.progress),
+        show.brief(show.rounded(job.progress)),
         show.runs(job.attempts, job.errors, job.losses),
         job.worker,
     )

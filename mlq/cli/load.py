@@ -1,11 +1,14 @@
 """Finds the queues of a worker: imports what the user named, and looks for `MLQ` objects with listeners."""
 
+import contextlib
 import importlib
 import importlib.util
 import logging
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +20,7 @@ log = logging.getLogger("mlq.cli")
 
 _NOT_THE_USERS = (f"{Path(__file__).parents[1]}{os.sep}", f"{Path(importlib.__file__).parent}{os.sep}",
                   "<frozen importlib")  # fmt: skip
+SLOW = 10.0  # seconds of importing after which the log says where it is
 _LIBRARIES = f"{Path(os.__file__).parent}{os.sep}"  # of Python, and those that are installed
 
 
@@ -60,7 +64,7 @@ def _named(module: ModuleType, place: str, wanted: str) -> MLQ:
 def _imported(place: str) -> ModuleType:
     """The module named. If importing it fails, raises InputError with the error and the line that caused it."""
     try:
-        with importing():
+        with importing(), _tells_if_slow(place):
             if place.endswith(".py") or "/" in place:
                 return _from_file(Path(place))
             sys.path.insert(0, str(Path.cwd()))  # a console script's path begins with its own folder
@@ -75,6 +79,25 @@ def _imported(place: str) -> ModuleType:
     except (Exception, SystemExit) as error:  # the module is user code
         log.debug("importing %s failed", place, exc_info=True)
         raise InputError(f"can't import {place}: {_reason(error)}; --log-level debug shows all") from None
+
+
+@contextlib.contextmanager
+def _tells_if_slow(place: str) -> Iterator[None]:
+    """Log where the import of a module is if it takes long: it may load a model, or wait for what never comes."""
+    thread = threading.get_ident()
+
+    def tell() -> None:
+        stack = traceback.extract_stack(sys._current_frames().get(thread))[::-1]  # noqa: SLF001 - Python has no other way
+        own = _own(stack)
+        log.info("importing %s has taken %g s so far%s", place, SLOW, f": it is at {own}" if own else "")
+
+    timer = threading.Timer(SLOW, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -103,7 +126,11 @@ def _line(error: BaseException) -> str | None:
     """File and line of the user's code that caused the error; None if no such code was involved."""
     if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # unparsable code has no frame
         return f"{error.filename}, line {error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)[::-1]
+    return _own(traceback.extract_tb(error.__traceback__)[::-1])
+
+
+def _own(frames: Sequence[traceback.FrameSummary]) -> str | None:
+    """File and line of the innermost frame of the user's code."""
     outside = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
     own = next((frame for frame in outside if not frame.filename.startswith(_LIBRARIES)), None) or next(
         iter(outside), None

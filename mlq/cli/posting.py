@@ -67,10 +67,12 @@ def post(
         job = mlq.submit(message, callback, names, timeout=job_timeout, **options)
     if job.warning:
         report(f"job {job.id}: {with_server(job.warning, mlq.workers(), mlq.server)}")
-    elif names is None and any("," in worker.get("functions", "") for worker in mlq.workers()):
-        report(f"job {job.id} names no function, so all listeners of its queue run; --functions chooses one")
     if waits:
-        show.emit(_result(mlq, job, timeout, warned=bool(job.warning)), as_json=as_json)
+        try:
+            show.emit(_result(mlq, job, timeout, warned=bool(job.warning)), as_json=as_json)
+        except KeyboardInterrupt:
+            report(f"job {job.id} goes on: mlq wait {job.id}, or mlq cancel {job.id}")
+            raise
     else:
         show.emit({"id": job.id} if as_json else job.id, as_json=as_json)
 
@@ -133,6 +135,8 @@ def stream(settings: Settings, job_id: str, *, as_json: bool) -> None:
 def logs(settings: Settings, job_id: str, *, follows: bool) -> None:
     """Write what a job printed and logged."""
     mlq = settings.queue()
+    if follows and (lacking := _lacking(mlq, mlq.job(job_id))):
+        report(f"job {job_id} waits: {lacking}")
     if not follows:
         found = mlq.get_logs(job_id)
         terminal.write(found, end="", exact=True)

@@ -9,7 +9,6 @@ from mlq.system import terminal
 
 STATE_COLOURS = {"succeeded": "green", "failed": "red", "running": "blue", "cancelled": "grey"}
 NARROW = 6  # columns that a cell keeps, even on a narrow terminal
-SOME = 12  # columns that one keeps which is cut before others are
 CUT = 300  # characters of one value in a description; --json shows all
 MISSING = "-"
 
@@ -50,33 +49,29 @@ def table(
     rows: Iterable[Sequence[object]],
     *,
     whole: Sequence[str] = (),
-    first: Sequence[str] = (),
     less: Sequence[str] = (),
 ) -> None:
     """Write columns, each as wide as its longest cell. A table that is too wide for the terminal is made narrower.
 
-    Columns named in `less` are left out, from the first one on, until the rest fits; then those named in `first` are
-    cut, and at last the widest ones, but not those named in `whole`.
+    Columns named in `less` are left out, from the first one on, until the rest fits; then the widest ones are cut, but
+    not those named in `whole`.
     """
     cells = [[Coloured(head, None) for head in heads], *([_cell(value) for value in row] for row in rows)]
     widths = {head: max(len(row[i]) for row in cells) for i, head in enumerate(heads)}
-    shown = _fitted(widths, terminal.width(), whole, first, less)
+    shown = _fitted(widths, terminal.width(), whole, less)
     for row in cells:
         chosen = [(cell, shown[head]) for head, cell in zip(heads, row, strict=True) if head in shown]
         terminal.write_cells([(one_line(cell, width).ljust(width), cell.colour) for cell, width in chosen])
 
 
-def _fitted(
-    widths: dict[str, int], columns: int | None, whole: Sequence[str], first: Sequence[str], less: Sequence[str]
-) -> dict[str, int]:
+def _fitted(widths: dict[str, int], columns: int | None, whole: Sequence[str], less: Sequence[str]) -> dict[str, int]:
     """The widths of the columns that are shown, by their heads."""
     shown, can_go = dict(widths), [head for head in dict.fromkeys(less) if head in widths]
     while columns is not None and sum(shown.values()) + 2 * (len(shown) - 1) > columns:
         if can_go:
             del shown[can_go.pop(0)]
             continue
-        long = [head for head in first if shown.get(head, 0) > SOME]
-        cut = long or [head for head in shown if head not in whole and shown[head] > NARROW]
+        cut = [head for head in shown if head not in whole and shown[head] > NARROW]
         if not cut:
             break
         shown[max(cut, key=lambda head: shown[head])] -= 1
@@ -115,6 +110,15 @@ def brief(value: Any) -> str | None:
         return f"{len(value):,} bytes"
     text = to_json(value)
     return text if len(text) <= CUT else f"{text[:CUT]}... ({len(text):,} characters; --json shows all)"
+
+
+def rounded(value: Any) -> Any:
+    """A value with four digits of each number in it, to fit more of them into a line."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def runs(attempts: int, errors: int, losses: int) -> str:

@@ -84,7 +84,9 @@ class JobHandle(Generic[R_co]):
         Does not raise if the job fails: `result` does. `every`: seconds after which the current state is yielded even
         if nothing is new. Raises UnknownJob.
         """
-        return map(Updates().update, self._client.follow(self._job, every=every))
+        updates = Updates(every)
+        for news in self._client.follow(self._job, every=every):
+            yield from updates.of(news)
 
     def logs(self) -> str:
         """What the job printed and logged, in all its attempts. Raises UnknownJob."""
@@ -155,9 +157,10 @@ class AsyncJobHandle(Generic[R_co]):
 
     async def follow(self, every: float | None = None) -> AsyncIterator[Update]:
         """Yield an `Update` whenever something about the job changes, until it has ended; as in the sync twin."""
-        updates = Updates()
+        updates = Updates(every)
         async for news in self._client.follow(self._job, every=every):
-            yield updates.update(news)
+            for update in updates.of(news):
+                yield update
 
     def __await__(self) -> Generator[Any, Any, R_co]:
         """`await handle` is `await handle.result()`."""

@@ -1,5 +1,7 @@
 """What a job reports as it comes: its partial results (`stream()` of a handle), or all of it (`follow()`)."""
 
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,12 +28,23 @@ class Update(NamedTuple):
 class Updates:
     """Makes updates of what a client's `follow` yields. Logs come in whole lines."""
 
-    def __init__(self) -> None:
-        """Nothing has come yet."""
+    def __init__(self, every: float | None) -> None:
+        """`every`: seconds after which an update comes even if nothing is new."""
+        self._every = math.inf if every is None else every
         self._begun = b""  # a line whose end has not come yet
+        self._last: tuple[State, int, bytes] | None = None
+        self._at = 0.0  # when the last update came
 
-    def update(self, news: Followed) -> Update:
-        """`news`, decoded."""
+    def of(self, news: Followed) -> Iterator[Update]:
+        """The update of some news; none if the only news is a part of a line."""
+        update, now = self._update(news), time.monotonic()
+        last, self._last = self._last, (news.state, news.attempt, news.progress)
+        shown = update.chunks or update.logs or news.ended is not None or self._last != last
+        if shown or not news.entries or now - self._at >= self._every:
+            self._at = now
+            yield update
+
+    def _update(self, news: Followed) -> Update:
         chunks = [codec.unpack(entry.data) for entry in news.entries if entry.kind == "chunk"]
         logs = self._begun + b"".join(entry.data for entry in news.entries if entry.kind == "log")
         end = len(logs) if news.ended is not None else logs.rfind(b"\n") + 1

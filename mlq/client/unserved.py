@@ -69,6 +69,14 @@ def ambiguous(lane: str, workers: Iterable[Worker]) -> str | None:
     return f"it names no function, and live workers have different listeners ({shown:.200}), so any of these may run"
 
 
+def for_all(lane: str, workers: Iterable[Worker]) -> str | None:
+    """That all listeners of a worker run for a job that names none, if there are several; None otherwise."""
+    serving = [worker for worker in workers if can_serve(worker, lane)]
+    if functions_of(lane) or all(len(_functions(worker)) < 2 for worker in serving):
+        return None
+    return "it names no function, so all listeners of its queue run"
+
+
 def _functions(worker: Worker) -> frozenset[str]:
     return frozenset(filter(None, worker.get("functions", "").split(",")))
 
@@ -114,14 +122,15 @@ class LaneChecks:
         nobody = missing(lane, workers, namespace)
         self._due[lane] = now + (AGAIN if nobody else EVERY)
         found = nobody or ambiguous(lane, workers)
-        if found is None:
+        told = found or for_all(lane, workers)  # which is as it should be for many: it is not logged
+        if told is None:
             self._found.pop(lane, None)
-            return
-        self._found[lane] = found
-        if now >= self._warned.get(lane, 0.0):
+        else:
+            self._found[lane] = told
+        if found and now >= self._warned.get(lane, 0.0):
             self._warned[lane] = now + EVERY
             log.warning("job %s: %s", job_id, with_server(found, workers, server))
 
     def warning(self, lane: str) -> str | None:
-        """What the last check found to be wrong with a lane; None if nothing is."""
+        """What the last check found out about a lane that posters should know; None if nothing."""
         return self._found.get(lane)

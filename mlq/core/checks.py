@@ -73,7 +73,8 @@ def check_url(name: str, url: object) -> str | None:
     except ValueError as error:
         raise InputError(f"{name} is not a URL ({error}): {url!r:.80}") from None
     if parts.scheme not in ("http", "https") or not host or "\\" in parts.netloc or not _is_name(host):
-        raise InputError(f"{name} must be an http:// or https:// URL, not {url!r:.80}")
+        hint = ". To name a listener: functions=['name']" if name == "callback" and "://" not in url else ""
+        raise InputError(f"{name} must be an http:// or https:// URL, not {url!r:.80}{hint}")
     if name == "webhook" and "@" in parts.netloc:  # in a callback URL, these have always been ignored
         raise InputError("webhook must not contain a user or password: the receiver verifies the signature instead")
     return url

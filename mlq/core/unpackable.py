@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 from msgpack import Packer  # type: ignore[import-untyped]
@@ -93,6 +94,8 @@ def advice(value: object) -> str:
         return "UTF-8 has no lone surrogates; send .encode('utf-8', 'surrogatepass')"
     if ways := [f".{name}()" for name in ("to_dict", "to_numpy", "model_dump", "numpy") if hasattr(type(value), name)]:
         return f"send its {' or '.join(ways)}"
+    if isinstance(value, FunctionType):
+        return f"to have it run for a message, name it: functions=[{value.__name__!r}]"
     return "send its content as dict, list, str, bytes, int, float or numpy arrays"
 
 

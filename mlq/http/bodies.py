@@ -19,13 +19,8 @@ from mlq.http.shapes import NewJob
 from mlq.http.turns import Turns
 
 T = TypeVar("T")
-SHORT, MEDIUM = 16_384, 65_536  # bytes of JSON, which take up to 0.7 and 3 ms to parse; longer ones up to 0.1 s
-_short, _medium, _long = (
-    Turns(),
-    Turns(most_waiting=200),
-    Turns(most_waiting=50),
-)  # so short ones wait for none of those
-_forms = Turns()
+LONG = 65_536  # bytes of JSON, which take up to 3 ms to parse; longer ones take up to 0.1 s
+_short, _long, _forms = Turns(most_waiting=200), Turns(most_waiting=50), Turns(most_waiting=200)
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: reserves memory for so many bytes of an answer, until it is sent, if it can
@@ -79,8 +74,7 @@ def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
     """The value of a JSON text of up to `most` bytes. Raises Refused: no JSON (400), too large (413), no room (503)."""
     given = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     try:
-        turns = _short if len(given) <= SHORT else _medium if len(given) <= MEDIUM else _long
-        with turns.take(len(given)):
+        with (_long if len(given) > LONG else _short).take(len(given)):
             return from_json(_admitted(given, most))
     except InputError:
         raise

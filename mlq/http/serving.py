@@ -103,7 +103,8 @@ class Serving:
     def _makes_room(self) -> bool:
         """Close a connection that waits for its client to make a request or read its answer; whether there was one."""
         longest = islice(self._idle, LOOKED_AT)
-        connection = next((one for one in longest if one.rests()), None) or next(iter(self._sending), None)
+        resting = next((one for one in longest if one.rests()), None)
+        connection = resting or next(iter(self._idle), None) or next(iter(self._sending), None)
         if connection is None:
             return False
         self._open[connection].kill(block=False)

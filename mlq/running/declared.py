@@ -8,6 +8,7 @@ from mlq.client.blocking import Client
 from mlq.client.handle import JobHandle
 from mlq.core import codec
 from mlq.core.job_options import ListenerPostOptions
+from mlq.errors import InputError
 from mlq.running.listeners import Listener
 from mlq.running.messages import Converter, for_result
 
@@ -109,8 +110,13 @@ class _Destination(NamedTuple):
     convert: Converter | None  # messages, so that a client refuses what the worker would refuse
     back: Converter | None  # results
 
-    def check(self, msg: Any) -> None:
-        """Convert what the worker would read. Raises ValidationError, Unserializable."""
+    def check(self, msg: Any, callback: object, options: dict[str, Any]) -> None:
+        """Convert what the worker would read. Raises ValidationError, Unserializable; InputError, TypeError."""
+        name = self.functions[0]
+        if callback is not None and "://" not in str(callback):
+            raise InputError(f"a job has one message: write {name}.submit([1, 2]) or {name}.submit({{'a': 1, 'b': 2}})")
+        if "functions" in options:
+            raise TypeError(f"leave functions= out: {name}.submit posts jobs for {name}")
         if self.convert is not None:
             self.convert(codec.unpack(codec.pack(msg)))
 
@@ -126,13 +132,13 @@ def declared(client: Client, listener: Listener) -> Any:
 # Errors of Python's own, such as that of a missing argument, show the names of these two.
 def post(msg: Any, callback: str | None = None, *, _to: _Destination, **options: Any) -> str:
     """`Declared.post`."""
-    _to.check(msg)
+    _to.check(msg, callback, options)
     return _to.client.post(msg, callback, _to.functions, **{"queue": _to.queue, **options})
 
 
 def submit(msg: Any, callback: str | None = None, *, _to: _Destination, **options: Any) -> JobHandle:
     """`Declared.submit`."""
-    _to.check(msg)
+    _to.check(msg, callback, options)
     handle = _to.client.submit(msg, callback, _to.functions, **{"queue": _to.queue, **options})
     return handle if _to.back is None else JobHandle(_to.client, handle.reference, _to.back, handle.warning)
 

@@ -176,7 +176,7 @@ class Listeners:
                 # in a notebook, that is how a function is changed
                 level = logging.WARNING if is_importing() else logging.INFO
                 places = _place_of(new), _place_of(before)
-                log.log(level, "the listener %r at %s replaces the one at %s", new.name, *places)
+                log.log(level, "the listener %r at %s replaces the one at %s; else, rename one", new.name, *places)
                 self._all = tuple(new if old is before else old for old in self._all)
             else:
                 self._all += (new,)

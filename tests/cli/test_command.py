@@ -268,9 +268,25 @@ def test_what_a_job_that_is_retried_waits_for(run, worker):
 
 
 def test_a_job_for_all_listeners_is_pointed_out(run, worker):
-    """Side effects of all of them may surprise."""
-    assert "names no function, so all listeners of its queue run" in run("post", "1").stderr
+    """Side effects of all of them may surprise. It is not logged: for others, that is as it should be."""
+    noted = "it names no function, so all listeners of its queue run"
+    assert run("post", "1").stderr == f"mlq: job 1: {noted}\n"
     assert run("post", "1", "--functions", "double").stderr == ""
+    assert [worker.submit(1, functions=names).warning for names in (None, ["double"])] == [noted, None]
+
+
+def test_following_the_logs_of_a_job_that_nobody_runs_tells_so(run, mlq):
+    job = mlq.submit(1, functions=["nobody"])
+    threading.Timer(0.5, job.cancel).start()
+    assert f"job {job.id} waits: no worker is running" in run("logs", "-f", job.id).stderr
+
+
+def test_a_wait_that_is_interrupted_names_the_job(run, mlq, monkeypatch):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlq.cli.posting._result", interrupted)
+    assert "job 1 goes on: mlq wait 1, or mlq cancel 1" in run("post", "1", "--wait").stderr
 
 
 def test_a_job_without_output_points_to_its_error(run, worker):
@@ -295,7 +311,8 @@ def test_why_a_job_failed_is_pointed_at(run, worker):
 def test_dead_letters_of_one_function(run, worker):
     ids = [worker.submit(number, functions=["fail"], retries=0).id for number in range(3)]
     wait_until(lambda: len(worker.dead_letters()) == 3)
-    assert run("dead", "discard", "--function", "double").stdout == ""
+    nothing = run("dead", "discard", "--function", "double")
+    assert (nothing.stdout, "no dead letter names the listener 'double'" in nothing.stderr) == ("", True)
     assert run("dead", "requeue", "--function", "fail", "--all").exit_code == 2
     assert sorted(run("dead", "requeue", "--function", "fail").stdout.split()[1::2]) == ids
     wait_until(lambda: len(worker.dead_letters()) == 3)

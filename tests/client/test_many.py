@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mlq import AsyncMLQ, JobCancelled, State, UnknownJob, WaitTimeout
+from mlq.client import stream as stream_module
 from mlq.client.stream import Updates
 from mlq.ops.following import Entry, Followed
 
@@ -160,8 +161,32 @@ def test_follow_on_an_event_loop(told, server_url, namespace):
 
 def test_followed_logs_come_in_whole_lines():
     """Each print makes two entries: its text, and the newline."""
-    entries = [Entry(1, number, "log", data, len(data)) for number, data in enumerate((b"a", b"\nb\nc", b"d"), 1)]
-    updates = Updates()
-    news = [Followed(State.RUNNING, 1, b"", [entry], None) for entry in entries]
-    news.append(Followed(State.SUCCEEDED, 1, b"", [], {"state": b"succeeded"}))
-    assert [updates.update(each).logs for each in news] == ["", "a\nb\n", "", "cd"]
+    updates = Updates(None)
+    logs = []
+    for number, data in enumerate((b"a", b"\nb\nc", b"d"), 1):
+        news = Followed(State.RUNNING, 1, b"", [Entry(1, number, "log", data, len(data))], None)
+        logs += [update.logs for update in updates.of(news)]
+    (last,) = updates.of(Followed(State.SUCCEEDED, 1, b"", [], {"state": b"succeeded"}))
+    assert [*logs, last.logs] == ["", "a\nb\n", "cd"]  # the first tells that it runs
+
+
+def test_a_part_of_a_line_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`print` with several arguments writes in pieces. But after `every` seconds there is an update, whatever comes."""
+    clock = [0.0]
+    monkeypatch.setattr(stream_module.time, "monotonic", lambda: clock[0])
+    updates = Updates(5.0)
+
+    def of(*said: bytes, progress: bytes = b"\x01", ended: dict[str, bytes] | None = None) -> list[tuple[object, str]]:
+        entries = [Entry(1, 1, "log", data, len(data)) for data in said]
+        news = Followed(State.RUNNING, 1, progress, entries, ended)
+        return [(update.progress, update.logs) for update in updates.of(news)]
+
+    assert of() == [(1, "")]
+    assert of(b"epoch ", b"1") == []
+    assert of(progress=b"\x02") == [(2, "")]
+    assert of(b" ", b"done\n", progress=b"\x02") == [(2, "epoch 1 done\n")]
+    assert of(b"epoch 2", progress=b"\x02") == []
+    assert of(progress=b"\x02") == [(2, "")]  # `follow` yields no news only when `every` seconds have passed
+    clock[0] = 5.0
+    assert of(b"...", progress=b"\x02") == [(2, "")]
+    assert of(b"!", progress=b"\x02", ended={}) == [(2, "epoch 2...!")]

@@ -118,6 +118,9 @@ def test_habits_of_other_queues_are_refused_with_what_to_write(mlq):
 
     for wrong, hint in (
         (lambda: mlq.submit(train, {"epochs": 5}), r"The message comes first: submit\(message, functions=\['name'\]\)"),
+        (lambda: mlq.submit(train, "text"), r"not 'text'. To name a listener: functions=\['name'\]"),
+        (lambda: mlq.submit(train), r"to have it run for a message, name it: functions=\['train'\]"),
+        (lambda: train.submit(1, 2), r"one message: write train.submit\(\[1, 2\]\)"),
         (lambda: mlq.submit(1, functions="train"), r"such as \['train'\], not 'train'"),
         (lambda: mlq.submit(1, functions=[train]), r"must be names, such as 'train', not the functions themselves"),
     ):
@@ -125,6 +128,8 @@ def test_habits_of_other_queues_are_refused_with_what_to_write(mlq):
             wrong()
     with pytest.raises(TypeError, match=r"a job has no option 'result_ttl' \(did you mean 'ttl'\?\)"):
         mlq.submit(1, result_ttl=500)
+    with pytest.raises(TypeError, match=r"leave functions= out: train.submit posts jobs for train"):
+        train.submit(1, functions=["train"])
     with pytest.raises(TypeError, match=r"no option 'retry_on' \(declare it with the listener\)"):
         mlq.submit(1, retry_on=ValueError)
     for option in ("ttl", "result_ttl"):

@@ -147,6 +147,18 @@ def test_a_busy_service_reads_nothing_for_a_client_that_has_gone(serve, prepared
     assert ask(serving, "/jobs/count").text == "1"
 
 
+def test_who_sends_heads_byte_by_byte_keeps_nobody_out(serve):
+    """All of its connections have something unread; then the one that has been open longest is closed."""
+    serving = serve(connections=8)
+    with contextlib.ExitStack() as stack:
+        held = [opened(stack, serving, b"GET") for _ in range(20)]
+        for _ in range(20):
+            for connection in held:
+                with contextlib.suppress(OSError):
+                    connection.send(b"x")
+            assert ask(serving, "/healthz").text == "ok"
+
+
 def test_a_connection_with_an_unread_request_does_not_rest():
     """So that it is not the one that is closed to make room for another."""
     serving = SimpleNamespace(answers=Budget(1), settings=Settings())

@@ -19,7 +19,7 @@ def test_one_at_a_time():
     def work():
         nonlocal inside, most
         for _ in range(50):
-            with turns.take(5000):
+            with turns.take(20_000):
                 with lock:
                     inside += 1
                     most = max(most, inside)
@@ -46,7 +46,7 @@ def test_those_who_wait_are_limited():
     turns, go = Turns(most_waiting=2), threading.Event()
 
     def hold():
-        with turns.take(5000):
+        with turns.take(20_000):
             go.wait(20)
 
     threads = [threading.Thread(target=hold) for _ in range(3)]
@@ -55,15 +55,36 @@ def test_those_who_wait_are_limited():
     give_up = time.monotonic() + 10
     while turns._one._waiting < 2 and time.monotonic() < give_up:
         time.sleep(0.01)
-    with pytest.raises(Refused, match="too many"), turns.take(5000):
+    with pytest.raises(Refused, match="too many"), turns.take(20_000):
         pass
     with turns.take(100):  # small work waits for nobody
         pass
     go.set()
     for thread in threads:
         thread.join()
-    with turns.take(5000):
+    with turns.take(20_000):
         pass
+
+
+def test_light_work_is_done_by_a_few_in_one_round():
+    """With one turn per round of the event loop, 200 requests waited 12 s while 300 others were busy."""
+    turns, go, inside = Turns(), threading.Event(), []
+
+    def work():
+        with turns.take(5000):
+            inside.append(1)
+            go.wait(20)
+
+    threads = [threading.Thread(target=work) for _ in range(turns_module.LIGHT_PLACES + 3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(inside) == turns_module.LIGHT_PLACES)
+    until(lambda: turns._light._waiting == 3)
+    with turns.take(20_000):  # heavy work does not wait for it
+        go.set()
+    for thread in threads:
+        thread.join()
+    assert len(inside) == len(threads)
 
 
 @pytest.mark.parametrize(("took", "pauses"), [(0.001, []), (0.02, [0.02]), (30.0, [0.5])])
@@ -72,7 +93,7 @@ def test_long_work_leaves_time_to_others(monkeypatch, took, pauses):
     clock, slept = iter((100.0, 100.0 + took)), []
     monkeypatch.setattr(turns_module.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(turns_module, "sleep", slept.append)
-    with pytest.raises(ValueError, match="bad"), Turns().take(5000):
+    with pytest.raises(ValueError, match="bad"), Turns().take(20_000):
         raise ValueError("bad")
     assert slept[0] == 0  # whoever is ready comes first
     assert slept[1:] == pytest.approx(pauses)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -178,7 +179,8 @@ def test_who_has_the_port_after_a_reset_is_not_who_asked():
     """What was sent before the reset is still there to read, and the kernel is asked by addresses and ports."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         place = listening.getsockname()
-        calling = socket.create_connection(place)
+        unused = random.randrange(10_000, 20_000)  # below those that the kernel gives to others in the meantime
+        calling = socket.create_connection(place, source_address=("127.0.0.1", unused))
         accepted, (address, port) = listening.accept()
         environ = {"REMOTE_ADDR": address, "REMOTE_PORT": str(port), "SERVER_NAME": place[0],
                    "SERVER_PORT": str(place[1]), CONNECTED: partial(is_open, accepted)}  # fmt: skip

@@ -51,18 +51,22 @@ SOME_HEADS = st.lists(st.sampled_from(("a", "b", "c", "d")), max_size=5)
 @settings(deadline=None, database=None)
 @given(
     widths=st.dictionaries(st.sampled_from(("a", "b", "c", "d")), st.integers(1, 60), min_size=1),
-    columns=st.none() | st.integers(1, 200), whole=SOME_HEADS, first=SOME_HEADS, less=SOME_HEADS,
+    columns=st.none() | st.integers(1, 200), whole=SOME_HEADS, less=SOME_HEADS,
 )  # fmt: skip
-def test_any_table_fits_any_terminal_as_well_as_it_can(widths, columns, whole, first, less):
+def test_any_table_fits_any_terminal_as_well_as_it_can(widths, columns, whole, less):
     less = [head for head in less if head not in whole]
-    shown = show._fitted(widths, columns, whole, first, less)
+    shown = show._fitted(widths, columns, whole, less)
     assert shown.keys() >= widths.keys() - set(less)
     assert all(0 < width <= widths[head] for head, width in shown.items())
-    assert all(shown[head] == widths[head] for head in shown if head in whole and head not in first)
+    assert all(shown[head] == widths[head] for head in shown if head in whole)
     fits = columns is None or sum(shown.values()) + 2 * (len(shown) - 1) <= columns
-    assert fits or all(
-        width <= show.NARROW or (head in first and width <= show.SOME) or head in whole for head, width in shown.items()
-    )
+    assert fits or all(width <= show.NARROW or head in whole for head, width in shown.items())
+
+
+def test_numbers_are_rounded_to_fit():
+    assert show.rounded({"loss": 0.123456789, "n": [12345, 1.0], "name": "x"}) == {
+        "loss": 0.1235, "n": [12345, 1.0], "name": "x",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
