@@ -76,8 +76,10 @@ def name_of(function: object) -> str:
 
 def _place_of(listener: Listener) -> str:
     """Where its function is written."""
-    code = getattr(inspect.unwrap(listener.function), "__code__", None) if listener.function else None
-    return f"{code.co_filename}, line {code.co_firstlineno}" if code else "an unknown place"
+    with contextlib.suppress(Exception):  # user code: a callable's own attributes; it may also be written in C
+        code: Any = inspect.unwrap(listener.function or _place_of).__code__
+        return f"{code.co_filename}, line {code.co_firstlineno}"
+    return "an unknown place"
 
 
 def check_retry_on(retry_on: object) -> RetryOn | None:
