@@ -21,6 +21,7 @@ from mlq.shell.fair_semaphore import FairSemaphore
 
 T = TypeVar("T")
 
+PATIENCE = 5.0  # seconds that a request waits for its turn; the client can ask again
 ALWAYS = sys.maxsize  # the size of work that is heavy although it does not depend on a value
 LONG, LONGEST_PAUSE = (
     0.005,
@@ -43,24 +44,30 @@ class Places:
 
     @contextlib.contextmanager
     def take(self, *, yields: bool = True) -> Iterator[None]:
-        """Wait for a place, then keep it. Raises Refused if too many wait, or if the client has gone meanwhile.
+        """Wait for a place, then keep it. Raises Refused if too many wait, or it takes long, or the client has gone.
 
         `yields`: whoever else is ready comes first. That costs a round of the event loop, in which each request that is
         ready has its turn.
         """
         if self._most is not None and self._waiting >= self._most:
-            raise Refused(503, "too many large values are being read: ask again", headers={"Retry-After": "1"})
+            raise _busy()
+        self._waiting += 1
+        try:
+            if not self._places.acquire(PATIENCE):
+                raise _busy()
+        finally:
+            self._waiting -= 1
         with contextlib.ExitStack() as stack:
-            self._waiting += 1
-            try:
-                stack.enter_context(self._places)
-            finally:
-                self._waiting -= 1
+            stack.push(self._places)
             if yields:
                 sleep(0)
             if has_request_context() and is_known_closed(request.environ.get(CONNECTED)):
                 raise Refused(503, "the client has closed the connection")
             yield
+
+
+def _busy() -> Refused:
+    return Refused(503, "too many large values are being read: ask again", headers={"Retry-After": "1"})
 
 
 class Turns:

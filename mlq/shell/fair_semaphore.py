@@ -27,28 +27,46 @@ class FairSemaphore:
 
     def __enter__(self) -> None:
         """Wait for a place."""
+        self.acquire()
+
+    def acquire(self, seconds: float = -1) -> bool:
+        """Wait for a place, so many seconds if they are not negative; returns whether there was one.
+
+        Leave it as the context manager does.
+        """
         me = threading.get_ident()
         depth = self._depths.get(me, 0)
         self._depths[me] = depth + 1
         if depth:
-            return
+            return True
         with self._lock:
             if self._places:
                 self._places -= 1
-                return
+                return True
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
         try:
-            turn.acquire()
+            has_place = turn.acquire(timeout=seconds)
         except BaseException:  # Ctrl-C while waiting: give up the turn, or the place if it was given already
             with self._lock:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                else:
+                if self._gives_up(turn):
                     self._pass_on()
             del self._depths[me]
             raise
+        if not has_place:
+            with self._lock:
+                has_place = self._gives_up(turn)  # it may have been given just now
+            if not has_place:
+                del self._depths[me]
+        return has_place
+
+    def _gives_up(self, turn: threading.Lock) -> bool:
+        """Wait no longer; returns whether the place was given already. With the lock held."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+            return False
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

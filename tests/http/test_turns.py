@@ -66,6 +66,29 @@ def test_those_who_wait_are_limited():
         pass
 
 
+def test_nobody_waits_for_long(monkeypatch):
+    """Whoever comes later asks again; the place is not lost with those that gave up."""
+    monkeypatch.setattr(turns_module, "PATIENCE", 0.05)
+    places, go, inside = Places(1), threading.Event(), threading.Event()
+
+    def hold():
+        with places.take():
+            inside.set()
+            go.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait(20)
+    for _ in range(3):
+        with pytest.raises(Refused, match="ask again"), places.take():
+            pass
+    assert places._waiting == 0
+    go.set()
+    thread.join()
+    with places.take():
+        pass
+
+
 def test_light_work_is_done_by_a_few_in_one_round():
     """With one turn per round of the event loop, 200 requests waited 12 s while 300 others were busy."""
     turns, go, inside = Turns(), threading.Event(), []

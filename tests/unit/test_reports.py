@@ -166,3 +166,28 @@ def test_a_call_within_a_call_needs_no_room():
     assert through.wait(20)
     with room:
         assert room.alone
+
+
+def test_who_waits_only_so_long_leaves_the_line():
+    """And comes again like anybody else, also where the place was given in the last moment."""
+    room, go = FairSemaphore(1), threading.Event()
+    entered = threading.Event()
+
+    def hold():
+        with room:
+            entered.set()
+            go.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert entered.wait(20)
+    assert [room.acquire(0.01) for _ in range(3)] == [False] * 3
+    go.set()
+    assert room.acquire(20)
+    assert room.alone
+    assert room.acquire(0)  # within its own
+    room.__exit__(None, None, None)
+    room.__exit__(None, None, None)
+    holder.join()
+    with room:
+        assert room.alone
