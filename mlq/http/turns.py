@@ -23,10 +23,8 @@ T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds that a request waits for its turn; the client can ask again
 ALWAYS = sys.maxsize  # the size of work that is heavy although it does not depend on a value
-LONG, LONGEST_PAUSE = (
-    0.005,
-    0.5,
-)  # seconds of work after which nobody has a turn for as long, and the longest such pause
+LONG = 0.005  # seconds of work after which nobody has a turn for half as long
+LONGEST_PAUSE = 0.25  # seconds
 LIGHT, LIGHT_PLACES = 16_384, 8  # bytes that take up to 0.7 ms; so many of them in one round of the event loop
 HEAVY = 4096  # bytes of a value that may take a millisecond to decode and to write; smaller ones wait for nobody
 
@@ -95,14 +93,14 @@ class Turns:
 
 @contextlib.contextmanager
 def _pausing() -> Iterator[None]:
-    """After long work, wait for as long again: so this kind of work leaves half of the time to others."""
+    """After long work, wait for half as long: so this kind of work leaves a third of the time to others."""
     began = time.monotonic()
     try:
         yield
     finally:
         took = time.monotonic() - began
         if took > LONG:
-            sleep(min(took, LONGEST_PAUSE))
+            sleep(min(took / 2, LONGEST_PAUSE))
 
 
 class AskedOnce(Generic[T]):

@@ -400,7 +400,7 @@ def test_small_results_do_not_wait_for_large_ones(serve, mlq):
     serving = serve()
     with contextlib.ExitStack() as stack:
         get = HEAD % f"GET /jobs/{large.id}/result".encode() + b"Accept: application/json\r\n\r\n"
-        reading = [opened(stack, serving, get) for _ in range(40)]
+        reading = [opened(stack, serving, get) for _ in range(30)]
         assert ask(serving, f"/jobs/{small.id}/result").text == "[{}]"
         answered = select.select(reading, [], [], 0)[0]
         assert len(answered) < len(reading)

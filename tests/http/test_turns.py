@@ -110,7 +110,7 @@ def test_light_work_is_done_by_a_few_in_one_round():
     assert len(inside) == len(threads)
 
 
-@pytest.mark.parametrize(("took", "pauses"), [(0.001, []), (0.02, [0.02]), (30.0, [0.5])])
+@pytest.mark.parametrize(("took", "pauses"), [(0.001, []), (0.02, [0.01]), (30.0, [0.25])])
 def test_long_work_leaves_time_to_others(monkeypatch, took, pauses):
     """Turns alternate: behind work of 100 ms, a hundred others would wait 10 s for work of 1 ms."""
     clock, slept = iter((100.0, 100.0 + took)), []
