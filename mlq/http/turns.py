@@ -65,7 +65,7 @@ class Places:
 
 
 def _busy() -> Refused:
-    return Refused(503, "too many large values are being read: ask again", headers={"Retry-After": "1"})
+    return Refused(503, "too many requests of this kind wait: ask again", headers={"Retry-After": "1"})
 
 
 class Turns:
