@@ -137,6 +137,7 @@ def test_an_error_of_mlq_that_a_listener_raised_is_the_jobs_failure(run, mlq):
         raise ConnectionError("as if the server were away")
 
     mlq.create_listener(confused)
+    wait_until(mlq.workers)  # until it says that it lives, the command says that no worker is running
     assert "failed: ConnectionError" in one_line(run("post", "1", "--wait"), 1)
 
 
