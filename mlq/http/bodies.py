@@ -19,7 +19,7 @@ from mlq.http.shapes import NewJob
 from mlq.http.turns import Turns
 
 T = TypeVar("T")
-LONG = 65_536  # bytes of JSON, which take up to 3 ms to parse; longer ones take up to 0.1 s
+LARGE_JSON = 65_536  # bytes of JSON, which take up to 3 ms to parse; longer ones take up to 0.1 s
 _short, _long, _forms = Turns(most_waiting=200), Turns(most_waiting=50), Turns(most_waiting=200)
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
@@ -30,7 +30,7 @@ JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
 MOST_PARTS = 500_000  # commas, colons and opening brackets of a JSON text: 0.1 s to decode, if half belong to keys
 PART = 100  # bytes of memory for each, at most; strings in them are counted separately
 OPTION = 65_536  # bytes of a field of a form
-LIGHT = 4096  # bytes; the memory for shorter JSON texts is not counted
+UNCOUNTED = 4096  # bytes; the memory for shorter JSON texts is not counted
 SHOWN = 500  # characters shown of either end of an error of msgspec, which may contain an unknown field of 16 MB
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile("unknown field `([^`]{1,100})`")
@@ -74,7 +74,7 @@ def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
     """The value of a JSON text of up to `most` bytes. Raises Refused: no JSON (400), too large (413), no room (503)."""
     given = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     try:
-        with (_long if len(given) > LONG else _short).take(len(given)):
+        with (_long if len(given) > LARGE_JSON else _short).take(len(given)):
             return from_json(_admitted(given, most))
     except InputError:
         raise
@@ -87,7 +87,7 @@ def _admitted(text: bytes, most: int) -> str:
 
     The parser is C code, which can't be interrupted.
     """
-    if len(text) <= LIGHT:
+    if len(text) <= UNCOUNTED:
         return text.decode()
     if len(text) > most:
         raise Refused(

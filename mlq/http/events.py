@@ -41,8 +41,26 @@ DENSE = 512  # bytes; a longer chunk may hold a thousand values or more, and is 
 WRITTEN = 8 * 1024 * 1024  # characters of JSON that are kept for them
 MOST = 2**63 - 1  # the largest number that Redis accepts as a part of a place
 
+
+class _Written:
+    """JSON of packed values, up to so many characters in all; the oldest go first."""
+
+    def __init__(self) -> None:
+        self._texts: dict[bytes, str] = {}
+        self._kept = 0
+
+    def get(self, packed: bytes) -> str | None:
+        return self._texts.get(packed)
+
+    def add(self, packed: bytes, written: str) -> None:
+        self._texts[packed] = written
+        self._kept += len(written)
+        while self._kept > WRITTEN:
+            self._kept -= len(self._texts.pop(next(iter(self._texts))))
+
+
 _turns = Turns()
-_written: dict[bytes, str] = {}  # JSON of packed values
+_written = _Written()
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
@@ -182,8 +200,5 @@ def _as_json(packed: bytes) -> str:
     with _turns.take(ALWAYS):
         if (written := _written.get(packed)) is None:
             written = to_json(codec.unpack(packed), in_turn=True)
-            _written[packed] = written
-            kept = sum(map(len, _written.values()))
-            while kept > WRITTEN:
-                kept -= len(_written.pop(next(iter(_written))))
+            _written.add(packed, written)
         return written
