@@ -13,7 +13,7 @@ from mlq.core.checks import check_seconds, nearest
 from mlq.core.job_options import PostOptions, usual
 from mlq.core.policy import Policy
 from mlq.errors import InputError
-from mlq.running.declared import Declared, M_contra, P, R_co, declared
+from mlq.running.declared import Declared, DeclaredBatch, M_contra, P, R_co, declared
 from mlq.running.listeners import Listener, Listeners
 from mlq.system import terminal
 
@@ -34,7 +34,7 @@ GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 
 _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have started a worker
 
 
-DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on")  # options of a listener
+DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch")  # options of a listener
 
 
 def _listener(function: Callable[..., Any], **given: Any) -> Listener:
@@ -44,7 +44,9 @@ def _listener(function: Callable[..., Any], **given: Any) -> Listener:
         hint = f" (give {usual(unknown[0])!r} with each post)" if of_jobs else nearest(unknown[0], DECLARED)
         raise TypeError(f"a listener has no option {unknown[0]!r}{hint}")
     policy = Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff"))
-    return Listener.of(function, given.get("name"), given.get("queue"), policy, given.get("retry_on"))
+    return Listener.of(
+        function, given.get("name"), given.get("queue"), policy, given.get("retry_on"), given.get("batch")
+    )
 
 
 def _nothing(_msg: object) -> None:
@@ -91,6 +93,19 @@ class MLQ(Client):
         retry_on: Any = None,
     ) -> Callable[[Callable[Concatenate[M_contra, P], R_co]], Declared[M_contra, P, R_co]]: ...
 
+    @overload
+    def listener(
+        self,
+        *,
+        batch: int,
+        name: str | None = None,
+        queue: str | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        backoff: float | None = None,
+        retry_on: Any = None,
+    ) -> Callable[[Callable[Concatenate[list[M_contra], P], R_co]], DeclaredBatch[M_contra, P, R_co]]: ...
+
     def listener(self, function: Any = None, **options: Any) -> Any:
         """Declare a listener, as a decorator. The worker of this `MLQ` object runs it, even if it has already started.
 
@@ -101,7 +116,9 @@ class MLQ(Client):
         `name`: the function's own if left out; `queue`: where its jobs wait; `timeout`: seconds that one attempt may
         take; `retries`: further attempts after one that raised or timed out; `backoff`: seconds before the first retry,
         doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. Options of a
-        job override these. Raises InputError.
+        job override these. `batch`: how many jobs it takes in one call, up to 1,000. It gets a list of messages, and
+        returns a list with a result for each, in the same order; an exception in the place of a result fails that job
+        alone. Raises InputError.
         """
         listener = _listener(_nothing if function is None else function, **options)  # wrong options are refused here
         if function is None:

@@ -8,7 +8,7 @@ from typing import Any
 from mlq import MLQError
 from mlq.cli.base import Settings
 from mlq.cli.load import queues_of
-from mlq.pools.child import Child, GreenChild
+from mlq.pools.child import Child
 from mlq.pools.frames import Wire
 from mlq.pools.lifeline import tie_to_worker
 from mlq.queue import MLQ
@@ -49,7 +49,7 @@ def main() -> None:
         wire.send("ready", [_description(queue) for queue in queues])
     except OSError:  # the worker is gone
         raise SystemExit(1) from None
-    kind = GreenChild if options.green else Child
+    kind = _green() if options.green else Child
     listeners = queues[0].listeners
     if options.functions:
         listeners = Listeners(one for one in listeners.all() if one.name in options.functions)
@@ -59,5 +59,13 @@ def main() -> None:
 
 def _description(queue: MLQ) -> list[Any]:
     """What the worker must know about a queue: namespace, server and listeners."""
-    listeners = [[one.name, one.takes_context, one.is_async, one.queue, *one.policy] for one in queue.listeners.all()]
+    listeners = [
+        [one.name, one.takes_context, one.is_async, one.queue, one.batch, *one.policy] for one in queue.listeners.all()
+    ]
     return [queue.namespace, queue.url, listeners]
+
+
+def _green() -> type[Child]:
+    from mlq.pools.green_child import GreenChild
+
+    return GreenChild

@@ -149,8 +149,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
     namespace, url, declared = found[0]
     listeners = Listeners(
-        Listener(name, None, takes, is_async, queue, Policy(*policy))
-        for name, takes, is_async, queue, *policy in declared
+        Listener(name, None, takes, is_async, queue, Policy(*policy), batch=batch)
+        for name, takes, is_async, queue, batch, *policy in declared
     )
     try:
         made = _begin(settings, MLQ(namespace, url=url), listeners, pool, pool, options)

@@ -72,6 +72,8 @@ class Claimed(NamedTuple):
     started: float  # seconds since the epoch, by Redis' clock
     record: bytes
     errors: int = 0  # attempts before this one that ended in an error or a timeout
+    together: int = 0  # attempts before this one that were lost together with others; known only in a batch
+    batch: int = 0  # the number of its batch among those of the claim; 0 if it runs by itself
 
     @property
     def lease(self) -> str:

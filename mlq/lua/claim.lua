@@ -4,9 +4,10 @@
 -- reads only those whose first jobs are oldest, `count` of them at most.
 -- KEYS  lanes set · lane prefix · serves prefix · class prefix · posts prefix · jobs prefix · leases zset · replay string · dead zset
 --       · followers string · waiters prefix · inboxes prefix
--- ARGV  number of the call · class · token · worker · lease in seconds · count
+-- ARGV  number of the call · class · token · worker · lease in seconds · count of slots · packed map of the sizes of batches
+--       (see `batches` in ops/work.py), or '' if there are none
 -- RETURNS  {'ok', now, id, attempt, record, id, ...}, the record '' where it is large: the worker reads it with GET ·
---       {'unknown'} if the class is not registered, or not completely; for attempts after the first, `attempt` is a string with the number of earlier errors: 'attempt errors'
+--       {'unknown'} if the class is not registered, or not completely; `attempt` is as in shared/claim_reply.lua
 --- include wake
 --- include broken
 --- include claim_reply
@@ -15,23 +16,27 @@
 local lanes, lane_prefix, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local leases, replay, dead, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local number, class, token, worker = ARGV[1], classes .. ARGV[2], ARGV[3], ARGV[4]
-local lease, count = tonumber(ARGV[5]), tonumber(ARGV[6])
+local lease, count, sizes = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] ~= '' and cmsgpack.unpack(ARGV[7])
 
 local last = redis.call('GET', replay)
 local before = last and tonumber(string.match(last, '^%d+')) or 0
 if before >= tonumber(number) then
-  return claimed_again(jobs, posts, last, token)
+  return claimed_again(jobs, posts, last, token, sizes)
 end
 local ready = redis.pcall('ZRANGE', class .. ':ready', 0, count, 'WITHSCORES')
 if not ready[1] or ready[3] == ':' then return {'unknown'} end
 if ready[1] == '' then return {'ok', '0'} end
 
-local now, size, ids, records = clock(), 0, {}, {}
-local touched, left = merge(ready, lane_prefix, count, function(id)
+local now, size, copied, ids, records, batches = clock(), 0, 0, {}, {}, {}
+local touched, left = merge(ready, lane_prefix, count, function(lane) return batch_size(sizes, lane) end, function(id, batch, opens)
   local record, length = small_record(posts, id)
-  -- no more large messages than fit into 2 MB, or one: a worker holds them all, and only its slots work on them
-  if #ids > 0 and size + length > 2e6 then return false end
-  size, ids[#ids + 1], records[#ids + 1] = size + length, id, record
+  local small = record and #record or 0
+  -- no more large messages than fit into 2 MB, or one: a worker holds them all, and only its slots work on them. Those of a
+  -- batch are worked on together; the limits are on what a worker holds, and on what this script copies
+  local fits = opens and size + length <= 2e6 or not opens and size + length <= 64e6 and copied + small <= 4e6
+  if #ids > 0 and not fits then return false end
+  size, copied = size + length, copied + small
+  ids[#ids + 1], records[#ids + 1], batches[#ids + 1] = id, record, batch
   return true
 end)
 local deadline = string.format('%.6f', now + lease)
@@ -43,7 +48,7 @@ for i, id in ipairs(ids) do
     local attempt = count_attempt(jobs, id)
     redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
     held[#held + 1], held[#held + 2] = deadline, id .. ':' .. token
-    reply[#reply + 1], reply[#reply + 2] = id, attempt == 1 and 1 or with_errors(jobs, id, attempt)
+    reply[#reply + 1], reply[#reply + 2] = id, about_attempt(jobs, id, attempt, batches[i])
     reply[#reply + 1] = record
   else
     bury_broken(posts, jobs, dead, id, now)

@@ -22,4 +22,4 @@ local attempt = count_attempt(jobs, id)
 redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
 redis.call('ZREM', scheduled, id)
 notify_followers(waiters, inboxes, id)
-return {'ok', now, id, with_errors(jobs, id, attempt), record}
+return {'ok', now, id, about_attempt(jobs, id, attempt, 0), record}

@@ -1,8 +1,10 @@
 """Ops of workers: register their class, claim, renew, hand back, report progress, reap, send heartbeats."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgpack  # type: ignore[import-untyped]
 
 from mlq.core.job import Claimed, fields_of, text
 from mlq.core.keys import FORMAT, Keys
@@ -31,10 +33,19 @@ def register(keys: Keys, served: WorkerClass, seconds: float) -> Op[bool]:
     return call(script("register"), names, (served.name, seconds, LANES, *served.serves), bool)
 
 
-def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, count: int) -> Op[list[Claimed] | None]:
-    """Claim up to `count` jobs that the class named `served` serves, under leases of `seconds`.
+def batches(sizes: Mapping[str, int]) -> bytes:
+    """How many jobs of a lane run together, as `claim` takes it: by function (`:embed`), or by queue without one."""
+    packed: bytes = msgpack.packb(dict(sizes)) if sizes else b""
+    return packed
 
-    The result is None if that class is not registered: register it, then claim again.
+
+def claim(
+    keys: Keys, worker: str, number: int, served: str, seconds: float, count: int, sizes: bytes = b""
+) -> Op[list[Claimed] | None]:
+    """Claim jobs that the class named `served` serves, for `count` slots, under leases of `seconds`.
+
+    A batch takes one slot; `sizes`: of batches, as `batches` returns it. The result is None if that class is not
+    registered: register it, then claim again.
     """
     token = f"{worker}.{number}"
 
@@ -57,7 +68,7 @@ def claim(keys: Keys, worker: str, number: int, served: str, seconds: float, cou
         keys.waiters,
         keys.inbox,
     )
-    return call(script("claim"), names, (number, served, token, worker, seconds, count), parse)
+    return call(script("claim"), names, (number, served, token, worker, seconds, count, sizes), parse)
 
 
 def record(keys: Keys, job_id: str) -> Op[bytes | None]:
@@ -82,9 +93,9 @@ def _claimed(reply: list[Any], token: str, worker: str) -> list[Claimed]:
     """The attempts in a reply: a word, the time, and three items per attempt."""
     started, claimed = float(reply[1]), []
     for i in range(2, len(reply), 3):
-        number, errors = (reply[i + 1], 0) if isinstance(reply[i + 1], int) else map(int, reply[i + 1].split())
+        counts = (reply[i + 1],) if isinstance(reply[i + 1], int) else tuple(map(int, reply[i + 1].split()))
         job_id = reply[i].decode("utf-8", "replace")
-        claimed.append(Claimed(job_id, number, token, worker, started, reply[i + 2], errors))
+        claimed.append(Claimed(job_id, counts[0], token, worker, started, reply[i + 2], *counts[1:]))
     return claimed
 
 

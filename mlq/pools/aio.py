@@ -7,18 +7,16 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlq.pools.contract import Pool, Run, Supervisor
+from mlq.pools.contract import Pool, Run, Supervisor, Task, Together
 from mlq.running.execution import execute_on_loop, keep_turning, own_context
 from mlq.running.outcomes import failure
 from mlq.running.spare_threads import Threads
-
-if TYPE_CHECKING:
-    from mlq.core.job import Outcome
+from mlq.running.together import execute_together_on_loop
 
 log = logging.getLogger("mlq.worker")
 
@@ -32,8 +30,8 @@ class AsyncioPool(Pool):
         """`slots`: runs at a time."""
         self._slots = slots
         self._loop = asyncio.new_event_loop()
-        self._submitted: deque[Run] = deque()
-        self._tasks: dict[Run, asyncio.Task[Outcome]] = {}
+        self._submitted: deque[Task] = deque()
+        self._tasks: dict[Task, asyncio.Task[Any]] = {}
         self._woken = False
         self._lock = threading.Lock()
         self._threads = Threads("mlq-slot")
@@ -45,11 +43,11 @@ class AsyncioPool(Pool):
         self._thread.start()
         supervisor.resize(self._slots)
 
-    def submit(self, runs: Sequence[Run]) -> None:
-        """Begin these runs on the loop, which is woken once for all that wait."""
-        if not runs:
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Begin these on the loop, which is woken once for all that wait."""
+        if not tasks:
             return
-        self._submitted.extend(runs)
+        self._submitted.extend(tasks)
         with self._lock:
             wake, self._woken = not self._woken, True
         if wake:
@@ -73,23 +71,37 @@ class AsyncioPool(Pool):
         while self._submitted:
             self._start(self._submitted.popleft())
 
-    def _start(self, run: Run) -> None:
-        if self._supervisor.begin(run):
-            turns = execute_on_loop(run.channel, run.claimed, run.record, run.listeners, self._threads.submit)
-            task = self._tasks[run] = self._loop.create_task(turns, context=own_context())
-            task.add_done_callback(partial(self._through, run))
+    def _start(self, task: Task) -> None:
+        if not self._supervisor.begin(task):
+            return
+        turns: Coroutine[Any, Any, Any]
+        if isinstance(task, Together):
+            turns = execute_together_on_loop(task.members, self._threads.submit)
+        else:
+            turns = execute_on_loop(task.channel, task.claimed, task.record, task.listeners, self._threads.submit)
+        running = self._tasks[task] = self._loop.create_task(turns, context=own_context())
+        running.add_done_callback(partial(self._through, task))
 
-    def _through(self, run: Run, task: "asyncio.Task[Outcome]") -> None:
-        del self._tasks[run]
-        outcome = failure(asyncio.CancelledError()) if task.cancelled() else task.result()  # before it began
-        following = self._supervisor.ended(run, outcome)
+    def _through(self, task: Task, running: "asyncio.Task[Any]") -> None:
+        del self._tasks[task]
+        following: Task | None = None
+        if isinstance(task, Together):
+            nothing = [failure(asyncio.CancelledError())] * len(task.members)
+            for run, outcome in zip(task.members, nothing if running.cancelled() else running.result(), strict=True):
+                following = self._supervisor.ended(run, outcome) or following
+        else:
+            outcome = failure(asyncio.CancelledError()) if running.cancelled() else running.result()  # before it began
+            following = self._supervisor.ended(task, outcome)
         if following is not None:
             self._start(following)
 
     def _cancel(self, run: Run) -> None:
-        task = self._tasks.get(run)
+        batches = (one for one in self._tasks if isinstance(one, Together))
+        task = (
+            run if run in self._tasks else next((one for one in batches if run in one.members and one.is_over()), None)
+        )
         if task is not None:
-            task.cancel()
+            self._tasks[task].cancel()
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)

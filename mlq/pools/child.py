@@ -5,15 +5,13 @@ switches per job. The first call (or a second slot) starts a thread that reads f
 the main thread is busy, because its listener waits for another job, gets its own thread.
 """
 
-import asyncio
 import contextlib
 import itertools
 import os
 import queue
-import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlq import errors
 from mlq.core.job import Claimed, Outcome, Record
@@ -21,12 +19,12 @@ from mlq.errors import InputError, LeaseLost, MLQError, Undecodable
 from mlq.pools.frames import Wire
 from mlq.pools.lifeline import orphaned
 from mlq.pools.loading import load_listener
-from mlq.pools.loops import separate
 from mlq.pools.surroundings import Surroundings
 from mlq.running.context import lost
-from mlq.running.execution import end_of_thread, execute, execute_on_loop, keep_turning, own_context
+from mlq.running.execution import execute
 from mlq.running.listeners import Listener, Listeners, Uploaded
 from mlq.running.outcomes import failure
+from mlq.running.together import execute_together
 from mlq.system import memory
 from mlq.system.turn import Turn
 
@@ -34,14 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FLUSH = 1.0  # seconds between checks whether a call is still to be sent
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ChildRun:
     """One run in a child, and the channel of its listeners to the worker."""
 
-    def __init__(self, child: "Child", number: int, claimed: Claimed) -> None:
-        """The run holds its job until the worker says otherwise."""
+    def __init__(self, child: "Child", number: int, claimed: Claimed, *, together: bool = False) -> None:
+        """The run holds its job until the worker says otherwise. `together`: it is part of a batch."""
+        self.together = together
         self._child = child
         self.number = number
         self.claimed = claimed
@@ -89,6 +87,15 @@ class ChildRun:
             raise lost(self.claimed)
 
 
+class Ready(NamedTuple):
+    """A run with what it is to do: the arguments of `execute`."""
+
+    channel: ChildRun
+    claimed: Claimed
+    record: Record
+    listeners: tuple[Listener, ...]
+
+
 class Child:
     """Serves one worker until it says stop, or dies."""
 
@@ -101,7 +108,7 @@ class Child:
         self._runs: dict[int, ChildRun] = {}
         self._answers: dict[int, queue.SimpleQueue[tuple[str, Any]]] = {}
         self._calls = itertools.count(1)
-        self._tasks: queue.SimpleQueue[tuple[ChildRun, bytes] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[list[ChildRun], list[bytes]] | None] = queue.SimpleQueue()
         self._main_is_busy = False
         self._reader: threading.Thread | None = None
         self._reading = threading.Lock()
@@ -110,7 +117,7 @@ class Child:
         self._surroundings = Surroundings()
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
-            "load": self._on_load, "unload": self._on_unload,
+            "batch": self._on_batch, "load": self._on_load, "unload": self._on_unload,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -156,33 +163,43 @@ class Child:
                 return answer.get(timeout=FLUSH)
             self.wire.flush()  # the thread that was to send the call may have been interrupted
 
-    def begin(self, run: ChildRun, record: bytes) -> None:
-        """Run it in the main thread if that is idle, else in its own thread."""
+    def begin(self, runs: "list[ChildRun]", records: list[bytes]) -> None:
+        """Run them in the main thread if that is idle, else in a thread of their own."""
         if self._reader is not None and self._main_is_busy:
-            threading.Thread(target=self.perform, args=(run, record), name="mlq-slot", daemon=True).start()
+            threading.Thread(target=self.perform, args=(runs, records), name="mlq-slot", daemon=True).start()
         else:
             self._main_is_busy = True
-            self._tasks.put((run, record))
+            self._tasks.put((runs, records))
 
-    def perform(self, run: ChildRun, record: bytes) -> None:
-        """Execute one run in this thread."""
-        outcome = self._execute(run, record)
-        self._runs.pop(run.number, None)
-        run.held = False  # for code that has kept the run's context
+    def perform(self, runs: "list[ChildRun]", records: list[bytes]) -> None:
+        """Execute one run, or those of a batch, in this thread."""
+        outcomes = self._execute(runs, records)
+        for run in runs:
+            self._runs.pop(run.number, None)
+            run.held = False  # for code that has kept the run's context
         alone = not self._runs
         if in_main := threading.current_thread() is threading.main_thread():
             self._main_is_busy = False  # before the worker knows, since it may send the next run at once
-        weight = resident() if self._weigh else 0
-        self._tell("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint, outcome.again,
-                   weight)  # fmt: skip
-        large = max(len(record), outcome.size) > memory.LARGE
-        del record, outcome
+        weight = memory.resident() if self._weigh else 0
+        for run, outcome in zip(runs, outcomes, strict=True):
+            self._tell("done", run.number, str(outcome.state), outcome.fields, outcome.said, outcome.hint,
+                       outcome.again, weight)  # fmt: skip
+        large = max(*map(len, records), *(outcome.size for outcome in outcomes)) > memory.LARGE
+        records.clear()  # the caller still has the list
+        del outcomes
         if large:
             memory.give_back()
         if alone and in_main:
             self._surroundings.put_back()  # while the worker settles; its next frame waits for this thread
 
-    def _execute(self, run: ChildRun, packed: bytes) -> Outcome:
+    def _execute(self, runs: "list[ChildRun]", records: list[bytes]) -> list[Outcome]:
+        found = [self._read_record(*one) for one in zip(runs, records, strict=True)]
+        if ready := [one for one in found if isinstance(one, Ready)]:
+            ended = iter(self._run_together(ready) if runs[0].together else [self._run(ready[0])])
+        return [next(ended) if isinstance(one, Ready) else one for one in found]
+
+    def _read_record(self, run: ChildRun, packed: bytes) -> "Ready | Outcome":
+        """What the run is to do; if that is not possible, its outcome."""
         try:
             record = Record.parse(packed)
         except Undecodable as error:
@@ -190,10 +207,13 @@ class Child:
         listeners = self._listeners.chosen(record.lane)
         if not listeners:
             return failure(InputError("the listener that this job asks for was removed before it began"))
-        return self._run(run, record, listeners)
+        return Ready(run, run.claimed, record, listeners)
 
-    def _run(self, run: ChildRun, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
-        return execute(run, run.claimed, record, listeners)
+    def _run(self, ready: "Ready") -> Outcome:
+        return execute(*ready)
+
+    def _run_together(self, ready: "list[Ready]") -> list[Outcome]:
+        return execute_together(ready)
 
     def _read(self) -> None:
         self._reader = threading.current_thread()
@@ -218,8 +238,18 @@ class Child:
         return True
 
     def _on_run(self, number: int, job_id: str, attempt: int, worker: str, started: float, record: bytes) -> None:
-        run = self._runs[number] = ChildRun(self, number, Claimed(job_id, attempt, "", worker, started, b""))
-        self.begin(run, record)
+        self.begin([self._new_run(number, job_id, attempt, worker, started)], [record])
+
+    def _on_batch(self, sent: list[Any]) -> None:
+        runs = [self._new_run(*one, together=True) for *one, _ in sent]
+        self.begin(runs, [record for *_, record in sent])
+
+    def _new_run(
+        self, number: int, job_id: str, attempt: int, worker: str, started: float, *, together: bool = False
+    ) -> ChildRun:
+        claimed = Claimed(job_id, attempt, "", worker, started, b"")
+        run = self._runs[number] = ChildRun(self, number, claimed, together=together)
+        return run
 
     def _on_cancel(self, number: int) -> None:
         run = self._runs.get(number)
@@ -251,79 +281,6 @@ class Child:
 
     def _on_stop(self) -> None:
         self._tasks.put(None)
-
-
-class GreenChild(Child):
-    """A child under gevent's monkey-patching: every run is a greenlet, which can be killed if the run is given up.
-
-    Coroutines share one event loop in its own greenlet; plain listeners may run event loops of their own.
-    """
-
-    def serve(self) -> None:
-        """Read frames, and let greenlets execute the runs."""
-        separate()
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=keep_turning, args=(self._loop,), name="mlq-loop", daemon=True).start()
-        self.read_from_now_on()
-        self._tasks.get()
-
-    def _can_wait(self) -> bool:
-        """As in `Child`; gevent's hub, which also runs finalisers, can't wait either."""
-        import gevent  # type: ignore[import-untyped]
-
-        return super()._can_wait() and gevent.getcurrent() is not gevent.get_hub()
-
-    def begin(self, run: ChildRun, record: bytes) -> None:
-        """Run it in a greenlet."""
-        import gevent
-
-        greenlet = gevent.spawn(self.perform, run, record)
-        greenlet.link(lambda _: self._never_began(run))
-        run.end = lambda: greenlet.kill(block=False)
-
-    def perform(self, run: ChildRun, record: bytes) -> None:
-        """Execute one run in this greenlet."""
-        super().perform(run, record)
-        end_of_thread()
-
-    def _never_began(self, run: ChildRun) -> None:
-        """Report the end of a run whose greenlet was killed before it began, since that greenlet can't."""
-        if self._runs.pop(run.number, None) is not None:
-            outcome = failure(lost(run.claimed))
-            self.wire.send("done", run.number, str(outcome.state), outcome.fields, None, outcome.hint, False, 0)  # noqa: FBT003 - a frame
-
-    def _run(self, run: ChildRun, record: Record, listeners: tuple[Listener, ...]) -> Outcome:
-        if not any(listener.is_async for listener in listeners):
-            return super()._run(run, record, listeners)
-        ended = threading.Event()
-        turns = execute_on_loop(run, run.claimed, record, listeners, self._submit)
-        task = self._loop.create_task(turns, context=own_context())
-        task.add_done_callback(lambda _: ended.set())
-        run.end = lambda: self._on_loop(task.cancel)
-        self._on_loop(lambda: None)
-        ended.wait()
-        try:
-            return task.result()
-        except BaseException as error:  # noqa: BLE001 - it was cancelled before it began
-            return failure(error)
-
-    def _on_loop(self, act: "Callable[[], object]") -> None:
-        self._loop.call_soon_threadsafe(act)
-
-    @staticmethod
-    def _submit(task: "Callable[[], None]") -> None:
-        threading.Thread(target=task, name="mlq-slot", daemon=True).start()
-
-
-def resident() -> int:
-    """Resident memory of this process in bytes; its peak if the system reports only that."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _error(kind: str, words: str) -> MLQError:

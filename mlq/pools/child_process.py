@@ -7,10 +7,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mlq.pools.contract import Run
+from mlq.pools.contract import Run, Task, Together
 from mlq.pools.frames import SEND_PATIENCE, Wire
 
 KILL_AFTER = 1.0  # seconds that a listener has to end once its run is given up; if it does, its child stays warm
@@ -62,6 +62,7 @@ class Child:
         self.served = 0
         self.away: set[int] = set()  # runs that wait for another job; each makes room for one more run
         self.runs: dict[int, Run] = {}
+        self.batches: dict[Together, set[int]] = {}  # the runs of each
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child if they don't
         self.told_places = 0  # the last number of places that the worker was told
         self.uploads_sent = 0  # the number of the last change of uploads (loading.py) up to which it has all of them
@@ -82,13 +83,47 @@ class Child:
         if not self.ready:
             return 0
         if self.retiring and not self.away:  # a run may wait for a job that only this worker can run
-            return max(0, len(self.runs) - len(self.given_up))
-        return 0 if self._kills and self.given_up else self._slots
+            return max(0, self._count(self.runs) - self._count(self._ending()))
+        return 0 if self._kills and self._ending() else self._slots
 
     def room(self) -> int:
         """How many more runs it can take now."""
         places = 0 if self.retiring and not self.away else self.places()
-        return places and places - len(self.runs) + len(self.away) + len(self.given_up)
+        return places and places - self._count(self.runs) + len(self.away) + self._count(self._ending())
+
+    def _count(self, numbers: Collection[int]) -> int:
+        """How many places these runs take: those of a batch take one together."""
+        extra = (len(batch.intersection(numbers)) - 1 for batch in self.batches.values())
+        return len(numbers) - sum(one for one in extra if one > 0)
+
+    def _ending(self) -> Collection[int]:
+        """The runs that must end. A batch goes on until all of its runs were given up."""
+        going_on = [batch for batch in self.batches.values() if not batch <= self.given_up.keys()]
+        return self.given_up.keys() - set().union(*going_on) if going_on else self.given_up
+
+    def run(self, task: Task, numbers: Iterator[int]) -> None:
+        """Have it run something; each run gets a new number."""
+        sent = []
+        for run in task.members if isinstance(task, Together) else (task,):
+            number, claimed = next(numbers), run.claimed
+            self.runs[number] = run
+            sent.append((number, claimed.id, claimed.attempt, claimed.worker, claimed.started, claimed.record))
+        if isinstance(task, Together):
+            self.batches[task] = {number for number, *_ in sent}
+            self.send("batch", sent)
+        else:
+            self.send("run", *sent[0])
+
+    def forget(self, number: int) -> Run | None:
+        """A run has ended; returns it, if it is known."""
+        self.served += 1
+        self.given_up.pop(number, None)
+        self.away.discard(number)  # a wait may outlive its listener
+        for batch, numbers in list(self.batches.items()):
+            numbers.discard(number)
+            if not numbers:
+                del self.batches[batch]
+        return self.runs.pop(number, None)
 
     def reads(self) -> bool:
         """Whether it reads frames now: not while its only thread runs a listener."""
@@ -121,7 +156,7 @@ class Child:
 
     def overdue(self, now: float) -> bool:
         """Whether it is late: to end, to end a run, or to load an upload."""
-        late = self._kills and any(at <= now for at in self.given_up.values())
+        late = self._kills and any(self.given_up[number] <= now for number in self._ending())
         hangs = self.loading is not None and self.load_by <= now
         return late or hangs or (self._stop_by is not None and self._stop_by <= now)
 

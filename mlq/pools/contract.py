@@ -7,6 +7,7 @@ from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.context import Channel
 from mlq.running.execution import execute
 from mlq.running.listeners import Listener
+from mlq.running.together import execute_together
 
 
 class Run(Protocol):
@@ -18,11 +19,22 @@ class Run(Protocol):
     channel: Channel  # what its listeners may ask of the worker, once it has begun
 
 
+class Together:
+    """Attempts that run in one call of their listener."""
+
+    members: list[Any]  # each a Run
+
+    def is_over(self) -> bool:
+        """Whether no member holds its job any more."""
+        raise NotImplementedError
+
+
 R = TypeVar("R", bound=Run)
+Task = Run | Together
 
 
 class Supervisor(Protocol[R]):
-    """The worker, as its pool sees it. It decides which attempts run; when one ends, it returns the one to run next."""
+    """The worker, as its pool sees it. It decides what runs; when an attempt ends, it returns what to run next."""
 
     def resize(self, change: int) -> None:
         """`change` more attempts may run at a time; fewer, if it is negative."""
@@ -30,16 +42,19 @@ class Supervisor(Protocol[R]):
     def broken(self) -> None:
         """The pool can run nothing any more."""
 
-    def begin(self, run: R) -> bool:
-        """The run's listeners are about to run; False if the worker no longer holds its job."""
+    def begin(self, task: Any) -> bool:
+        """The listeners are about to run; False if the worker holds none of the jobs any more.
 
-    def ended(self, run: R, outcome: Outcome) -> R | None:
-        """The run's listeners have ended. Returns the run to begin next, at once."""
+        Members of a batch that it no longer holds have left the batch.
+        """
 
-    def settle(self, run: R, outcome: Outcome) -> R | None:
+    def ended(self, run: R, outcome: Outcome) -> "R | Together | None":
+        """The run's listeners have ended. Returns what to begin next, at once."""
+
+    def settle(self, run: R, outcome: Outcome) -> "R | Together | None":
         """Like `ended`, from a thread that may settle the outcome itself, which saves two thread switches."""
 
-    def died(self, run: R, reason: str, words: str, beside: int) -> R | None:
+    def died(self, run: R, reason: str, words: str, beside: int) -> "R | Together | None":
         """The run's process died, with `beside` other runs that did not merely wait for another job.
 
         `reason` is one of `states.REASONS`.
@@ -67,7 +82,7 @@ class Pool(Protocol):
     def start(self, supervisor: Supervisor[Any]) -> None:
         """Start, and tell the supervisor how many attempts may run at a time."""
 
-    def submit(self, runs: Sequence[Run]) -> None:
+    def submit(self, tasks: Sequence[Task]) -> None:
         """Run these now."""
 
     def leave(self, run: Run) -> None:  # noqa: ARG002 - few pools have anything to do here
@@ -85,10 +100,13 @@ class Pool(Protocol):
         """End. Runs that are left are abandoned."""
 
 
-def perform(supervisor: Supervisor[Any], run: Run) -> Run | None:
-    """Execute one run in this thread; returns the run to begin next."""
-    if not supervisor.begin(run):
+def perform(supervisor: Supervisor[Any], task: Task) -> Task | None:
+    """Execute a run or a batch in this thread; returns what to begin next."""
+    if not supervisor.begin(task):
         return None
-    outcome = execute(run.channel, run.claimed, run.record, run.listeners)
-    following: Run | None = supervisor.settle(run, outcome)
+    if not isinstance(task, Together):
+        return supervisor.settle(task, execute(task.channel, task.claimed, task.record, task.listeners))
+    following: Task | None = None
+    for run, outcome in zip(task.members, execute_together(task.members), strict=True):
+        following = supervisor.ended(run, outcome) or following
     return following

@@ -2,13 +2,15 @@
 
     worker -> child
         run       number · id · attempt · worker · started · record
+        batch     [[number, id, attempt, worker, started, record]]: run these together; each is `done` by itself
         cancel    number: the worker has given that run up
         answer    call · error's class name, or '' · value, or the error's text
         load      name · code: load this upload
         unload    name: this upload is no longer a listener
         stop      end, when all runs have ended
     child -> worker
-        ready     queues: [namespace, url or None, [[name, takes context, is async, queue, timeout, retries, backoff]]]
+        ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, timeout, retries,
+                  backoff]]]
         failed    why the listeners can't be loaded
         loaded    name · takes context · is async: an upload is loaded
         refused   name · why the upload can't be loaded

@@ -21,7 +21,7 @@ from mlq.core.states import State
 from mlq.pools.answering import Answering, refuse
 from mlq.pools.child_events import ChildEvents
 from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, Program, exit_text, missing
-from mlq.pools.contract import Run, Supervisor, Told
+from mlq.pools.contract import Run, Supervisor, Task, Told
 from mlq.pools.groups import Groups
 from mlq.pools.loading import ChildUploads, listener_of
 from mlq.pools.orphans import Orphans
@@ -48,7 +48,7 @@ class ProcessPool:
         self._limits = limits
         self._kills = name == "process"  # a gevent child is not killed: its other runs would die, too
         self._children: list[Child] = []
-        self._waiting: deque[Run] = deque()
+        self._waiting: deque[Task] = deque()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._answering = Answering()
@@ -79,10 +79,10 @@ class ProcessPool:
             for child in self._children:
                 self._feed(child)
 
-    def submit(self, runs: Sequence[Run]) -> None:
-        """Hand runs to children with room. A child that must end a given-up run has none: runs wait for another."""
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand tasks to children with room. A child that must end a given-up run has none: they wait for another."""
         with self._lock:
-            self._waiting.extend(runs)
+            self._waiting.extend(tasks)
             for child in self._children:
                 self._feed(child)
 
@@ -150,12 +150,9 @@ class ProcessPool:
         if child.uploads_sent != self._uploads.number and self._uploads.send_next(child):
             return
         while self._waiting and child.room() > 0:
-            run = self._waiting.popleft()
-            if supervisor.begin(run):
-                number = next(self._numbers)
-                child.runs[number] = run
-                claimed = run.claimed
-                child.send("run", number, claimed.id, claimed.attempt, claimed.worker, claimed.started, claimed.record)
+            task = self._waiting.popleft()
+            if supervisor.begin(task):
+                child.run(task, self._numbers)
 
     # Everything below runs in the pool's own thread.
 
@@ -269,10 +266,7 @@ class ProcessPool:
               again: bool, weight: int) -> None:  # fmt: skip  # noqa: FBT001 - a frame's item
         outcome = Outcome(State(state), fields, said, hint, again)  # first: an invalid frame must not end the run
         with self._lock:
-            run = child.runs.pop(number, None)
-            child.given_up.pop(number, None)
-            child.away.discard(number)  # a wait may outlive its listener
-            child.served += 1
+            run = child.forget(number)
             if self._is_worn(child, weight):
                 child.retire()
             self._feed(child)
@@ -283,7 +277,7 @@ class ProcessPool:
         if self._supervisor is not None:
             self._go_on(self._supervisor.died(run, reason, words, beside))
 
-    def _go_on(self, following: Run | None) -> None:
+    def _go_on(self, following: Task | None) -> None:
         if following is not None:
             self.submit([following])
 

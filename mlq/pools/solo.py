@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from mlq.pools.contract import Pool, Run, Supervisor, perform
+from mlq.pools.contract import Pool, Run, Supervisor, Task, Together, perform
 from mlq.pools.surroundings import Surroundings
 from mlq.running.spare_threads import Threads
 
@@ -18,9 +18,9 @@ class SoloPool(Pool):
 
     def __init__(self) -> None:
         """The pool always has one slot."""
-        self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
-        self._current: Run | None = None
-        self._given_up: Run | None = None
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._current: Task | None = None
+        self._given_up: Task | None = None
         self._waits = False  # the current run waits for another job
         self._threads = Threads("mlq-slot")
         self._lock = threading.Lock()
@@ -30,13 +30,13 @@ class SoloPool(Pool):
         self._supervisor = supervisor
         supervisor.resize(1)
 
-    def submit(self, runs: Sequence[Run]) -> None:
-        """Queue runs for the main thread; while its run waits for another job, run them on threads beside it."""
-        for run in runs:
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Queue tasks for the main thread; while its run waits for another job, run them on threads beside it."""
+        for task in tasks:
             if self._waits:
-                self._threads.submit(partial(self._beside, run))
+                self._threads.submit(partial(self._beside, task))
             else:
-                self._runs.put(run)
+                self._tasks.put(task)
 
     def leave(self, run: Run) -> None:
         """The main thread waits, if this is its run."""
@@ -49,33 +49,38 @@ class SoloPool(Pool):
     def end(self, run: Run) -> bool:
         """Give up the slot until the listener returns, since the main thread can't be interrupted."""
         with self._lock:
-            if run is self._current and self._given_up is None:
-                self._given_up = run
+            if self._is_current(run) and self._given_up is None:
+                self._given_up = self._current
                 self._supervisor.resize(-1)
         return False
 
     def close(self) -> None:
         """Let `serve` return."""
-        self._runs.put(None)
+        self._tasks.put(None)
         self._threads.stop()
 
     def serve(self) -> None:
         """Run what is submitted, in the calling thread, until `close`."""
         surroundings = Surroundings()
-        while (run := self._runs.get()) is not None:
-            self._current = run
-            following = perform(self._supervisor, run)
+        while (task := self._tasks.get()) is not None:
+            self._current = task
+            following = perform(self._supervisor, task)
             surroundings.put_back()
             with self._lock:
                 self._current, self._waits = None, False
-                given_up, self._given_up = self._given_up is run, None
+                given_up, self._given_up = self._given_up is task, None
             if given_up:
                 self._supervisor.resize(1)
-            del run  # frees its message while this thread waits
+            del task  # frees its message while this thread waits
             if following is not None:
                 self.submit([following])
 
-    def _beside(self, run: Run) -> None:
-        following = perform(self._supervisor, run)
+    def _is_current(self, run: Run) -> bool:
+        """Whether the main thread runs it, by itself or as the last of a batch that still holds its job."""
+        current = self._current
+        return run is current or (isinstance(current, Together) and run in current.members and current.is_over())
+
+    def _beside(self, task: Task) -> None:
+        following = perform(self._supervisor, task)
         if following is not None:
             self.submit([following])

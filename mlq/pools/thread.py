@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from mlq.pools.contract import Pool, Run, Supervisor, perform
+from mlq.pools.contract import Pool, Run, Supervisor, Task, perform
 from mlq.running.spare_threads import Threads
 
 log = logging.getLogger("mlq.worker")
@@ -26,10 +26,10 @@ class ThreadPool(Pool):
         self._supervisor = supervisor
         supervisor.resize(self._slots)
 
-    def submit(self, runs: Sequence[Run]) -> None:
-        """Hand runs to threads; when a run ends, its thread goes on with the next one."""
-        for run in runs:
-            self._threads.submit(partial(self._work, run))
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand tasks to threads; when one ends, its thread goes on with the next one."""
+        for task in tasks:
+            self._threads.submit(partial(self._work, task))
 
     def end(self, run: Run) -> bool:  # noqa: ARG002 - part of the contract
         """A thread can't be killed; its listener may check `context.cancelled`."""
@@ -39,10 +39,10 @@ class ThreadPool(Pool):
         """Let the threads end."""
         self._threads.stop()
 
-    def _work(self, run: Run | None) -> None:
+    def _work(self, task: Task | None) -> None:
         try:
-            while run is not None:
-                run = perform(self._supervisor, run)
+            while task is not None:
+                task = perform(self._supervisor, task)
         except Exception:  # otherwise its job would run for ever, and its slot would be lost
             log.critical("a thread of this worker died; the worker stops", exc_info=True)
             self._supervisor.broken()

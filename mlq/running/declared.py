@@ -13,7 +13,7 @@ from mlq.running.listeners import Listener
 from mlq.running.messages import Converter, for_result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
 
 M_contra = TypeVar("M_contra", contravariant=True)  # the message
 P = ParamSpec("P")  # the parameters after it
@@ -101,6 +101,37 @@ class Declared(Protocol[M_contra, P, R_co]):
         """Post a job for it; returns a handle on the job. Raises ValidationError."""
 
 
+class DeclaredBatch(Protocol[M_contra, P, R_co]):
+    """A function that was declared a listener with `batch`: it takes a list of messages, and a job has one of them.
+
+    The result of a job is the item of the list that the function returns for its message.
+    """
+
+    __name__: str
+
+    @overload
+    def __call__(self, msgs: list[Any], /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    @overload
+    def __call__(self, **kwargs: Any) -> R_co: ...  # the name of the first parameter can't be kept
+
+    def post(self, msg: M_contra, callback: str | None = None, **options: Unpack[ListenerPostOptions]) -> str:
+        """Post a job for it, with the options of `MLQ.post`; returns its id. Raises ValidationError."""
+
+    @overload
+    def submit(
+        self: "DeclaredBatch[M_contra, ..., Iterable[T] | Coroutine[Any, Any, Iterable[T]]]",
+        msg: M_contra,
+        callback: str | None = None,
+        **options: Unpack[ListenerPostOptions],
+    ) -> JobHandle[T]: ...
+    @overload
+    def submit(
+        self, msg: M_contra, callback: str | None = None, **options: Unpack[ListenerPostOptions]
+    ) -> JobHandle[Any]: ...
+    def submit(self, msg: Any, callback: str | None = None, **options: Unpack[ListenerPostOptions]) -> JobHandle:
+        """Post a job for it; returns a handle on the job. Raises ValidationError."""
+
+
 class _Destination(NamedTuple):
     """Where the methods of a declared listener post to, and what they convert."""
 
@@ -124,7 +155,7 @@ class _Destination(NamedTuple):
 def declared(client: Client, listener: Listener) -> Any:
     """The listener's function with methods that post jobs for it by `client`."""
     function: Any = listener.function
-    back = for_result(function, listener.name)
+    back = for_result(function, listener.name, in_list=bool(listener.batch))
     to = _Destination(client, [listener.name], listener.queue, listener.convert, back)
     return _with_methods(function, post=partial(post, _to=to), submit=partial(submit, _to=to))
 

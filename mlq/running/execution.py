@@ -13,6 +13,7 @@ from typing import Any
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
+from mlq.running.answers import only_answer
 from mlq.running.context import Channel, JobContext, Output, arrive
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
@@ -60,7 +61,7 @@ def _execute(channel: Channel, claimed: Claimed, record: Record, listeners: tupl
         value: Any = None
         with capturing(output), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
-                value = _finished(_called(listener, message, context), context)
+                value = _own_answer(listener, _finished(_called(listener, message, context), context))
             listener = None
         return success(value, calls_back=record.options.callback is not None)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
@@ -90,6 +91,7 @@ async def execute_on_loop(
                     value = await _awaited(_called(listener, message, context), context)
                 else:
                     value = await _on_thread(listener, message, context, submit)
+                value = _own_answer(listener, value)
             listener = None
         return success(value, calls_back=record.options.callback is not None)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
@@ -116,7 +118,13 @@ def _called(listener: Listener, message: Any, context: JobContext) -> Any:
     assert listener.function is not None  # noqa: S101 - only the parent of child processes has listeners without one
     if listener.convert is not None:  # this check costs 0.04 us
         message = listener.convert(message)
+    if listener.batch:  # beside other listeners, it gets one message at a time
+        return listener.function([message], [context]) if listener.takes_context else listener.function([message])
     return listener.function(message, context) if listener.takes_context else listener.function(message)
+
+
+def _own_answer(listener: Listener, value: Any) -> Any:
+    return only_answer(value, listener.name) if listener.batch else value
 
 
 def _finished(value: Any, context: JobContext) -> Any:
@@ -127,6 +135,17 @@ def _finished(value: Any, context: JobContext) -> Any:
         # In the current context: by default, a runner keeps that of its first use, which is another job's.
         return _runner().run(_awaited(value, context), context=contextvars.copy_context())
     return value
+
+
+def run_async(value: Any) -> Any:
+    """The value of a coroutine, run on this thread's event loop; any other value as it is."""
+    if not inspect.isawaitable(value):
+        return value
+
+    async def awaited() -> Any:
+        return await value
+
+    return _runner().run(awaited(), context=contextvars.copy_context())
 
 
 def _drained(chunks: Generator[Any, Any, Any], context: JobContext) -> Any:
@@ -155,13 +174,18 @@ async def _awaited(value: Any, context: JobContext) -> Any:
 
 
 async def _on_thread(listener: Listener, message: Any, context: JobContext, submit: Submit) -> Any:
+    return await on_thread(lambda: _finished(_called(listener, message, context), context), submit)
+
+
+async def on_thread(act: Callable[[], Any], submit: Submit) -> Any:
+    """What `act` returns or raises on a thread."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     results: list[tuple[Any, BaseException | None]] = []
 
     def run() -> None:
         try:
-            results.append((_finished(_called(listener, message, context), context), None))
+            results.append((act(), None))
         except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
             results.append((None, error))
         loop.call_soon_threadsafe(arrive, ended, None)

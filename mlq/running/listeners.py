@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlq.core.checks import check_functions, check_queue, functions_of, queue_of
+from mlq.core.checks import check_count, check_functions, check_queue, functions_of, queue_of
 from mlq.core.policy import Policy
 from mlq.errors import InputError, ValidationError
 from mlq.running.messages import Converter, for_message
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlq.running.middleware import Middleware
 
 log = logging.getLogger("mlq.job")
+
+MOST_IN_BATCH = 1000  # jobs of one call: more would make one claim and one settlement long for others
 
 RetryOn = tuple[type[BaseException] | str, ...]
 
@@ -35,6 +37,7 @@ class Listener(NamedTuple):
     policy: Policy = Policy()
     retry_on: RetryOn | None = None  # None: retry after any exception
     middleware: tuple["Middleware", ...] = ()  # wraps the attempts; set only on listeners that are chosen for a job
+    batch: int = 0  # jobs that it takes in one call, as lists of messages; 0: it takes one message
     convert: Converter | None = None  # makes the message what the function declares; None if it declares nothing
 
     @classmethod
@@ -45,16 +48,20 @@ class Listener(NamedTuple):
         queue: str | None = None,
         policy: Policy = Policy(),  # noqa: B008 - immutable
         retry_on: object = None,
+        batch: object = None,
     ) -> "Listener":
-        """Raises InputError if the function has no usable name or parameters, or `retry_on` has no exceptions."""
+        """Raises InputError if the function has no usable name or parameters, or an option is invalid."""
         if not callable(function):
             raise InputError(f"a listener must be a function or another callable, not {function!r:.80}")
         name = name or name_of(function)
         check_functions([name])
+        size = check_count("batch", batch, 1) or 0
+        if size > MOST_IN_BATCH:
+            raise InputError(f"batch must be at most {MOST_IN_BATCH:,}, not {size:,}")
         return cls(
             name, function, _takes_two(function, name), _is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
-            convert=for_message(function, name),
+            batch=size, convert=for_message(function, name, in_list=bool(size)),
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:

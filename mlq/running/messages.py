@@ -47,16 +47,22 @@ class Converter:
             return _unchanged
 
 
-def for_message(function: Callable[..., Any], name: str) -> Converter | None:
-    """What converts the messages of a listener; None if its first parameter declares no structured type."""
+def for_message(function: Callable[..., Any], name: str, *, in_list: bool = False) -> Converter | None:
+    """What converts the messages of a listener; None if its first parameter declares no structured type.
+
+    `in_list`: it takes lists of messages.
+    """
     annotation = _of_first_parameter(function)
-    return _converter(f"the message to {name}", function, annotation, _same)
+    return _converter(f"the message to {name}", function, annotation, _item_of if in_list else _same)
 
 
-def for_result(function: Callable[..., Any], name: str) -> Converter | None:
-    """What converts a listener's results back; None if it declares to return no structured type."""
+def for_result(function: Callable[..., Any], name: str, *, in_list: bool = False) -> Converter | None:
+    """What converts a listener's results back; None if it declares to return no structured type.
+
+    `in_list`: it returns lists of results.
+    """
     annotation = _signature(function, "return_annotation")
-    return _converter(f"the result of {name}", function, annotation, _result_of)
+    return _converter(f"the result of {name}", function, annotation, _one_result_of if in_list else _result_of)
 
 
 def _converter(what: str, function: Callable[..., Any], annotation: Any, of: Callable[[Any], Any]) -> Converter | None:
@@ -124,6 +130,18 @@ def _result_of(hint: Any) -> Any:
     if origin in (*_YIELDING, abc.Generator) and args:
         return list.__class_getitem__(args[0])
     return args[1] if origin is tuple and len(args) == 2 and args[1] is not Ellipsis else hint
+
+
+def _one_result_of(hint: Any) -> Any:
+    """The type of one result of a function that declares to return a list of them."""
+    origin, args = get_origin(hint), get_args(hint)
+    return _one_result_of(args[-1]) if origin in _AWAITED and args else _item_of(hint)
+
+
+def _item_of(hint: Any) -> Any:
+    """The type of the items of a list or sequence; of anything else, nothing is known."""
+    origin, args = get_origin(hint), get_args(hint)
+    return args[0] if origin in (list, abc.Sequence, abc.Iterable, abc.Collection) and args else Any
 
 
 def _same(hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Returns memory to the operating system after large values.
+"""Returns memory to the operating system after large values; tells how much a process holds.
 
 glibc keeps freed memory in arenas, one per thread. Free pieces inside an arena stay until `malloc_trim` is called. The
 free top of an arena stays while it is smaller than the trim threshold, and for all arenas but the first, no call can
@@ -7,6 +7,8 @@ thresholds as large values are freed, up to 64 and 32 MB: three values of 60 MB 
 """
 
 import functools
+import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 LARGE = 8 * 1024 * 1024  # bytes of a message or result after which `give_back` is worth some milliseconds
 
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
@@ -45,3 +48,14 @@ def give_back() -> None:
     expect_large()
     if (library := _library()) is not None:
         library.malloc_trim(0)
+
+
+def resident() -> int:
+    """Resident memory of this process in bytes; its peak if the system reports only that."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

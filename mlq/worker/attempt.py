@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlq.running.context import Channel
+    from mlq.worker.batch import Batch
 
 Entry = tuple[int, str, bytes]
 
@@ -96,6 +97,7 @@ class Attempt:
         self.listeners: tuple[Listener, ...] = ()
         self.policy = Policy()
         self.stage = Stage.CLAIMED
+        self.batch: Batch | None = None  # the attempts that it runs together with
         self.holds_slot = True  # as `slots` counts it
         self.runs = False  # as `slots` counts it
         self.beside = 0  # other attempts that died with it
@@ -113,6 +115,10 @@ class Attempt:
         with self._lock:
             if self.stage is Stage.CLAIMED:
                 self.claimed, self.size = self.claimed._replace(record=record), len(record)
+
+    def is_complete(self) -> bool:
+        """Whether its record is here."""
+        return bool(self.claimed.record)
 
     @property
     def reports(self) -> Reports:

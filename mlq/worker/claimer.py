@@ -28,10 +28,11 @@ def claim_now(shared: Shared, give: Give) -> None:
     try:
         claimed = ask(shared, wanted)
     finally:
-        shared.slots.give(wanted - len(claimed))
+        taken = shared.slots_of(claimed)
+        shared.slots.give(wanted - taken)
     if claimed:
         give(claimed)
-    shared.exhausted = len(claimed) < wanted
+    shared.exhausted = taken < wanted
 
 
 def ask(shared: Shared, wanted: int) -> list[Claimed]:
@@ -47,7 +48,9 @@ def ask(shared: Shared, wanted: int) -> list[Claimed]:
 
 def next_claim(shared: Shared, wanted: int) -> Op[list[Claimed] | None]:
     """The worker's next op to claim up to `wanted` jobs."""
-    return work_ops.claim(shared.keys, shared.name, next(shared.numbers), shared.served.name, LEASE, wanted)
+    return work_ops.claim(
+        shared.keys, shared.name, next(shared.numbers), shared.served.name, LEASE, wanted, shared.batches
+    )
 
 
 class Claimer(Service):

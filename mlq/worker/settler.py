@@ -94,7 +94,7 @@ class Settler(Service):
         """Take a batch from the outbox. An attempt's reports are taken with its outcome at the latest."""
         said: list[Reported] = []
         ended: list[Ended] = []
-        size, most = 0, BATCH if self._shared.slots.ahead else FEW
+        size, most = 0, BATCH if self._shared.slots.ahead or self._shared.batches else FEW
         while len(ended) < most and len(said) < BATCH and size < BATCH_BYTES:
             try:
                 item = self._shared.outbox.take(block=not (said or ended))
@@ -146,7 +146,10 @@ class Settler(Service):
         shared = self._shared
         freed = shared.slots.let_go([ended.attempt for ended in batch])
         self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
-        shared.slots.claim_ahead(self._pace)
+        if shared.batches:  # what is claimed ahead could not join the batch of the next claim
+            shared.slots.claim_none_ahead()
+        else:
+            shared.slots.claim_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
         try:
             accepted = self._settle_and_claim(self._op(endings), len(freed))
@@ -201,15 +204,16 @@ class Settler(Service):
             reply = got()
         finally:
             claimed = reply or []
-            if len(claimed) < wanted:
-                shared.slots.give(wanted - len(claimed))
+            taken = shared.slots_of(claimed)
+            if taken < wanted:
+                shared.slots.give(wanted - taken)
         if reply is None:
             shared.registered = False
             claim_now(shared, self._give)
         else:
             if claimed:
                 self._give(claimed)
-            shared.exhausted = len(claimed) < wanted
+            shared.exhausted = taken < wanted
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool
 
 

@@ -7,10 +7,11 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mlq.core.checks import DEFAULT_QUEUE, queue_of
+from mlq.core.job import Claimed
 from mlq.core.keys import Keys
 from mlq.core.policy import LOSSES, Policy
 from mlq.errors import ServerError
@@ -22,6 +23,7 @@ from mlq.shell.known_ids import known_ids_of
 from mlq.shell.sync import Shell
 from mlq.system import memory
 from mlq.worker.attempt import Attempt
+from mlq.worker.batch import slots_of
 from mlq.worker.inbox import Inbox
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
@@ -48,6 +50,11 @@ class Settings(NamedTuple):
     max_losses: int = LOSSES
 
 
+def batch_of(listeners: Sequence[Listener]) -> int:
+    """How many jobs these listeners take in one call; 0: job by job, as if there are several of them."""
+    return listeners[0].batch if len(listeners) == 1 else 0
+
+
 class Shared:
     """Shared by the duties; each attribute may be used from any of their threads."""
 
@@ -70,6 +77,7 @@ class Shared:
         self.numbers = itertools.count(1)
         self.served = WorkerClass.of((), (), ())
         self.registered = False  # the server knows what is served now
+        self.batches = b""  # the sizes of batches, for claims
         self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.exhausted = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs since the start
@@ -111,9 +119,16 @@ class Shared:
         queues = self.queues()
         plain = [queue for queue in queues if self.listeners.chosen(queue)]
         self.served = WorkerClass.of(plain, queues, self.listeners.names())
+        sizes = {f":{one.name}": one.batch for one in self.listeners.all()}
+        sizes |= {queue: batch_of(self.listeners.chosen(queue)) for queue in plain}
+        self.batches = work_ops.batches({what: size for what, size in sizes.items() if size})
         while not self.shell.run(work_ops.register(self.keys, self.served, KNOWN)):
             pass
         self.registered = True
+
+    def slots_of(self, claimed: list[Claimed]) -> int:
+        """How many slots a claim has filled."""
+        return slots_of(claimed) if self.batches else len(claimed)
 
     def note_size(self, size: int) -> None:
         """Note that a value of `size` bytes goes through this process; memory for a large one is freed soon after."""

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from mlq.worker.attempt import Attempt, Stage
+from mlq.worker.batch import Unit
 
 AHEAD = 0.005  # seconds of work that may be claimed ahead: if the worker dies, no more than that is held up
 SHORT = 0.001  # seconds that jobs take on average when some are claimed ahead
@@ -12,7 +13,7 @@ MOST_AHEAD = 300  # jobs
 
 
 class Slots:
-    """Counts slots and the attempts that hold them.
+    """Counts slots and the attempts that hold them; a batch of attempts holds one together.
 
     An attempt holds a slot from its claim until its outcome is on its way to the server. It runs in that slot until
     its listeners have ended. If jobs are short, some are claimed ahead: for a moment more attempts hold a slot than
@@ -25,7 +26,7 @@ class Slots:
         self._total = 0
         self._free = 0  # below 0 where jobs are claimed ahead
         self._running = 0
-        self._waiting: deque[Attempt] = deque()  # claimed ahead
+        self._waiting: deque[Unit] = deque()  # claimed ahead
         self._returning = 0  # listeners that want a slot again
         self._closed = False
         self._ahead = 0  # jobs that may be claimed beyond the free slots, since the running ones end soon
@@ -114,30 +115,30 @@ class Slots:
 
     # Running
 
-    def resize(self, change: int) -> list[Attempt]:
-        """Add slots, or remove them if `change` is negative; returns the attempts that may run now."""
+    def resize(self, change: int) -> list[Unit]:
+        """Add slots, or remove them if `change` is negative; returns what may run now."""
         with self._changed:
             self._total += change
             self._give(change)
             return self._admit()
 
-    def admit(self, attempts: Sequence[Attempt]) -> list[Attempt]:
-        """Take in claimed attempts; returns those that may run now. The others wait for their turn."""
+    def admit(self, claimed: Sequence[Unit]) -> list[Unit]:
+        """Take in what was claimed; returns what may run now. The rest waits for its turn."""
         with self._changed:
-            self._waiting.extend(attempts)
+            self._waiting.extend(claimed)
             return self._admit()
 
-    def finish(self, attempt: Attempt) -> Attempt | None:
-        """An attempt ended but keeps its slot; returns the one that may run instead. A second call does nothing."""
+    def finish(self, unit: Unit) -> Unit | None:
+        """An attempt or batch ended but keeps its slot; returns what may run instead. A second call does nothing."""
         with self._changed:
             if self._returning:
                 self._changed.notify_all()  # it may be one of those that want a slot again, and no longer need it
-            if not attempt.runs:
+            if not unit.runs:
                 return None
-            admitted = self._stop(attempt)
+            admitted = self._stop(unit)
             return admitted[0] if admitted else None
 
-    def leave(self, attempt: Attempt) -> list[Attempt]:
+    def leave(self, attempt: Attempt) -> list[Unit]:
         """An attempt waits for another job and gives up its slot; returns the attempts that may run now."""
         with self._changed:
             self._give(self._let_go(attempt))
@@ -170,6 +171,8 @@ class Slots:
         with self._changed:
             for attempt in attempts:
                 attempt.holds_slot = True
+                if attempt.batch is not None:
+                    attempt.batch.holding += 1
             self._free -= len(attempts)
 
     def release(self, attempt: Attempt) -> None:
@@ -195,19 +198,22 @@ class Slots:
 
     def _let_go(self, attempt: Attempt) -> bool:
         held, attempt.holds_slot = attempt.holds_slot, False
+        if held and attempt.batch is not None:
+            attempt.batch.holding -= 1
+            return attempt.batch.holding == 0
         return held
 
-    def _stop(self, attempt: Attempt) -> list[Attempt]:
-        attempt.runs = False
+    def _stop(self, unit: Unit) -> list[Unit]:
+        unit.runs = False
         self._running -= 1
         return self._admit()
 
-    def _admit(self) -> list[Attempt]:
+    def _admit(self) -> list[Unit]:
         admitted = []
         while self._waiting and self._running < self._total:
-            attempt = self._waiting.popleft()
-            if attempt.stage is Stage.CLAIMED:  # else handed back, or lost
-                attempt.runs = True
+            unit = self._waiting.popleft()
+            if unit.stage is Stage.CLAIMED:  # else handed back, or lost
+                unit.runs = True
                 self._running += 1
-                admitted.append(attempt)
+                admitted.append(unit)
         return admitted

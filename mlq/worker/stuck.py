@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from mlq.worker.attempt import Attempt
+from mlq.worker.batch import Unit
 from mlq.worker.timers import Timers
 
 log = logging.getLogger("mlq.worker")
@@ -21,14 +21,14 @@ class Stuck:
         self._worker = worker
         self._timers = timers
         self._died = died
-        self._since: dict[Attempt, float] = {}
+        self._since: dict[Unit, float] = {}
 
-    def add(self, attempt: Attempt) -> None:
+    def add(self, attempt: Unit) -> None:
         """The attempt's job was taken from it."""
         self._since[attempt] = time.monotonic()
         self._timers.after(STUCK_AFTER, lambda: attempt in self._since, self._judge)
 
-    def remove(self, attempt: Attempt) -> None:
+    def remove(self, attempt: Unit) -> None:
         """The attempt has ended, or will be killed."""
         self._since.pop(attempt, None)
 

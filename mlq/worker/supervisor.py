@@ -3,19 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.errors import ServerError, Undecodable
+from mlq.errors import InputError, ServerError, Undecodable
 from mlq.ops import work as work_ops
 from mlq.pools.contract import Pool
 from mlq.running.outcomes import death, failure, in_time, timeout
-from mlq.running.spare_threads import Threads
-from mlq.shell.trouble import pause
-from mlq.system.service import TroubleLog
 from mlq.worker.attempt import Attempt, Stage
+from mlq.worker.batch import Batch, Unit, slots_of, units
 from mlq.worker.channel import RedisChannel
+from mlq.worker.fetches import Fetches
 from mlq.worker.outbox import Ended
 from mlq.worker.shared import Shared
 from mlq.worker.stuck import Stuck
@@ -39,7 +37,7 @@ class Supervisor:
         self._died = died
         self._timers = Timers(died)
         self._stuck = Stuck(shared.name, self._timers, died)
-        self._fetches = Threads("mlq-fetch")
+        self._fetches = Fetches(shared)
         self._watches_ahead = False
 
     def stop(self, timeout: float) -> None:
@@ -61,47 +59,41 @@ class Supervisor:
         shared = self._shared
         attempts = [Attempt(one) for one in claimed]
         shared.hold(attempts)
+        found = self._in_batches(attempts) if shared.batches else attempts
+        complete = [unit for unit in found if unit.is_complete()]
         for attempt in attempts:
             if not attempt.claimed.record:
-                self._fetches.submit(partial(self._fetch, attempt))
-        self._admit([attempt for attempt in attempts if attempt.claimed.record])
+                self._fetches.begin(attempt, self._fetched)
+        self._admit(complete)
         if shared.slots.overdrawn() and not self._watches_ahead:
             self._watches_ahead = True
             self._timers.after(AHEAD_LIMIT, lambda: True, self._watch_ahead)
 
-    def _fetch(self, attempt: Attempt) -> None:
-        """Get a large record, which claims leave out. Its lease is renewed meanwhile, and other jobs run."""
-        try:
-            record = self._record_of(attempt)
-        except Exception as error:  # such as a lack of memory; without an end the attempt would be held forever
-            log.exception("can't get the message of job %s", attempt.claimed.id)
+    def _in_batches(self, attempts: list[Attempt]) -> list[Unit]:
+        """Put what is to run together into batches; those that are halved need more slots than were taken for them."""
+        found = list(units(attempts))
+        for _ in range(len(found) - slots_of(attempt.claimed for attempt in attempts)):
+            self._shared.slots.overdraw()
+        return found
+
+    def _fetched(self, attempt: Attempt, error: Exception | None) -> None:
+        """The attempt has its record, or can't get it."""
+        if error is not None:
             self.ended(attempt, failure(error))
-            return
-        attempt.fetched(record)
-        self._shared.note_size(attempt.size)
-        if self._shared.has_large_buffers:  # as in `Shared.hold`
-            self._shared.shell.close()
-        self._admit([attempt])
+        if attempt.batch is None:
+            self._admit([attempt] if attempt.stage is Stage.CLAIMED else [])
+        elif attempt.batch.is_last_fetched():
+            self._admit([attempt.batch])
 
-    def _record_of(self, attempt: Attempt) -> bytes:
-        """The attempt's record; empty if it is gone, or the attempt is over."""
-        failures, trouble = 0, TroubleLog(f"can't get the message of job {attempt.claimed.id}")
-        while attempt.stage is Stage.CLAIMED:
-            try:
-                record = self._shared.shell.run(work_ops.record(self._shared.keys, attempt.claimed.id))
-            except ServerError as error:
-                if "WRONGTYPE" in str(error):  # somebody else wrote there
-                    break
-                failures += 1
-                trouble.log(error)
-                time.sleep(pause(failures))
-            else:
-                trouble.over()
-                return record or b""
-        return b""
+    def _admit(self, claimed: Sequence[Unit]) -> None:
+        self._pool.submit(self._shared.slots.admit([unit for unit in claimed if self._is_ready(unit)]))
 
-    def _admit(self, attempts: list[Attempt]) -> None:
-        self._pool.submit(self._shared.slots.admit([attempt for attempt in attempts if self._read(attempt)]))
+    def _is_ready(self, unit: Unit) -> bool:
+        """Whether it can run here; members of a batch that can't have left it then."""
+        if isinstance(unit, Attempt):
+            return self._read(unit)
+        unit.members = [member for member in unit.members if member.stage is Stage.CLAIMED and self._read(member)]
+        return bool(unit.members)
 
     def _read(self, attempt: Attempt) -> bool:
         """Parse the attempt's record; returns whether the job can run here."""
@@ -118,10 +110,19 @@ class Supervisor:
 
     # What the pool reports
 
-    def begin(self, attempt: Attempt) -> bool:
-        """The pool is about to run it. False if it must not, because the job was handed back or lost meanwhile."""
+    def begin(self, task: Unit) -> bool:
+        """The pool is about to run it. False if it must not, because the jobs were handed back or lost meanwhile."""
+        if isinstance(task, Attempt):
+            begins = self._begin(task)
+        else:
+            task.members = [member for member in task.members if self._begin(member)]
+            begins = bool(task.members)
+        if not begins:
+            self._finish(task)
+        return begins
+
+    def _begin(self, attempt: Attempt) -> bool:
         if not attempt.begin():
-            self._finish(attempt)
             return False
         attempt.channel = RedisChannel(self._shared, attempt, self)
         claimed, record = attempt.claimed, attempt.record
@@ -131,22 +132,22 @@ class Supervisor:
             self._timers.after(attempt.policy.timeout, attempt.holds, lambda: self._time_out(attempt))
         return True
 
-    def ended(self, attempt: Attempt, outcome: Outcome) -> Attempt | None:
-        """Its listeners have ended; returns the attempt that the pool runs next."""
+    def ended(self, attempt: Attempt, outcome: Outcome) -> Unit | None:
+        """Its listeners have ended; returns what the pool runs next."""
         return self._end(attempt, outcome, here=False)
 
-    def settle(self, attempt: Attempt, outcome: Outcome) -> Attempt | None:
+    def settle(self, attempt: Attempt, outcome: Outcome) -> Unit | None:
         """Like `ended`, in a thread that may wait for the server: it settles the outcome if no others wait."""
         return self._end(attempt, outcome, here=True)
 
-    def died(self, attempt: Attempt, reason: str, words: str, beside: int) -> Attempt | None:
-        """Its process died, with `beside` other attempts; returns the attempt that the pool runs next."""
+    def died(self, attempt: Attempt, reason: str, words: str, beside: int) -> Unit | None:
+        """Its process died, with `beside` other attempts; returns what the pool runs next."""
         attempt.beside = beside
         if attempt.end(Stage.ENDED) is not None:
             self._shared.outbox.end(Ended(attempt, death(reason, words), lost=True))
         return self._through(attempt)
 
-    def _end(self, attempt: Attempt, outcome: Outcome, *, here: bool) -> Attempt | None:
+    def _end(self, attempt: Attempt, outcome: Outcome, *, here: bool) -> Unit | None:
         if attempt.end(Stage.ENDED) is not None:
             self._shared.note_size(max(attempt.size, outcome.size))
             ended = Ended(attempt, in_time(outcome, attempt.took, attempt.policy.timeout))
@@ -154,15 +155,23 @@ class Supervisor:
                 self._shared.outbox.end(ended)
         return self._through(attempt)
 
-    def _through(self, attempt: Attempt) -> Attempt | None:
+    def _through(self, attempt: Attempt) -> Unit | None:
         attempt.is_done = True
-        self._stuck.remove(attempt)
-        return self._shared.slots.finish(attempt)
+        unit = attempt.batch or attempt
+        if isinstance(unit, Batch) and not unit.is_done():
+            return None
+        self._stuck.remove(unit)
+        return self._shared.slots.finish(unit)
 
     # What its listeners do
 
     def leave(self, attempt: Attempt) -> None:
-        """It waits for another job. The first such wait gives up its slot; another attempt may run at once."""
+        """It waits for another job. The first such wait gives up its slot; another attempt may run at once.
+
+        Raises InputError if it runs in a batch, since the others of that would wait, too.
+        """
+        if attempt.batch is not None:
+            raise InputError("a listener that takes batches can't wait for other jobs")
         with attempt.wait_lock:
             attempt.waited = True
             attempt.waits += 1
@@ -209,14 +218,18 @@ class Supervisor:
         self._shared.slots.release(attempt)
 
     def _abandon(self, attempt: Attempt) -> None:
-        """Its listeners no longer hold the job: end them if the pool can, and run other attempts instead."""
-        self._stuck.add(attempt)
-        if self._pool.end(attempt) or attempt.is_done:
-            self._stuck.remove(attempt)
-        self._finish(attempt)
+        """Its listeners no longer hold the job: end them if the pool can, and run other attempts instead.
 
-    def _finish(self, attempt: Attempt) -> None:
-        following = self._shared.slots.finish(attempt)
+        A batch goes on while any of its members holds its job.
+        """
+        unit = attempt.batch or attempt
+        self._stuck.add(unit)
+        if self._pool.end(attempt) or attempt.is_done or _goes_on(unit):
+            self._stuck.remove(unit)
+        self._finish(unit)
+
+    def _finish(self, unit: Unit) -> None:
+        following = None if _goes_on(unit) else self._shared.slots.finish(unit)
         if following is not None:
             self._pool.submit([following])
 
@@ -243,7 +256,7 @@ class Supervisor:
                 self._pool.end(attempt)
             shared.drop(attempt)
             shared.slots.release(attempt)
-            self._finish(attempt)
+            self._finish(attempt.batch or attempt)
 
     def _watch_ahead(self) -> None:
         """Hand back jobs that were claimed ahead, if a long job runs before them after all."""
@@ -266,3 +279,8 @@ class Supervisor:
     def _not_begun(self) -> list[Attempt]:
         """Attempts that have not begun, in the order in which they were claimed."""
         return [attempt for attempt in self._shared.held() if attempt.stage is Stage.CLAIMED]
+
+
+def _goes_on(unit: Unit) -> bool:
+    """Whether it is a batch that others of its members are still part of."""
+    return isinstance(unit, Batch) and not unit.is_over()

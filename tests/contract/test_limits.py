@@ -12,8 +12,7 @@ FILE_LINES, FUNCTION_LINES, NESTING = 300, 40, 3
 
 # What is longer or deeper. A number may only fall, and an entry only go.
 LONG_FILES: dict[str, int] = {
-    "mlq/pools/child.py": 331,
-    "mlq/pools/process.py": 344,
+    "mlq/pools/process.py": 338,
 }
 DEEP_FUNCTIONS: dict[str, int] = {
     "mlq/running/execution.py:execute_on_loop": 4,

@@ -30,6 +30,21 @@ def old_form(number: int, *args: Any) -> str:
     return str(number + len(args))
 
 
+@mlq.listener(batch=32, timeout=5)
+def batched(irises: list[Iris]) -> list[str]:
+    return [str(iris.size) for iris in irises]
+
+
+@mlq.listener(batch=32)
+async def batched_async(urls: list[str], contexts: list[JobContext]) -> list[int]:
+    return [len(url) + context.attempt for url, context in zip(urls, contexts, strict=True)]
+
+
+@mlq.listener(batch=32)
+def batched_untyped(urls):  # type: ignore[no-untyped-def]
+    return urls
+
+
 @mlq.listener
 def two_values(url: str) -> tuple[float, bytes]:
     return len(url) / 2, b""
@@ -130,6 +145,9 @@ assert_type(generate_and_return_two.submit("a"), JobHandle[bytes])
 assert_type(generate_async.submit("a"), JobHandle[list[int]])
 assert_type(generate_async_too.submit("a"), JobHandle[list[int]])
 assert_type(untyped_result.submit("a").result(), Any)
+assert_type(batched.submit(Iris(1.0)), JobHandle[str])
+assert_type(batched_async.submit("a"), JobHandle[int])
+assert_type(batched([Iris(1.0)]), list[str])
 assert_type(method.submit(1), JobHandle[str])
 assert_type(instance.submit(b""), JobHandle[int])
 assert_type(builtin.submit([1]), JobHandle[int])
@@ -158,11 +176,14 @@ generate.submit(1)  # expect: error
 method.submit("1")  # expect: error
 instance.submit("1")  # expect: error
 of_iris.submit()  # expect: error
+batched.submit([Iris(1.0)])  # expect: error
+batched_async.post(1)  # expect: error
 
 # --- options
 
 fetch.submit("a", "http://localhost/done", timeout=5, retries=1, backoff=0.5, ttl=60, webhook=None)
 fetch.submit("a", callback=None, idempotency_key="1", queue="other")
+batched.submit(Iris(1.0), timeut=5)  # expect: error
 fetch.submit("a", timeut=5)  # expect: error
 fetch.post("a", retry=5)  # expect: error
 generate.post("a", timeout="5")  # expect: error

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import batches  # noqa: F401 - more listeners
 import contexts  # noqa: F401 - more listeners
 import corners  # noqa: F401 - more listeners
 import hazards  # noqa: F401 - more listeners

@@ -1,10 +1,26 @@
 -- What a claim replies of its jobs.
 
--- An attempt's number and the number of earlier attempts that ended in an error, as one string.
 --- include whole
 --- include clock
-local function with_errors(jobs, id, attempt)
-  return attempt .. ' ' .. whole(redis.call('HGET', jobs .. id, 'errors'))
+--- include head
+
+-- An attempt's number; after the first attempt, a string with the number of earlier attempts that ended in an error:
+-- 'attempt errors'. For one that runs in a batch: 'attempt errors losses batch', the losses with others and the number of
+-- its batch among those of the claim.
+local function about_attempt(jobs, id, attempt, batch)
+  if batch == 0 then
+    return attempt == 1 and 1 or attempt .. ' ' .. whole(redis.call('HGET', jobs .. id, 'errors'))
+  end
+  local counts = attempt == 1 and {} or redis.call('HMGET', jobs .. id, 'errors', 'shared')
+  return string.format('%d %d %d %d', attempt, whole(counts[1]), whole(counts[2]), batch)
+end
+
+-- How many jobs of a lane run together, 0 if each runs by itself. `sizes` has that by function, as ':function', and by
+-- queue for jobs without one.
+local function batch_size(sizes, lane)
+  if not sizes then return 0 end
+  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  return tonumber(sizes[functions ~= '' and ':' .. functions or queue]) or 0
 end
 
 -- A job's record, and its length; '' for one above 64 KiB, and false if there is none, or a key of another type.
@@ -19,12 +35,26 @@ local function small_record(posts, id)
 end
 
 -- The reply to a claim that was sent again: of the jobs that it got (`last`), those that it still holds.
-local function claimed_again(jobs, posts, last, token)
-  local reply = {'ok', clock()}
+local function claimed_again(jobs, posts, last, token, sizes)
+  local reply, open, batches = {'ok', clock()}, {}, 0
+  -- The number of the batch of a lane's next job.
+  local function batch_of(lane)
+    local most = batch_size(sizes, lane)
+    if most == 0 then return 0 end
+    local last_one = open[lane]
+    if not last_one or last_one.size == most then
+      batches = batches + 1
+      last_one = {number = batches, size = 0}
+      open[lane] = last_one
+    end
+    last_one.size = last_one.size + 1
+    return last_one.number
+  end
   for id in string.gmatch(last, ' ([^ ]+)') do
     local held = redis.call('HMGET', jobs .. id, 'token', 'attempts')
     if held[1] == token then
-      reply[#reply + 1], reply[#reply + 2] = id, with_errors(jobs, id, whole(held[2]))
+      reply[#reply + 1] = id
+      reply[#reply + 1] = about_attempt(jobs, id, whole(held[2]), sizes and batch_of(lane_of(posts, id) or '') or 0)
       reply[#reply + 1] = small_record(posts, id) or ''
     end
   end

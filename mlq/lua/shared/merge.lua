@@ -1,12 +1,14 @@
 -- Merges the jobs of several lanes by place, reading few more of them than are wanted.
--- `ready` lists lanes and the places of their first jobs, in order; wrong places are noticed. `take(id)` returns whether
--- to take that job and go on. Returns the lanes that were read, each with its `name`, the ids `taken`, and the `place` of
--- its first remaining job or nil; and whether jobs may be left.
-local function merge(ready, lane_prefix, count, take)
+-- `ready` lists lanes and the places of their first jobs, in order; wrong places are noticed. `count` is the number of slots:
+-- each job takes one, but those of a lane for which `batch_of(lane)` is not 0 are taken in batches of so many, each of which
+-- takes one slot. `take(id, batch)` returns whether to take that job and go on; `batch` is the number of its batch, or 0. Returns
+-- the lanes that were read, each with its `name`, the ids `taken`, and the `place` of its first remaining job or nil; and
+-- whether jobs may be left.
+local function merge(ready, lane_prefix, count, batch_of, take)
   local heads, touched = {}, {}
   for i = 1, #ready, 2 do
     if ready[i + 1] == 'inf' then break end -- a marker, not a lane
-    heads[#heads + 1] = {name = ready[i], place = tonumber(ready[i + 1]), taken = {}}
+    heads[#heads + 1] = {name = ready[i], place = tonumber(ready[i + 1]), taken = {}, most = batch_of(ready[i]), room = 0}
   end
   local some = math.ceil(count / #heads) + 1 -- jobs to read from a lane at a time
 
@@ -17,6 +19,7 @@ local function merge(ready, lane_prefix, count, take)
       touched[#touched + 1] = lane
     end
     if not lane.jobs or (lane.at > #lane.jobs and not lane.ends) then
+      local some = math.max(some, lane.most)
       local jobs = redis.pcall('ZRANGE', lane_prefix .. lane.name, #lane.taken, #lane.taken + some - 1, 'WITHSCORES')
       lane.jobs, lane.at = jobs.err and {} or jobs, 1 -- a key of another type holds no jobs
       lane.ends = #lane.jobs < 2 * some
@@ -24,18 +27,33 @@ local function merge(ready, lane_prefix, count, take)
     lane.place = tonumber(lane.jobs[lane.at + 1])
   end
 
-  local taken = 0
-  while heads[1] and taken < count do
-    local lane = table.remove(heads, 1)
-    if lane.jobs then
-      if not take(lane.jobs[lane.at]) then
-        table.insert(heads, 1, lane)
-        break
-      end
-      taken = taken + 1
-      lane.taken[#lane.taken + 1] = lane.jobs[lane.at]
+  local taken, batches, full = 0, 0, false
+  -- The first lane whose next job can be taken: when the slots are, those of batches that have room.
+  local function next_lane()
+    for i, lane in ipairs(heads) do
+      if (taken < count and not full) or lane.room > 0 then return table.remove(heads, i) end
     end
-    step(lane)
+  end
+
+  while true do
+    local lane = next_lane()
+    if not lane then break end
+    if lane.jobs then
+      local opens = lane.room == 0
+      local batch = lane.most > 0 and (opens and batches + 1 or lane.batch) or 0
+      if take(lane.jobs[lane.at], batch, opens) then
+        if opens then taken = taken + 1 end
+        if batch > 0 then
+          batches, lane.batch, lane.room = math.max(batches, batch), batch, (opens and lane.most or lane.room) - 1
+        end
+        lane.taken[#lane.taken + 1] = lane.jobs[lane.at]
+        step(lane)
+      else
+        full, lane.room = full or opens, 0 -- a batch that takes no more ends; another one may begin
+      end
+    else
+      step(lane)
+    end
     local i = 1
     while lane.place and heads[i] and heads[i].place < lane.place do i = i + 1 end
     if lane.place then table.insert(heads, i, lane) end

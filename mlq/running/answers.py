@@ -1,0 +1,25 @@
+"""What a listener that takes batches returned, as one answer for each message."""
+
+from typing import Any
+
+
+class WrongNumber(Exception):
+    """The listener did not return one answer for each message."""
+
+
+def answers_of(returned: Any, count: int, name: str) -> list[Any]:
+    """One answer for each of `count` messages. Raises WrongNumber."""
+    if isinstance(returned, (str, bytes, dict, set, frozenset)) or not hasattr(returned, "__iter__"):
+        raise WrongNumber(f"{name} must return a list with a result for each message, not {type(returned).__name__}")
+    answers = list(returned)
+    if len(answers) != count:
+        raise WrongNumber(f"{name} returned a list of {len(answers)} for {count} messages")
+    return answers
+
+
+def only_answer(returned: Any, name: str) -> Any:
+    """The answer to a single message. Raises WrongNumber, or the exception that stands in its place."""
+    (answer,) = answers_of(returned, 1, name)
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer

@@ -1,0 +1,191 @@
+"""Runs a listener that declares `batch` on the messages of many jobs, and gives each job an outcome of its own.
+
+If the call raises, it is repeated with halves of the messages, down to the one that is to blame. If the number of
+answers is wrong, nobody knows which answer belongs to which message: it is repeated with each message alone.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+from mlq.core import codec
+from mlq.core.job import Claimed, Outcome, Record
+from mlq.running.answers import WrongNumber, answers_of
+from mlq.running.context import Channel, JobContext, Output
+from mlq.running.execution import Submit, on_thread, own_context, run_async
+from mlq.running.listeners import Listener
+from mlq.running.middleware import wrapped
+from mlq.running.outcomes import failure, success
+from mlq.system.capture import capturing
+
+T = TypeVar("T")
+Call = Callable[[list[Any], list[JobContext]], Awaitable[Any]]
+
+_most: dict[str, int] = {}  # messages per call of listeners that ran out of memory with more
+
+
+class OneRun(Protocol):
+    """One attempt of a batch; see `contract.Run`."""
+
+    @property
+    def channel(self) -> Channel:
+        """What its listener may ask of the worker."""
+
+    @property
+    def claimed(self) -> Claimed:
+        """The attempt."""
+
+    @property
+    def record(self) -> Record:
+        """What was posted."""
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Its one listener."""
+
+
+class _Outputs:
+    """Takes what the listener prints and logs: it belongs to all of the jobs."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+        self.job_id = outputs[0].job_id
+
+    def log(self, words: str) -> None:
+        for output in self._outputs:
+            output.log(words)
+
+
+class _Member:
+    """One job of the batch."""
+
+    outcome: Outcome
+
+    def __init__(self, run: OneRun) -> None:
+        self._run = run
+        self._listener = run.listeners[0]
+        self._hooks = contextlib.ExitStack()
+        self.output = Output(run.channel, run.claimed.id)
+        self.message: Any = None
+        self.context: JobContext | None = None
+
+    def begin(self) -> bool:
+        """Make its message ready; False if that failed, which is its outcome."""
+        try:
+            message = codec.unpack(self._run.record.message)
+            context = JobContext(self._run.channel, self.output, self._run.claimed, self._run.record, message)
+            self.context = context
+            self._hooks.enter_context(wrapped(context, self._listener.middleware))
+            self.message = message if self._listener.convert is None else self._listener.convert(message)
+        except BaseException as error:  # noqa: BLE001 - user code: middleware, and what types do when they are made
+            self.fail(error)
+            return False
+        return True
+
+    def holds(self) -> bool:
+        """Whether it still holds its job."""
+        return self._run.channel.holds()
+
+    def fail(self, error: BaseException) -> None:
+        """It ends with an error, which middleware sees, and may replace."""
+        try:
+            self._hooks.__exit__(type(error), error, error.__traceback__)
+        except BaseException as instead:  # noqa: BLE001 - user code: middleware
+            error = instead
+        self.outcome = failure(error, again=self._listener.retries(error))
+
+    def succeed(self, value: Any) -> None:
+        """It ends with a value."""
+        try:
+            self._hooks.close()
+            self.outcome = success(value, calls_back=self._run.record.options.callback is not None)
+        except BaseException as error:  # noqa: BLE001 - user code: middleware
+            self.outcome = failure(error)
+
+    def end(self) -> None:
+        """Break reference cycles."""
+        if self.context is not None:
+            self.context.end()
+
+
+def execute_together(runs: Sequence[OneRun]) -> list[Outcome]:
+    """Run the one listener of these runs; returns an outcome for each, in order. Never raises."""
+    listener = runs[0].listeners[0]
+
+    async def call(messages: list[Any], contexts: list[JobContext]) -> Any:
+        return run_async(_called(listener, messages, contexts))
+
+    return own_context().run(lambda: _at_once(_executed(runs, listener, call)))
+
+
+async def execute_together_on_loop(runs: Sequence[OneRun], submit: Submit) -> list[Outcome]:
+    """The same on the running event loop; a listener that is not async runs on a thread, through `submit`."""
+    listener = runs[0].listeners[0]
+
+    async def call(messages: list[Any], contexts: list[JobContext]) -> Any:
+        if listener.is_async:
+            return await _called(listener, messages, contexts)
+        return await on_thread(lambda: run_async(_called(listener, messages, contexts)), submit)
+
+    return await _executed(runs, listener, call)
+
+
+def _called(listener: Listener, messages: list[Any], contexts: list[JobContext]) -> Any:
+    assert listener.function is not None  # noqa: S101 - only the parent of child processes has listeners without one
+    return listener.function(messages, contexts) if listener.takes_context else listener.function(messages)
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing: the code is the same with and without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    raise RuntimeError("it waits")
+
+
+async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call) -> list[Outcome]:
+    members = [_Member(run) for run in runs]
+    with capturing(_Outputs([member.output for member in members])):
+        ready = [member for member in members if member.begin()]
+        most = _most.get(listener.name, len(ready)) or 1
+        for start in range(0, len(ready), most):
+            await _solve(ready[start : start + most], listener, call)
+    for member in members:
+        member.end()
+    return [member.outcome for member in members]
+
+
+async def _solve(members: list[_Member], listener: Listener, call: Call) -> None:
+    """Give each member its outcome."""
+    contexts = [member.context for member in members if member.context is not None]
+    try:
+        answers = answers_of(await call([member.message for member in members], contexts), len(members), listener.name)
+    except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
+        await _divide(members, listener, call, error)
+        return
+    for member, answer in zip(members, answers, strict=True):
+        if isinstance(answer, BaseException):
+            member.fail(answer)
+        else:
+            member.succeed(answer)
+
+
+async def _divide(members: list[_Member], listener: Listener, call: Call, error: BaseException) -> None:
+    """The call raised: repeat it with fewer messages, if there are any for whom that matters."""
+    count = len(members)
+    if count > 1 and _is_out_of_memory(error):
+        _most[listener.name] = count // 2
+    left = [member for member in members if member.holds()] if count > 1 else []
+    for member in members:
+        if member not in left:
+            member.fail(error)
+    size = 1 if isinstance(error, WrongNumber) else (count + 1) // 2
+    for start in range(0, len(left), size):
+        await _solve(left[start : start + size], listener, call)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Also for the errors of frameworks, which need not be imported here: `torch.cuda.OutOfMemoryError`."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

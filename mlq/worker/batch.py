@@ -1,0 +1,90 @@
+"""Attempts that run together: a listener that declares `batch` is called once for the messages of all of them.
+
+Each of these attempts has its own lease, outcome, retries, progress and callback.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from mlq.core.job import Claimed
+from mlq.pools.contract import Together
+from mlq.worker.attempt import Attempt, Stage
+
+
+class Batch(Together):
+    """Takes one slot."""
+
+    members: list[Attempt]
+
+    def __init__(self, members: list[Attempt]) -> None:
+        """`members`: attempts of one lane, in the order of their jobs."""
+        self.members = members
+        self.holding = len(members)  # how many of them still hold the slot, as `slots` counts it
+        self._unfetched = sum(not member.claimed.record for member in members)
+        self._lock = threading.Lock()
+        self.runs = False  # as `slots` counts it
+        for member in members:
+            member.batch = self
+
+    @property
+    def stage(self) -> Stage:
+        """CLAIMED while it may begin."""
+        return Stage.CLAIMED if any(one.stage is Stage.CLAIMED for one in self.members) else Stage.ENDED
+
+    def is_complete(self) -> bool:
+        """Whether the records of all members are here."""
+        return not self._unfetched
+
+    def is_last_fetched(self) -> bool:
+        """A record has been fetched; returns whether it was the last one."""
+        with self._lock:
+            self._unfetched -= 1
+            return not self._unfetched
+
+    def is_over(self) -> bool:
+        """Whether no member holds its job any more: nothing that the listener returns would count."""
+        return not any(one.stage in (Stage.CLAIMED, Stage.BEGUN) for one in self.members)
+
+    def is_done(self) -> bool:
+        """Whether the listener has ended for all members."""
+        return all(one.is_done for one in self.members)
+
+
+Unit = Attempt | Batch  # what takes a slot
+
+
+def slots_of(claimed: Iterable[Claimed]) -> int:
+    """How many slots a claim has filled."""
+    alone, batches = 0, 0
+    for one in claimed:
+        alone, batches = alone + (not one.batch), max(batches, one.batch)
+    return alone + batches
+
+
+def units(attempts: Iterable[Attempt]) -> Iterator[Unit]:
+    """The batches of what one claim got, and the attempts that run by themselves.
+
+    A batch that was lost with its process is run again in halves: of 32 jobs, one that was lost n times together with
+    others runs in a batch of 32 / 2**n, until the job that kills its process is lost alone.
+    """
+    batches: dict[int, list[Attempt]] = {}
+    for attempt in attempts:
+        if attempt.claimed.batch:
+            batches.setdefault(attempt.claimed.batch, []).append(attempt)
+        else:
+            yield attempt
+    for members in batches.values():
+        yield from map(Batch, _parts(members))
+
+
+def _parts(members: list[Attempt]) -> Iterator[list[Attempt]]:
+    part: list[Attempt] = []
+    room = len(members)
+    for member in sorted(members, key=lambda one: one.claimed.together):  # stable: in the order of the jobs
+        most = max(1, len(members) >> member.claimed.together)
+        room = min(room, most)
+        if len(part) >= room:
+            yield part
+            part, room = [], most
+        part.append(member)
+    yield part
