@@ -1,7 +1,9 @@
 """Why a value can't be packed: which part of it, and what to send instead. Runs only after packing has failed."""
 
+import itertools
 import reprlib
 from collections.abc import Callable, Iterator
+from time import sleep
 from types import FunctionType
 from typing import Any
 
@@ -11,6 +13,7 @@ from mlq.core.plain import fields_of
 
 UNPACKABLE = (TypeError, ValueError, OverflowError, BufferError, RecursionError)
 
+TURN = 5_000  # parts after which to yield to other greenlets of the process: some milliseconds
 _KEY = object()  # marks a step from a dict to one of its keys; a step to a value is the key, or the index in a list
 
 
@@ -25,7 +28,11 @@ def explain(root: object, name: str, error: Exception, extend: Callable[[object]
     steps: list[object] = [None]  # the last step of each level
     parents: list[int] = []  # ids of the containers from the root to here
     seen: dict[int, object] = {}  # by id, and held: a container made for an object would else leave its id to the next
-    while levels:
+    for looked_at in itertools.count(1):
+        if not levels:
+            break
+        if not looked_at % TURN:
+            sleep(0)
         steps[-1], item = next(levels[-1], (None, levels))
         if item is levels:  # this level is done
             levels.pop()

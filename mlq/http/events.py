@@ -38,12 +38,12 @@ RETRY = 2000  # milliseconds after which a browser reconnects
 SMALL = 8192  # bytes up to which a packed short result is included in the end
 END = "end"  # the id of the last event
 DENSE = 512  # bytes; a longer chunk may hold a thousand values or more, and is made into JSON once for all followers
-WRITTEN = 8 * 1024 * 1024  # characters of JSON that are kept for them
+WRITTEN = 8 * 1024 * 1024  # bytes of chunks and characters of their JSON that are kept
 MOST = 2**63 - 1  # the largest number that Redis accepts as a part of a place
 
 
 class _Written:
-    """JSON of packed values, up to so many characters in all; the oldest go first."""
+    """JSON of packed values, with these up to so many bytes and characters in all; the oldest go first."""
 
     def __init__(self) -> None:
         self._texts: dict[bytes, str] = {}
@@ -54,9 +54,10 @@ class _Written:
 
     def add(self, packed: bytes, written: str) -> None:
         self._texts[packed] = written
-        self._kept += len(written)
+        self._kept += len(packed) + len(written)
         while self._kept > WRITTEN:
-            self._kept -= len(self._texts.pop(next(iter(self._texts))))
+            oldest = next(iter(self._texts))
+            self._kept -= len(oldest) + len(self._texts.pop(oldest))
 
 
 _turns = Turns()

@@ -93,6 +93,7 @@ def test_no_functions(names):
         "HTTP://A/",
         None,
         "http://bücher.example./ä?ö=ü#ß",
+        f"http://{'é.' * 20}a/",
         "http://a./",
     ],
 )
@@ -118,6 +119,9 @@ def test_callbacks(url):
         "http://faß.example/",  # one host here, another one in a browser
         "http://a\u3002b/",
         f"http://{'ü' * 60}.b/",
+        f"http://{'é.' * 21}a/",  # each label takes 25 us to encode
+        f"http://{'ﷺ' * 15}.a/",  # which becomes 270 characters
+        f"http://{'a.' * 127}a/",
         "http://a:99999/",
         "http://a:x/",
         "javascript:x",

@@ -210,6 +210,15 @@ def test_circles_and_depths_are_refused():
         pack(deep)
 
 
+def test_a_search_in_a_large_value_lets_others_have_their_turn(monkeypatch):
+    """Half a million numbers before the one that does not fit took a server 0.6 s."""
+    pauses = []
+    monkeypatch.setattr("mlq.core.unpackable.sleep", pauses.append)
+    with pytest.raises(Unserializable, match=r"msg\[20000\]"):
+        pack([*range(20_000), 2**70], "msg")
+    assert pauses == [0] * 4
+
+
 def test_a_container_in_many_places_is_searched_once():
     value = []
     for _ in range(500):  # 2**500 ways lead to the innermost list
