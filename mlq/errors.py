@@ -30,6 +30,18 @@ class ValidationError(InputError):
         self.faults = tuple(faults)
 
 
+class UnknownModel(InputError, LookupError):
+    """No model has this name, or it has no such version."""
+
+
+class NotLoaded(MLQError):
+    """A model's `load` failed, so it can't predict; the message has the error. It is tried again after a pause."""
+
+
+class WrongOutput(MLQError):
+    """A model gave something that does not fit the output that it declares, or a batch not one result per message."""
+
+
 class TooLarge(InputError):
     """A message or a result above the size limit."""
 
@@ -89,9 +101,17 @@ class WrongState(JobError):
 class JobFailed(JobError):
     """The job ended in failure; `error_type`, `remote_traceback` and `reason` (error, timeout, lost, oom) say how."""
 
-    def __init__(self, message: str, error_type: str = "", remote_traceback: str = "", reason: str = "") -> None:
-        """`reason`: "error", "timeout", "lost" or "oom"."""
+    def __init__(
+        self,
+        message: str,
+        error_type: str = "",
+        remote_traceback: str = "",
+        reason: str = "",
+        faults: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """`reason`: "error", "timeout", "lost" or "oom"; `faults`: the wrong fields, as those of ValidationError."""
         super().__init__(message)
+        self.faults = tuple(faults)
         self.error_type = error_type
         self.remote_traceback = remote_traceback
         self.reason = reason

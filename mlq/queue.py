@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, Unpack, overload
 
 from mlq.client.blocking import Client
 from mlq.core.checks import check_seconds, nearest
@@ -18,6 +18,7 @@ from mlq.running.listeners import Listener, Listeners
 from mlq.system import terminal
 
 if TYPE_CHECKING:
+    from mlq.models.hosting import ModelOptions
     from mlq.pools.contract import Loader, Pool
     from mlq.running.middleware import Middleware
     from mlq.worker.shared import Settings
@@ -34,7 +35,7 @@ GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 
 _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have started a worker
 
 
-DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch")  # options of a listener
+DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch", "max_wait")  # options of a listener
 
 
 def _listener(function: Callable[..., Any], **given: Any) -> Listener:
@@ -45,7 +46,13 @@ def _listener(function: Callable[..., Any], **given: Any) -> Listener:
         raise TypeError(f"a listener has no option {unknown[0]!r}{hint}")
     policy = Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff"))
     return Listener.of(
-        function, given.get("name"), given.get("queue"), policy, given.get("retry_on"), given.get("batch")
+        function,
+        given.get("name"),
+        given.get("queue"),
+        policy,
+        given.get("retry_on"),
+        given.get("batch"),
+        given.get("max_wait"),
     )
 
 
@@ -98,6 +105,7 @@ class MLQ(Client):
         self,
         *,
         batch: int,
+        max_wait: float | None = None,
         name: str | None = None,
         queue: str | None = None,
         timeout: float | None = None,
@@ -118,13 +126,27 @@ class MLQ(Client):
         doubled for each further one; `retry_on`: the exceptions, by class or name, after which to retry. Options of a
         job override these. `batch`: how many jobs it takes in one call, up to 1,000. It gets a list of messages, and
         returns a list with a result for each, in the same order; an exception in the place of a result fails that job
-        alone. Raises InputError.
+        alone. `max_wait`: the longest pause after a batch, in seconds, for clients that come back at once; 5 ms if left
+        out. Raises InputError.
         """
         listener = _listener(_nothing if function is None else function, **options)  # wrong options are refused here
         if function is None:
             return partial(self.listener, **options)
         self.listeners.add(listener)
         return declared(self, listener)
+
+    def add_model(self, model: type, **options: "Unpack[ModelOptions]") -> None:
+        """Host a model: the worker of this `MLQ` object loads it when its first job comes, and runs its predictions.
+
+        `model`: a class with `name`, `version`, `Input` and `Output` (types that pydantic knows), and
+        `predict(self, x)`, `predict_batch(self, xs)` or both; `load(self, device)` if there is something to load.
+        Raises InputError.
+        """
+        from mlq.models.hosting import hosting_of  # it needs pydantic
+
+        hosting = hosting_of(model, f"{getattr(model, '__qualname__', model)}", options, self.listeners.loads)
+        self.listeners.add(hosting.listener)
+        self._models.add_own(hosting.declared.info)
 
     def middleware(self, hook: M) -> M:
         """Wrap every attempt of this `MLQ` object's listeners in a context manager, as a decorator.

@@ -45,10 +45,12 @@ def main() -> None:
     logs.settle()
     capture.begin()
     execution.remember_context()
+    queues[0].listeners.warm_up()
     try:
         wire.send("ready", [_description(queue) for queue in queues])
     except OSError:  # the worker is gone
         raise SystemExit(1) from None
+    queues[0].listeners.loads.report_to(lambda name, load: wire.send("model", name, *load))
     kind = _green() if options.green else Child
     listeners = queues[0].listeners
     if options.functions:
@@ -60,7 +62,8 @@ def main() -> None:
 def _description(queue: MLQ) -> list[Any]:
     """What the worker must know about a queue: namespace, server and listeners."""
     listeners = [
-        [one.name, one.takes_context, one.is_async, one.queue, one.batch, *one.policy] for one in queue.listeners.all()
+        [one.name, one.takes_context, one.is_async, one.queue, one.batch, one.max_wait, one.about, *one.policy]
+        for one in queue.listeners.all()
     ]
     return [queue.namespace, queue.url, listeners]
 

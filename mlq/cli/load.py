@@ -27,8 +27,11 @@ _LIBRARIES = f"{Path(os.__file__).parent}{os.sep}"  # of Python, and those that 
 def queues_of(target: str, namespace: str | None) -> list[MLQ]:
     """The queues of `module`, `module:object`, `path/file.py` or `path/file.py:object` that have listeners.
 
-    With `namespace`, only those of that namespace. Raises InputError with the reason if there are none.
+    Or the queue of the models that `models.toml` names. With `namespace`, only those of that namespace. Raises
+    InputError with the reason if there are none.
     """
+    if target.endswith(".toml"):
+        return [_queue_of_models(Path(target), namespace)]
     place, _, wanted = target.partition(":")
     module = _imported(place)
     found = [_named(module, place, wanted)] if wanted else _all_queues(module)
@@ -43,6 +46,25 @@ def queues_of(target: str, namespace: str | None) -> list[MLQ]:
         instead = "unset MLQ_NAMESPACE" if os.environ.get("MLQ_NAMESPACE") == namespace else "leave out --namespace"
         raise InputError(f"{place} uses namespace {there}, not {namespace!r}: {instead}, or change one of them")
     return matching
+
+
+def _queue_of_models(path: Path, namespace: str | None) -> MLQ:
+    from mlq.models import config, hosting
+
+    queue = MLQ() if namespace is None else MLQ(namespace)
+    entries = config.read(path, os.environ)
+    sys.path.insert(0, str(path.resolve().parent))
+    for entry in entries:
+        kind: object = _imported(entry.module, entry.place)
+        for name in entry.qualified_name.split("."):
+            if not hasattr(kind, name):
+                raise InputError(f"{entry.place}: there is no {entry.qualified_name!r} in module {entry.module}")
+            kind = getattr(kind, name)
+        listener = hosting.hosting_of(kind, entry.place, entry.options, queue.listeners.loads).listener
+        if listener.name in queue.listeners.names():
+            raise InputError(f"{entry.place}: {path} has another model of this name and version ({listener.name})")
+        queue.listeners.add(listener)
+    return queue
 
 
 def _all_queues(module: ModuleType) -> list[MLQ]:
@@ -61,8 +83,11 @@ def _named(module: ModuleType, place: str, wanted: str) -> MLQ:
     return value
 
 
-def _imported(place: str) -> ModuleType:
-    """The module named. If importing it fails, raises InputError with the error and the line that caused it."""
+def _imported(place: str, asked_by: str = "") -> ModuleType:
+    """The module named. If importing it fails, raises InputError with the error and the line that caused it.
+
+    `asked_by`: what names it, for errors; itself if left out.
+    """
     try:
         with importing(), _tells_if_slow(place):
             if place.endswith(".py") or "/" in place:
@@ -78,7 +103,7 @@ def _imported(place: str) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:  # the module is user code
         log.debug("importing %s failed", place, exc_info=True)
-        raise InputError(f"can't import {place}: {_reason(error)}; --log-level debug shows all") from None
+        raise InputError(f"can't import {asked_by or place}: {_reason(error)}; --log-level debug shows all") from None
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import click
 
 from mlq import __version__
-from mlq.cli import dead, jobs, overview, posting, serve, worker
+from mlq.cli import dead, jobs, models, overview, posting, serve, serve_models, worker
 from mlq.cli.base import Program, global_options
 
 # MLQ_VERSION is likely to be somebody's own variable, and must not set the flag --version
@@ -28,6 +28,6 @@ for command in (
     posting.post, posting.wait, posting.stream, posting.logs,
     jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.redeliver, jobs.delete, jobs.purge, dead.dead,
     overview.count, overview.status, overview.workers, overview.clear, overview.server,
-    worker.worker, serve.serve,
+    models.models, worker.worker, serve.serve, serve_models.serve_models,
 ):  # fmt: skip
     program.add_command(command)

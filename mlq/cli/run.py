@@ -39,13 +39,16 @@ MOST_COOPERATIVE = 10_000  # jobs at a time: each holds a lease that is renewed 
 FILES_OF_A_CHILD, OTHER_FILES = 2, 64  # descriptors that the worker has open
 
 
-def work(settings: Settings, target: str, options: dict[str, Any]) -> None:
-    """Work until told to stop. Raises InputError."""
+def work(settings: Settings, target: str, options: dict[str, Any], beside: way_out.Stoppable | None = None) -> None:
+    """Work until told to stop; `beside` stops with the worker, and the worker with it. Raises InputError."""
     sys.setswitchinterval(SWITCH)
     way_out.catch_signals()  # the first process of a container only gets signals that it handles
     if (watcher := os.environ.pop(WATCHER, None)) is not None:
         os.set_inheritable(int(watcher), False)  # noqa: FBT003 - the function has no keyword arguments
         threading.Thread(target=_end_with, args=(int(watcher),), daemon=True).start()
+    if beside is not None:
+        way_out.keep(beside, options["grace"], stays=True)
+        options = options | {"beside": beside}
     try:
         if options["pool"] in ("process", "gevent"):
             _work_in_children(settings, target, options)
@@ -92,6 +95,8 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
     logs = settings.provisional_logging()
     queues = queues_of(target, settings.namespace)
     logs.settle()
+    for queue in queues:
+        queue.listeners.warm_up()
     slots = _slots(options)
     if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
         raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or --namespace")
@@ -149,8 +154,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
     namespace, url, declared = found[0]
     listeners = Listeners(
-        Listener(name, None, takes, is_async, queue, Policy(*policy), batch=batch)
-        for name, takes, is_async, queue, batch, *policy in declared
+        Listener(name, None, takes, is_async, queue, Policy(*policy), batch=batch, max_wait=wait, about=about)
+        for name, takes, is_async, queue, batch, wait, about, *policy in declared
     )
     try:
         made = _begin(settings, MLQ(namespace, url=url), listeners, pool, pool, options)
@@ -210,9 +215,19 @@ def _begin(
 
 def _stay(workers: list[Worker], serve: Callable[[], None] | None, options: dict[str, Any]) -> None:
     """Return when the workers have stopped."""
+    if (beside := options.get("beside")) is not None:
+        for one in workers:
+            threading.Thread(target=_stop_after, args=(one, beside, options["grace"]), daemon=True).start()
+            threading.Thread(target=_stop_after, args=(beside, one, options["grace"]), daemon=True).start()
     if options["burst"]:
         threading.Thread(target=_stop_when_idle, args=(workers, options["grace"]), daemon=True).start()
     way_out.stay(serve)
+
+
+def _stop_after(first: way_out.Stoppable, second: way_out.Stoppable, grace: float) -> None:
+    """Neither goes on without the other."""
+    first.stopped.wait()
+    second.stop(grace)
 
 
 def _stop_when_idle(workers: list[Worker], grace: float) -> None:

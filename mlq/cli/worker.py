@@ -20,6 +20,12 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 @click.command
 @click.argument("target", metavar="MODULE_OR_FILE[:OBJECT]", required=False)
 @click.option(
+    "--models",
+    type=click.Path(),
+    metavar="FILE",
+    help="Host the models that this file names (models.toml), instead of a module's listeners.",
+)
+@click.option(
     "--pool",
     type=click.Choice(POOLS),
     default="process",
@@ -99,6 +105,10 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
         settings.start_logging()
     if options["check"]:
         click.get_current_context().exit(0 if _is_alive(settings, options["name"]) else 1)
+    if (models := options.pop("models")) is not None:
+        if target is not None:
+            raise click.UsageError("Give a module or --models, not both.")
+        target = check_models(models)
     if target is None:
         raise click.UsageError("Missing argument 'MODULE_OR_FILE[:OBJECT]'.")
     if settings.url is not None:
@@ -108,6 +118,13 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
     from mlq.cli import run  # only this command needs the worker
 
     run.work(settings, target, options)
+
+
+def check_models(path: str) -> str:
+    """The path of a file that names models. Raises UsageError: a module has another ending."""
+    if not path.endswith(".toml"):
+        raise click.UsageError(f"--models takes a .toml file, not {path}")
+    return path
 
 
 def _is_alive(settings: Settings, name: str | None) -> bool:
@@ -131,4 +148,4 @@ def _watch(target: str) -> int:
     except ImportError:  # an extra
         raise InputError("--watch needs another package: pip install watchfiles") from None
     place = Path(target.partition(":")[0])
-    return watch(place.parent if place.suffix == ".py" else Path.cwd(), sys.argv[1:])
+    return watch(place.parent if place.suffix in (".py", ".toml") else Path.cwd(), sys.argv[1:])

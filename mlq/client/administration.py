@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mlq.client.arguments import PAGE
+from mlq.client.model_states import ModelState, readable, states_of
 from mlq.client.unserved import missing, unserved
 from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
@@ -14,6 +15,7 @@ from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
+from mlq.ops import models as model_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
@@ -76,6 +78,12 @@ class Administration:
         """Why no live worker can run a waiting job; None if one can, or if the job does not wait. Raises UnknownJob."""
         place = self._shell.run(job_ops.place(self._keys, self._named(job_id)))
         return None if place.ahead is None else missing(place.lane, self.workers(), self.namespace)
+
+    def models(self) -> list[ModelState]:
+        """All versions of all models that were ever hosted, and where they are loaded; the newest version first."""
+        names = self._shell.run(model_ops.names(self._keys))
+        asked = self._shell.run_each([model_ops.versions(self._keys, name) for name in names]) if names else []
+        return states_of(readable(asked), self.workers(), self.namespace)
 
     def jobs(self, state: State | None = None) -> Iterator[Listed]:
         """All jobs of the namespace, newest first; fetched page by page."""

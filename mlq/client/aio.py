@@ -8,6 +8,7 @@ from typing import Any, Self, Unpack
 from mlq.client.aio_waiting import AsyncWaiting
 from mlq.client.arguments import chunks, data_key
 from mlq.client.handle import AsyncJobHandle
+from mlq.client.models import AsyncModel, Known
 from mlq.client.unserved import LaneChecks
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
@@ -49,6 +50,7 @@ class AsyncMLQ(AsyncWaiting):
         self._shell = AsyncShell(from_arguments(url, redis_host, redis_port, redis_db))
         self._inbox = AsyncInbox(self._shell, self._keys.inbox)
         self._lanes = LaneChecks()
+        self._models = Known()
 
     async def __aenter__(self) -> Self:
         """The client itself; nothing is contacted yet."""
@@ -141,6 +143,10 @@ class AsyncMLQ(AsyncWaiting):
         wanted = options_of(callback, functions, options)
         posted = await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
         return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+
+    def model(self, name: str, version: str | None = None) -> AsyncModel:
+        """A hosted model, to submit predictions to; the newest version if none is named. Raises InputError."""
+        return AsyncModel(self, name, version)
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""

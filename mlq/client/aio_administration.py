@@ -4,16 +4,19 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from mlq.client.arguments import PAGE
+from mlq.client.model_states import ModelState, states_of
 from mlq.client.unserved import missing, unserved
 from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
 from mlq.core.keys import Keys
+from mlq.core.model import ModelInfo
 from mlq.core.states import FINISHED, State
-from mlq.errors import InputError
+from mlq.errors import InputError, MLQError
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
+from mlq.ops import models as model_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
@@ -52,6 +55,19 @@ class AsyncAdministration:
         """Jobs that wait or run."""
         now = await self.counts()
         return now.waiting + now.scheduled + now.running
+
+    async def models(self) -> list[ModelState]:
+        """All versions of all models that were ever hosted, and where they are loaded; the newest version first."""
+        names = await self._shell.run(model_ops.names(self._keys))
+        asked = [await self._read(name) for name in names]
+        return states_of((info for infos in asked for info in infos), await self.workers(), self.namespace)
+
+    async def _read(self, name: str) -> list[ModelInfo]:
+        """The versions of a model; none if they can't be read, which must not hide all other models."""
+        try:
+            return await self._shell.run(model_ops.versions(self._keys, name))
+        except MLQError:
+            return []
 
     async def counts(self) -> Counts:
         """How many jobs wait (by lane), are scheduled, run, and are dead letters."""

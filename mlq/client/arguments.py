@@ -6,7 +6,7 @@ from typing import Any
 
 from mlq.core import codec
 from mlq.core.checks import printable
-from mlq.core.exceptions import from_fields
+from mlq.core.exceptions import faults_in, from_fields
 from mlq.core.job import text
 from mlq.core.states import State
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Undecodable
@@ -62,7 +62,8 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     reason = text(fields.get("reason")) or ""
     error: Exception | None = from_fields(fields, kind, message) if original and reason == "error" else None
     if error is None:
-        error = JobFailed(f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}", kind, remote, reason)
+        error = JobFailed(f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}", kind, remote, reason,
+                          faults_in(fields, kind))  # fmt: skip
     if remote:
         error.__cause__ = RemoteTraceback(remote)
     raise error

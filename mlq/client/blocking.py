@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mlq.client.arguments import chunks, data_key
 from mlq.client.handle import JobHandle
+from mlq.client.models import Known, Model
 from mlq.client.unserved import LaneChecks
 from mlq.client.waiting import Waiting
 from mlq.core import codec
@@ -53,6 +54,7 @@ class Client(Waiting):
         self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db), watch=Watch())
         self._inbox = Inbox(self._shell, self._keys.inbox)
         self._lanes = LaneChecks()
+        self._models = Known()
 
     def __enter__(self) -> Self:
         """The client itself; nothing is contacted yet."""
@@ -163,6 +165,10 @@ class Client(Waiting):
         wanted = options_of(callback, functions, options)
         posted = self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
         return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+
+    def model(self, name: str, version: str | None = None) -> Model:
+        """A hosted model, to submit predictions to; the newest version if none is named. Raises InputError."""
+        return Model(self, name, version)
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server. Raises InputError."""

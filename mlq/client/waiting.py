@@ -48,7 +48,10 @@ class Waiting(Administration):
         """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
         return state_of(self._ended(self._named(job_id), timeout, whole=False))
 
-    def _ended(self, job_id: JobId, timeout: float | None, *, whole: bool = True) -> dict[str, bytes]:
+    def _ended(
+        self, job_id: JobId, timeout: float | None, *, whole: bool = True, large: bool = True
+    ) -> dict[str, bytes]:
+        """The fields of a job when it has ended: with its result if `whole`, but with a large one only if `large`."""
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         refuse_to_wait()
         with self._shell.callers.borrow() as caller:
@@ -60,7 +63,7 @@ class Waiting(Administration):
                 if fields is None and item is not None:
                     ended, ending = announced(item[1])
                     fields = ending if same(ended, job_id) else None  # else ask again
-                if (complete := self._complete(job_id, fields)) is not None:
+                if (complete := self._complete(job_id, fields) if large else fields) is not None:
                     return complete
                 if give_up is not None and time.monotonic() >= give_up:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s{self._why(job_id, timeout)}")

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from mlq.core import codec
-from mlq.errors import MLQError
+from mlq.errors import MLQError, ValidationError
 
 TEXT_LIMIT = 64 * 1024  # characters kept of an error's message or its traceback
 ARGS_LIMIT = 64 * 1024  # bytes kept of an exception's arguments, and of its attributes
@@ -30,6 +30,8 @@ def plain(words: str) -> str:
 
 def to_fields(error: BaseException) -> dict[str, bytes | str]:
     """The fields to rebuild the exception from; none if they would be different after the trip."""
+    if type(error) is ValidationError:
+        return {"error_state": codec.pack({"faults": list(map(list, error.faults))})}
     try:
         reduced: Any = error.__reduce__()
         kind, args, *rest = reduced
@@ -73,6 +75,16 @@ def from_fields(fields: dict[str, bytes], kind: str, words: str) -> Exception | 
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 - user code: the exception's constructor
         return None
     return error if type(error) is found and text_of(error) == words else None
+
+
+def faults_in(fields: dict[str, bytes], kind: str) -> list[tuple[str, str]]:
+    """The wrong fields that a ValidationError named; none for another `kind` of error."""
+    if kind != f"{ValidationError.__module__}.{ValidationError.__qualname__}":
+        return []
+    try:
+        return [(str(path), str(reason)) for path, reason in codec.unpack(fields["error_state"])["faults"]]
+    except (LookupError, TypeError, ValueError):  # of an older version, or damaged
+        return []
 
 
 def _class_of(kind: str) -> Any:

@@ -41,6 +41,8 @@ worker or caller.
     uploads         hash     heads of uploaded listeners by name (uploads/sealed.py describes the bytes)
     upload:<name>   string   the code of one
     uploads-version string   when `uploads` last changed
+    models          set      names of the models that were ever hosted
+    model:<name>    hash     what each version of a model tells of itself, by version (model.py describes it)
     metrics         hash     counts, as `<queue>:<what>`; see ops/stats.py
     format          string   version of this layout
 """
@@ -55,8 +57,8 @@ class Keys:
 
     __slots__ = (
         "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "epoch", "followers",
-        "format", "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "namespace", "post", "reaping",
-        "replay", "root", "scheduled", "serves", "skipped_ids", "staged", "stream", "upload", "uploads",
+        "format", "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "model", "models", "namespace", "post",
+        "reaping", "replay", "root", "scheduled", "serves", "skipped_ids", "staged", "stream", "upload", "uploads",
         "uploads_version", "waiters", "worker", "workers",
     )  # fmt: skip
 
@@ -94,5 +96,7 @@ class Keys:
         self.uploads = root + "uploads"
         self.upload = root + "upload:"
         self.uploads_version = root + "uploads-version"
+        self.models = root + "models"
+        self.model = root + "model:"
         self.metrics = root + "metrics"
         self.format = root + "format"

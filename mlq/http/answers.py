@@ -12,13 +12,17 @@ from mlq.core.json_values import as_text, is_array, to_json
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 STREAM = "text/event-stream"
+ALWAYS_JSON = "mlq.json"  # in the environment of requests to routes that speak JSON alone
+INFERENCE = "/v2"  # the routes of the Open Inference Protocol, which has a form of its own for refusals
 _KINDS = [JSON, "application/problem+json", "text/plain"]  # the first wins if the client accepts several equally
 _LONGEST = 1000  # characters; longer Accept headers are not parsed; browsers send 150
 _encode = msgspec.json.Encoder().encode
 
 
 def wants_json() -> bool:
-    """Whether the client prefers JSON to plain text, which is the default."""
+    """Whether the client prefers JSON to plain text, which is the default; or the route speaks JSON alone."""
+    if ALWAYS_JSON in request.environ:
+        return True
     accept = request.environ.get("HTTP_ACCEPT", "")
     # werkzeug compares all accepted types with one another, which takes 20 ms for 16 kB
     return "json" in accept and len(accept) <= _LONGEST and request.accept_mimetypes.best_match(_KINDS) != "text/plain"
@@ -43,14 +47,22 @@ def as_json(
 
 
 def problem(
-    status: int, reason: str, errors: list[dict[str, str]] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    reason: str,
+    errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Response:
-    """A refusal with its reason: as text, or in the format of RFC 9457 if the client wants JSON."""
-    if not wants_json():
+    """A refusal with its reason: as text, or in the format of RFC 9457 if the client wants JSON; `more`: members."""
+    if request.path == INFERENCE or request.path.startswith(INFERENCE + "/"):
+        answer = Response(_encode({"error": reason}), status, content_type=JSON)
+    elif not wants_json():
         answer = plain_text(reason, status)
     else:
         fields: dict[str, Any] = {"type": "about:blank", "title": _title(status), "status": status, "detail": reason}
-        fields |= {"instance": request.full_path.rstrip("?")} | ({"errors": errors} if errors else {})
+        fields |= (
+            {"instance": request.full_path.rstrip("?")} | ({"errors": errors} if errors else {}) | dict(more or {})
+        )
         answer = Response(_encode(fields), status, content_type="application/problem+json")
     answer.headers.update(headers or {})
     return answer

@@ -7,13 +7,14 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mlq import MLQ
-from mlq.http import bodies, consumer, deliveries, documents, events, health, jobs, problems, results
+from mlq.http import bodies, consumer, deliveries, documents, events, health, inference, jobs, models, problems, results
 from mlq.http.guard import Guard
+from mlq.http.model_documents import Documented
 from mlq.http.peer import OwnClient
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
 
-MODULES = (jobs, results, events, deliveries, consumer, health)
+MODULES = (jobs, results, events, models, inference, deliveries, consumer, health)
 
 
 def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
@@ -25,7 +26,7 @@ def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False  # it would redirect, and a redirect names a host
     routes = [route for module in MODULES for route in module.routes(mlq, settings)]
-    routes += documents.routes(routes, settings)
+    routes += documents.routes(routes, settings, Documented(mlq))
     for route in routes:
         view = bodies.with_body(route.view, route.before) if route.body else route.view
         app.add_url_rule(route.path, _endpoint(route), view, methods=[route.method])

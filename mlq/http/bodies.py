@@ -14,7 +14,7 @@ from mlq import InputError
 from mlq.core.checks import nearest
 from mlq.core.json_values import from_json
 from mlq.http.forms import Part, read_form
-from mlq.http.problems import Refused
+from mlq.http.problems import Refused, pointer_to
 from mlq.http.shapes import NewJob
 from mlq.http.turns import Turns
 
@@ -67,7 +67,16 @@ def decoded(shape: type[T]) -> T:
     """The JSON body as a `shape`. Raises Refused: wrong content type (415), not JSON (400), wrong shape (422)."""
     if not request.is_json:  # a form on another site's web page can't send this type
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
-    return _shaped(json_of(request.get_data(cache=False)), shape)
+    return shaped(json_of(request.get_data(cache=False)), shape)
+
+
+def inputs() -> tuple[Any, NewJob]:
+    """The JSON body as it is, and the options in the query. Raises Refused, as `decoded`."""
+    if not request.is_json:
+        raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
+    if wrong := sorted({"functions", "msg", "queue"} & request.args.keys()):
+        raise Refused(422, f"a prediction has no option {wrong[0]!r}")
+    return json_of(request.get_data(cache=False)), _job(None, request.args)
 
 
 def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
@@ -105,7 +114,8 @@ def _admitted(text: bytes, most: int) -> str:
     return decoded_text
 
 
-def _shaped(value: Any, shape: type[T]) -> T:
+def shaped(value: Any, shape: type[T]) -> T:
+    """The value as a `shape`. Raises Refused (422)."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
@@ -117,16 +127,11 @@ def _shaped(value: Any, shape: type[T]) -> T:
         if not where and (unknown := _UNKNOWN.search(why)):
             why += nearest(unknown[1], getattr(shape, "__struct_fields__", ()))
         raise Refused(422, f"the body is not as it should be: {why}{where and f' (at {where})'}",
-                      [{"detail": why, "pointer": _pointer(where)}]) from None  # fmt: skip
+                      [{"detail": why, "pointer": pointer_to(where)}]) from None  # fmt: skip
     except UnicodeEncodeError:  # msgspec converts to UTF-8
         raise Refused(422, "the body is not as it should be: it has a lone surrogate, which is not text") from None
     except RecursionError:
         raise InputError("the JSON is nested too deeply") from None
-
-
-def _pointer(where: str) -> str:
-    """A place in msgspec's notation, `.functions[0]`, as a JSON pointer: `#/functions/0`."""
-    return "#" + "".join(f"/{part}" for part in re.findall(r"[^.\[\]]+", where))
 
 
 def new_job() -> NewJob:
@@ -188,4 +193,4 @@ def _job(message: Any, options: Any) -> NewJob:
         raise Refused(422, f"{', '.join(sorted(_NUMBERS & given.keys()))}: send numbers") from None
     if "retries" in given and given["retries"].is_integer():
         given["retries"] = int(given["retries"])
-    return _shaped(given | {"msg": message}, NewJob)
+    return shaped(given | {"msg": message}, NewJob)

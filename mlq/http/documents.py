@@ -9,7 +9,10 @@ from flask import Response, render_template_string, request
 from markupsafe import Markup, escape
 
 from mlq.core.json_values import to_json
+from mlq.core.model import ModelInfo
 from mlq.http.answers import JSON, link
+from mlq.http.guard import may
+from mlq.http.model_documents import Documented, with_models
 from mlq.http.pages import read_page
 from mlq.http.routes import Role, Route
 from mlq.http.settings import Settings
@@ -25,14 +28,18 @@ _ABOUT = (
 )
 
 
-def routes(described: list[Route], settings: Settings) -> list[Route]:
-    """The routes of the document and of its page."""
+def routes(described: list[Route], settings: Settings, models: Documented) -> list[Route]:
+    """The routes of the document and of its page. Who may read jobs is also shown the hosted models."""
     document = functools.cache(lambda: openapi(described, settings))
 
-    @functools.lru_cache(maxsize=4)  # they take 8 and 15 ms to make, and clients without a token may ask, too
+    @functools.lru_cache(maxsize=8)  # they take 8 and 15 ms to make, and clients without a token may ask, too
+    def of(kind: str, base: str, packed: tuple[str, ...]) -> str:
+        whole = with_models(document(), [ModelInfo.parse(one.encode()) for one in packed])
+        return _page(whole, base) if kind == "page" else to_json(whole | {"servers": [{"url": base or "/"}]})
+
     def made(kind: str, base: str) -> str:
         """The document or its page, for clients that see this service below `base`."""
-        return _page(document(), base) if kind == "page" else to_json(document() | {"servers": [{"url": base or "/"}]})
+        return of(kind, base, models.packed() if may(settings, Role.READ) else ())
 
     return [
         Route("GET", "/openapi.json", lambda: Response(made("document", link("")), content_type=JSON), Role.NOBODY,
@@ -44,7 +51,10 @@ def routes(described: list[Route], settings: Settings) -> list[Route]:
 
 def openapi(described: list[Route], settings: Settings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of these routes."""
-    types = [Problem, *dict.fromkeys(one for route in described for one in (route.body, route.reply) if one)]
+    types = [
+        Problem,
+        *dict.fromkeys(one for route in described for one in (route.body, route.reply, route.refusal) if one),
+    ]
     refs, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schemas = dict(zip(types, refs, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -101,7 +111,9 @@ def _answers(route: Route, settings: Settings) -> list[tuple[int, str]]:
 
 def _response(route: Route, status: int, about: str, schemas: dict[type, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": about}
-    if status >= 400 and status != 503:
+    if status >= 400 and route.refusal is not None:
+        response["content"] = {"application/json": {"schema": schemas[route.refusal]}}
+    elif status >= 400 and status != 503:
         response["content"] = {
             "application/problem+json": {"schema": schemas[Problem]},
             "text/plain": {"schema": {"type": "string"}},

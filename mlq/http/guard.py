@@ -52,10 +52,7 @@ class Guard:
         if wanted is Role.NOBODY:
             return
         given = _given_token()
-        found = None
-        for token, role in self._settings.tokens:  # always all of them, so that the time reveals nothing
-            if hmac.compare_digest(token, given):
-                found = token, role
+        found = _known(self._settings, given)
         if found is None:
             why = "this token is unknown" if given else "send a token: Authorization: Bearer <token>"
             raise Refused(401, why, headers={"WWW-Authenticate": 'Bearer realm="mlq"'})
@@ -93,6 +90,22 @@ class Guard:
                 answer.headers["Access-Control-Allow-Headers"] = HEADERS
                 answer.headers["Access-Control-Max-Age"] = str(KEPT)
         return answer
+
+
+def may(settings: Settings, role: Role) -> bool:
+    """Whether this request, to a route for everybody, comes from a client that also has this role."""
+    if not settings.tokens:
+        return True
+    found = _known(settings, _given_token())
+    return found is not None and found[1] >= role
+
+
+def _known(settings: Settings, given: bytes) -> tuple[bytes, Role] | None:
+    found = None
+    for token, role in settings.tokens:  # always all of them, so that the time reveals nothing
+        if hmac.compare_digest(token, given):
+            found = token, role
+    return found
 
 
 def _given_token() -> bytes:

@@ -46,7 +46,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all m
 _turns = Turns(most_waiting=50)  # with 200 queues, metrics take 30 ms to write
 
 
-def _lack(workers: AskedOnce[list[dict[str, str]]]) -> str | None:
+def lack(workers: AskedOnce[list[dict[str, str]]]) -> str | None:
     """Why jobs would not be run; None if they would."""
     try:
         return None if workers.answer() else "no worker is alive: jobs are accepted, but none is run"
@@ -56,7 +56,7 @@ def _lack(workers: AskedOnce[list[dict[str, str]]]) -> str | None:
 
 
 def _ready(workers: AskedOnce[list[dict[str, str]]]) -> Response:
-    reason = _lack(workers)
+    reason = lack(workers)
     status = 503 if reason else 200
     return as_json(Ready(reason is None, reason), status) if wants_json() else plain_text(reason or "ready", status)
 

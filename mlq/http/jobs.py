@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlencode
 
-import msgspec
 from flask import Response, request
-from werkzeug.http import parse_list_header
 
-from mlq import MLQ, MLQError, ServerError, State, UnknownJob
+from mlq import MLQ, State
 from mlq.client.unserved import missing
-from mlq.core.checks import check_url, from_outside, functions_of, queue_of
+from mlq.core.checks import functions_of, queue_of
 from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
 from mlq.deliveries import allowed
@@ -25,11 +23,10 @@ from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
 from mlq.http.turns import AskedOnce, Places
+from mlq.http.waiting import Waiting, given_options, is_number, links, preferred, state_of
 from mlq.ops import jobs as job_ops
 from mlq.ops.lists import Listed
 
-LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
-WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
 PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
 FEW = 100  # jobs of a post that waits for no other
@@ -41,7 +38,7 @@ _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes for one queue."""
-    waiting, trusts = _Waiting(mlq), not settings.tokens or allowed.trusts_strangers()
+    waiting, trusts = Waiting(mlq), not settings.tokens or allowed.trusts_strangers()
     one = {404: "No such job.", 410: "The job was deleted, or has expired."}
     return [
         Route("POST", "/jobs", partial(_post, mlq, settings, waiting, trusts), Role.POST, "Post a job",
@@ -88,66 +85,16 @@ _POSTING = (
 )
 
 
-class _Waiting:
-    """Posts that wait for their results."""
-
-    def __init__(self, mlq: MLQ) -> None:
-        self._mlq = mlq
-        self._count = 0
-
-    def has_room(self) -> bool:
-        """Whether one more may wait."""
-        return self._count < WAITERS
-
-    def state(self, job_id: str, seconds: float) -> State | None:
-        """The state when the job has ended or time is up; None if it can't be determined."""
-        self._count += 1
-        try:
-            return self._mlq.wait_end(job_id, seconds)  # without the value, so that waiters hold no copies of it
-        except MLQError:  # time is up, or the server is away
-            return _state_of(self._mlq, job_id)
-        finally:
-            self._count -= 1
-
-
-def _state_of(mlq: MLQ, job_id: str) -> State | None:
-    """The state of a posted job; None if it can't be determined, because the client needs the id in any case."""
-    try:
-        return mlq.get_state(job_id)
-    except (UnknownJob, ServerError):
-        return None
-
-
-def _preferred() -> float | None:
-    """How many seconds the client wants to wait (`Prefer: wait=...`, the first one counts); None if it does not."""
-    prefer = request.environ.get("HTTP_PREFER")
-    for preference in parse_list_header(prefer) if prefer else ():
-        name, _, wanted = preference.partition("=")
-        if name.strip().lower() == "wait":
-            wanted = wanted.strip().strip('"')
-            return min(float(wanted), LONGEST) if _is_number(wanted) else None
-    return None
-
-
-def _given(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
-    """The options that were given. Unless trusted, callback and webhook are marked for public addresses only."""
-    given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
-    for name in () if trusts else ("callback", "webhook"):
-        if (url := check_url(name, given.get(name))) is not None:
-            given[name] = from_outside(url)
-    return given
-
-
-def _post(mlq: MLQ, settings: Settings, waiting: _Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view
+def _post(mlq: MLQ, settings: Settings, waiting: Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would take 5 us
     job_id, warning = _submitted(mlq, trusts, key)
     bodies.drop()
-    wanted = _preferred()
+    wanted = preferred()
     seconds = wanted if waiting.has_room() else None
     if seconds is not None:
         state = waiting.state(job_id, seconds)
     else:  # with a key, the job may be that of an earlier post; otherwise it is queued, without asking
-        state = _state_of(mlq, job_id) if key is not None and wants_json() else State.QUEUED
+        state = state_of(mlq, job_id) if key is not None and wants_json() else State.QUEUED
     if seconds is not None and state is not None and is_finished(state):
         answer = result_of(mlq, settings, job_id, "result", "")
     else:
@@ -161,7 +108,7 @@ def _post(mlq: MLQ, settings: Settings, waiting: _Waiting, trusts: bool) -> Resp
 
 def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> tuple[JobId, str | None]:  # noqa: FBT001
     """Post the job. This is a separate function so that no frame holds the message while the request waits."""
-    given = _given(bodies.new_job(), trusts=trusts)
+    given = given_options(bodies.new_job(), trusts=trusts)
     job = mlq.submit(given.pop("msg", None), **given, idempotency_key=key)
     return checked(job.reference), job.warning
 
@@ -177,14 +124,8 @@ def _posted(job_id: str, state: State | None, plain: int, warning: str | None) -
     return answer
 
 
-def links(job_id: str) -> dict[str, str]:
-    """The paths of a job and its parts. They contain its reference, so they never lead to another job with its id."""
-    base = link(f"/jobs/{reference_of(job_id)}")
-    return {"self": base} | {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
-
-
 def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
-    given = _given(bodies.decoded(NewJobs), trusts=trusts)
+    given = given_options(bodies.decoded(NewJobs), trusts=trusts)
     msgs = given.pop("msgs")
     with _bulk.take() if len(msgs) > FEW else nullcontext():
         ids = mlq.post_many(msgs, **given)
@@ -237,7 +178,7 @@ def _list(mlq: MLQ) -> Response:
     state, limit, cursor = (request.args.get(name, "") for name in ("state", "limit", "cursor"))
     if state and state not in _STATES:
         raise Refused(400, f"state must be one of {', '.join(_STATES)}, not {state:.80}")
-    if limit and not (_is_number(limit) and 1 <= int(limit) <= MOST):
+    if limit and not (is_number(limit) and 1 <= int(limit) <= MOST):
         raise Refused(400, f"limit must be a number from 1 to {MOST}, not {limit:.80}")
     queue, function = request.args.get("queue"), request.args.get("function")
     found, after = mlq.list_jobs(State(state) if state else None, cursor, int(limit or PAGE))
@@ -253,10 +194,6 @@ def _line(one: Listed) -> Line:
     return Line(one.id, cast("StateName", one.state), queue_of(one.lane), sorted(functions_of(one.lane)), one.posted,
                 one.started, one.finished, one.took, one.worker, one.attempts, one.errors, one.losses,
                 one.reason, one.progress)  # fmt: skip
-
-
-def _is_number(words: str) -> bool:
-    return words.isascii() and words.isdigit() and len(words) <= 18
 
 
 def _next(cursor: str) -> str:

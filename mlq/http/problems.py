@@ -1,6 +1,7 @@
 """Turns errors into answers with the right status."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -14,6 +15,8 @@ from mlq import (
     TooLarge,
     Undecodable,
     UnknownJob,
+    UnknownModel,
+    ValidationError,
     ValueRefused,
     WrongState,
 )
@@ -23,8 +26,9 @@ from mlq.http.answers import problem
 
 # The first match counts. Other errors are defects, and answered with 500.
 STATUS: tuple[tuple[type[MLQError], int], ...] = (
-    (UnknownJob, 404), (TooLarge, 413), (KeyReused, 422), (WrongState, 409), (InputError, 400), (Undecodable, 422),
-    (OutOfMemory, 507), (ValueRefused, 413), (ServerError, 503),
+    (UnknownJob, 404), (UnknownModel, 404), (TooLarge, 413), (KeyReused, 422), (ValidationError, 422),
+    (WrongState, 409), (InputError, 400), (Undecodable, 422), (OutOfMemory, 507), (ValueRefused, 413),
+    (ServerError, 503),
 )  # fmt: skip
 AWAY = 1  # seconds after which to try again when the server is away
 
@@ -71,9 +75,21 @@ def _aborted(error: HTTPException) -> Response:
 
 def _failed(mlq: MLQ, error: MLQError) -> Response:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    if status == 404 and _was_there(mlq):
+    if status == 404 and isinstance(error, UnknownJob) and _was_there(mlq):
         status = 410
-    return problem(status, str(error), headers={"Retry-After": str(AWAY)} if status == 503 else None)
+    wrong = parts_of(error.faults) if isinstance(error, ValidationError) else None
+    return problem(status, str(error), wrong, {"Retry-After": str(AWAY)} if status == 503 else None)
+
+
+def parts_of(faults: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """The wrong fields of an input, as parts of a problem."""
+    return [{"detail": reason, "pointer": pointer_to(path)} for path, reason in faults]
+
+
+def pointer_to(path: str) -> str:
+    """A place such as `layers[0].size` as a JSON pointer: `#/layers/0/size`."""
+    steps = (part.replace("~", "~0").replace("/", "~1") for part in re.findall(r"[^.\[\]]+", path))
+    return "#" + "".join(f"/{step}" for step in steps)
 
 
 def _was_there(mlq: MLQ) -> bool:

@@ -1,6 +1,7 @@
 """The routes of results: the value with its media type; supports ranges and ETags."""
 
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -63,18 +64,38 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     ]  # fmt: skip
 
 
+class _Changed(Refused):
+    """The value is not that of which the rest of the answer was told."""
+
+
 def _result(mlq: MLQ, settings: Settings, which: str, job_id: str, extension: str = "") -> Response:
     if not _EXTENSION.fullmatch(extension):
         raise Refused(404, "an extension has up to 50 characters: letters, digits and -_+.")
     return result_of(mlq, settings, checked(job_id), which, extension)
 
 
-def result_of(mlq: MLQ, settings: Settings, job_id: str, which: str, extension: str) -> Response:
-    """The answer for a job's result or short result, as a file if there is an `extension`."""
+def result_of(
+    mlq: MLQ, settings: Settings, job_id: str, which: str, extension: str, of: Callable[[Any], bool] = lambda _: True
+) -> Response:
+    """The answer for a job's result or short result, as a file if there is an `extension`.
+
+    `of` says by what the job names (None, or a list of functions) whether it is one that is shown here.
+    """
+    try:
+        return _result_of(mlq, settings, job_id, which, extension, of)
+    except _Changed:  # it ended between the two replies: a script that the server lacked was sent again
+        return _result_of(mlq, settings, job_id, which, extension, of)
+
+
+def _result_of(
+    mlq: MLQ, settings: Settings, job_id: str, which: str, extension: str, of: Callable[[Any], bool]
+) -> Response:
     wanted, keys = mlq._named(job_id), mlq._keys  # noqa: SLF001 - the value is read later: polling transfers no values
     names = ("short", "result") if which == "short_result" else ("result",)  # "short" if the listener returned both
     with looked_up(mlq, info_of(keys, wanted), *(field_size(keys, wanted, name) for name in names)) as (there, *sizes):
         found = there()
+        if not of(found["functions"]):
+            raise Refused(404, f"job {job_id} is no prediction of this model")
         name, size = next(((n, s) for n, s in zip(names, (one() for one in sizes), strict=True) if s), ("", 0))
         state = found["state"]
         not_yet = (
@@ -90,7 +111,8 @@ def result_of(mlq: MLQ, settings: Settings, job_id: str, which: str, extension: 
         answer = answers.problem(410, f"job {job_id} was cancelled")
     elif state == State.FAILED and not (settings.failed_is_200 and not wants_json()):
         kind = (info["error_type"] or "").rpartition(".")[2]
-        answer = answers.problem(409, f"job {job_id} failed: {kind}: {info['error']}")
+        more = {"error_type": info["error_type"] or "", "error": info["error"] or ""}
+        answer = answers.problem(409, f"job {job_id} failed: {kind}: {info['error']}", more=more)
     else:
         answer = _ended(mlq, job_id, info, which, extension)
     answer.headers["MLQ-Job-State"] = str(state)
@@ -131,11 +153,11 @@ def _read(mlq: MLQ, job_id: str, info: dict[str, Any], extension: str) -> Respon
         with _turns.take(len(packed)):
             return _answer_with(codec.unpack(packed) if packed else None, extension, name, in_turn=True)
     with reading.take():
-        _keep(info["size"])
+        keep(info["size"])
         packed = _packed(mlq, job_id, info)
         with nullcontext() if _is_bytes_or_text(packed) else _containers.take():
             answer = _answer_with(codec.unpack(packed), extension, name, in_turn=False)
-        _keep(max(len(packed), len(answer.get_data())))
+        keep(max(len(packed), len(answer.get_data())))
         mlq.close()  # an idle connection's buffer is as large as the last value that came over it
         return answer
 
@@ -156,14 +178,14 @@ def _packed(mlq: MLQ, job_id: str, info: dict[str, Any]) -> bytes:
     op = stored_field(mlq._keys, job_id, info["field"] or "result")  # noqa: SLF001 - only this code needs packed bytes
     finished, packed = mlq._shell.run(op)  # noqa: SLF001
     if finished != info["finished"] or len(packed or b"") != info["size"]:
-        raise Refused(503, f"job {job_id} has just changed: ask again", headers={"Retry-After": POLL})
+        raise _Changed(503, f"job {job_id} has just changed: ask again", headers={"Retry-After": POLL})
     return packed or b""
 
 
-def _keep(size: int) -> None:
+def keep(size: int) -> None:
     """Reserve memory for an answer of that size. Raises Refused if there is no room."""
-    keep = request.environ.get(KEEP)
-    if size > LARGE and keep is not None and not keep(size):
+    reserve = request.environ.get(KEEP)
+    if size > LARGE and reserve is not None and not reserve(size):
         raise Refused(503, FULL, headers={"Retry-After": AGAIN})
 
 

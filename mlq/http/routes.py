@@ -43,5 +43,6 @@ class Route:
     before: Callable[[], None] | None = None  # called before the body is read; may raise Refused
     body_kinds: tuple[str, ...] = ("application/json",)
     reply: type | None = None  # the msgspec type of a JSON answer
+    refusal: type | None = None  # the msgspec type of a refusal; a `Problem` or text if left out
     parameters: tuple[Parameter, ...] = ()
     about: str = ""  # a paragraph for the documentation

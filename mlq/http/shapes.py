@@ -51,6 +51,69 @@ class PostedMany(Struct):
     ids: list[str]
 
 
+class PostedPrediction(Struct, omit_defaults=True):
+    """A prediction that was posted. `task_id` is the `id` under the name that clients of task queues know."""
+
+    id: str
+    task_id: str
+    state: StateName | None
+    links: dict[str, str]
+    warning: str | None = None  # why no live worker can run it; left out if one can
+
+
+class LoadedModel(Struct):
+    """A process that met a model."""
+
+    worker: str
+    host: str
+    state: str  # loading, ready or broken
+    since: float  # seconds since 1970
+    took: float  # seconds that loading took
+    why: str | None  # of a broken one
+
+
+class ModelVersion(Struct):
+    """One version of a model."""
+
+    version: str
+    description: str
+    state: str  # cold, loading, ready or broken
+    why: str | None  # it is broken
+    unserved: str | None  # why no live worker hosts it; null if one does
+    input: dict[str, Any]  # JSON Schema
+    output: dict[str, Any]  # JSON Schema
+    processes: list[LoadedModel]
+    links: dict[str, str]
+
+
+class ModelFigures(Struct):
+    """The predictions of a model, of all versions."""
+
+    waiting: int
+    running: int
+    succeeded: int
+    failed: int
+    mean_wait: float | None  # seconds from the post to the first attempt
+    mean_run: float | None  # seconds of an attempt
+
+
+class HostedModel(Struct):
+    """A model, its newest version first."""
+
+    name: str
+    description: str
+    state: str  # of the newest version
+    versions: list[ModelVersion]
+    links: dict[str, str]
+    figures: ModelFigures | None
+
+
+class HostedModels(Struct):
+    """All models."""
+
+    models: list[HostedModel]
+
+
 class Run(Struct, omit_defaults=True):
     """One attempt of a job."""
 

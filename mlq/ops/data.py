@@ -20,7 +20,17 @@ def fetch(keys: Keys, key: str) -> Op[bytes | None]:
 def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
     """One page of the namespace's keys, except those for counting ids and those that workers registered."""
     kept = tuple(
-        name.encode() for name in (keys.counter, keys.epoch, keys.skipped_ids, keys.classes, keys.class_, keys.serves)
+        name.encode()
+        for name in (
+            keys.counter,
+            keys.epoch,
+            keys.skipped_ids,
+            keys.classes,
+            keys.class_,
+            keys.serves,
+            keys.models,
+            keys.model,
+        )
     )
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"
 

@@ -22,9 +22,10 @@ from mlq.pools.loading import load_listener
 from mlq.pools.surroundings import Surroundings
 from mlq.running.context import lost
 from mlq.running.execution import execute
-from mlq.running.listeners import Listener, Listeners, Uploaded
+from mlq.running.listeners import Listener, Listeners
 from mlq.running.outcomes import failure
 from mlq.running.together import execute_together
+from mlq.running.uploaded import Uploaded
 from mlq.system import memory
 from mlq.system.turn import Turn
 

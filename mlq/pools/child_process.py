@@ -1,6 +1,7 @@
 """One child process as its worker sees it: how it is started, what it runs, and how it ended."""
 
 import contextlib
+import logging
 import os
 import selectors
 import signal
@@ -12,6 +13,9 @@ from typing import Any, NamedTuple
 
 from mlq.pools.contract import Run, Task, Together
 from mlq.pools.frames import SEND_PATIENCE, Wire
+from mlq.running.loads import Load
+
+log = logging.getLogger("mlq.worker")
 
 KILL_AFTER = 1.0  # seconds that a listener has to end once its run is given up; if it does, its child stays warm
 STOP_AFTER = 5.0  # seconds that a child has to end after it was told to
@@ -63,6 +67,7 @@ class Child:
         self.away: set[int] = set()  # runs that wait for another job; each makes room for one more run
         self.runs: dict[int, Run] = {}
         self.batches: dict[Together, set[int]] = {}  # the runs of each
+        self.loads: dict[str, Load] = {}  # what became of models in it
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child if they don't
         self.told_places = 0  # the last number of places that the worker was told
         self.uploads_sent = 0  # the number of the last change of uploads (loading.py) up to which it has all of them
@@ -124,6 +129,22 @@ class Child:
             if not numbers:
                 del self.batches[batch]
         return self.runs.pop(number, None)
+
+    def notes(self, word: str, rest: list[Any]) -> bool:
+        """Note what the child says about itself; False if the frame is about something else."""
+        if word == "failed":
+            self.refusal = rest[0]
+        elif word == "model":
+            name, *load = rest
+            self.loads[str(name)] = Load(*load)
+        return word in ("failed", "model")
+
+    def is_worn(self, limits: "Limits", weight: int) -> bool:
+        """Whether it is to be replaced, now that it holds `weight` bytes."""
+        if limits.memory is not None and weight > limits.memory:
+            log.warning("child %d holds %.0f MB, which is above its limit: it is replaced", self.pid, weight / 1e6)
+            return True
+        return limits.jobs is not None and self.served >= limits.jobs
 
     def reads(self) -> bool:
         """Whether it reads frames now: not while its only thread runs a listener."""

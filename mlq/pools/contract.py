@@ -7,6 +7,7 @@ from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.context import Channel
 from mlq.running.execution import execute
 from mlq.running.listeners import Listener
+from mlq.running.loads import Load
 from mlq.running.together import execute_together
 
 
@@ -95,6 +96,10 @@ class Pool(Protocol):
 
     def end(self, run: Run) -> bool:
         """The worker has given this run up: end its listeners. False if they can't be ended and may run on."""
+
+    def loads(self) -> list[dict[str, Load]]:
+        """What became of models, in each process but this one."""
+        return []
 
     def close(self) -> None:
         """End. Runs that are left are abandoned."""

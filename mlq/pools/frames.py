@@ -9,14 +9,15 @@
         unload    name: this upload is no longer a listener
         stop      end, when all runs have ended
     child -> worker
-        ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, timeout, retries,
-                  backoff]]]
+        ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, max_wait, about,
+                  timeout, retries, backoff]]]
         failed    why the listeners can't be loaded
         loaded    name · takes context · is async: an upload is loaded
         refused   name · why the upload can't be loaded
         done      number · state · fields · said · hint · again · resident memory in bytes, or 0
         report    number · packed progress
         entry     number · kind · bytes
+        model     name · state · since · took · why: what became of a model, see running/loads.py
         call      number · call · name of a method of `context.Channel` · arguments
 
 `number` counts the runs of one pool. Messages and results are sent as the bytes that Redis stores: a worker decodes

@@ -26,6 +26,7 @@ from mlq.pools.groups import Groups
 from mlq.pools.loading import ChildUploads, listener_of
 from mlq.pools.orphans import Orphans
 from mlq.pools.starts import FAILURES, Starts
+from mlq.running.loads import Load
 
 log = logging.getLogger("mlq.worker")
 
@@ -108,6 +109,11 @@ class ProcessPool:
                 if child.give_up(run):
                     self._feed(child)
         return self._kills
+
+    def loads(self) -> list[dict[str, Load]]:
+        """What became of models, in each child."""
+        with self._lock:
+            return [dict(child.loads) for child in self._children if child.loads]
 
     def renew(self) -> None:
         """Replace the children one by one, each when its runs have ended."""
@@ -236,8 +242,8 @@ class ProcessPool:
             self._done(child, *rest)
         elif word == "ready":
             self._ready(child, rest[0])
-        elif word == "failed":
-            child.refusal = rest[0]
+        elif child.notes(word, rest):
+            return
         elif word in ("loaded", "refused"):
             self._heard(child, word, rest)
         else:
@@ -267,7 +273,7 @@ class ProcessPool:
         outcome = Outcome(State(state), fields, said, hint, again)  # first: an invalid frame must not end the run
         with self._lock:
             run = child.forget(number)
-            if self._is_worn(child, weight):
+            if child.is_worn(self._limits, weight):
                 child.retire()
             self._feed(child)
         if run is not None and self._supervisor is not None:
@@ -284,12 +290,6 @@ class ProcessPool:
     def _break(self) -> None:
         if self._supervisor is not None:
             self._supervisor.broken()
-
-    def _is_worn(self, child: Child, weight: int) -> bool:
-        if self._limits.memory is not None and weight > self._limits.memory:
-            log.warning("child %d holds %.0f MB, which is above its limit: it is replaced", child.pid, weight / 1e6)
-            return True
-        return self._limits.jobs is not None and child.served >= self._limits.jobs
 
     def _bury(self, child: Child) -> None:
         """A child is gone: report its runs as lost, and have another child started."""

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from mlq.errors import WrongOutput
 
-class WrongNumber(Exception):
+
+class WrongNumber(WrongOutput):
     """The listener did not return one answer for each message."""
 
 

@@ -10,10 +10,10 @@ from mlq.core import codec
 from mlq.core.job_options import ListenerPostOptions
 from mlq.errors import InputError
 from mlq.running.listeners import Listener
-from mlq.running.messages import Converter, for_result
+from mlq.running.messages import for_result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 
 M_contra = TypeVar("M_contra", contravariant=True)  # the message
 P = ParamSpec("P")  # the parameters after it
@@ -138,8 +138,8 @@ class _Destination(NamedTuple):
     client: Client
     functions: list[str]
     queue: str | None
-    convert: Converter | None  # messages, so that a client refuses what the worker would refuse
-    back: Converter | None  # results
+    convert: "Callable[[Any], Any] | None"  # messages, so that a client refuses what the worker would refuse
+    back: "Callable[[Any], Any] | None"  # results
 
     def check(self, msg: Any, callback: object, options: dict[str, Any]) -> None:
         """Convert what the worker would read. Raises ValidationError, Unserializable; InputError, TypeError."""

@@ -10,10 +10,11 @@ import types
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlq.core.checks import check_count, check_functions, check_queue, functions_of, queue_of
+from mlq.core.checks import check_count, check_functions, check_queue, check_seconds, functions_of, queue_of
 from mlq.core.policy import Policy
 from mlq.errors import InputError, ValidationError
-from mlq.running.messages import Converter, for_message
+from mlq.running.loads import Loads
+from mlq.running.messages import for_message
 from mlq.system.importing import is_importing
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlq.job")
 
 MOST_IN_BATCH = 1000  # jobs of one call: more would make one claim and one settlement long for others
+
+MAX_WAIT = 0.005  # seconds
 
 RetryOn = tuple[type[BaseException] | str, ...]
 
@@ -38,7 +41,10 @@ class Listener(NamedTuple):
     retry_on: RetryOn | None = None  # None: retry after any exception
     middleware: tuple["Middleware", ...] = ()  # wraps the attempts; set only on listeners that are chosen for a job
     batch: int = 0  # jobs that it takes in one call, as lists of messages; 0: it takes one message
-    convert: Converter | None = None  # makes the message what the function declares; None if it declares nothing
+    max_wait: float = MAX_WAIT  # seconds: the longest pause after a batch, see worker/batch_pause.py
+    convert: Callable[[Any], Any] | None = None  # makes the message what the function declares; None if that is nothing
+    about: str = ""  # a model's description for clients; see core/model.py
+    warm_up: Callable[[], None] | None = None  # called once in each process, before it gets jobs
 
     @classmethod
     def of(
@@ -49,6 +55,7 @@ class Listener(NamedTuple):
         policy: Policy = Policy(),  # noqa: B008 - immutable
         retry_on: object = None,
         batch: object = None,
+        max_wait: object = None,
     ) -> "Listener":
         """Raises InputError if the function has no usable name or parameters, or an option is invalid."""
         if not callable(function):
@@ -58,10 +65,11 @@ class Listener(NamedTuple):
         size = check_count("batch", batch, 1) or 0
         if size > MOST_IN_BATCH:
             raise InputError(f"batch must be at most {MOST_IN_BATCH:,}, not {size:,}")
+        longest = MAX_WAIT if max_wait is None else check_seconds("max_wait", max_wait, zero=True) or 0.0
         return cls(
             name, function, _takes_two(function, name), _is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
-            batch=size, convert=for_message(function, name, in_list=bool(size)),
+            batch=size, max_wait=longest, convert=for_message(function, name, in_list=bool(size)),
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:
@@ -153,6 +161,7 @@ class Listeners:
         self._all = tuple(known)
         self._middleware = tuple(middleware)
         self._names = tuple(listener.name for listener in self._all)
+        self.loads = Loads()  # what became of the models among them
         self._lock = threading.Lock()
         self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the id of its process
 
@@ -215,12 +224,20 @@ class Listeners:
             self._tell()
         return found
 
+    def warm_up(self) -> None:
+        """Have those that ask for it load what they need, before there are jobs."""
+        for listener in self._all:
+            if listener.warm_up is not None:
+                listener.warm_up()
+
     def only(self, names: Collection[str]) -> "Listeners":
         """A copy with only these listeners. Raises InputError if one is missing."""
         if missing := set(names) - set(self.names()):
             there = ", ".join(self.names()) or "none"
             raise InputError(f"there is no listener {', '.join(sorted(missing))}; the listeners are: {there}")
-        return Listeners((listener for listener in self._all if listener.name in names), self._middleware)
+        chosen = Listeners((listener for listener in self._all if listener.name in names), self._middleware)
+        chosen.loads = self.loads
+        return chosen
 
     def called(self, function: object) -> str:
         """The name under which a function was declared; if it was not, the name that it would have."""
@@ -261,32 +278,3 @@ class Listeners:
         return tuple(one for one in everyone if one.queue == queue) or tuple(
             one for one in everyone if one.queue is None
         )
-
-
-class Uploaded:
-    """The uploaded ones among a worker's listeners. Each hides a listener of the program that has the same name.
-
-    Not thread-safe.
-    """
-
-    def __init__(self, listeners: Listeners) -> None:
-        """Without uploads at first."""
-        self._listeners = listeners
-        self._mine: dict[str, tuple[Listener, Listener | None]] = {}  # each with the one that it hides
-
-    def put(self, new: Listener) -> None:
-        """Add an uploaded listener, or replace an earlier one of its name."""
-        before = self._listeners.add(new)
-        mine, hidden = self._mine.get(new.name, (None, None))
-        self._mine[new.name] = new, hidden if before is mine and mine is not None else before
-
-    def remove(self, name: str) -> bool:
-        """Remove an uploaded listener, and restore the one that it hid; returns whether it existed."""
-        if name not in self._mine:
-            return False
-        return self._listeners.exchange(*self._mine.pop(name))
-
-    def clear(self) -> None:
-        """Remove all uploaded listeners."""
-        for name in tuple(self._mine):
-            self.remove(name)

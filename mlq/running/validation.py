@@ -59,9 +59,12 @@ def _library_of(kind: Any) -> set[str]:
     return {"dataclasses"} if dataclasses.is_dataclass(kind) else set()
 
 
-def engine_for(hint: Any, what: str) -> Callable[[Any], Any]:
-    """A function that converts a value to `hint`, and raises ValidationError. Raises anything if there can't be one."""
-    libraries = libraries_of(hint)
+def engine_for(hint: Any, what: str, always: str = "") -> Callable[[Any], Any]:
+    """A function that converts a value to `hint`, and raises ValidationError. Raises anything if there can't be one.
+
+    `always`: the library that is to do it, whatever the type is.
+    """
+    libraries = {always} if always else libraries_of(hint)
     if not libraries:
         return lambda value: value
     convert, faults = _by_pydantic(hint) if "pydantic" in libraries else _by_msgspec(hint)

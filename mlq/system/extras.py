@@ -5,7 +5,11 @@ from importlib.util import find_spec
 from mlq.errors import InputError
 
 # What each extra of pyproject.toml brings, as modules.
-EXTRAS = {"gevent": ("gevent",), "serve": ("flask", "gevent", "jsonpickle", "msgspec", "prometheus_client")}
+EXTRAS = {
+    "gevent": ("gevent",),
+    "models": ("jsonschema_rs", "pydantic"),
+    "serve": ("flask", "gevent", "jsonpickle", "msgspec", "prometheus_client"),
+}
 
 
 def require(extra: str, what: str) -> None:

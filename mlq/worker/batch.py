@@ -31,6 +31,11 @@ class Batch(Together):
         """CLAIMED while it may begin."""
         return Stage.CLAIMED if any(one.stage is Stage.CLAIMED for one in self.members) else Stage.ENDED
 
+    @property
+    def listener(self) -> str:
+        """The name of the listener that takes them."""
+        return self.members[0].listeners[0].name
+
     def is_complete(self) -> bool:
         """Whether the records of all members are here."""
         return not self._unfetched

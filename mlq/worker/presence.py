@@ -1,20 +1,26 @@
 """A worker's heartbeat, class and counts, as it sends them to the server; and checks of what changed there."""
 
 import contextlib
+import json
 import os
 import platform
 import socket
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mlq.errors import ServerError
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
+from mlq.pools.contract import Pool
 from mlq.shell.known_ids import known_ids_of
 from mlq.shell.sync import Shell
 from mlq.version import __version__
 from mlq.worker.reaping import Question
 from mlq.worker.shared import KNOWN, Shared
+
+if TYPE_CHECKING:
+    from mlq.running.loads import Load
 
 ALIVE_EVERY = 2  # rounds
 ALIVE = 10.0  # seconds that one heartbeat is valid
@@ -28,8 +34,8 @@ SHOWN = 20  # ids of running jobs in a heartbeat
 class Presence:
     """What the renewer tells the server, and asks it, about this worker."""
 
-    def __init__(self, shared: Shared, pool: str, claimer_turned: Callable[[], float]) -> None:
-        """`pool`: the pool's name; `claimer_turned`: when the claimer's last turn began."""
+    def __init__(self, shared: Shared, pool: Pool, claimer_turned: Callable[[], float]) -> None:
+        """`claimer_turned`: when the claimer's last turn began."""
         self._shared = shared
         self._pool = pool
         self._claimer_turned = claimer_turned
@@ -82,6 +88,14 @@ class Presence:
             with contextlib.suppress(ServerError):  # the server may be full; the rest of this round is more urgent
                 shell.run_here(known.sync_counter)
 
+    def _models(self) -> str:
+        """What became of models here, as JSON: a list of states for each, one of each process that met it."""
+        found: dict[str, list[Load]] = {}
+        for loads in (self._shared.listeners.loads.all(), *self._pool.loads()):
+            for name, load in loads.items():
+                found.setdefault(name, []).append(load)
+        return json.dumps(found) if found else ""
+
     def _about(self) -> dict[str, str | int | float]:
         shared = self._shared
         held = shared.held()
@@ -89,7 +103,7 @@ class Presence:
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "pool": self._pool,
+            "pool": self._pool.name,
             "slots": shared.slots.total,
             "running": len(held),
             "busy": sum(attempt.holds() and attempt.holds_slot for attempt in held),
@@ -98,6 +112,7 @@ class Presence:
             "queues": ",".join(shared.queues()),
             "functions": ",".join(shared.listeners.names()),
             "open": ",".join(queue for queue in shared.queues() if shared.listeners.chosen(queue)),
+            "models": self._models(),
             "uploads": "accepted" if shared.accepts_uploads else "refused",
             "version": __version__,
             "python": platform.python_version(),

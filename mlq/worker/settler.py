@@ -1,10 +1,12 @@
 """The duty that settles outcomes and records reports: in batches, and in one round trip with the next claim."""
 
+import contextlib
 import queue
 import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlq.core.policy import pause_before_retry
@@ -13,6 +15,7 @@ from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import settling as settle_ops
 from mlq.ops.settling import Ending
+from mlq.running.spare_threads import Threads
 from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
 from mlq.worker.attempt import Attempt, Stage
@@ -45,6 +48,7 @@ class Settler(Service):
         self._retry_in = retry_in
         self._unrecorded = Unrecorded(shared, self._settle_kept, died)
         self._one_at_a_time = threading.Lock()
+        self._resting = Threads("mlq-pause")
         self._pace = 1.0  # seconds that a job takes, as a moving average
         self.refill = True  # False while the worker stops: settle, but claim nothing more
 
@@ -52,6 +56,7 @@ class Settler(Service):
         """Settle everything in the outbox, then end."""
         give_up = None if timeout is None else time.monotonic() + timeout
         self._shared.outbox.close()
+        self._resting.stop()
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
@@ -151,12 +156,39 @@ class Settler(Service):
         else:
             shared.slots.claim_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
+        pauses = self._pauses(freed) if shared.batches else []
         try:
-            accepted = self._settle_and_claim(self._op(endings), len(freed))
+            accepted = self._settle_and_claim(self._op(endings), len(freed) - len(pauses))
         except ServerError:
+            shared.slots.give(len(pauses))
             shared.slots.hold_again(freed)
             raise
+        for seconds in pauses:
+            self._resting.submit(partial(self._go_on_after, seconds))
         self._recorded(batch, endings, accepted)
+
+    def _pauses(self, freed: list[Attempt]) -> list[float]:
+        """How long slots that batches freed are to wait for clients that come back, if they are to."""
+        found = []
+        for attempt in freed:
+            pause = None if attempt.batch is None else self._shared.pauses.get(attempt.batch.listener)
+            if pause is not None and attempt.batch is not None:
+                found.append(
+                    pause.ended(attempt.claimed.started + attempt.took, len(attempt.batch.members), attempt.took)
+                )
+        return [seconds for seconds in found if seconds > 0]
+
+    def _go_on_after(self, seconds: float) -> None:
+        """Let a slot wait, then claim for it."""
+        shared = self._shared
+        time.sleep(seconds)
+        shared.slots.give()
+        if self.refill and shared.registered and shared.claiming.acquire(blocking=False):
+            try:
+                with contextlib.suppress(ServerError):  # the claimer tries again
+                    claim_now(shared, self._give)
+            finally:
+                shared.claiming.release()
 
     def _op(self, endings: list[Ending]) -> Op[list[bool]]:
         return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1)

@@ -16,6 +16,7 @@ from mlq.core.keys import Keys
 from mlq.core.policy import LOSSES, Policy
 from mlq.errors import ServerError
 from mlq.ops import data as data_ops
+from mlq.ops import models as model_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
 from mlq.running.listeners import Listener, Listeners
@@ -24,6 +25,7 @@ from mlq.shell.sync import Shell
 from mlq.system import memory
 from mlq.worker.attempt import Attempt
 from mlq.worker.batch import slots_of
+from mlq.worker.batch_pause import BatchPause
 from mlq.worker.inbox import Inbox
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
@@ -78,6 +80,7 @@ class Shared:
         self.served = WorkerClass.of((), (), ())
         self.registered = False  # the server knows what is served now
         self.batches = b""  # the sizes of batches, for claims
+        self.pauses: dict[str, BatchPause] = {}  # after batches, by listener
         self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free
         self.exhausted = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs since the start
@@ -122,9 +125,20 @@ class Shared:
         sizes = {f":{one.name}": one.batch for one in self.listeners.all()}
         sizes |= {queue: batch_of(self.listeners.chosen(queue)) for queue in plain}
         self.batches = work_ops.batches({what: size for what, size in sizes.items() if size})
+        self.pauses = {one.name: BatchPause(one.max_wait, one.batch) for one in self.listeners.all() if one.batch}
         while not self.shell.run(work_ops.register(self.keys, self.served, KNOWN)):
             pass
+        self._describe_models()
         self.registered = True
+
+    def _describe_models(self) -> None:
+        """Keep the descriptions of the models among the listeners, for clients."""
+        ops = [op for one in self.listeners.all() if one.about for op in model_ops.describe(self.keys, one.about)]
+        for kept in self.shell.run_each(ops) if ops else ():
+            try:
+                kept()
+            except ServerError as error:  # such as a key of another type: clients can't find that model; others can
+                log.error("can't describe a model: %s", error)  # noqa: TRY400
 
     def slots_of(self, claimed: list[Claimed]) -> int:
         """How many slots a claim has filled."""

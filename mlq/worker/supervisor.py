@@ -117,6 +117,8 @@ class Supervisor:
         else:
             task.members = [member for member in task.members if self._begin(member)]
             begins = bool(task.members)
+            if begins and (pause := self._shared.pauses.get(task.listener)) is not None:
+                pause.begins(one.record.posted for one in task.members if one.claimed.attempt == 1)
         if not begins:
             self._finish(task)
         return begins

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from mlq.errors import MLQError, ServerError
 from mlq.ops import uploads as upload_ops
 from mlq.pools.contract import Loader
-from mlq.running.listeners import Listener, Uploaded
+from mlq.running.listeners import Listener
+from mlq.running.uploaded import Uploaded
 from mlq.system.service import Service, TroubleLog, log
 from mlq.uploads import sealed
 from mlq.worker.shared import Shared

@@ -55,7 +55,7 @@ class Worker:
         self._settler = Settler(shared, supervisor.give, sender.due, clock.retry_in, self._die)
         self._apart = Apart(shared, supervisor.give, self._die, separates=pool.name == "process")
         reaping = Reaping(shared, clock, sender.due, self._apart.due)
-        presence = Presence(shared, pool.name, lambda: claimer.turned)
+        presence = Presence(shared, pool, lambda: claimer.turned)
         self._renewer = Renewer(shared, clock, reaping, presence, supervisor.lost, self._die)
         supervisor.settle_here, supervisor.resized = self._settler.settle_here, self._renewer.hurry
         self._uploads = None if loader is None else Uploads(shared, loader, self._die)

@@ -524,4 +524,4 @@ def test_no_other_option_takes_what_kubernetes_sets():
             yield from variables(inner, f"{prefix}_{name.upper().replace('-', '_')}")
 
     found = [(name, kind) for name, kind in variables(program, "MLQ") if re.search("_PORT(_|$)|_SERVICE_", name)]
-    assert found == [("MLQ_SERVE_PORT", "Port")]
+    assert sorted(found) == [("MLQ_SERVE_MODELS_PORT", "Port"), ("MLQ_SERVE_PORT", "Port")]

@@ -7,15 +7,18 @@ import pytest
 from mlq.client.aio import AsyncMLQ
 from mlq.client.blocking import Client
 from mlq.client.handle import AsyncJobHandle, JobHandle
+from mlq.client.models import AsyncModel, Model
 from mlq.client.stream import AsyncStream, Stream
 
-TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle), (Stream, AsyncStream)]
+TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle), (Stream, AsyncStream), (Model, AsyncModel)]
 # Choosing a server may start one, which takes time: a property can't be awaited.
 ONE_SIDED = {"server"}
 ASYNC_WORDS = {
     "AsyncJobHandle": "JobHandle",
     "AsyncIterator": "Iterator",
     "AsyncMLQ": "Client",
+    "AsyncModel": "Model",
+    "AsyncPrediction": "Prediction",
     "AsyncStream": "Stream",
 }
 
@@ -57,7 +60,7 @@ def test_same_arguments_and_results(method, twin):
 @pytest.mark.parametrize(("method", "twin"), list(method_pairs()))
 def test_awaited_where_the_server_is_asked(method, twin):
     """A method of the asyncio client blocks never."""
-    asks_nothing = {"__init__", "job", "stream"}
+    asks_nothing = {"__init__", "job", "model", "stream"}
     awaited = inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
     assert awaited == (method.__name__ not in asks_nothing)
 

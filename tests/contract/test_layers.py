@@ -19,7 +19,7 @@ LAYERS = [
     ["shell", "uploads"],
     ["client"],
     ["running"],
-    ["pools", "deliveries"],
+    ["pools", "deliveries", "models"],
     ["worker"],
     ["queue"],
     ["__init__"],

@@ -9,10 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from mlq import MLQ
+from mlq.core.keys import Keys
 from mlq.http import process
 from mlq.http.app import make_app
 from mlq.http.process import Plan, ServerProcess
 from mlq.http.settings import Settings
+from mlq.shell.sync import Shell
+from tests.hand import Hand
 from tests.http.asking import Events
 
 Serve = Callable[..., ServerProcess]
@@ -22,6 +25,12 @@ Serve = Callable[..., ServerProcess]
 def client(mlq: MLQ) -> FlaskClient:
     """The application, called without a socket."""
     return make_app(mlq).test_client()
+
+
+@pytest.fixture
+def hand(shell: Shell, keys: Keys) -> Hand:
+    """Does what a worker does, step by step."""
+    return Hand(shell, keys)
 
 
 @pytest.fixture

@@ -11,14 +11,8 @@ from mlq.core.json_values import to_json
 from mlq.http import events as module
 from mlq.http.turns import Places
 from mlq.running.outcomes import failure, success
-from tests.hand import Hand
 from tests.http.asking import ask, port_of
 from tests.http.jobs import address
-
-
-@pytest.fixture
-def hand(shell, keys):
-    return Hand(shell, keys)
 
 
 def test_a_job_from_its_post_to_its_end(serve, mlq, hand, follow):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlq import ServerError, UnknownJob, WaitTimeout
-from mlq.http import jobs as job_routes
+from mlq.http import jobs, waiting
 from mlq.http.app import make_app
 from mlq.http.turns import Places
 from tests.http.jobs import address
@@ -90,9 +90,9 @@ def test_a_wait_that_is_no_number_is_ignored(mlq, client, wait):
 
 
 def test_a_post_of_few_jobs_waits_for_no_larger_one(mlq, client, monkeypatch):
-    many = [0] * (job_routes.FEW + 1)
+    many = [0] * (jobs.FEW + 1)
     assert client.post("/jobs/bulk", json={"msgs": many}).status_code == 202
-    monkeypatch.setattr(job_routes, "_bulk", Places(1, most_waiting=0))  # as if too many waited
+    monkeypatch.setattr(jobs, "_bulk", Places(1, most_waiting=0))  # as if too many waited
     given = client.post("/jobs/bulk", json={"msgs": many})
     assert (given.status_code, given.headers["Retry-After"]) == (503, "1")
     assert client.post("/jobs/bulk", json={"msgs": many[1:]}).status_code == 202
@@ -108,11 +108,11 @@ def test_of_two_waits_the_first_counts(mlq, client):
 
 def test_a_wait_has_a_cap(client, echo):
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "respond-async, wait=86400"})
-    assert given.headers["Preference-Applied"] == f"wait={job_routes.LONGEST:g}"
+    assert given.headers["Preference-Applied"] == f"wait={waiting.LONGEST:g}"
 
 
 def test_when_too_many_wait_others_are_answered_at_once(client, echo, monkeypatch):
-    monkeypatch.setattr(job_routes, "WAITERS", 0)
+    monkeypatch.setattr(waiting, "WAITERS", 0)
     given = client.post("/jobs", json={"msg": 1}, headers=JSON | {"Prefer": "wait=30"})
     assert given.status_code == 202
     assert "Preference-Applied" not in given.headers

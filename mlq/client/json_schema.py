@@ -1,0 +1,103 @@
+"""Checks values against the JSON Schema of a model, and names all fields that are wrong."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from mlq.core.json_values import from_json, to_json
+from mlq.core.plain import fields_of
+from mlq.errors import InputError, MLQError, ValidationError
+from mlq.system.extras import require
+
+SHOWN = 20  # wrong fields that an error names
+REASON = 200  # characters shown of a reason, which may quote the value
+
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "greater than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+
+Fault = tuple[str, str]  # path and reason
+
+
+class Checker:
+    """Checks values against one schema."""
+
+    def __init__(self, schema: dict[str, Any], what: str) -> None:
+        """`what` the values are, for errors. Raises InputError if the schema is of no use, or a package is missing."""
+        try:
+            import jsonschema_rs
+        except ImportError:
+            require("models", "the check of a model's input")
+            raise
+        self._what = what
+        try:
+            # A schema from the server must not have this process fetch what it refers to.
+            self._validator = jsonschema_rs.validator_for(schema, offline=True)
+        except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+            raise InputError(f"the schema of {what} can't be used: {error!s:.200}") from None
+
+    def check(self, value: Any) -> Any:
+        """The value in the form in which it is sent: an object's fields, and arrays as lists. Raises ValidationError.
+
+        Numbers must be finite: JSON has no others.
+        """
+        value = fields_of(value)
+        try:
+            found = self._faults(value)
+        except ValueError:  # it holds what JSON has no form for, such as an array
+            try:
+                value = from_json(to_json(value))
+                found = self._faults(value)
+            except (ValueError, MLQError) as error:
+                found = [("", str(error)[:REASON])]
+        if found:
+            words = "; ".join(f"{path}: {reason}" if path else reason for path, reason in found)
+            raise ValidationError(f"{self._what} does not fit its schema: {words}", found)
+        return value
+
+    def _faults(self, value: Any) -> list[Fault]:
+        if self._validator.is_valid(value):  # the usual case; it takes a third of the time
+            return []
+        errors = self._validator.iter_errors(value)
+        return list(islice((fault for error in errors for fault in _told(error, value)), SHOWN))
+
+
+def _told(error: Any, value: Any) -> Iterator[Fault]:
+    """The wrong fields of one error."""
+    path, kind = list(error.instance_path), error.kind
+    if kind.name == "required":
+        yield path_of([*path, kind.property]), "is missing"
+    elif kind.name == "additionalProperties":
+        for name in kind.unexpected:
+            yield path_of([*path, name]), "is not a field"
+    elif kind.name == "anyOf" and all(one.kind.name == "type" for each in kind.context for one in each):
+        wanted = [name for each in kind.context for one in each for name in one.kind.types]
+        yield path_of(path), f"must be {' or '.join(dict.fromkeys(wanted))}, not {_shown(value, path)}"
+    elif kind.name == "type":
+        yield path_of(path), f"must be {' or '.join(kind.types)}, not {_shown(value, path)}"
+    elif kind.name in BOUNDS:
+        yield path_of(path), f"must be {BOUNDS[kind.name]} {kind.limit}, not {_shown(value, path)}"
+    else:
+        yield path_of(path), error.message[:REASON]
+
+
+def _shown(value: Any, path: list[Any]) -> str:
+    """The value at a path, shortened; the validator itself takes NaN and the infinities for null."""
+    for step in path:
+        value = value[step]
+    if isinstance(value, str):
+        return f"a string ({value!r:.60})"
+    if isinstance(value, (dict, list, tuple)):
+        return "an object" if isinstance(value, dict) else "an array"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else f"{value!r:.60}"
+
+
+def path_of(steps: list[Any]) -> str:
+    """`layers[0].size`."""
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:80]}" for step in steps)
+    return words.removeprefix(".")

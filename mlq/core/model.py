@@ -1,0 +1,98 @@
+"""What a hosted model tells of itself, as the namespace keeps it: clients need neither its class nor its libraries."""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from mlq.core.checks import nearest
+from mlq.core.job import text
+from mlq.errors import InputError, Undecodable, UnknownModel
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # a segment of a URL's path, and a queue's name
+LIMIT = 256 * 1024  # bytes of a description: its schemas go to every client, and into the OpenAPI document
+
+
+class ModelInfo(NamedTuple):
+    """One version of a model."""
+
+    name: str
+    version: str
+    about: str  # the first paragraph of its docstring; may be empty
+    input: dict[str, Any]  # JSON Schema of what it takes
+    output: dict[str, Any]  # JSON Schema of what it gives
+    queue: str  # where its jobs wait
+
+    @property
+    def function(self) -> str:
+        """The name of its listener, which its jobs name."""
+        return f"{self.name}@{self.version}"
+
+    def packed(self) -> str:
+        """As it is stored. Raises InputError if that is too large."""
+        words = json.dumps(self._asdict())
+        if len(words) > LIMIT:
+            raise InputError(f"the schemas of model {self.name!r} have {len(words):,} bytes; {LIMIT:,} are allowed")
+        return words
+
+    @classmethod
+    def parse(cls, packed: bytes) -> "ModelInfo":
+        """Raises Undecodable."""
+        try:
+            found = json.loads(packed)
+            info = cls(**{name: found[name] for name in cls._fields})
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Undecodable("this description of a model is damaged") from None
+        words = (info.name, info.version, info.about, info.queue)
+        if not all(isinstance(one, str) for one in words) or not isinstance(info.input, dict):
+            raise Undecodable("this description of a model is damaged")
+        return info
+
+
+def check_model_name(what: str, name: object) -> str:
+    """A model's name or version: 1 to 64 letters, digits and ._- of ASCII. Raises InputError."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(
+            f"the {what} must be 1 to 64 letters, digits, dots, hyphens or underscores, beginning with a letter or "
+            f"digit, since it is a part of URLs, not {name!r:.80}"
+        )
+    return name
+
+
+def by_version(infos: list[ModelInfo]) -> list[ModelInfo]:
+    """The newest version first: numbers in versions count as numbers, so that 1.10 comes before 1.9."""
+
+    def order(info: ModelInfo) -> list[tuple[int, int, str]]:
+        parts = re.findall(r"\d+|[^\d.]+", info.version)
+        return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+
+    return sorted(infos, key=order, reverse=True)
+
+
+def chosen(infos: list[ModelInfo], name: str, version: str | None, namespace: str) -> ModelInfo:
+    """One version of a model, the newest if none is named. Raises UnknownModel."""
+    if not infos:
+        raise UnknownModel(f"no worker has ever hosted a model {name!r} in namespace {namespace!r}")
+    if version is None:
+        return infos[0]
+    found = next((info for info in infos if info.version == version), None)
+    if found is None:
+        there = ", ".join(info.version for info in infos)
+        hint = nearest(version, [info.version for info in infos])
+        raise UnknownModel(f"model {name!r} has no version {version!r:.80}, but {there}{hint}")
+    return found
+
+
+def parsed(reply: list[bytes]) -> list[ModelInfo]:
+    """The versions in the reply of HVALS, newest first; those that are damaged are left out."""
+    found = []
+    for packed in reply:
+        try:
+            found.append(ModelInfo.parse(packed))
+        except Undecodable:
+            continue
+    return by_version(found)
+
+
+def names_in(reply: list[bytes]) -> list[str]:
+    """The names of models in a reply, in order."""
+    return sorted(name for name in (text(one) or "" for one in reply) if NAME.fullmatch(name))

@@ -1,0 +1,101 @@
+"""What all posts share: their options, waiting for the result, and the links of a job."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from flask import request
+from werkzeug.http import parse_list_header
+
+from mlq import MLQ, MLQError, ServerError, State, UnknownJob
+from mlq.core.checks import check_url, from_outside
+from mlq.core.identity import JobId, reference_of
+from mlq.http.answers import link
+from mlq.http.problems import Refused
+
+LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
+WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
+
+
+class Waiting:
+    """Posts that wait for their results."""
+
+    def __init__(self, mlq: MLQ) -> None:
+        """None yet."""
+        self._mlq = mlq
+        self._count = 0
+
+    def has_room(self) -> bool:
+        """Whether one more may wait."""
+        return self._count < WAITERS
+
+    @contextmanager
+    def places(self, number: int) -> Iterator[None]:
+        """Keep so many places. Raises Refused if there are not that many."""
+        if self._count + number > WAITERS:
+            raise Refused(503, "too many requests wait for their results: ask again", headers={"Retry-After": "1"})
+        self._count += number
+        try:
+            yield
+        finally:
+            self._count -= number
+
+    def ended(self, job_id: JobId, seconds: float) -> dict[str, bytes]:
+        """The fields of the job when it has ended, with a result of up to 64 KiB; none if that is not known in time."""
+        self._count += 1
+        try:
+            return self._mlq._ended(job_id, seconds, large=False)  # noqa: SLF001 - spares two round trips for the result
+        except MLQError:
+            return {}
+        finally:
+            self._count -= 1
+
+    def state(self, job_id: str, seconds: float) -> State | None:
+        """The state when the job has ended or time is up; None if it can't be determined."""
+        self._count += 1
+        try:
+            return self._mlq.wait_end(job_id, seconds)  # without the value, so that waiters hold no copies of it
+        except MLQError:  # time is up, or the server is away
+            return state_of(self._mlq, job_id)
+        finally:
+            self._count -= 1
+
+
+def state_of(mlq: MLQ, job_id: str) -> State | None:
+    """The state of a posted job; None if it can't be determined, because the client needs the id in any case."""
+    try:
+        return mlq.get_state(job_id)
+    except (UnknownJob, ServerError):
+        return None
+
+
+def preferred() -> float | None:
+    """How many seconds the client wants to wait (`Prefer: wait=...`, the first one counts); None if it does not."""
+    prefer = request.environ.get("HTTP_PREFER")
+    for preference in parse_list_header(prefer) if prefer else ():
+        name, _, wanted = preference.partition("=")
+        if name.strip().lower() == "wait":
+            wanted = wanted.strip().strip('"')
+            return min(float(wanted), LONGEST) if is_number(wanted) else None
+    return None
+
+
+def given_options(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
+    """The options that were given. Unless trusted, callback and webhook are marked for public addresses only."""
+    given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
+    for name in () if trusts else ("callback", "webhook"):
+        if (url := check_url(name, given.get(name))) is not None:
+            given[name] = from_outside(url)
+    return given
+
+
+def links(job_id: str) -> dict[str, str]:
+    """The paths of a job and its parts. They contain its reference, so they never lead to another job with its id."""
+    base = link(f"/jobs/{reference_of(job_id)}")
+    return {"self": base} | {name: f"{base}/{name}" for name in ("result", "progress", "events", "cancel")}
+
+
+def is_number(words: str) -> bool:
+    """Whether this is a whole number of up to 18 digits."""
+    return words.isascii() and words.isdigit() and len(words) <= 18

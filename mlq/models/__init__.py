@@ -1,0 +1,1 @@
+"""Hosting of models: their declaration, their configuration, and the listener that loads one and has it predict."""

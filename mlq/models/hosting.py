@@ -1,0 +1,85 @@
+"""Makes listeners of models, with the options of their configuration."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypedDict
+
+from mlq.core.checks import check_count, check_queue, nearest
+from mlq.core.policy import Policy
+from mlq.errors import InputError
+from mlq.models.declaration import Declaration, declaration_of
+from mlq.models.hosted import Hosted
+from mlq.running.listeners import Listener
+from mlq.running.loads import Loads
+
+BATCH = 32  # jobs per call of a model that can take many
+TIMEOUT = 600.0  # seconds of one attempt, in which the first one loads the model: one that hangs must not stay forever
+
+
+class ModelOptions(TypedDict, total=False):
+    """How a model is hosted; all of it is left to its configuration."""
+
+    batch: int  # inputs per call of `predict_batch`, 32 if it has that; 1 calls `predict` for each
+    max_wait: float  # the longest pause after a batch, for clients that come back at once; 0.005 s if left out
+    device: str  # what `load` gets; "cpu" if left out
+    queue: str  # where its jobs wait; a queue of the model's own name if left out
+    retries: int  # further attempts after one that raised; none if left out
+    timeout: float  # seconds of an attempt, loading included if it comes first; 600 if left out
+    warm: bool  # load it before the first job comes
+    warm_inputs: list[Any]  # inputs to predict before the first job comes; for `warm`
+
+
+OPTIONS = tuple(ModelOptions.__annotations__)
+
+
+class Hosting(NamedTuple):
+    """A model that is ready to be a listener."""
+
+    declared: Declaration
+    listener: Listener
+
+
+def hosting_of(kind: object, place: str, options: Mapping[str, Any], loads: Loads) -> Hosting:
+    """How a class is hosted; `place` says where it was named, for errors; `loads` hears what became of it.
+
+    Raises InputError.
+    """
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise InputError(f"{place}: there is no option {unknown[0]!r}{nearest(unknown[0], OPTIONS)}")
+    try:
+        queue = None if options.get("queue") is None else check_queue(options["queue"])
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+    declared = declaration_of(kind, place, queue)
+    try:
+        return Hosting(declared, _listener(declared, options, loads))
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -> Listener:
+    size = check_count("batch", options.get("batch", BATCH if declared.predicts_batches else 1), 1) or 1
+    if size > 1 and not declared.predicts_batches:
+        raise InputError(f"batch = {size} needs a method predict_batch(self, xs)")
+    device = options.get("device", "cpu")
+    if not isinstance(device, str) or not device:
+        raise InputError(f"device must be a name, such as 'cuda:0', not {device!r:.80}")
+    hosted, info = Hosted(declared, device, loads), declared.info
+    policy = Policy.of(options.get("timeout", TIMEOUT), options.get("retries"), None)
+    made = Listener.of(
+        hosted.listener(batches=size > 1),
+        info.function,
+        info.queue,
+        policy,
+        batch=size if size > 1 else None,
+        max_wait=options.get("max_wait"),
+    )
+    return made._replace(convert=declared.convert, about=info.packed(), warm_up=_warming(hosted, options))
+
+
+def _warming(hosted: Hosted, options: Mapping[str, Any]) -> Callable[[], None] | None:
+    warm, samples = options.get("warm", False), options.get("warm_inputs", [])
+    if not isinstance(warm, bool) or not isinstance(samples, list):
+        raise InputError("warm must be true or false, and warm_inputs a list of inputs")
+    if samples and not warm:
+        raise InputError("warm_inputs needs warm = true")
+    return (lambda: hosted.warm_up(samples)) if warm else None

@@ -1,0 +1,217 @@
+"""Models in the processes that people start: mlq worker --models, and mlq serve-models."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from mlq import JobFailed
+from tests.programs import environment, free_port, until
+
+pytestmark = pytest.mark.slow
+
+ALL = "Iris NewerIris Number Numbers Odd Words Waiting Broken"
+
+
+@pytest.fixture
+def models_toml(tmp_path):
+    """Writes a file with some models of the tests, each with options."""
+
+    def write(names=ALL, **options):
+        lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+        path = tmp_path / "models.toml"
+        path.write_text("\n".join(f'[[models]]\nclass = "tests.models.zoo:{name}"\n{lines}' for name in names.split()))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def start(mlq, server_url, tmp_path):
+    """Runs a command in the test's namespace, until the block ends; with what it said so far."""
+
+    @contextmanager
+    def run(*words, **more):
+        said = tmp_path / f"said-{words[0]}"
+        with said.open("wb") as output:
+            process = subprocess.Popen(
+                (sys.executable, "-m", "mlq.cli", *words), stdout=output, stderr=subprocess.STDOUT,
+                env=environment(server_url) | {"MLQ_NAMESPACE": mlq.namespace} | more,
+            )  # fmt: skip
+        process.said = lambda: said.read_text("utf-8")
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            print(process.said())
+
+    return run
+
+
+def hosted(mlq):
+    """Whether the worker has described its models."""
+    return until(lambda: [one for one in mlq.models() if one.unserved is None])
+
+
+@pytest.mark.parametrize("pool", ["process", "thread", "asyncio", "gevent", "solo"])
+def test_in_every_pool(mlq, start, models_toml, pool):
+    with start("worker", "--models", str(models_toml()), "--pool", pool):
+        hosted(mlq)
+        jobs = mlq.model("numbers").submit_many(range(100))
+        assert [job.result(30) for job in jobs] == [2 * n for n in range(100)]
+        assert mlq.model("iris", "1").predict({"length": 1, "width": 1}, 30) == {"species": "short"}
+        assert mlq.model("waiting").predict(4, 30) == -4
+        words = mlq.model("words").submit("a b")
+        assert (list(words.stream()), words.result(30)) == (["a", "b"], "A B")
+        with pytest.raises(JobFailed, match=r"weights\.bin"):
+            mlq.model("broken").predict(1, 30)
+        until(lambda: {"broken", "ready"} <= {one.state for one in mlq.models()})
+
+
+def test_only_children_import_models(mlq, start, models_toml, tmp_path):
+    pids = tmp_path / "pids"
+    with start("worker", "--models", str(models_toml()), "--concurrency", "2", ZOO_PIDS=str(pids)) as worker:
+        hosted(mlq)
+        assert mlq.model("number").predict(1, 30) == 2
+        until(lambda: len(pids.read_text().split()) == 2)
+        assert str(worker.pid) not in pids.read_text().split()
+
+
+def test_one_that_kills_its_process_costs_the_others_nothing_but_time(mlq, start, models_toml):
+    with start("worker", "--models", str(models_toml())):
+        hosted(mlq)
+        crash = mlq.model("number").submit(-1)
+        others = mlq.model("number").submit_many(range(20))
+        with pytest.raises(JobFailed) as failed:
+            crash.result(60)
+        assert failed.value.reason == "lost"
+        assert [job.result(60) for job in others] == list(range(1, 21))
+
+
+def test_one_that_hangs_is_ended(mlq, start, models_toml):
+    with start("worker", "--models", str(models_toml(timeout=1))):
+        hosted(mlq)
+        hangs = mlq.model("number").submit(-2)
+        with pytest.raises(JobFailed) as failed:
+            hangs.result(30)
+        assert failed.value.reason == "timeout"
+        assert mlq.model("number").predict(1, 30) == 2
+
+
+def test_a_warm_model_is_loaded_before_its_first_job(mlq, start, models_toml):
+    path = models_toml("Iris", warm=True, warm_inputs=[])
+    path.write_text(path.read_text().replace("[]", "[{length = 1, width = 1}]"))
+    with start("worker", "--models", str(path), "--concurrency", "2") as worker:
+        (iris,) = until(lambda: [one for one in mlq.models() if len(one.processes) == 2])
+        assert {one.state for one in iris.processes} == {"ready"}
+        assert worker.said().count("model iris@1 is ready") == 2
+        assert worker.said().index("model iris@1 is ready") < worker.said().index("started, with")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('class = "tests.models.zoo:Flower"', "tests.models.zoo:Flower (in {path}) is no model: it has no name"),
+        ('class = "tests.models.zoo:Nothing"', "tests.models.zoo:Nothing (in {path}): there is no 'Nothing' in module"),
+        ('class = "no_such_module:A"', "can't import no_such_module:A (in {path}): ModuleNotFoundError"),
+        ('class = "raises_at_import:A"', "can't import raises_at_import:A (in {path}): ZeroDivisionError"),
+        ('class = "exits_at_import:A"', "can't import exits_at_import:A (in {path}): SystemExit"),
+        ('class = "tests.models.zoo:Number"\nbatch = 2', "batch = 2 needs a method predict_batch"),
+        ('class = "tests.models.zoo:Iris"\n[[models]]\nclass = "tests.models.zoo:Iris"',
+         "another model of this name and version (iris@1)"),
+        ('class = "tests.models.zoo:Iris"\nbacth = 2',
+         "has an option 'bacth', which does not exist (did you mean 'batch'?)"),
+    ],
+    ids=range(8),
+)  # fmt: skip
+@pytest.mark.parametrize("pool", ["process", "thread"])
+def test_what_is_refused_ends_the_worker_with_a_reason(start, tmp_path, text, words, pool):
+    path = tmp_path / "models.toml"
+    path.write_text(f"[[models]]\n{text}")
+    (tmp_path / "raises_at_import.py").write_text("1 / 0")
+    (tmp_path / "exits_at_import.py").write_text("raise SystemExit(5)")
+    with start("worker", "--models", str(path), "--pool", pool) as worker:
+        assert worker.wait(30) == 2
+        assert words.format(path=path) in worker.said()
+        assert "Traceback" not in worker.said()
+
+
+def ask(url, value=None, **headers):
+    """The answer of a service, as JSON."""
+    body = None if value is None else json.dumps(value).encode()
+    asked = urllib.request.Request(url, body, {"Content-Type": "application/json"} | headers)  # noqa: S310 - our own
+    with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310
+        return json.loads(answer.read())
+
+
+def test_one_command_serves_models(mlq, start, models_toml):
+    port = free_port()
+    with start("serve-models", str(models_toml()), "--port", str(port)) as serving:
+        hosted(mlq)
+        base = f"http://127.0.0.1:{port}"
+        good = {"length": 1, "width": 1}
+        assert ask(f"{base}/models/iris/versions/1/predict", good, Prefer="wait=20") == {"species": "short"}
+        assert {one["name"] for one in ask(f"{base}/models")["models"]} >= {"iris", "broken"}
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(30) == 0
+        with pytest.raises(OSError, match="refused"):
+            ask(f"{base}/models")
+        assert mlq.workers() == []
+
+
+def children_of(pid):
+    """The processes that a process started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_service_that_is_killed_leaves_nothing_behind(mlq, start, models_toml):
+    with start("serve-models", str(models_toml()), "--port", "0") as serving:
+        hosted(mlq)
+        started = children_of(serving.pid)
+        assert len(started) >= 2
+        serving.kill()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_if_http_dies_all_of_it_ends(mlq, start, models_toml):
+    with start("serve-models", str(models_toml()), "--port", "0") as serving:
+        hosted(mlq)
+        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(serving.pid)}
+        (http,) = [pid for pid, command in commands.items() if b"mlq.http.process" in command]
+        os.kill(http, signal.SIGKILL)
+        assert serving.wait(40) == 70
+
+
+def test_serve_models_refuses_what_can_not_work(start, models_toml, tmp_path):
+    with start("serve-models", str(tmp_path / "none.toml")) as serving:
+        assert (serving.wait(30), "there is no file" in serving.said()) == (2, True)
+    with start("serve-models", "module.py") as serving:
+        assert (serving.wait(30), "takes a .toml file" in serving.said()) == (2, True)
+    with start("serve-models", str(models_toml("Flower")), "--port", "0") as serving:
+        assert (serving.wait(30), "is no model" in serving.said()) == (2, True)
+
+
+def test_models_are_listed(mlq, start, models_toml):
+    with start("models") as listed:
+        assert (listed.wait(30), "no models were ever hosted" in listed.said()) == (0, True)
+    with start("worker", "--models", str(models_toml())):
+        hosted(mlq)
+        mlq.model("number").predict(1, 30)
+        until(lambda: any(one.state == "ready" for one in mlq.models()))
+        with start("models") as listed:
+            assert listed.wait(30) == 0
+            rows = [line.split() for line in listed.said().splitlines()]
+            assert ["number", "1", "ready", "1"] in [row[:4] for row in rows]
+        with start("models", "--json") as listed:
+            listed.wait(30)
+            assert {one["name"] for one in json.loads(listed.said())} >= {"iris", "broken"}
