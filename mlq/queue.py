@@ -15,6 +15,7 @@ from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.running.declared import Declared, DeclaredBatch, M_contra, P, R_co, declared
 from mlq.running.listeners import Listener, Listeners
+from mlq.running.portions import Split
 from mlq.system import terminal
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ GRACE = 20.0  # seconds that running jobs get at a stop; Kubernetes kills after 
 _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have started a worker
 
 
-DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch", "max_wait")  # options of a listener
+DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch", "max_wait", "max_cost",
+            "cost", "group")  # options of a listener  # fmt: skip
 
 
 def _listener(function: Callable[..., Any], **given: Any) -> Listener:
@@ -45,15 +47,13 @@ def _listener(function: Callable[..., Any], **given: Any) -> Listener:
         hint = f" (give {usual(unknown[0])!r} with each post)" if of_jobs else nearest(unknown[0], DECLARED)
         raise TypeError(f"a listener has no option {unknown[0]!r}{hint}")
     policy = Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff"))
+    split = Split.of(given.get("cost"), given.get("max_cost"), given.get("group"))
+    if split is not None and given.get("batch") is None:
+        raise InputError("cost and group are of listeners that take batches: declare batch=, too")
     return Listener.of(
-        function,
-        given.get("name"),
-        given.get("queue"),
-        policy,
-        given.get("retry_on"),
-        given.get("batch"),
-        given.get("max_wait"),
-    )
+        function, given.get("name"), given.get("queue"), policy, given.get("retry_on"), given.get("batch"),
+        given.get("max_wait"), split,
+    )  # fmt: skip
 
 
 def _nothing(_msg: object) -> None:
@@ -106,6 +106,9 @@ class MLQ(Client):
         *,
         batch: int,
         max_wait: float | None = None,
+        max_cost: float | None = None,
+        cost: Callable[[Any], float] | None = None,
+        group: Callable[[Any], Any] | None = None,
         name: str | None = None,
         queue: str | None = None,
         timeout: float | None = None,
@@ -127,7 +130,8 @@ class MLQ(Client):
         job override these. `batch`: how many jobs it takes in one call, up to 1,000. It gets a list of messages, and
         returns a list with a result for each, in the same order; an exception in the place of a result fails that job
         alone. `max_wait`: the longest pause after a batch, in seconds, for clients that come back at once; 5 ms if left
-        out. Raises InputError.
+        out. `max_cost`: what the messages of a call may cost together, by `cost`, a function of a message, such as
+        `len`; `group`: only messages for which this function gives the same share a call. Raises InputError.
         """
         listener = _listener(_nothing if function is None else function, **options)  # wrong options are refused here
         if function is None:

@@ -1,1 +1,1 @@
-"""A demonstration on real data: two workers read handwritten digits, and one of them is killed on the way."""
+"""A demonstration on real data: two workers host a model that reads digits, and one of them is killed on the way."""

@@ -1,60 +1,35 @@
-"""The data and the model: scikit-learn's handwritten digits, and a classifier that reads them. No queue in here."""
+"""The model as MLQ hosts it: what it takes, what it gives, how it is loaded, how it predicts."""
 
+import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
-import joblib
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.model_selection import train_test_split
+from pydantic import BaseModel, Field
 
-HELD_OUT = 900  # of the 1,797 images; the model never sees them before the workers do
-TREES = 60
+from examples.digits import training
 
-
-class Digits(NamedTuple):
-    """Images of 8 by 8 pixels with 17 shades of grey, and which digits they are."""
-
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
+FILE = "DIGITS_MODEL"  # the environment variable that names the file with the classifier
 
 
-def load() -> Digits:
-    """The images, split; they come with scikit-learn, so nothing is downloaded."""
-    bunch = load_digits()
-    images = bunch.images.astype(np.uint8)
-    train_images, test_images, train_labels, test_labels = train_test_split(
-        images, bunch.target, test_size=HELD_OUT, stratify=bunch.target, random_state=7
-    )
-    return Digits(train_images, train_labels, test_images, test_labels)
+class Digits:
+    """Reads a handwritten digit in an image of 8 by 8 pixels."""
 
+    name, version = "digits", "1"
 
-def train(images: np.ndarray, labels: np.ndarray) -> ExtraTreesClassifier:
-    """A classifier that learned from each image in all of its positions."""
-    positions = np.concatenate([moved(image) for image in images])
-    return ExtraTreesClassifier(TREES, random_state=7).fit(positions, labels.repeat(len(positions) // len(images)))
+    class Input(BaseModel):
+        pixels: list[Annotated[float, Field(ge=0, le=16)]] = Field(min_length=64, max_length=64)  # row by row
 
+    class Output(BaseModel):
+        digit: int
+        probability: float
 
-def probabilities(model: ExtraTreesClassifier, image: np.ndarray) -> np.ndarray:
-    """How likely the image shows each of the ten digits: the mean over its positions."""
-    return model.predict_proba(moved(image)).mean(axis=0)
+    def load(self, device: str) -> None:  # noqa: ARG002 - scikit-learn knows no devices
+        """Once per process, before it takes jobs."""
+        self.classifier = training.restore(Path(os.environ[FILE]))
 
-
-def moved(image: np.ndarray) -> np.ndarray:
-    """The image as it is, and moved by one pixel up, down, left and right; as five rows of 64 numbers."""
-    padded = np.pad(image, 1)
-    corners = ((1, 1), (2, 1), (0, 1), (1, 2), (1, 0))
-    return np.stack([padded[y : y + 8, x : x + 8].ravel() for y, x in corners])
-
-
-def save(model: ExtraTreesClassifier, path: Path) -> None:
-    """Write the model where the workers find it."""
-    joblib.dump(model, path)
-
-
-def restore(path: Path) -> ExtraTreesClassifier:
-    """Read what `save` wrote. A model file can run code when it is read: read only your own."""
-    return joblib.load(path)
+    def predict_batch(self, inputs: list[Input]) -> list[Output]:
+        """One call for all images that wait, up to `batch` in models.toml."""
+        images = np.array([one.pixels for one in inputs]).reshape(-1, 8, 8)
+        likely = training.probabilities(self.classifier, images)
+        return [self.Output(digit=row.argmax(), probability=row.max()) for row in likely]

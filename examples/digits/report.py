@@ -1,7 +1,7 @@
-"""What became of the jobs: every one is read back from the queue and checked."""
+"""What became of the predictions: every one is read back and checked."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,21 +13,22 @@ from mlq import MLQ
 
 @dataclass(frozen=True)
 class Report:
-    """All jobs as the queue keeps them, in the order of the images, and what went wrong."""
+    """All jobs as the queue keeps them, what the model gave for each image, and what went wrong."""
 
     jobs: Sequence[dict[str, Any]]
-    labels: np.ndarray
+    outputs: Sequence[dict[str, Any] | None]  # read over HTTP, then those read from Python, as the jobs
+    labels: np.ndarray  # of the images
     problems: Sequence[str]
 
     @property
-    def answers(self) -> list[int]:
-        """The digit that each job's worker has read; -1 where there is none."""
-        return [-1 if job["short_result"] is None else job["short_result"] for job in self.jobs]
+    def answers(self) -> np.ndarray:
+        """The digits that were read, -1 where there is no result: a row over HTTP, and a row from Python."""
+        return _digits(self.outputs).reshape(2, -1)
 
     @property
     def correct(self) -> int:
-        """How many images were read correctly."""
-        return int((np.array(self.answers) == self.labels).sum())
+        """How many predictions are correct."""
+        return int((self.answers == self.labels).sum())
 
     @property
     def undisturbed(self) -> int:
@@ -44,6 +45,11 @@ class Report:
         return max(finished) - min(job["timestamp"] for job in self.jobs)
 
     @property
+    def batches(self) -> list[int]:
+        """How many jobs that took one run each call of the model had: what a worker claims at once is one batch."""
+        return list(Counter((job["worker"], job["started"]) for job in self.jobs if not job["retries"]).values())
+
+    @property
     def run_again(self) -> list[dict[str, Any]]:
         """The jobs that took more than one run."""
         return [job for job in self.jobs if job["retries"]]
@@ -51,27 +57,38 @@ class Report:
     @property
     def lost(self) -> int:
         """How many jobs have no result."""
-        return sum(job["state"] != "succeeded" for job in self.jobs)
+        return self.outputs.count(None)
 
     def settled_by(self) -> Counter[str]:
         """How many jobs each worker has settled, by its name in the queue."""
         return Counter(job["worker"] for job in self.jobs)
 
 
-def check(mlq: MLQ, ids: Sequence[str], labels: np.ndarray, received: Received) -> Report:
-    """Read every job's outcome; compare what was posted, what the queue keeps, and what the callbacks told."""
+def check(
+    mlq: MLQ, ids: Sequence[str], outcomes: tuple[list[Any], list[Any]], labels: np.ndarray, received: Received
+) -> Report:
+    """Compare what was posted, what the queue keeps, what was read in both ways, and what the callbacks told."""
     jobs = [mlq.get_job(job_id) for job_id in ids]
-    without = [job["id"] for job in jobs if job["state"] != "succeeded"]
+    over_http, from_python = outcomes
+    outputs = over_http + from_python
+    without = [job_id for job_id, output in zip(ids, outputs, strict=True) if output is None]
     kept = Counter(job.id for job in mlq.jobs())
+    differ = np.flatnonzero(_digits(over_http) != _digits(from_python))
     problems = [
         _problem("jobs without a result", without),
         _problem("jobs that are in the queue's list not exactly once", [one for one in ids if kept[one] != 1]),
         _problem("jobs that nobody posted", kept.keys() - set(ids)),
         _problem("jobs without a callback", set(ids) - received.times.keys()),
         _problem("callbacks that say otherwise than the queue", received.failures ^ set(without)),
+        _problem("images that are read differently over HTTP and from Python", map(str, differ)),
     ]
-    return Report(jobs, labels, [problem for problem in problems if problem])
+    return Report(jobs, outputs, labels, [problem for problem in problems if problem])
 
 
-def _problem(what: str, ids: Sequence[str] | set[str]) -> str:
-    return f"{what}: {', '.join(sorted(ids, key=int))}" if ids else ""
+def _digits(outputs: Sequence[dict[str, Any] | None]) -> np.ndarray:
+    return np.array([-1 if output is None else output["digit"] for output in outputs])
+
+
+def _problem(what: str, which: Iterable[str]) -> str:
+    numbers = sorted(which, key=int)
+    return f"{what}: {', '.join(numbers)}" if numbers else ""

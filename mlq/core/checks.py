@@ -1,6 +1,7 @@
 """Validates user input, and defines its limits. Pure functions that raise InputError."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from unicodedata import normalize
@@ -13,11 +14,16 @@ MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of a packed message or result; Redis i
 PROGRESS_LIMIT = 64 * 1024  # bytes of a packed progress report: thousands of followers may get each of them
 NAMESPACE_LIMIT = 128  # characters
 LANE_LIMIT = 1000  # bytes of a queue with its functions; scripts read no more than that of a record's head
+AUTHORITY_LIMIT = 300  # characters of host, port and user, if they are not ASCII
 HOST_LIMIT = 253  # characters of a host name
 LABELS = 20  # most dots of a host name that is not ASCII
 URL_LIMIT = 8000  # characters of the URL of a callback or webhook; common servers refuse longer request lines
 DEFAULT_QUEUE = "default"
 QUEUE_LIMIT = 100  # characters
+NEAR, CANDIDATES = (
+    3,
+    50,
+)  # characters by which a name that is meant may be longer; names that are compared: 10 ms at most
 KEY_LIMIT = 255  # characters of an idempotency key
 
 
@@ -71,6 +77,9 @@ def check_url(name: str, url: object) -> str | None:
         )
     if not isinstance(url, str) or not printable(url, URL_LIMIT) or " " in url:
         raise InputError(f"{name} must be a URL of at most {URL_LIMIT} printable characters, not {url!r:.80}")
+    authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    if len(authority) > AUTHORITY_LIMIT and not authority.isascii():  # urlsplit normalizes it, in quadratic time
+        raise InputError(f"{name} has a host name that is too long: {url!r:.80}")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -179,7 +188,8 @@ def check_id(job_id: object) -> JobId:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A hint at the name that was probably meant, for the end of a sentence; empty if none is near."""
-    found = difflib.get_close_matches(name, list(names), 1)
+    near = (one for one in names if abs(len(one) - len(name)) <= NEAR)
+    found = difflib.get_close_matches(name, itertools.islice(near, CANDIDATES), 1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 

@@ -32,12 +32,13 @@ def routes(described: list[Route], settings: Settings, models: Documented) -> li
     """The routes of the document and of its page. Who may read jobs is also shown the hosted models."""
     document = functools.cache(lambda: openapi(described, settings))
 
-    @functools.lru_cache(maxsize=8)  # they take 8 and 15 ms to make, and clients without a token may ask, too
-    def of(kind: str, base: str, packed: tuple[str, ...]) -> str:
+    @functools.lru_cache(maxsize=4)  # they take 8 and 15 ms to make, and clients without a token may ask, too
+    def of(kind: str, base: str, packed: tuple[str, ...]) -> bytes:
         whole = with_models(document(), [ModelInfo.parse(one.encode()) for one in packed])
-        return _page(whole, base) if kind == "page" else to_json(whole | {"servers": [{"url": base or "/"}]})
+        made = _page(whole, base) if kind == "page" else to_json(whole | {"servers": [{"url": base or "/"}]})
+        return made.encode()
 
-    def made(kind: str, base: str) -> str:
+    def made(kind: str, base: str) -> bytes:
         """The document or its page, for clients that see this service below `base`."""
         return of(kind, base, models.packed() if may(settings, Role.READ) else ())
 
@@ -149,7 +150,8 @@ def _page(document: dict[str, Any], base: str) -> str:
     return render_template_string(read_page("docs.html"), document=document, base=base, here=_HERE, marked=_marked)
 
 
-def _shown(page: str) -> Response:
-    answer = Response(page.replace(_HERE, escape(request.host_url.rstrip("/"))), mimetype="text/html")
+def _shown(page: bytes) -> Response:
+    here = str(escape(request.host_url.rstrip("/"))).encode()
+    answer = Response(page.replace(_HERE.encode(), here), mimetype="text/html")
     answer.headers["Content-Security-Policy"] = _POLICY
     return answer

@@ -83,7 +83,7 @@ def _metrics(asked: AskedOnce[Stats]) -> Response:
         return Response(encode(registry), content_type=kind)
 
 
-_EMPTY = QueueStats(0, 0, None, 0, 0, {}, _NOTHING, _NOTHING)
+_EMPTY = QueueStats(0, 0, None, 0, 0, {}, _NOTHING, _NOTHING, 0, 0)
 
 
 def _bounded(queues: dict[str, QueueStats]) -> dict[str, QueueStats]:
@@ -121,13 +121,17 @@ class _Families(Collector):
         attempts = CounterMetricFamily("mlq_attempts", "Attempts that ended, by outcome.", labels=["queue", "outcome"])
         wait = HistogramMetricFamily("mlq_job_wait_seconds", "From the post to the first attempt.", labels=["queue"])
         run = HistogramMetricFamily("mlq_job_run_seconds", "How long attempts took.", labels=["queue"])
+        batches = CounterMetricFamily("mlq_batches", "Calls of listeners that take batches.", labels=["queue"])
+        batched = CounterMetricFamily("mlq_batched_attempts", "Attempts in these calls.", labels=["queue"])
         for name, queue in self._queues.items():
+            batches.add_metric([name], queue.batches)
+            batched.add_metric([name], queue.batched)
             oldest.add_metric([name], queue.oldest or 0.0)
             for outcome, number in queue.attempts.items():
                 attempts.add_metric([name, outcome], number)
             for family, histogram in ((wait, queue.wait), (run, queue.run)):
                 family.add_metric([name], _cumulated(histogram), histogram.seconds)
-        yield from (oldest, attempts, wait, run)
+        yield from (oldest, attempts, wait, run, batches, batched)
         yield from self._totals()
 
     def _jobs(self) -> Metric:

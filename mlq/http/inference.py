@@ -11,7 +11,7 @@ from flask import Response, request
 from mlq import MLQ, InputError, JobFailed, MLQError, ServerError, UnknownJob, ValidationError, WaitTimeout
 from mlq.client.arguments import PAGE, value_of
 from mlq.client.model_states import ModelState
-from mlq.client.models import Model, Prediction, refused
+from mlq.client.models import Prediction, post_options, refused
 from mlq.client.unserved import missing
 from mlq.core.identity import JobId
 from mlq.core.model import ModelInfo
@@ -156,16 +156,15 @@ class _Asked(NamedTuple):
 
 def _infer(mlq: MLQ, waiting: Waiting, name: str, version: str | None = None) -> Response:
     with ExitStack() as places:
-        asked = _posted(mlq.model(name, version), waiting, places)
+        asked = _posted(mlq, mlq.model(name, version).info(), waiting, places)
         bodies.drop()
         _wait(mlq, asked)
     return _answer(mlq, asked)
 
 
-def _posted(model: Model, waiting: Waiting, places: ExitStack) -> _Asked:
+def _posted(mlq: MLQ, info: ModelInfo, waiting: Waiting, places: ExitStack) -> _Asked:
     """Post the rows. This is a separate function so that no frame holds them while the request waits."""
     body = _body()
-    info = model.info()
     takes, gives = _forms(info)
     outputs = Outputs(gives, [one.name for one in body.outputs])
     seconds = _seconds(body.parameters)
@@ -173,7 +172,7 @@ def _posted(model: Model, waiting: Waiting, places: ExitStack) -> _Asked:
         rows = rows_of(takes, body.inputs)
     places.enter_context(waiting.places(1 + len(rows) // ROWS_OF_A_PLACE))
     with _bulk.take() if len(rows) > FEW else nullcontext():
-        jobs = _submitted(model, info, rows)
+        jobs = _submitted(mlq, info, rows)
     return _Asked(info, outputs, jobs, seconds, body.id)
 
 
@@ -197,17 +196,18 @@ def _seconds(parameters: dict[str, Any]) -> float:
     return WAIT if wanted is None else wanted
 
 
-def _submitted(model: Model, info: ModelInfo, rows: list[Any]) -> list[Prediction]:
-    try:
-        return list(model._client.model(info.name, info.version).submit_many(rows))  # noqa: SLF001 - the same version
-    except ValidationError:
-        check = model._client._models.checker(info).check  # noqa: SLF001
+def _submitted(mlq: MLQ, info: ModelInfo, rows: list[Any]) -> list[Prediction]:
+    """Post the rows, or none if one is wrong. Raises Refused."""
+    check, messages = mlq._models.checker(info).check, []  # noqa: SLF001 - as in `Model.submit_many`
+    with _turns.take(request.content_length or bodies.JSON_LIMIT):
         for number, row in enumerate(rows):
             try:
-                check(row)
+                messages.append(check(row))
             except ValidationError as error:
                 raise Refused(400, f"row {number}: {error}") from None
-        raise
+            if number % PAGE == PAGE - 1:
+                sleep(0)
+    return [Prediction(mlq, one) for one in mlq.post_many(messages, **post_options(info, {}))]
 
 
 def _wait(mlq: MLQ, asked: _Asked) -> None:

@@ -1,13 +1,16 @@
 """The parts of the OpenAPI document that name the hosted models, with their own schemas and examples."""
 
 import contextlib
+import itertools
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from mlq import MLQ, ServerError
 from mlq.core.model import ModelInfo
 
+MOST = 512 * 1024  # characters of the schemas of all models: everybody who may read gets a copy
 FRESH = 5.0  # seconds for which the list of models is used again: everybody may ask for the document
 
 
@@ -26,9 +29,16 @@ class Documented:
         with self._asking:
             if time.monotonic() >= self._until:
                 with contextlib.suppress(ServerError):
-                    self._packed = tuple(state.info.packed() for state in self._mlq.models())
+                    self._packed = _first(state.info.packed() for state in self._mlq.models())
                 self._until = time.monotonic() + FRESH
             return self._packed
+
+
+def _first(packed: Iterable[str]) -> tuple[str, ...]:
+    """As many as the document has room for; all are at /models."""
+    several = tuple(packed)
+    sizes = itertools.accumulate(map(len, several))
+    return tuple(one for one, size in zip(several, sizes, strict=True) if size <= MOST)
 
 
 def with_models(document: dict[str, Any], infos: list[ModelInfo]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from mlq import MLQ, State, ValidationError
 from mlq.client.model_states import ModelState
-from mlq.client.models import Model
+from mlq.client.models import post_options
 from mlq.core import codec
 from mlq.core.exceptions import faults_in
 from mlq.core.identity import JobId, reference_of
@@ -34,8 +34,9 @@ from mlq.ops.jobs import stored_field
 from mlq.ops.stats import QueueStats, Stats
 
 GROUP = "Models"
+WHOLE = 50  # versions that are listed with their schemas; of more, the schemas are at /models/<name> alone
 _REFUSAL = f"{ValidationError.__module__}.{ValidationError.__qualname__}"
-_turns = Turns(most_waiting=50)  # to decode outputs
+_turns = Turns(most_waiting=50)  # to check inputs, to decode outputs, and to describe models
 View = Callable[..., Response]
 
 
@@ -87,6 +88,8 @@ def _speaking_json(view: View) -> View:
 def _list(hosted: AskedOnce[list[ModelState]], stats: AskedOnce[Stats]) -> Response:
     states, queues = hosted.answer(), stats.answer().queues
     names = dict.fromkeys(state.info.name for state in states)
+    if len(states) > WHOLE:
+        states = [state._replace(info=state.info._replace(input={}, output={})) for state in states]
     return as_json(HostedModels([_described(name, states, queues) for name in names]))
 
 
@@ -126,7 +129,8 @@ def _figures(queue: QueueStats | None) -> ModelFigures | None:
     succeeded = queue.attempts.get("succeeded", 0)
     failed = sum(number for outcome, number in queue.attempts.items() if outcome != "succeeded")
     mean = [histogram.seconds / histogram.total if histogram.total else None for histogram in (queue.wait, queue.run)]
-    return ModelFigures(queue.waiting, queue.running, succeeded, failed, mean[0], mean[1])
+    batch = queue.batched / queue.batches if queue.batches else None
+    return ModelFigures(queue.waiting, queue.running, succeeded, failed, mean[0], mean[1], batch)
 
 
 def _predict(
@@ -138,7 +142,7 @@ def _predict(
     version: str | None = None,
 ) -> Response:
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    job_id, warning = _submitted(mlq.model(name, version), trusts, key)
+    job_id, warning = _submitted(mlq, name, version, trusts, key)
     bodies.drop()
     wanted = preferred()
     seconds = wanted if waiting.has_room() else None
@@ -163,11 +167,20 @@ def _output(packed: bytes) -> Response:
     return answer
 
 
-def _submitted(model: Model, trusts: bool, key: str | None) -> tuple[JobId, str | None]:  # noqa: FBT001
+def _submitted(
+    mlq: MLQ,
+    name: str,
+    version: str | None,
+    trusts: bool,  # noqa: FBT001
+    key: str | None,
+) -> tuple[JobId, str | None]:
     """Post the prediction. This is a separate function so that no frame holds the input while the request waits."""
     inputs, options = bodies.inputs()
     given = given_options(options, trusts=trusts)
-    job = model.submit(inputs, **given, idempotency_key=key)
+    info = mlq.model(name, version).info()
+    with _turns.take(request.content_length or bodies.JSON_LIMIT):
+        message = mlq._models.checker(info).check(inputs)  # noqa: SLF001 - in a turn: large ones take long
+    job = mlq.submit(message, **post_options(info, given), idempotency_key=key)
     return checked(job.reference), job.warning
 
 

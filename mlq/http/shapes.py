@@ -95,6 +95,7 @@ class ModelFigures(Struct):
     failed: int
     mean_wait: float | None  # seconds from the post to the first attempt
     mean_run: float | None  # seconds of an attempt
+    mean_batch: float | None  # inputs per call of a model that takes batches
 
 
 class HostedModel(Struct):

@@ -49,7 +49,7 @@ def form_of(schema: Mapping[str, Any], name: str) -> Form:
     field = ""
     try:
         root = _resolved(schema, schema)
-        fields, needed, columns = root.get("properties"), root.get("required", ()), {}
+        fields, needed, columns = root.get("properties"), set(root.get("required", ())), {}
         if not isinstance(fields, dict) or not fields:
             return Form({name: Column(name, *_tensor(schema, schema), required=True)}, is_whole=True)
         for field, one in fields.items():

@@ -1,75 +1,43 @@
-"""A hosted model as a listener: loads it on first use, once per process, and has it predict."""
+"""A hosted model as a listener: has it predict, and checks what it gives."""
 
 import asyncio
 import contextlib
 import inspect
 import logging
 import threading
-import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 from mlq.errors import NotLoaded, WrongOutput
 from mlq.models.declaration import Declaration
+from mlq.models.instance import Instance
 from mlq.running.answers import answers_of
 from mlq.running.loads import Loads
 
 log = logging.getLogger("mlq.models")
 
-FIRST_PAUSE, LONGEST_PAUSE = (
-    1.0,
-    60.0,
-)  # seconds between two tries to load a model that failed to load; doubled each time
-
 
 class Hosted:
     """One model. Its methods are what its listener calls."""
 
-    def __init__(self, declared: Declaration, device: str, loads: Loads) -> None:
-        """Loads nothing yet. `device`: what the model's `load` gets."""
+    def __init__(self, declared: Declaration, device: str, loads: Loads, *, per_thread: bool = False) -> None:
+        """Loads nothing yet. `device`: what the model's `load` gets; `per_thread`: each thread has its own instance."""
         self._declared = declared
         self._device = device
         self._loads = loads
-        self._loading = threading.Lock()
-        self._loaded = False
-        self._model: Any = None  # never asked for its truth value or length: a model may have odd ones
-        self._failures = 0
-        self._retry_at = 0.0
-        self._why = ""
+        self._shared = None if per_thread else self._new()
+        self._own = threading.local()
 
     def instance(self) -> Any:
         """The loaded model. One thread loads it, however many want it. Raises NotLoaded."""
-        if not self._loaded:
-            with self._loading:
-                if not self._loaded:
-                    self._load()
-        return self._model
+        if self._shared is not None:
+            return self._shared.get()
+        if not hasattr(self._own, "instance"):
+            self._own.instance = self._new()
+        return self._own.instance.get()
 
-    def _load(self) -> None:
-        name, began = self._declared.info.function, time.monotonic()
-        if began < self._retry_at:
-            raise NotLoaded(f"{self._why} (the next try is in {self._retry_at - began:.0f} s)")
-        self._loads.loading(name)
-        log.info("loading model %s on %s", name, self._device)
-        try:
-            made = self._declared.kind()
-            if hasattr(made, "load"):
-                made.load(self._device)
-        except (Exception, SystemExit) as error:  # user code
-            self._failures += 1
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
-            self._retry_at = time.monotonic() + pause
-            self._why = f"model {name} can't be loaded: {_words_of(error)}"
-            self._loads.broken(name, _words_of(error))
-            log.error("%s; the next try is in %.0f s at the earliest", self._why, pause)  # noqa: TRY400 - the job has the traceback
-            raise NotLoaded(self._why) from error
-        except BaseException:  # the attempt was given up
-            self._loads.interrupted(name)
-            raise
-        took = time.monotonic() - began
-        self._model, self._failures, self._loaded = made, 0, True
-        self._loads.ready(name, took)
-        log.info("model %s is ready; loading took %.1f s", name, took)
+    def _new(self) -> Instance:
+        return Instance(self._declared.kind, self._declared.info.function, self._device, self._loads)
 
     def warm_up(self, samples: list[Any]) -> None:
         """Load it before the first job, and have it predict `samples`. A failure is logged, and jobs meet it again."""
@@ -103,6 +71,14 @@ class Hosted:
         if not self._declared.predicts:
             return self._only(self._batch(await model.predict_batch([inputs]), 1))
         return self._declared.output(await model.predict(inputs))
+
+    def cost(self, inputs: Any) -> float:
+        """What one input costs, as the model says."""
+        return float(self.instance().cost(inputs))
+
+    def group(self, inputs: Any) -> Any:
+        """With which inputs one may share a call, as the model says."""
+        return self.instance().group(inputs)
 
     def many(self, inputs: list[Any]) -> list[Any]:
         """The predictions for many inputs, or in the place of one an exception."""
@@ -155,13 +131,3 @@ def drained(chunks: Generator[Any, Any, Any]) -> Any:
             yielded.append(next(chunks))
         except StopIteration as end:
             return yielded if end.value is None else end.value
-
-
-def _words_of(error: BaseException) -> str:
-    """The error in one line, even if its own methods raise."""
-    kind = type(error).__name__
-    try:
-        words = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - user code
-        return kind
-    return f"{kind}: {words:.300}" if words else kind

@@ -10,6 +10,7 @@ from mlq.models.declaration import Declaration, declaration_of
 from mlq.models.hosted import Hosted
 from mlq.running.listeners import Listener
 from mlq.running.loads import Loads
+from mlq.running.portions import Split
 
 BATCH = 32  # jobs per call of a model that can take many
 TIMEOUT = 600.0  # seconds of one attempt, in which the first one loads the model: one that hangs must not stay forever
@@ -19,8 +20,10 @@ class ModelOptions(TypedDict, total=False):
     """How a model is hosted; all of it is left to its configuration."""
 
     batch: int  # inputs per call of `predict_batch`, 32 if it has that; 1 calls `predict` for each
+    max_cost: float  # what the inputs of a call may cost together, by the model's method cost(self, x)
     max_wait: float  # the longest pause after a batch, for clients that come back at once; 0.005 s if left out
     device: str  # what `load` gets; "cpu" if left out
+    per_thread: bool  # in a pool of threads, each has an instance of its own; for models that can't be shared
     queue: str  # where its jobs wait; a queue of the model's own name if left out
     retries: int  # further attempts after one that raised; none if left out
     timeout: float  # seconds of an attempt, loading included if it comes first; 600 if left out
@@ -63,7 +66,10 @@ def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -
     device = options.get("device", "cpu")
     if not isinstance(device, str) or not device:
         raise InputError(f"device must be a name, such as 'cuda:0', not {device!r:.80}")
-    hosted, info = Hosted(declared, device, loads), declared.info
+    per_thread = options.get("per_thread", False)
+    if not isinstance(per_thread, bool):
+        raise InputError(f"per_thread must be true or false, not {per_thread!r:.80}")
+    hosted, info = Hosted(declared, device, loads, per_thread=per_thread), declared.info
     policy = Policy.of(options.get("timeout", TIMEOUT), options.get("retries"), None)
     made = Listener.of(
         hosted.listener(batches=size > 1),
@@ -72,8 +78,20 @@ def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -
         policy,
         batch=size if size > 1 else None,
         max_wait=options.get("max_wait"),
+        split=_split(declared, hosted, options) if size > 1 else None,
     )
     return made._replace(convert=declared.convert, about=info.packed(), warm_up=_warming(hosted, options))
+
+
+def _split(declared: Declaration, hosted: Hosted, options: Mapping[str, Any]) -> Split | None:
+    """By the model's own methods, which need not exist."""
+    max_cost, has_cost = options.get("max_cost"), hasattr(declared.kind, "cost")
+    if max_cost is not None and not has_cost:
+        raise InputError("max_cost needs a method cost(self, x)")
+    return Split.of(
+        hosted.cost if max_cost is not None else None, max_cost,
+        hosted.group if hasattr(declared.kind, "group") else None,
+    )  # fmt: skip
 
 
 def _warming(hosted: Hosted, options: Mapping[str, Any]) -> Callable[[], None] | None:

@@ -25,6 +25,8 @@ COUNTERS = (
     *(f"attempts:{outcome}" for outcome in OUTCOMES),
     *(f"wait:{part}" for part in _PARTS),
     *(f"run:{part}" for part in _PARTS),
+    "batches",
+    "batched",
 )
 
 
@@ -51,6 +53,8 @@ class QueueStats(NamedTuple):
     attempts: dict[str, int]  # that ended, by outcome ("succeeded", "error", ...), since the beginning
     wait: Histogram  # from a job's post to its first attempt
     run: Histogram  # how long attempts ran
+    batches: int  # calls of listeners that take batches
+    batched: int  # attempts in them
 
     @property
     def wanted(self) -> int:
@@ -192,9 +196,10 @@ def _deliveries(kind: str, pending: int, counts: dict[str, int]) -> DeliveryStat
     return DeliveryStats(pending, {outcome: counts.get(f"{kind}:{outcome}", 0) for outcome in TRIES})
 
 
-def _measures(counts: dict[str, int]) -> tuple[dict[str, int], Histogram, Histogram]:
+def _measures(counts: dict[str, int]) -> tuple[dict[str, int], Histogram, Histogram, int, int]:
     attempts = {outcome: counts.get(f"attempts:{outcome}", 0) for outcome in OUTCOMES}
-    return attempts, _histogram(counts, "wait"), _histogram(counts, "run")
+    histograms = _histogram(counts, "wait"), _histogram(counts, "run")
+    return attempts, *histograms, counts.get("batches", 0), counts.get("batched", 0)
 
 
 def _histogram(counts: dict[str, int], what: str) -> Histogram:

@@ -15,6 +15,7 @@ from mlq.core.policy import Policy
 from mlq.errors import InputError, ValidationError
 from mlq.running.loads import Loads
 from mlq.running.messages import for_message
+from mlq.running.portions import Split
 from mlq.system.importing import is_importing
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Listener(NamedTuple):
     middleware: tuple["Middleware", ...] = ()  # wraps the attempts; set only on listeners that are chosen for a job
     batch: int = 0  # jobs that it takes in one call, as lists of messages; 0: it takes one message
     max_wait: float = MAX_WAIT  # seconds: the longest pause after a batch, see worker/batch_pause.py
+    split: Split | None = None  # which messages of a batch share a call; None: all of them
     convert: Callable[[Any], Any] | None = None  # makes the message what the function declares; None if that is nothing
     about: str = ""  # a model's description for clients; see core/model.py
     warm_up: Callable[[], None] | None = None  # called once in each process, before it gets jobs
@@ -56,6 +58,7 @@ class Listener(NamedTuple):
         retry_on: object = None,
         batch: object = None,
         max_wait: object = None,
+        split: Split | None = None,
     ) -> "Listener":
         """Raises InputError if the function has no usable name or parameters, or an option is invalid."""
         if not callable(function):
@@ -69,7 +72,7 @@ class Listener(NamedTuple):
         return cls(
             name, function, _takes_two(function, name), _is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
-            batch=size, max_wait=longest, convert=for_message(function, name, in_list=bool(size)),
+            batch=size, max_wait=longest, split=split, convert=for_message(function, name, in_list=bool(size)),
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:

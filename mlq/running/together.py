@@ -16,6 +16,7 @@ from mlq.running.execution import Submit, on_thread, own_context, run_async
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
 from mlq.running.outcomes import failure, success
+from mlq.running.portions import portions
 from mlq.system.capture import capturing
 
 T = TypeVar("T")
@@ -67,6 +68,8 @@ class _Member:
         self._hooks = contextlib.ExitStack()
         self.output = Output(run.channel, run.claimed.id)
         self.message: Any = None
+        self.group: Any = None
+        self.cost = 1.0
         self.context: JobContext | None = None
 
     def begin(self) -> bool:
@@ -77,6 +80,9 @@ class _Member:
             self.context = context
             self._hooks.enter_context(wrapped(context, self._listener.middleware))
             self.message = message if self._listener.convert is None else self._listener.convert(message)
+            if (split := self._listener.split) is not None:
+                self.group = split.group and split.group(self.message)
+                self.cost = float(split.cost(self.message)) if split.cost else 1.0
         except BaseException as error:  # noqa: BLE001 - user code: middleware, and what types do when they are made
             self.fail(error)
             return False
@@ -149,9 +155,10 @@ async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call) -> l
     members = [_Member(run) for run in runs]
     with capturing(_Outputs([member.output for member in members])):
         ready = [member for member in members if member.begin()]
-        most = _most.get(listener.name, len(ready)) or 1
-        for start in range(0, len(ready), most):
-            await _solve(ready[start : start + most], listener, call)
+        most = _most.get(listener.name, len(ready))
+        groups, costs = [member.group for member in ready], [member.cost for member in ready]
+        for portion in portions(ready, groups, costs, most, listener.split and listener.split.max_cost):
+            await _solve(portion, listener, call)
     for member in members:
         member.end()
     return [member.outcome for member in members]

@@ -116,12 +116,16 @@ class Supervisor:
             begins = self._begin(task)
         else:
             task.members = [member for member in task.members if self._begin(member)]
-            begins = bool(task.members)
-            if begins and (pause := self._shared.pauses.get(task.listener)) is not None:
-                pause.begins(one.record.posted for one in task.members if one.claimed.attempt == 1)
+            if begins := bool(task.members):
+                self._begin_batch(task)
         if not begins:
             self._finish(task)
         return begins
+
+    def _begin_batch(self, batch: Batch) -> None:
+        self._shared.tally.began(batch.members[0].record.lane, len(batch.members))
+        if (pause := self._shared.pauses.get(batch.listener)) is not None:
+            pause.begins(one.record.posted for one in batch.members if one.claimed.attempt == 1)
 
     def _begin(self, attempt: Attempt) -> bool:
         if not attempt.begin():

@@ -17,6 +17,7 @@ from mlq.worker.outbox import Ended
 _OUTCOME: dict[str | bytes, int] = {outcome: COUNTERS.index(f"attempts:{outcome}") for outcome in OUTCOMES}
 _ERROR = _OUTCOME["error"]  # also for unknown reasons: a child may send anything
 _WAIT, _RUN = COUNTERS.index("wait:0"), COUNTERS.index("run:0")
+_BATCHES, _BATCHED = COUNTERS.index("batches"), COUNTERS.index("batched")
 _WAIT_SUM, _RUN_SUM = COUNTERS.index("wait:sum"), COUNTERS.index("run:sum")
 
 
@@ -40,6 +41,13 @@ class Tally:
             row = self._rows.get(lane) or self._new(lane)
             row[_WAIT + bisect_left(BOUNDS, seconds)] += 1
             row[_WAIT_SUM] += seconds
+
+    def began(self, lane: str, jobs: int) -> None:
+        """Count a batch of so many jobs, which begins."""
+        with self._lock:
+            row = self._rows.get(lane) or self._new(lane)
+            row[_BATCHES] += 1
+            row[_BATCHED] += jobs
 
     def settled(self, batch: Sequence[Ended], accepted: Sequence[bool]) -> None:
         """Count settled attempts, except those whose lease was lost."""

@@ -40,16 +40,20 @@ def test_digits_loses_nothing_when_a_worker_is_killed() -> None:
     )  # fmt: skip
     assert shown.returncode == 0, shown.stdout + shown.stderr
     said = re.sub(r" +", " ", shown.stdout)
-    killed = re.search(r"worker 2 is killed \(SIGKILL\) while it runs job ([\d, ]+)", said)
+    killed = re.search(r"worker 2 is killed \(SIGKILL\) while it predicts a batch of (\d+)", said)
     assert killed
-    assert re.search(r"100 % 300 of 300 images", said)
-    accuracy = re.search(r"Accuracy (\d+\.\d)% \(\d+ of 300 images read correctly\)", said)
+    assert re.search(r"100 % 600 of 600 predictions", said)
+    accuracy = re.search(r"Accuracy (\d+\.\d)% \(\d+ of 600 predictions are correct\)", said)
     assert accuracy
     assert float(accuracy[1]) > 90
-    assert re.search(r"Speed \d+ jobs per second \(\d+ in \d+\.\d s;", said)
-    for job_id in killed[1].split(", "):
-        assert re.search(rf"Run again \d+ \(.*job {job_id}, done \d+\.\d s after the kill", said)
-    assert re.search(r"Callbacks 300 of 300 received", said)
-    assert re.search(r"Lost 0 \(each of the 300 jobs has exactly one outcome\)", said)
+    assert re.search(r"Speed \d+ predictions per second \(\d+ in \d+\.\d s,", said)
+    batches = re.search(r"Batches \d+, of (\d+\.\d) images on average, (\d+) at most", said)
+    assert batches
+    assert 1 < float(batches[1]) <= int(batches[2]) <= 32
+    again = re.search(r"Run again (\d+) \(the last one done \d+\.\d s after the kill\)", said)
+    assert again
+    assert int(again[1]) >= int(killed[1]) > 0
+    assert re.search(r"Callbacks 600 of 600 received", said)
+    assert re.search(r"Lost 0 \(each of the 600 jobs has exactly one outcome\)", said)
     assert "Problems" not in said
     assert shown.stderr == ""

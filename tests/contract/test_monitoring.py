@@ -21,7 +21,7 @@ LABEL = re.compile(r'[{,]\s*(\w+)\s*(=~|!=|=)\s*"([^"]*)"')
 def samples():
     """All that /metrics may tell: names, each with its labels and their values."""
     times = Histogram((1,) * 15, 1.0)
-    queue = QueueStats(1, 1, 1.0, 1, 1, dict.fromkeys(OUTCOMES, 1), times, times)
+    queue = QueueStats(1, 1, 1.0, 1, 1, dict.fromkeys(OUTCOMES, 1), times, times, 1, 1)
     deliveries = {kind: DeliveryStats(1, dict.fromkeys(TRIES, 1)) for kind in KINDS}
     registry = CollectorRegistry()
     registry.register(_Families(Stats({"default": queue}, 1, 1, 1, 1, deliveries, 1, 1, 1)))

@@ -1,6 +1,7 @@
 """Predictions from Python: checked before they are posted, and answered without the model's class."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -189,3 +190,41 @@ def test_descriptions_outlive_clear(zoo):
     zoo.clear()
     zoo._models.remember("odd", [])
     assert zoo.model("odd").predict(1, 20) == ["1"]
+
+
+class Texts:
+    """Counts what shares its call."""
+
+    name, version = "texts", "1"
+    Input, Output = str, list[str]
+
+    def cost(self, x):
+        return 1 / (3 - len(x)) if len(x) == 3 else len(x)
+
+    def group(self, x):
+        return x[0]
+
+    def predict_batch(self, xs):
+        return [xs] * len(xs)
+
+
+def test_inputs_of_one_group_share_a_call_up_to_a_cost(mlq):
+    mlq.add_model(Texts, max_cost=4)
+    mlq.create_listener()
+    go = threading.Event()
+    mlq.create_listener(wait := lambda _msg: go.wait(20))
+    blocks = mlq.submit(1, functions=[mlq.listeners.called(wait)])
+    jobs = mlq.model("texts").submit_many(["a", "b", "ab", "bc", "a", "abc", "accccccc"])
+    go.set()
+    blocks.result(20)
+    with pytest.raises(ZeroDivisionError):  # in its cost: it concerns that one alone
+        jobs.pop(5).result(20)
+    assert [job.result(20) for job in jobs] == [
+        ["a", "ab", "a"], ["b", "bc"], ["a", "ab", "a"], ["b", "bc"], ["a", "ab", "a"], ["accccccc"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "options"), [(Iris, {"max_cost": 4}), (Texts, {"max_cost": 0})])
+def test_costs_that_are_refused(mlq, kind, options):
+    with pytest.raises(InputError, match="max_cost"):
+        mlq.add_model(kind, **options)

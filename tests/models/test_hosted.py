@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlq import NotLoaded, ValidationError, WrongOutput
-from mlq.models import hosted as module
+from mlq.models import instance as module
 from mlq.models.declaration import declaration_of
 from mlq.models.hosted import Hosted
 from mlq.models.testing import TestClient
@@ -36,6 +36,25 @@ def test_many_threads_load_it_once():
     with ThreadPoolExecutor(20) as threads:
         assert sorted(threads.map(predict, range(20))) == list(range(1, 21))
     assert loads == ["cpu"]
+
+
+def test_each_thread_may_have_its_own():
+    go, loads = threading.Barrier(3), []
+
+    class Slow(Number):
+        def load(self, device):
+            go.wait(20)  # all three at once
+            loads.append(threading.get_ident())
+
+    model = Hosted(declaration_of(Slow, "x"), "cpu", Loads(), per_thread=True)
+
+    def predict(x):
+        go.wait(20)
+        return model.one(x)
+
+    with ThreadPoolExecutor(3) as threads:
+        assert sorted(threads.map(predict, range(3))) == [1, 2, 3]
+    assert len(set(loads)) == len(loads) == 3
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), SystemExit(3), MemoryError()])

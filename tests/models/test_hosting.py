@@ -67,6 +67,7 @@ def test_what_is_no_class(kind):
         ({"retries": "x"}, "retries"),
         ({"queue": "a,b"}, "queue"),
         ({"device": 0}, "device"),
+        ({"per_thread": 1}, "per_thread"),
         ({"warm": 1}, "warm must be"),
         ({"warm_inputs": [1]}, "needs warm = true"),
         ({"warm": True, "warm_inputs": 1}, "warm_inputs"),
@@ -83,7 +84,7 @@ def test_a_batch_needs_a_method_that_takes_many():
 
 def test_schemas_that_are_too_large_are_refused():
     fields = {f"field_{n}": (int, ...) for n in range(6000)}
-    assert "262,144 are allowed" in refused(a_class(Input=create_model("Wide", **fields)))
+    assert "65,536 are allowed" in refused(a_class(Input=create_model("Wide", **fields)))
 
 
 def test_what_a_listener_is_made_of():

@@ -1,7 +1,9 @@
 """Inputs are checked against a JSON Schema, and all wrong fields are named, as pydantic would name them."""
 
 import contextlib
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -89,10 +91,35 @@ def test_hostile_values_are_refused_in_bounded_time():
         assert len(str(refused.value)) < 500
 
 
-def test_many_wrong_fields_are_not_all_named():
+@pytest.mark.parametrize(("count", "named"), [(5, 5), (1000, 20), (100_000, 1)])
+def test_many_wrong_fields_are_not_all_named(count, named):
+    """Of a large value, the validator would make all errors at once: 5 s and 1 GB for half a million."""
     with pytest.raises(ValidationError) as refused:
-        Checker({"type": "array", "items": {"type": "integer"}}, "it").check(["x"] * 100_000)
-    assert len(refused.value.faults) == 20
+        Checker({"type": "array", "items": {"type": "integer"}}, "it").check(["x"] * count)
+    assert len(refused.value.faults) == named
+
+
+def test_a_refused_value_is_freed_at_once():
+    """A value of half a million parts held 4 MB until the collector came: 1.3 GB in a busy service."""
+
+    class Held(list):
+        pass
+
+    value = Held(["x"] * 5000)
+    gone, checker = weakref.ref(value), Checker({"type": "array", "items": {"type": "integer"}}, "it")
+    gc.disable()
+    try:
+        with contextlib.suppress(ValidationError):
+            checker.check(value)
+        del value
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_keys_of_digits():
+    with pytest.raises(ValidationError, match="must be number, not a string"):
+        Checker({"type": "object", "additionalProperties": {"type": "number"}}, "it").check({"0": "x"})
 
 
 def test_a_schema_is_never_fetched_from_elsewhere():

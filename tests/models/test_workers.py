@@ -38,7 +38,7 @@ def start(mlq, server_url, tmp_path):
 
     @contextmanager
     def run(*words, **more):
-        said = tmp_path / f"said-{words[0]}"
+        said = tmp_path / f"said-{len(list(tmp_path.iterdir()))}"
         with said.open("wb") as output:
             process = subprocess.Popen(
                 (sys.executable, "-m", "mlq.cli", *words), stdout=output, stderr=subprocess.STDOUT,
@@ -144,6 +144,21 @@ def test_what_is_refused_ends_the_worker_with_a_reason(start, tmp_path, text, wo
         assert "Traceback" not in worker.said()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_nothing_is_lost_while_children_and_workers_are_killed(mlq, start, models_toml):
+    path = str(models_toml("Slow", batch=16))
+    with start("worker", "--models", path, "--concurrency", "2") as first, start("worker", "--models", path) as second:
+        hosted(mlq)
+        until(lambda: len(mlq.workers()) == 2)
+        jobs = mlq.model("slow").submit_many(range(3000))
+        for count in range(500, 2500, 400):
+            jobs[count].result(60)
+            os.kill(until(lambda: pool_of(first))[0], signal.SIGKILL)
+        second.kill()
+        assert [job.result(60) for job in jobs] == [-n for n in range(3000)]
+        assert mlq.dead_letters() == []
+
+
 def ask(url, value=None, **headers):
     """The answer of a service, as JSON."""
     body = None if value is None else json.dumps(value).encode()
@@ -168,8 +183,14 @@ def test_one_command_serves_models(mlq, start, models_toml):
 
 
 def children_of(pid):
-    """The processes that a process started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """The processes that the threads of a process started, with their commands."""
+    pids = [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    return {one: Path(f"/proc/{one}/cmdline").read_bytes() for one in pids}
+
+
+def pool_of(worker):
+    """The children of a worker in which listeners run."""
+    return [pid for pid, command in children_of(worker.pid).items() if b"mlq.cli.child" in command]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -186,8 +207,7 @@ def test_a_service_that_is_killed_leaves_nothing_behind(mlq, start, models_toml)
 def test_if_http_dies_all_of_it_ends(mlq, start, models_toml):
     with start("serve-models", str(models_toml()), "--port", "0") as serving:
         hosted(mlq)
-        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(serving.pid)}
-        (http,) = [pid for pid, command in commands.items() if b"mlq.http.process" in command]
+        (http,) = [pid for pid, command in children_of(serving.pid).items() if b"mlq.http.process" in command]
         os.kill(http, signal.SIGKILL)
         assert serving.wait(40) == 70
 

@@ -148,3 +148,14 @@ class Unprintable(Exception):
 
 def _odd() -> None:
     raise Unprintable(object())
+
+
+class Slow:
+    """Takes 20 ms for a batch."""
+
+    name, version = "slow", "1"
+    Input, Output = int, int
+
+    def predict_batch(self, xs: list[int]) -> list[int]:
+        time.sleep(0.02)
+        return [-x for x in xs]

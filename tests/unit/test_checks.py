@@ -122,6 +122,8 @@ def test_callbacks(url):
         f"http://{'é.' * 21}a/",  # each label takes 25 us to encode
         f"http://{'ﷺ' * 15}.a/",  # which becomes 270 characters
         f"http://{'a.' * 127}a/",
+        "http://" + "\u0301" * 3990 + "\u0334" * 3990,  # whose order takes 60 ms to find
+        "http://" + "\u0301" * 3990 + "@h/",
         "http://a:99999/",
         "http://a:x/",
         "javascript:x",
