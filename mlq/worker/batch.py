@@ -33,8 +33,8 @@ class Batch(Together):
 
     @property
     def listener(self) -> str:
-        """The name of the listener that takes them."""
-        return self.members[0].listeners[0].name
+        """The name of the listener that takes them; empty if no record could be read."""
+        return next((one.listeners[0].name for one in self.members if one.listeners), "")
 
     def is_complete(self) -> bool:
         """Whether the records of all members are here."""

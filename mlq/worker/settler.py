@@ -56,10 +56,10 @@ class Settler(Service):
         """Settle everything in the outbox, then end."""
         give_up = None if timeout is None else time.monotonic() + timeout
         self._shared.outbox.close()
-        self._resting.stop()
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
+        self._resting.stop()
         self._unrecorded.stop(give_up and max(0.0, give_up - time.monotonic()))
         for attempt in self._shared.held():
             if attempt.stage is Stage.ENDED:
@@ -171,11 +171,9 @@ class Settler(Service):
         """How long slots that batches freed are to wait for clients that come back, if they are to."""
         found = []
         for attempt in freed:
-            pause = None if attempt.batch is None else self._shared.pauses.get(attempt.batch.listener)
-            if pause is not None and attempt.batch is not None:
-                found.append(
-                    pause.ended(attempt.claimed.started + attempt.took, len(attempt.batch.members), attempt.took)
-                )
+            batch, at = attempt.batch, attempt.claimed.started + attempt.took
+            if batch is not None and (pause := self._shared.pauses.get(batch.listener)) is not None:
+                found.append(pause.ended(at, len(batch.members), attempt.took))
         return [seconds for seconds in found if seconds > 0]
 
     def _go_on_after(self, seconds: float) -> None:
