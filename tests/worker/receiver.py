@@ -31,7 +31,10 @@ class Receiver:
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that went away
         if context is not None:
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            # Hands are shaken by the thread of the connection, which closes it if that fails.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}/in"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

@@ -218,6 +218,6 @@ def test_failures_are_logged(mlq: MLQ, caplog: pytest.LogCaptureFixture) -> None
     with pytest.raises(ValueError, match="about this"):
         job.result(10)
     mlq.shutdown()
-    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    told = [record.message for record in caplog.records if (record.name, record.levelname) == ("mlq.worker", "WARNING")]
     first = f"job {job.id} (fails): attempt 1 failed: ValueError: about this; it runs again in 0.0 s"
     assert told == [first, f"job {job.id} (fails): attempt 2 failed: ValueError: about this; it is a dead letter"]
