@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,7 +21,7 @@ START_LIMIT = 60.0  # seconds; importing scikit-learn for the first time on a sl
 STOP_LIMIT = 5.0
 
 
-class Process:
+class Process(ABC):
     """A command of `mlq`. It can be started again after it has ended."""
 
     def __init__(self, label: str, mlq: MLQ, *arguments: str, **environment: str) -> None:
@@ -55,9 +56,9 @@ class Process:
                 raise click.ClickException(f"{self.label} did not start")
             time.sleep(0.05)
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether it can be used."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """End the process in good order, or by force if that takes too long."""

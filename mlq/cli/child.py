@@ -13,7 +13,6 @@ from mlq.pools.frames import Wire
 from mlq.pools.lifeline import tie_to_worker
 from mlq.queue import MLQ
 from mlq.running import execution
-from mlq.running.listeners import Listeners
 from mlq.system import capture
 from mlq.worker.leaving import leave_soon
 
@@ -45,16 +44,16 @@ def main() -> None:
     logs.settle()
     capture.begin()
     execution.remember_context()
-    queues[0].listeners.warm_up()
+    listeners = queues[0].listeners
+    if options.functions:
+        listeners = listeners.only([name for name in options.functions if name in listeners.names()])
+    listeners.warm_up()
     try:
         wire.send("ready", [_description(queue) for queue in queues])
     except OSError:  # the worker is gone
         raise SystemExit(1) from None
-    queues[0].listeners.loads.report_to(lambda name, load: wire.send("model", name, *load))
+    listeners.loads.report_to(lambda name, load: wire.send("model", name, *load))
     kind = _green() if options.green else Child
-    listeners = queues[0].listeners
-    if options.functions:
-        listeners = Listeners(one for one in listeners.all() if one.name in options.functions)
     kind(wire, listeners, weigh=options.weigh).serve()
     leave_soon(lambda: 0)
 

@@ -96,7 +96,7 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
     queues = queues_of(target, settings.namespace)
     logs.settle()
     for queue in queues:
-        queue.listeners.warm_up()
+        (queue.listeners.only(options["functions"]) if options["functions"] else queue.listeners).warm_up()
     slots = _slots(options)
     if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
         raise InputError("the solo pool runs one job at a time, of one queue: choose another --pool, or --namespace")

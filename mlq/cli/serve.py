@@ -5,27 +5,22 @@ import logging
 import click
 
 from mlq.cli.base import Settings, with_settings
-from mlq.cli.options import Names, Port, Size
+from mlq.cli.options import Names, Size
+from mlq.cli.shared_options import (
+    address_option,
+    log_format_option,
+    port_option,
+    token_file_option,
+)
 from mlq.system.extras import require
 
 log = logging.getLogger("mlq.http")
 
 
 @click.command
-@click.option(
-    "--address",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="ADDRESS",
-    help="The address to listen on. 0.0.0.0 means all networks of this machine, and requires tokens.",
-)
-@click.option("--port", cls=Port, type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="PORT")
-@click.option(
-    "--token-file",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Tokens, one per line after its role: read, post or admin. Also in MLQ_SERVE_TOKENS.",
-)
+@address_option
+@port_option
+@token_file_option
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -70,9 +65,7 @@ log = logging.getLogger("mlq.http")
     help="If there are no tokens, accept uploads from every user of this machine, not only from its own user.",
 )
 @click.option("--access-log", is_flag=True, help="Log each request.")
-@click.option(
-    "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
-)
+@log_format_option
 @with_settings
 def serve(
     settings: Settings, /, address: str, port: int, token_file: str | None, cors: list[str] | None,

@@ -8,10 +8,18 @@ from typing import Any
 import click
 
 from mlq.cli.base import Settings, with_settings
-from mlq.cli.options import Count, Names, Port
-from mlq.cli.worker import POOLS, check_models
+from mlq.cli.shared_options import (
+    address_option,
+    concurrency_option,
+    gpus_option,
+    grace_option,
+    log_format_option,
+    pool_option,
+    port_option,
+    token_file_option,
+)
+from mlq.cli.worker import check_models
 from mlq.core.policy import LOSSES
-from mlq.queue import GRACE
 from mlq.system.extras import require
 
 log = logging.getLogger("mlq.cli")
@@ -23,33 +31,14 @@ _USUAL = {"queues": None, "functions": None, "accept_uploads": False, "max_jobs"
 
 @click.command("serve-models")
 @click.argument("file", metavar="MODELS.TOML")
-@click.option("--pool", type=click.Choice(POOLS), default="process", show_default=True, help="Where models run.")
-@click.option(
-    "--concurrency",
-    type=Count(),
-    metavar="N|auto",
-    help="Predictions, or batches of them, at a time; in the process pool, child processes. Default: as mlq worker.",
-)
-@click.option("--gpus", type=Names(), metavar="auto|0,1", help="Give each child one of these GPUs, in turn.")
-@click.option("--address", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
-@click.option("--port", cls=Port, type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="PORT")
-@click.option(
-    "--token-file",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Tokens, one per line after its role: read, post or admin. Also in MLQ_SERVE_TOKENS.",
-)
-@click.option(
-    "--grace",
-    type=click.FloatRange(min=0),
-    default=GRACE,
-    show_default=True,
-    metavar="S",
-    help="Seconds that running predictions may continue when it is told to stop.",
-)
-@click.option(
-    "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
-)
+@pool_option
+@concurrency_option
+@gpus_option
+@address_option
+@port_option
+@token_file_option
+@grace_option
+@log_format_option
 @with_settings
 def serve_models(
     settings: Settings, /, file: str, address: str, port: int, token_file: str | None, **options: Any

@@ -10,11 +10,15 @@ import click
 
 from mlq import InputError, ServerError
 from mlq.cli.base import Settings, report, with_settings_alone
-from mlq.cli.options import Count, Names, Size
+from mlq.cli.options import Names, Size
+from mlq.cli.shared_options import (
+    concurrency_option,
+    gpus_option,
+    grace_option,
+    log_format_option,
+    pool_option,
+)
 from mlq.core.policy import LOSSES
-from mlq.queue import GRACE
-
-POOLS = ("process", "thread", "asyncio", "gevent", "solo")
 
 
 @click.command
@@ -25,27 +29,9 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
     metavar="FILE",
     help="Host the models that this file names (models.toml), instead of a module's listeners.",
 )
-@click.option(
-    "--pool",
-    type=click.Choice(POOLS),
-    default="process",
-    show_default=True,
-    help="Where listeners run: child processes, threads, an event loop, greenlets, or the main thread.",
-)
-@click.option(
-    "--concurrency",
-    type=Count(),
-    metavar="N|auto",
-    help="Jobs at a time; in the process pool, child processes. auto: one per CPU core that this process may use. "
-    "Default: 1, or one per GPU of --gpus; 100 for asyncio and gevent.",
-)
-@click.option(
-    "--gpus",
-    type=Names(),
-    metavar="auto|0,1",
-    help="Give each child one of these GPUs, in turn, as its CUDA_VISIBLE_DEVICES. auto: all that this process may "
-    "use. Default: leave CUDA_VISIBLE_DEVICES as it is.",
-)
+@pool_option
+@concurrency_option
+@gpus_option
 @click.option(
     "--queues",
     type=Names(),
@@ -73,23 +59,14 @@ POOLS = ("process", "thread", "asyncio", "gevent", "solo")
     metavar="N",
     help="Make a job a dead letter once it was lost alone N times because its worker or child died.",
 )
-@click.option(
-    "--grace",
-    type=click.FloatRange(min=0),
-    default=GRACE,
-    show_default=True,
-    metavar="S",
-    help="Seconds that running jobs may continue when the worker is told to stop.",
-)
+@grace_option
 @click.option("--burst", is_flag=True, help="Stop when no jobs are left.")
 @click.option("--watch", is_flag=True, help="Restart when a Python file below the listeners' folder changes.")
 @click.option(
     "--check", is_flag=True, help="Run nothing: exit with 0 if a worker of this host is alive and claims, else with 1."
 )
 @click.option("--name", metavar="NAME", help="The beginning of the worker's name. Default: host and process id.")
-@click.option(
-    "--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True, help="How to log."
-)
+@log_format_option
 @with_settings_alone
 def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  # fmt: skip
     """Run the listeners of a module.

@@ -145,7 +145,7 @@ class AsyncMLQ(AsyncWaiting):
         return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def model(self, name: str, version: str | None = None) -> AsyncModel:
-        """A hosted model, to submit predictions to; the newest version if none is named. Raises InputError."""
+        """A hosted model, to submit predictions to; without `version`, the newest hosted one. Raises InputError."""
         return AsyncModel(self, name, version)
 
     def job(self, job_id: str) -> AsyncJobHandle:

@@ -167,7 +167,7 @@ class Client(Waiting):
         return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def model(self, name: str, version: str | None = None) -> Model:
-        """A hosted model, to submit predictions to; the newest version if none is named. Raises InputError."""
+        """A hosted model, to submit predictions to; without `version`, the newest hosted one. Raises InputError."""
         return Model(self, name, version)
 
     def job(self, job_id: str) -> JobHandle:

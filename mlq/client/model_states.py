@@ -47,8 +47,22 @@ def states_of(infos: Iterable[ModelInfo], workers: Sequence[Worker], namespace: 
     return [_state_of(info, reports, namespace) for info in infos]
 
 
+def hosted_by(workers: Sequence[Worker]) -> Callable[[ModelInfo], bool]:
+    """Tells whether one of these workers hosts a version of a model."""
+    return lambda info: any(can_serve(worker, _lane_of(info)) for worker in workers)
+
+
+def default_first(states: Iterable[ModelState]) -> list[ModelState]:
+    """The versions of a model, first the one that clients get that name none: the newest that is hosted."""
+    return sorted(states, key=lambda one: one.unserved is not None)
+
+
+def _lane_of(info: ModelInfo) -> str:
+    return f"{info.queue}:{info.function}"
+
+
 def _state_of(info: ModelInfo, reports: list[tuple[Worker, dict[str, Any]]], namespace: str) -> ModelState:
-    lane = f"{info.queue}:{info.function}"
+    lane = _lane_of(info)
     processes = [
         LoadedIn(worker["name"], worker.get("host", ""), *load)
         for worker, loads in reports

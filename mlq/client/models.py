@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mlq.client.handle import AsyncJobHandle, JobHandle
 from mlq.client.json_schema import Checker
+from mlq.client.model_states import hosted_by
 from mlq.core.checks import nearest
 from mlq.core.job_options import ListenerPostOptions, PostOptions
 from mlq.core.model import ModelInfo, by_version, check_model_name, chosen
@@ -106,7 +107,7 @@ class Model:
     """A hosted model, by name. Neither its class nor its libraries are needed."""
 
     def __init__(self, client: "Client", name: str, version: str | None = None) -> None:
-        """Does not contact the server. `version`: the newest if left out. Raises InputError."""
+        """Does not contact the server. `version`: the newest that is hosted if left out. Raises InputError."""
         self._client = client
         self._name = check_model_name("model's name", name)
         self._version = None if version is None else check_model_name("version", version)
@@ -123,7 +124,8 @@ class Model:
             asked = client._shell.run(model_ops.versions(client._keys, self._name))  # noqa: SLF001
             found = client._models.remember(self._name, asked)  # noqa: SLF001
         try:
-            return chosen(found, self._name, self._version, client.namespace)
+            workers = client._recent_workers() if self._version is None and len(found) > 1 else []  # noqa: SLF001
+            return chosen(found, self._name, self._version, client.namespace, hosted_by(workers))
         except UnknownModel as error:
             raise unknown(error, self._name, client._shell.run(model_ops.names(client._keys))) from None  # noqa: SLF001
 
@@ -157,7 +159,7 @@ class AsyncModel:
     """A hosted model, by name, for asyncio."""
 
     def __init__(self, client: "AsyncMLQ", name: str, version: str | None = None) -> None:
-        """Does not contact the server. `version`: the newest if left out. Raises InputError."""
+        """Does not contact the server. `version`: the newest that is hosted if left out. Raises InputError."""
         self._client = client
         self._name = check_model_name("model's name", name)
         self._version = None if version is None else check_model_name("version", version)
@@ -174,7 +176,9 @@ class AsyncModel:
             asked = await client._shell.run(model_ops.versions(client._keys, self._name))  # noqa: SLF001
             found = client._models.remember(self._name, asked)  # noqa: SLF001
         try:
-            return chosen(found, self._name, self._version, client.namespace)
+            several = self._version is None and len(found) > 1
+            workers = await client._recent_workers() if several else []  # noqa: SLF001
+            return chosen(found, self._name, self._version, client.namespace, hosted_by(workers))
         except UnknownModel as error:
             names = await client._shell.run(model_ops.names(client._keys))  # noqa: SLF001
             raise unknown(error, self._name, names) from None

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mlq.core.checks import nearest
@@ -96,21 +97,28 @@ def check_model_name(what: str, name: object) -> str:
 
 
 def by_version(infos: list[ModelInfo]) -> list[ModelInfo]:
-    """The newest version first: numbers in versions count as numbers, so that 1.10 comes before 1.9."""
+    """The newest version first: 1.10 comes before 1.9, and 1.0 before 1.0-rc1."""
 
     def order(info: ModelInfo) -> list[tuple[int, int, str]]:
         parts = re.findall(r"\d+|[^\d.]+", info.version)
-        return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+        end = (1, -1, "")  # is above what follows a hyphen, and below a further number
+        return [*((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), end]
 
     return sorted(infos, key=order, reverse=True)
 
 
-def chosen(infos: list[ModelInfo], name: str, version: str | None, namespace: str) -> ModelInfo:
-    """One version of a model, the newest if none is named. Raises UnknownModel."""
+def chosen(
+    infos: list[ModelInfo],
+    name: str,
+    version: str | None,
+    namespace: str,
+    is_hosted: Callable[[ModelInfo], bool] = lambda _: True,
+) -> ModelInfo:
+    """One version of a model: if none is named, the newest one that is hosted now, or of all. Raises UnknownModel."""
     if not infos:
         raise UnknownModel(f"no worker has ever hosted a model {name!r} in namespace {namespace!r}")
     if version is None:
-        return infos[0]
+        return next(filter(is_hosted, infos), infos[0]) if len(infos) > 1 else infos[0]
     found = next((info for info in infos if info.version == version), None)
     if found is None:
         there = ", ".join(info.version for info in infos)

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from mlq import MLQ, InputError, JobFailed, MLQError, ServerError, UnknownJob, ValidationError, WaitTimeout
 from mlq.client.arguments import PAGE, value_of
-from mlq.client.model_states import ModelState
+from mlq.client.model_states import ModelState, default_first
 from mlq.client.models import Prediction, post_options, refused
 from mlq.client.unserved import missing
 from mlq.core.identity import JobId
@@ -104,7 +104,7 @@ def _ready(workers: AskedOnce[list[dict[str, str]]]) -> Response:
 
 def _found(states: States, name: str, version: str | None) -> list[ModelState]:
     """All versions of the model, the one that is meant first."""
-    of_name = [one for one in states.answer() if one.info.name == name]
+    of_name = default_first(one for one in states.answer() if one.info.name == name)
     found = sorted(of_name, key=lambda one: version not in (None, one.info.version))
     if not found or version not in (None, found[0].info.version):
         raise Refused(404, f"there is no model {name!r:.80}{f' of version {version!r:.80}' if version else ''}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -66,7 +67,7 @@ def _predicting(general: dict[str, Any], info: ModelInfo, names: dict[str, str],
         content["example"] = examples[0]
     output = {"application/json": {"schema": {"$ref": f"#/components/schemas/{names['Output']}"}}}
     return general | {
-        "operationId": f"post_models_{info.name}{end.replace('/', '_')}_predict".replace(".", "_").replace("-", "_"),
+        "operationId": re.sub(r"[^A-Za-z0-9]", _escaped, f"post/models/{info.name}{end}/predict"),
         "summary": f"Predict with {info.name}{f' {info.version}' if end else ''}",
         "description": info.about or general.get("description", ""),
         "parameters": [one for one in general["parameters"] if one["in"] != "path"],
@@ -76,11 +77,31 @@ def _predicting(general: dict[str, Any], info: ModelInfo, names: dict[str, str],
     }
 
 
+def _escaped(found: re.Match[str]) -> str:
+    """A character of an operation's id: a.b and a-b must not become the same."""
+    return "_" if found[0] == "/" else f"_{ord(found[0]):x}_"
+
+
+_DATA = ("const", "default", "enum", "examples")  # parts of a schema that are values
+_BY_NAME = ("$defs", "patternProperties", "properties")  # and schemas by names of their own
+
+
 def _moved(schema: Any, to: str) -> Any:
     """A JSON Schema whose references to its own parts are right at its new place in the document."""
     if isinstance(schema, dict):
-        return {
-            name: to + value.removeprefix("#") if name == "$ref" and str(value).startswith("#/") else _moved(value, to)
-            for name, value in schema.items()
-        }
+        return {name: part if name in _DATA else _moved_part(name, part, to) for name, part in schema.items()}
     return [_moved(one, to) for one in schema] if isinstance(schema, list) else schema
+
+
+def _moved_part(name: str, part: Any, to: str) -> Any:
+    if name == "$ref":
+        return _moved_reference(part, to)
+    if name in _BY_NAME and isinstance(part, dict):
+        return {field: _moved(one, to) for field, one in part.items()}
+    if name == "mapping" and isinstance(part, dict):  # of a discriminator
+        return {kind: _moved_reference(one, to) for kind, one in part.items()}
+    return _moved(part, to)
+
+
+def _moved_reference(reference: Any, to: str) -> Any:
+    return f"{to}{reference[1:]}" if isinstance(reference, str) and reference.startswith("#/") else reference

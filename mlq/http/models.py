@@ -7,7 +7,7 @@ from typing import Any, cast
 from flask import Response, request
 
 from mlq import MLQ, State, ValidationError
-from mlq.client.model_states import ModelState
+from mlq.client.model_states import ModelState, default_first
 from mlq.client.models import post_options
 from mlq.core import codec
 from mlq.core.exceptions import faults_in
@@ -106,7 +106,7 @@ def _show(
 
 def _described(name: str, states: list[ModelState], queues: dict[str, QueueStats]) -> HostedModel:
     versions = [one for one in states if one.info.name == name]
-    first = versions[0]
+    first = default_first(versions)[0]
     return HostedModel(
         name, first.info.about, first.state, [_version(one) for one in versions],
         {what: link(f"/models/{name}{path}") for what, path in (("self", ""), ("predict", "/predict"))},

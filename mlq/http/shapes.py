@@ -103,7 +103,7 @@ class HostedModel(Struct):
 
     name: str
     description: str
-    state: str  # of the newest version
+    state: str  # of the version that clients get that name none
     versions: list[ModelVersion]
     links: dict[str, str]
     figures: ModelFigures | None

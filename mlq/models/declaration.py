@@ -18,7 +18,7 @@ class Declaration(NamedTuple):
     kind: type
     info: ModelInfo
     convert: Callable[[Any], Any]  # a message to an `Input`; raises ValidationError
-    output: Callable[[Any], Any]  # what the model gave, to plain values; raises WrongOutput
+    output: Callable[[Any], Any]  # what the model returned, to plain values; raises WrongOutput
     predicts: bool
     predicts_batches: bool
 
@@ -30,11 +30,11 @@ def declaration_of(kind: object, place: str, queue: str | None = None) -> Declar
     """
     require("models", "a hosted model")
     if not isinstance(kind, type):
-        raise InputError(f"{place} is no class, but {kind!r:.80}")
+        raise InputError(f"{place} is not a class, but {kind!r:.80}")
     try:
         return _declaration_of(kind, queue)
     except InputError as error:
-        raise InputError(f"{place} is no model: {error}") from None
+        raise InputError(f"{place} is not a valid model: {error}") from None
 
 
 def _declaration_of(kind: type, queue: str | None) -> Declaration:
@@ -44,6 +44,10 @@ def _declaration_of(kind: type, queue: str | None) -> Declaration:
     methods = [name for name in ("predict", "predict_batch") if callable(getattr(kind, name, None))]
     if not methods:
         raise InputError("it has neither a method predict(self, x) nor predict_batch(self, xs)")
+    if inspect.isasyncgenfunction(getattr(kind, "predict", None)):
+        raise InputError(
+            "its predict is an async generator; to stream, write a generator: def predict(self, x): yield ..."
+        )
     name, version = check_model_name("name", kind.name), check_model_name("version", kind.version)  # type: ignore[attr-defined]
     about = (inspect.getdoc(kind) or "").partition("\n\n")[0] if kind.__doc__ else ""
     schemas = [_schema(kind, which, mode) for which, mode in (("Input", "validation"), ("Output", "serialization"))]
@@ -76,7 +80,9 @@ def _output_of(kind: Any, name: str) -> Callable[[Any], Any]:
             return adapter.dump_python(adapter.validate_python(value), mode="json", by_alias=True)
         except (ValueError, TypeError) as error:  # pydantic's own are ValueErrors
             words = " ".join(str(error).split())
-            raise WrongOutput(f"{name} gave something that is no {_name_of(kind.Output)}: {words:.{REASON}}") from None
+            raise WrongOutput(
+                f"{name} returned a value that does not match {_name_of(kind.Output)}: {words:.{REASON}}"
+            ) from None
 
     return output
 

@@ -1,5 +1,6 @@
 """Makes listeners of models, with the options of their configuration."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypedDict
 
@@ -23,7 +24,7 @@ class ModelOptions(TypedDict, total=False):
     max_cost: float  # what the inputs of a call may cost together, by the model's method cost(self, x)
     max_wait: float  # the longest pause after a batch, for clients that come back at once; 0.005 s if left out
     device: str  # what `load` gets; "cpu" if left out
-    per_thread: bool  # in a pool of threads, each has an instance of its own; for models that can't be shared
+    per_thread: bool  # no two threads share an instance; for models that can't be shared
     queue: str  # where its jobs wait; a queue of the model's own name if left out
     retries: int  # further attempts after one that raised; none if left out
     timeout: float  # seconds of an attempt, loading included if it comes first; 600 if left out
@@ -63,6 +64,8 @@ def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -
     size = check_count("batch", options.get("batch", BATCH if declared.predicts_batches else 1), 1) or 1
     if size > 1 and not declared.predicts_batches:
         raise InputError(f"batch = {size} needs a method predict_batch(self, xs)")
+    if size > 1 and inspect.isgeneratorfunction(getattr(declared.kind, "predict", None)):
+        raise InputError("its predict streams, but predict_batch would be called instead: set batch = 1, or remove one")
     device = options.get("device", "cpu")
     if not isinstance(device, str) or not device:
         raise InputError(f"device must be a name, such as 'cuda:0', not {device!r:.80}")
@@ -70,9 +73,12 @@ def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -
     if not isinstance(per_thread, bool):
         raise InputError(f"per_thread must be true or false, not {per_thread!r:.80}")
     hosted, info = Hosted(declared, device, loads, per_thread=per_thread), declared.info
+    function = hosted.listener(batches=size > 1)
+    if per_thread and inspect.iscoroutinefunction(function):
+        raise InputError("per_thread is not for async models: their predictions share one thread")
     policy = Policy.of(options.get("timeout", TIMEOUT), options.get("retries"), None)
     made = Listener.of(
-        hosted.listener(batches=size > 1),
+        function,
         info.function,
         info.queue,
         policy,

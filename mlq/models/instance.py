@@ -27,10 +27,17 @@ class Instance:
         self._loads = loads
         self._loading = threading.Lock()
         self._loaded = False
-        self._model: Any = None  # never asked for its truth value or length: a model may have odd ones
+        self._model: Any = (
+            None  # never asked for its truth value or length: models may define `__bool__` or `__len__` oddly
+        )
         self._failures = 0
         self._retry_at = 0.0
         self._why = ""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `get` returns at once."""
+        return self._loaded
 
     def get(self) -> Any:
         """The loaded model. Raises NotLoaded."""

@@ -28,7 +28,7 @@ class TestClient:
 
         Raises ValidationError, NotLoaded, WrongOutput, and what the model raises.
         """
-        return self._hosted.now(self._read(inputs))
+        return self._hosted.predict_here(self._read(inputs))
 
     def predict_batch(self, many: Iterable[Any]) -> list[Any]:
         """The outputs for many inputs in one call of the model's `predict_batch`; an exception fails only its input.
@@ -43,7 +43,7 @@ class TestClient:
         """What a model whose `predict` is a generator yields. Raises as `predict`."""
         given = self._hosted.listener(batches=False)(self._read(inputs))
         if not inspect.isgenerator(given):
-            raise TypeError(f"{self._declared.info.name}.predict is no generator: it streams nothing")
+            raise TypeError(f"{self._declared.info.name}.predict is not a generator, so there is nothing to stream")
         yield from given
 
     def _read(self, inputs: Any) -> Any:

@@ -208,6 +208,8 @@ class Child:
         listeners = self._listeners.chosen(record.lane)
         if not listeners:
             return failure(InputError("the listener that this job asks for was removed before it began"))
+        if run.together and not (len(listeners) == 1 and listeners[0].batch):
+            return failure(InputError("the listener that this job asks for takes no batches any more"))
         return Ready(run, run.claimed, record, listeners)
 
     def _run(self, ready: "Ready") -> Outcome:

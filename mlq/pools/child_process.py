@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mlq.pools.contract import Run, Task, Together
 from mlq.pools.frames import SEND_PATIENCE, Wire
-from mlq.running.loads import Load
+from mlq.running.loads import Load, Loads
 
 log = logging.getLogger("mlq.worker")
 
@@ -67,7 +67,7 @@ class Child:
         self.away: set[int] = set()  # runs that wait for another job; each makes room for one more run
         self.runs: dict[int, Run] = {}
         self.batches: dict[Together, set[int]] = {}  # the runs of each
-        self.loads: dict[str, Load] = {}  # what became of models in it
+        self.loads = Loads()  # what became of models in it
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child if they don't
         self.told_places = 0  # the last number of places that the worker was told
         self.uploads_sent = 0  # the number of the last change of uploads (loading.py) up to which it has all of them
@@ -136,7 +136,7 @@ class Child:
             self.refusal = rest[0]
         elif word == "model":
             name, *load = rest
-            self.loads[str(name)] = Load(*load)
+            self.loads.put(str(name), Load(*load))
         return word in ("failed", "model")
 
     def is_worn(self, limits: "Limits", weight: int) -> bool:

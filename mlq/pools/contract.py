@@ -1,5 +1,6 @@
 """The interfaces between a worker and its pool."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -20,14 +21,14 @@ class Run(Protocol):
     channel: Channel  # what its listeners may ask of the worker, once it has begun
 
 
-class Together:
+class Together(ABC):
     """Attempts that run in one call of their listener."""
 
     members: list[Any]  # each a Run
 
+    @abstractmethod
     def is_over(self) -> bool:
         """Whether no member holds its job any more."""
-        raise NotImplementedError
 
 
 R = TypeVar("R", bound=Run)

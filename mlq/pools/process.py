@@ -113,7 +113,7 @@ class ProcessPool:
     def loads(self) -> list[dict[str, Load]]:
         """What became of models, in each child."""
         with self._lock:
-            return [dict(child.loads) for child in self._children if child.loads]
+            return [known for child in self._children if (known := child.loads.all())]
 
     def renew(self) -> None:
         """Replace the children one by one, each when its runs have ended."""

@@ -1,5 +1,7 @@
 """What a listener that takes batches returned, as one answer for each message."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from mlq.errors import WrongOutput
@@ -11,7 +13,9 @@ class WrongNumber(WrongOutput):
 
 def answers_of(returned: Any, count: int, name: str) -> list[Any]:
     """One answer for each of `count` messages. Raises WrongNumber."""
-    if isinstance(returned, (str, bytes, dict, set, frozenset)) or not hasattr(returned, "__iter__"):
+    # A model of pydantic can be iterated over, too: it yields its fields.
+    is_one = isinstance(returned, (str, bytes, Mapping, AbstractSet)) or hasattr(type(returned), "model_fields")
+    if is_one or not hasattr(returned, "__iter__"):
         raise WrongNumber(f"{name} must return a list with a result for each message, not {type(returned).__name__}")
     answers = list(returned)
     if len(answers) != count:

@@ -130,7 +130,7 @@ def _own_answer(listener: Listener, value: Any) -> Any:
 def _finished(value: Any, context: JobContext) -> Any:
     """The final result of a listener that returned `value`: awaits coroutines, and emits what generators yield."""
     if inspect.isgenerator(value):
-        return _drained(value, context)
+        return drained(value, context.emit)
     if inspect.isawaitable(value) or inspect.isasyncgen(value):
         # In the current context: by default, a runner keeps that of its first use, which is another job's.
         return _runner().run(_awaited(value, context), context=contextvars.copy_context())
@@ -148,8 +148,8 @@ def run_async(value: Any) -> Any:
     return _runner().run(awaited(), context=contextvars.copy_context())
 
 
-def _drained(chunks: Generator[Any, Any, Any], context: JobContext) -> Any:
-    """Emit what a generator yields. The result is its return value, or if that is None, a list of all chunks."""
+def drained(chunks: Generator[Any, Any, Any], emit: Callable[[Any], None]) -> Any:
+    """Emit what a generator yields. Its value is what it returns, or if that is None, a list of all chunks."""
     emitted: list[Any] = []
     with contextlib.closing(chunks):  # if `emit` raises, closes the generator at once
         while True:
@@ -157,7 +157,7 @@ def _drained(chunks: Generator[Any, Any, Any], context: JobContext) -> Any:
                 chunk = next(chunks)
             except StopIteration as end:
                 return emitted if end.value is None else end.value
-            context.emit(chunk)
+            emit(chunk)
             emitted.append(chunk)
 
 

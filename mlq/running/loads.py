@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from mlq.core.exceptions import plain
 
+COLD = "cold"  # the state of a model of which nothing is known
 WHY_LIMIT = 500  # characters kept of the reason why a model can't be loaded
 
 
 class Load(NamedTuple):
     """The state of a model in one process."""
 
-    state: str  # loading, ready or broken
+    state: str  # cold, loading, ready or broken
     since: float  # seconds since 1970
     took: float = 0.0  # seconds that loading took
     why: str = ""  # of a broken one
@@ -33,25 +34,24 @@ class Loads:
 
     def loading(self, name: str) -> None:
         """A model is being loaded."""
-        self._put(name, Load("loading", time.time()))
+        self.put(name, Load("loading", time.time()))
 
     def ready(self, name: str, took: float) -> None:
         """A model was loaded, in `took` seconds."""
-        self._put(name, Load("ready", time.time(), took))
+        self.put(name, Load("ready", time.time(), took))
 
     def broken(self, name: str, why: str) -> None:
         """A model can't be loaded."""
-        self._put(name, Load("broken", time.time(), why=plain(why[:WHY_LIMIT])))
+        self.put(name, Load("broken", time.time(), why=plain(why[:WHY_LIMIT])))
 
     def interrupted(self, name: str) -> None:
         """Loading was interrupted; nothing is known."""
-        with self._lock:
-            self._loads.pop(name, None)
+        self.put(name, Load(COLD, time.time()))
 
     def all(self) -> dict[str, Load]:
         """The models that were loaded, or were to be."""
         with self._lock:
-            return dict(self._loads)
+            return {name: load for name, load in self._loads.items() if load.state != COLD}
 
     def report_to(self, report: Report) -> None:
         """Have `report` called with every change, and now with what there is."""
@@ -59,7 +59,8 @@ class Loads:
         for name, load in self.all().items():
             report(name, load)
 
-    def _put(self, name: str, load: Load) -> None:
+    def put(self, name: str, load: Load) -> None:
+        """Note what became of a model."""
         with self._lock:
             self._loads[name] = load
         if self._report is not None:

@@ -14,9 +14,8 @@ class Split(NamedTuple):
 
     cost: Callable[[Any], float] | None = None  # of a message, such as its length; 1 for each if left out
     max_cost: float | None = None  # of a call, if it has more than one message
-    group: Callable[[Any], Any] | None = (
-        None  # only messages with equal groups share a call, such as those of one shape
-    )
+    # Only messages with equal groups share a call, such as those of one shape. A group needs a hash.
+    group: Callable[[Any], Any] | None = None
 
     @classmethod
     def of(cls, cost: Any, max_cost: Any, group: Any) -> "Split | None":
@@ -36,18 +35,15 @@ def portions(members: Sequence[T], groups: Sequence[Any], costs: Sequence[float]
              ) -> Iterator[list[T]]:  # fmt: skip
     """The members of each call, in order; the first call has the group of the first member.
 
-    `groups` and `costs`: of the members; `most`: members of a call.
+    `groups` (with a hash) and `costs`: of the members; `most`: members of a call.
     """
-    open_calls: list[tuple[Any, list[T], float]] = []
+    open_calls: dict[Any, tuple[list[T], float]] = {}
     for member, group, cost in zip(members, groups, costs, strict=True):
-        at = next((i for i, (its, _, _) in enumerate(open_calls) if its == group), None)
-        if at is not None:
-            _, call, total = open_calls[at]
-            if len(call) < most and (max_cost is None or total + cost <= max_cost):
-                call.append(member)
-                open_calls[at] = group, call, total + cost
-                continue
+        call, total = open_calls.get(group, ([], 0.0))
+        if call and (len(call) >= most or (max_cost is not None and total + cost > max_cost)):
             yield call
-            del open_calls[at]
-        open_calls.append((group, [member], cost))
-    yield from (call for _, call, _ in open_calls)
+            del open_calls[group]  # the next call of this group comes after those that are open
+            call, total = [], 0.0
+        call.append(member)
+        open_calls[group] = call, total + cost
+    yield from (call for call, _ in open_calls.values())

@@ -82,6 +82,7 @@ class _Member:
             self.message = message if self._listener.convert is None else self._listener.convert(message)
             if (split := self._listener.split) is not None:
                 self.group = split.group and split.group(self.message)
+                hash(self.group)  # one that has no hash, such as an array, is the error of this job alone
                 self.cost = float(split.cost(self.message)) if split.cost else 1.0
         except BaseException as error:  # noqa: BLE001 - user code: middleware, and what types do when they are made
             self.fail(error)
@@ -152,45 +153,61 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call) -> list[Outcome]:
-    members = [_Member(run) for run in runs]
+    members, calls = [_Member(run) for run in runs], _Calls(listener, call)
     with capturing(_Outputs([member.output for member in members])):
-        ready = [member for member in members if member.begin()]
-        most = _most.get(listener.name, len(ready))
-        groups, costs = [member.group for member in ready], [member.cost for member in ready]
-        for portion in portions(ready, groups, costs, most, listener.split and listener.split.max_cost):
-            await _solve(portion, listener, call)
+        await calls.solve_all([member for member in members if member.begin()])
     for member in members:
         member.end()
     return [member.outcome for member in members]
 
 
-async def _solve(members: list[_Member], listener: Listener, call: Call) -> None:
-    """Give each member its outcome."""
-    contexts = [member.context for member in members if member.context is not None]
-    try:
-        answers = answers_of(await call([member.message for member in members], contexts), len(members), listener.name)
-    except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
-        await _divide(members, listener, call, error)
-        return
-    for member, answer in zip(members, answers, strict=True):
-        if isinstance(answer, BaseException):
-            member.fail(answer)
-        else:
-            member.succeed(answer)
+class _Calls:
+    """The calls for one batch. Each gives its members their outcomes."""
 
+    def __init__(self, listener: Listener, call: Call) -> None:
+        self._listener = listener
+        self._call = call
+        self._ran_out = False  # of memory
+        self._alone = False  # with a single message, which is to blame for it
+        self._largest = 1  # messages of a call that succeeded
 
-async def _divide(members: list[_Member], listener: Listener, call: Call, error: BaseException) -> None:
-    """The call raised: repeat it with fewer messages, if there are any for whom that matters."""
-    count = len(members)
-    if count > 1 and _is_out_of_memory(error):
-        _most[listener.name] = count // 2
-    left = [member for member in members if member.holds()] if count > 1 else []
-    for member in members:
-        if member not in left:
-            member.fail(error)
-    size = 1 if isinstance(error, WrongNumber) else (count + 1) // 2
-    for start in range(0, len(left), size):
-        await _solve(left[start : start + size], listener, call)
+    async def solve_all(self, members: list[_Member]) -> None:
+        """Call the listener as often as it takes."""
+        name, split = self._listener.name, self._listener.split
+        groups, costs = [member.group for member in members], [member.cost for member in members]
+        most = _most.get(name, len(members))
+        for portion in portions(members, groups, costs, most, split and split.max_cost):
+            await self._solve(portion)
+        if self._ran_out and not self._alone:
+            _most[name] = min(self._largest, _most.get(name, self._largest))
+
+    async def _solve(self, members: list[_Member]) -> None:
+        contexts, count = [member.context for member in members if member.context is not None], len(members)
+        try:
+            returned = await self._call([member.message for member in members], contexts)
+            answers = answers_of(returned, count, self._listener.name)
+        except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
+            await self._divide(members, error)
+            return
+        self._largest = max(self._largest, count)
+        for member, answer in zip(members, answers, strict=True):
+            if isinstance(answer, BaseException):
+                member.fail(answer)
+            else:
+                member.succeed(answer)
+
+    async def _divide(self, members: list[_Member], error: BaseException) -> None:
+        """The call raised: repeat it with fewer messages, if there are any for whom that matters."""
+        count = len(members)
+        if _is_out_of_memory(error):
+            self._ran_out, self._alone = True, self._alone or count == 1
+        left = [member for member in members if member.holds()] if count > 1 else []
+        for member in members:
+            if member not in left:
+                member.fail(error)
+        size = 1 if isinstance(error, WrongNumber) else (count + 1) // 2
+        for start in range(0, len(left), size):
+            await self._solve(left[start : start + size])
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -59,11 +59,9 @@ Unit = Attempt | Batch  # what takes a slot
 
 
 def slots_of(claimed: Iterable[Claimed]) -> int:
-    """How many slots a claim has filled."""
-    alone, batches = 0, 0
-    for one in claimed:
-        alone, batches = alone + (not one.batch), max(batches, one.batch)
-    return alone + batches
+    """How many slots a claim has filled. A batch whose jobs were all broken has a number, but takes none."""
+    several = list(claimed)
+    return sum(not one.batch for one in several) + len({one.batch for one in several if one.batch})
 
 
 def units(attempts: Iterable[Attempt]) -> Iterator[Unit]:

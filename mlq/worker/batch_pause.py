@@ -44,6 +44,10 @@ class BatchPause:
         self._waited = False  # jobs of the newest batch were waiting when the one before ended
         self._lock = threading.Lock()
 
+    def fits(self, most: float, size: int) -> bool:
+        """Whether it is for such a listener, so that what it has learned is still true."""
+        return (most, size) == (self._most, self._size)
+
     def begins(self, posted: Iterable[float]) -> None:
         """A batch begins; its jobs were posted at these times (seconds by the server's clock)."""
         with self._lock:

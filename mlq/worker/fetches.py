@@ -1,9 +1,10 @@
-"""Gets the large records that claims leave out, each on its own thread, while leases are renewed and other jobs run."""
+"""Gets the large records that claims leave out, a few at a time, while leases are renewed and other jobs run."""
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from mlq.errors import ServerError
 from mlq.ops import work as work_ops
@@ -15,6 +16,8 @@ from mlq.worker.shared import Shared
 
 log = logging.getLogger("mlq.worker")
 
+AT_A_TIME = 4  # records: each has 64 KiB to 64 MiB, and a batch may have a thousand of them
+
 Fetched = Callable[[Attempt, Exception | None], None]
 
 
@@ -25,14 +28,32 @@ class Fetches:
         """Threads start when they are needed."""
         self._shared = shared
         self._threads = Threads("mlq-fetch")
+        self._waiting: deque[tuple[Attempt, Fetched]] = deque()
+        self._running = 0
+        self._lock = threading.Lock()
 
     def begin(self, attempt: Attempt, fetched: Fetched) -> None:
         """Get an attempt's record; `fetched` is called on another thread, with what prevented it."""
-        self._threads.submit(partial(self._fetch, attempt, fetched))
+        with self._lock:
+            self._waiting.append((attempt, fetched))
+            if self._running == AT_A_TIME:
+                return
+            self._running += 1
+        self._threads.submit(self._fetch_all)
 
     def stop(self) -> None:
         """Let the threads end."""
         self._threads.stop()
+
+    def _fetch_all(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                attempt, fetched = self._waiting.popleft()
+            self._fetch(attempt, fetched)
+            del attempt  # frees its message while this thread waits
 
     def _fetch(self, attempt: Attempt, fetched: Fetched) -> None:
         try:

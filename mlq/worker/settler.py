@@ -1,6 +1,5 @@
 """The duty that settles outcomes and records reports: in batches, and in one round trip with the next claim."""
 
-import contextlib
 import queue
 import random
 import threading
@@ -48,7 +47,7 @@ class Settler(Service):
         self._retry_in = retry_in
         self._unrecorded = Unrecorded(shared, self._settle_kept, died)
         self._one_at_a_time = threading.Lock()
-        self._resting = Threads("mlq-pause")
+        self._pausing = Threads("mlq-pause")
         self._pace = 1.0  # seconds that a job takes, as a moving average
         self.refill = True  # False while the worker stops: settle, but claim nothing more
 
@@ -59,7 +58,7 @@ class Settler(Service):
         if self._thread.is_alive():
             self._thread.join(timeout)
         super().stop(timeout)
-        self._resting.stop()
+        self._pausing.stop()
         self._unrecorded.stop(give_up and max(0.0, give_up - time.monotonic()))
         for attempt in self._shared.held():
             if attempt.stage is Stage.ENDED:
@@ -164,7 +163,7 @@ class Settler(Service):
             shared.slots.hold_again(freed)
             raise
         for seconds in pauses:
-            self._resting.submit(partial(self._go_on_after, seconds))
+            self._pausing.submit(partial(self._free_after, seconds))
         self._recorded(batch, endings, accepted)
 
     def _pauses(self, freed: list[Attempt]) -> list[float]:
@@ -176,17 +175,12 @@ class Settler(Service):
                 found.append(pause.ended(at, len(batch.members), attempt.took))
         return [seconds for seconds in found if seconds > 0]
 
-    def _go_on_after(self, seconds: float) -> None:
-        """Let a slot wait, then claim for it."""
-        shared = self._shared
+    def _free_after(self, seconds: float) -> None:
+        """Let a slot wait, then have the claimer claim for it."""
         time.sleep(seconds)
-        shared.slots.give()
-        if self.refill and shared.registered and shared.claiming.acquire(blocking=False):
-            try:
-                with contextlib.suppress(ServerError):  # the claimer tries again
-                    claim_now(shared, self._give)
-            finally:
-                shared.claiming.release()
+        self._shared.exhausted = False
+        self._shared.slots.give()
+        self._shared.wake_for_free_slot()
 
     def _op(self, endings: list[Ending]) -> Op[list[bool]]:
         return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1)

@@ -125,7 +125,12 @@ class Shared:
         sizes = {f":{one.name}": one.batch for one in self.listeners.all()}
         sizes |= {queue: batch_of(self.listeners.chosen(queue)) for queue in plain}
         self.batches = work_ops.batches({what: size for what, size in sizes.items() if size})
-        self.pauses = {one.name: BatchPause(one.max_wait, one.batch) for one in self.listeners.all() if one.batch}
+        before = self.pauses
+        self.pauses = {
+            one.name: known if (known := before.get(one.name)) and known.fits(one.max_wait, one.batch)
+            else BatchPause(one.max_wait, one.batch)
+            for one in self.listeners.all() if one.batch
+        }  # fmt: skip
         while not self.shell.run(work_ops.register(self.keys, self.served, KNOWN)):
             pass
         self._describe_models()

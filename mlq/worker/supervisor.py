@@ -15,7 +15,7 @@ from mlq.worker.batch import Batch, Unit, slots_of, units
 from mlq.worker.channel import RedisChannel
 from mlq.worker.fetches import Fetches
 from mlq.worker.outbox import Ended
-from mlq.worker.shared import Shared
+from mlq.worker.shared import Shared, batch_of
 from mlq.worker.stuck import Stuck
 from mlq.worker.timers import Timers
 
@@ -93,7 +93,10 @@ class Supervisor:
         if isinstance(unit, Attempt):
             return self._read(unit)
         unit.members = [member for member in unit.members if member.stage is Stage.CLAIMED and self._read(member)]
-        return bool(unit.members)
+        if all(batch_of(member.listeners) for member in unit.members):
+            return bool(unit.members)
+        self._hand_back_later(unit.members)  # the listener was declared anew since the claim, and takes no batches
+        return False
 
     def _read(self, attempt: Attempt) -> bool:
         """Parse the attempt's record; returns whether the job can run here."""
@@ -105,8 +108,11 @@ class Supervisor:
         listeners, declared = self._shared.serves(record.lane)
         attempt.read(record, listeners, declared)
         if not listeners:  # removed since the claim
-            threading.Thread(target=self._hand_back, args=([attempt],), daemon=True).start()
+            self._hand_back_later([attempt])
         return bool(listeners)
+
+    def _hand_back_later(self, attempts: list[Attempt]) -> None:
+        threading.Thread(target=self._hand_back, args=(attempts,), daemon=True).start()
 
     # What the pool reports
 

@@ -5,6 +5,7 @@ from openapi_spec_validator import validate
 
 from mlq import MLQ, JobFailed
 from mlq.http.app import make_app
+from mlq.http.model_documents import _moved
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
 from mlq.ops.models import describe
@@ -191,3 +192,19 @@ def test_the_document_needs_no_server(namespace):
 
     client = make_app(MLQ(namespace, url="redis://127.0.0.1:1")).test_client()
     assert "/models/{name}/predict" in client.get("/openapi.json").json["paths"]
+
+
+def test_references_are_right_at_their_new_place_and_values_are_left_alone():
+    schema = {
+        "$defs": {"Cat": {"const": "#/$defs/Cat"}},
+        "properties": {"default": {"$ref": "#/$defs/Cat"}, "mapping": {"default": {"$ref": "#/kept"}}},
+        "discriminator": {"propertyName": "kind", "mapping": {"cat": "#/$defs/Cat"}},
+        "oneOf": [{"$ref": "#/$defs/Cat"}],
+    }
+    there = "#/components/schemas/x/$defs/Cat"
+    assert _moved(schema, "#/components/schemas/x") == {
+        "$defs": {"Cat": {"const": "#/$defs/Cat"}},
+        "properties": {"default": {"$ref": there}, "mapping": {"default": {"$ref": "#/kept"}}},
+        "discriminator": {"propertyName": "kind", "mapping": {"cat": there}},
+        "oneOf": [{"$ref": there}],
+    }

@@ -5,9 +5,12 @@ import threading
 
 import pytest
 
-from mlq import AsyncMLQ, InputError, JobFailed, UnknownModel, ValidationError
+from mlq import MLQ, AsyncMLQ, InputError, JobFailed, UnknownModel, ValidationError
 from mlq.client import models as module
+from mlq.core.model import ModelInfo
+from mlq.models.hosting import hosting_of
 from mlq.ops import models as model_ops
+from mlq.running.loads import Loads
 from tests.models.zoo import Broken, Flower, Iris, NewerIris, Number, Numbers, Odd, Waiting, Words
 from tests.programs import until
 
@@ -120,17 +123,40 @@ def test_unknown_models(zoo, mlq):
             mlq.model(name)
 
 
+class NewestIris(Iris):
+    """The one after that."""
+
+    version = "2"
+
+
 def test_a_new_version_is_found_soon(zoo, monkeypatch):
     """Descriptions are used for some seconds; a version that is not among them is asked for."""
-    asked = zoo.model("iris")
-    assert asked.info().version == "1.10"
-    before, newest = asked.info(), asked.info()._replace(version="2")
-    zoo._shell.run_many(model_ops.describe(zoo._keys, newest.packed()))
-    assert zoo.model("iris", "2").info() == newest
-    zoo._models.remember("iris", [before])
-    assert asked.info().version == "1.10"
-    monkeypatch.setattr(module, "FRESH", 0.0)
-    assert asked.info().version == "2"
+    with MLQ(zoo.namespace, url=zoo.url) as client:
+        asked = client.model("iris")
+        until(client.models)
+        before = asked.info()
+        assert before.version == "1.10"
+        zoo.add_model(NewestIris)
+        until(lambda: any(one.info.version == "2" and not one.unserved for one in client.models()))
+        assert client.model("iris", "2").info().version == "2"
+        client._models.remember("iris", [before])
+        assert asked.info().version == "1.10"
+        monkeypatch.setattr(module, "FRESH", 0.0)
+        until(lambda: asked.info().version == "2")  # the list of workers is read once a second
+
+
+def test_a_version_that_nobody_hosts_any_more_is_not_the_default(mlq):
+    """After going back to an older version, predictions would wait for ever."""
+    gone = ModelInfo.parse(hosting_of(NewestIris, "x", {}, Loads()).listener.about.encode())
+    mlq._shell.run_many(model_ops.describe(mlq._keys, gone.packed()))
+    assert mlq.model("iris").info().version == "2"  # as long as nobody hosts another one
+    mlq.add_model(Iris)
+    mlq.create_listener()
+    until(lambda: [one for one in mlq.models() if one.unserved is None])
+    mlq._models.remember("iris", [])
+    with MLQ(mlq.namespace, url=mlq.url) as client:
+        assert client.model("iris").predict({"length": 1, "width": 2}, 20) == {"species": "short"}
+        assert client.model("iris", "2").info().version == "2"
 
 
 async def _predictions(namespace, url):

@@ -1,5 +1,6 @@
 """A model in one process: loaded once, tried again after a pause, and checked in what it gives."""
 
+import asyncio
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -87,11 +88,13 @@ def test_an_interrupted_load_counts_as_none():
                 Interrupted.seen = True
                 raise KeyboardInterrupt
 
-    loads = Loads()
+    loads, reported = Loads(), []
+    loads.report_to(lambda _name, load: reported.append(load.state))
     model = hosted(Interrupted, loads)
     with pytest.raises(KeyboardInterrupt):
         model.one(1)
     assert loads.all() == {}
+    assert reported == ["loading", "cold"]
     assert model.one(1) == 2
 
 
@@ -112,7 +115,7 @@ def test_predictions(kind, given, output):
 
 def test_streams():
     assert list(TestClient(Words).stream("a b")) == ["a", "b"]
-    with pytest.raises(TypeError, match="streams nothing"):
+    with pytest.raises(TypeError, match="nothing to stream"):
         list(TestClient(Number).stream(1))
 
 
@@ -125,7 +128,7 @@ def test_batches():
 
 
 def test_an_output_that_does_not_fit_is_an_error_of_the_model():
-    with pytest.raises(WrongOutput, match=r"number gave something that is no int: .*no number"):
+    with pytest.raises(WrongOutput, match=r"number returned a value that does not match int: .*no number"):
         TestClient(Number).predict(-3)
 
 
@@ -141,3 +144,23 @@ def test_the_error_of_a_load_names_the_model_and_the_reason():
     with pytest.raises(NotLoaded, match=wanted) as refused:
         TestClient(Broken).predict(1)
     assert isinstance(refused.value.__cause__, FileNotFoundError)
+
+
+def test_a_coroutine_that_waits_for_a_load_keeps_no_thread_of_the_loop():
+    """Forty that waited kept all of asyncio's threads, so that loaded models waited, too."""
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Waiting):
+        def load(self, device):
+            begun.set()
+            go.wait(20)
+
+    async def main():
+        model = hosted(Slow)
+        waiting = [asyncio.create_task(model.one_async(number)) for number in range(200)]
+        await asyncio.to_thread(begun.wait, 20)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 20) == "free"
+        go.set()
+        assert await asyncio.gather(*waiting) == [-number for number in range(200)]
+
+    asyncio.run(main())

@@ -53,7 +53,7 @@ def test_classes_that_are_no_models(changes, words):
 
 @pytest.mark.parametrize("kind", [5, None, Iris(), lambda x: x, "Iris"])
 def test_what_is_no_class(kind):
-    assert "is no class" in refused(kind)
+    assert "is not a class" in refused(kind)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,31 @@ def test_without_a_docstring_of_its_own_it_has_no_description():
         pass
 
     assert hosting(a_class(Input=Bare)).declared.info.about == ""
+
+
+async def _async_generator(self, x):
+    yield x
+
+
+def _generator(self, x):
+    yield x
+
+
+async def _coroutine(self, x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        ({"predict": _async_generator}, {}, "async generator"),
+        ({"predict": _generator, "predict_batch": lambda _self, xs: xs}, {}, "set batch = 1"),
+        ({"predict": _coroutine}, {"per_thread": True}, "not for async models"),
+    ],
+)
+def test_what_would_never_work_is_refused(changes, options, words):
+    assert words in refused(a_class(**changes), **options)
+
+
+def test_a_generator_beside_a_batch_is_hosted_one_by_one():
+    assert hosting(a_class(predict=_generator, predict_batch=lambda _self, xs: xs), batch=1).listener.batch == 0

@@ -47,6 +47,11 @@ def test_newest_first():
     assert versions == ["10", "2", "1.10", "1.9", "1"]
 
 
+def test_a_release_is_newer_than_its_candidates():
+    versions = ["1.0.1", "1.0", "1.0-rc2", "1.0-rc1", "0.9"]
+    assert [one.version for one in by_version([info(one) for one in sorted(versions)])] == versions
+
+
 @given(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,10}", fullmatch=True)))
 def test_any_versions_have_an_order(versions):
     assert len(by_version([info(version) for version in versions])) == len(versions)

@@ -116,10 +116,37 @@ def test_a_warm_model_is_loaded_before_its_first_job(mlq, start, models_toml):
         assert worker.said().index("model iris@1 is ready") < worker.said().index("started, with")
 
 
+def test_functions_choose_what_is_warmed_up_and_keep_middleware(mlq, start, models_toml, tmp_path):
+    with start("worker", "--models", str(models_toml("Iris Number", warm=True)), "--functions", "number@1") as worker:
+        until(lambda: [one for one in mlq.models() if one.state == "ready"])
+        assert "model iris@1 is ready" not in worker.said()
+    program = f"""
+from contextlib import contextmanager
+from mlq import MLQ
+mlq = MLQ({mlq.namespace!r})
+
+@mlq.middleware
+@contextmanager
+def hook(context):
+    print("around")
+    yield
+
+@mlq.listener
+def f(message):
+    return message
+"""
+    (tmp_path / "with_a_hook.py").write_text(program)
+    with start("worker", str(tmp_path / "with_a_hook.py"), "--functions", "f"):
+        job = mlq.submit(1, functions=["f"])
+        job.result(30)
+        assert job.logs() == "around\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('class = "tests.models.zoo:Flower"', "tests.models.zoo:Flower (in {path}) is no model: it has no name"),
+        ('class = "tests.models.zoo:Flower"',
+         "tests.models.zoo:Flower (in {path}) is not a valid model: it has no name"),
         ('class = "tests.models.zoo:Nothing"', "tests.models.zoo:Nothing (in {path}): there is no 'Nothing' in module"),
         ('class = "no_such_module:A"', "can't import no_such_module:A (in {path}): ModuleNotFoundError"),
         ('class = "raises_at_import:A"', "can't import raises_at_import:A (in {path}): ZeroDivisionError"),
@@ -218,7 +245,7 @@ def test_serve_models_refuses_what_can_not_work(start, models_toml, tmp_path):
     with start("serve-models", "module.py") as serving:
         assert (serving.wait(30), "takes a .toml file" in serving.said()) == (2, True)
     with start("serve-models", str(models_toml("Flower")), "--port", "0") as serving:
-        assert (serving.wait(30), "is no model" in serving.said()) == (2, True)
+        assert (serving.wait(30), "is not a valid model" in serving.said()) == (2, True)
 
 
 def test_models_are_listed(mlq, start, models_toml):

@@ -5,9 +5,11 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
@@ -16,6 +18,7 @@ from mlq.core.states import State
 from mlq.running import together
 from mlq.running.execution import execute
 from mlq.running.listeners import Listener
+from mlq.running.portions import Split
 from mlq.running.together import execute_together, execute_together_on_loop
 
 
@@ -149,6 +152,41 @@ def test_with_less_memory_it_takes_fewer(monkeypatch):
     calls.clear()
     assert outcomes(f, *range(5)) == list(range(5))
     assert calls == [2, 2, 1]
+
+
+def test_one_message_that_takes_all_memory_does_not_end_batching(monkeypatch):
+    """It would have cost all later jobs of the process their batches."""
+    monkeypatch.setattr(together, "_most", {})
+    calls: list[int] = []
+
+    def f(messages: list[Any]) -> list[Any]:
+        calls.append(len(messages))
+        if "huge" in messages:
+            raise MemoryError
+        return messages
+
+    found = outcomes(f, *range(15), "huge", *range(16))
+    assert found == [*range(15), "MemoryError", *range(16)]
+    calls.clear()
+    assert outcomes(f, *range(32)) == list(range(32))
+    assert calls == [32]
+
+
+def test_a_group_without_a_hash_concerns_its_job_alone():
+    """Comparing arrays gives no truth value: it ended the worker, which met the same job again."""
+    split = Split(group=lambda message: np.zeros(2) if message == "bad" else len(message))
+    found = outcomes(lambda messages: messages, "a", "bad", "b", split=split)
+    assert found[::2] == ["a", "b"]
+    assert "unhashable" in found[1]
+
+
+def test_a_model_of_pydantic_is_no_list_of_answers():
+    """It can be iterated over, and yields its fields."""
+
+    class One(BaseModel):
+        a: int
+
+    assert "must return a list" in outcomes(lambda _messages: One(a=1), 1)[0]
 
 
 def test_who_has_lost_the_job_is_left_out_when_it_is_repeated():

@@ -3,22 +3,11 @@
 import os
 
 import bentoml
-from pydantic import BaseModel
 
+from benchmarks.models.shapes import Flower, Species
 from benchmarks.models.work import FIELDS, MOST, loaded
 
 MODEL = os.environ["BENCH_MODEL"]
-
-
-class Flower(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
-
-
-class Species(BaseModel):
-    species: str
 
 
 @bentoml.service(workers=1, traffic={"timeout": 30}, metrics={"enabled": False}, logging={"access": {"enabled": False}})

@@ -5,8 +5,8 @@ import os
 from celery import Celery
 from celery.signals import worker_process_init
 from fastapi import FastAPI
-from pydantic import BaseModel
 
+from benchmarks.models.shapes import Flower, Species
 from benchmarks.models.work import FIELDS, loaded
 
 MODEL = os.environ["BENCH_MODEL"]
@@ -14,17 +14,6 @@ MODEL = os.environ["BENCH_MODEL"]
 queue = Celery("models", broker=os.environ["BENCH_URL"], backend=os.environ["BENCH_URL"])
 queue.conf.broker_connection_retry_on_startup = True  # silences a warning, changes nothing here
 app = FastAPI()
-
-
-class Flower(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
-
-
-class Species(BaseModel):
-    species: str
 
 
 @worker_process_init.connect

@@ -2,22 +2,10 @@
 
 import os
 
-from pydantic import BaseModel
-
+from benchmarks.models.shapes import Flower, Species
 from benchmarks.models.work import FIELDS, loaded
 
 MODEL = os.environ["BENCH_MODEL"]
-
-
-class Flower(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
-
-
-class Species(BaseModel):
-    species: str
 
 
 class Hosted:

@@ -4,20 +4,9 @@ import os
 import sys
 
 import litserve
-from pydantic import BaseModel
 
+from benchmarks.models.shapes import Flower, Species
 from benchmarks.models.work import FIELDS, MOST, loaded
-
-
-class Flower(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
-
-
-class Species(BaseModel):
-    species: str
 
 
 class Flowers(litserve.LitAPI):
