@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,21 +17,41 @@ def _descriptor(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
-def _say(job: Mapping[str, Any], what: str) -> None:
-    name = os.environ[FILE]
+def _say(jobs: Sequence[Mapping[str, Any]], what: str) -> None:
+    lines = (f"{_run_of(job)} {len(jobs)} {what} {time.monotonic():.6f}\n" for job in jobs)
+    os.write(_descriptor(os.environ[FILE]), "".join(lines).encode())
+
+
+def _run_of(job: Mapping[str, Any]) -> str:
     worker = str(job["worker"]).split("-")[-2]  # <host>-<pid>-<chance>; our own parent may be a helper of the pool
-    line = f"{job['id']} {job['retries'] + 1} {worker} {os.getpid()} {what} {time.monotonic():.6f}\n"
-    os.write(_descriptor(name), line.encode())
+    return f"{job['id']} {job['retries'] + 1} {worker} {os.getpid()}"
 
 
 @contextmanager
 def recorded(job: Mapping[str, Any]) -> Iterator[int]:
     """Writes the lines of one run; gives the number of the attempt."""
-    _say(job, "begin")
+    with recorded_together([job]) as call:
+        call.answers = 1  # a plain listener that raises is not called again within its attempt, either
+        yield call.attempts[0]
+
+
+@dataclass
+class Call:
+    """One call of a listener."""
+
+    attempts: list[int]  # the number of each job's attempt
+    answers: int = 0  # how many it returns; they belong to nobody if that is not the number of jobs
+
+
+@contextmanager
+def recorded_together(jobs: Sequence[Mapping[str, Any]]) -> Iterator[Call]:
+    """Writes the lines of one call for several jobs. The listener sets `answers`, unless it raises."""
+    _say(jobs, "begin")
+    call = Call([job["retries"] + 1 for job in jobs])
     try:
-        yield job["retries"] + 1
+        yield call
     finally:
-        _say(job, "end")
+        _say(jobs, "end" if call.answers == len(jobs) else "unanswered")
 
 
 class Run(NamedTuple):
@@ -42,19 +63,26 @@ class Run(NamedTuple):
     process: int  # pid; a child of the worker where the pool has such
     begin: float
     end: float | None  # None: its process died
+    together: int = 1  # jobs of the call
+    answered: bool = True  # the call did not raise, and returned an answer for each job
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether MLQ calls again, with fewer jobs, within the same attempt."""
+        return not self.answered and self.together > 1
 
 
 def read(path: Path) -> list[Run]:
     """All runs, by begin."""
-    open_runs: dict[tuple[str, int, int, int], list[float]] = {}
+    open_runs: dict[tuple[str, int, int, int, int], list[float]] = {}
     runs = []
-    for job_id, attempt, worker, process, what, moment in _lines(path):
-        key = (job_id, int(attempt), int(worker), int(process))
+    for job_id, attempt, worker, process, together, what, moment in _lines(path):
+        key = (job_id, int(attempt), int(worker), int(process), int(together))
         if what == "begin":
             open_runs.setdefault(key, []).append(float(moment))
         else:
-            runs.append(Run(*key, open_runs[key].pop(0), float(moment)))
-    runs += [Run(*key, begin, None) for key, begins in open_runs.items() for begin in begins]
+            runs.append(Run(*key[:4], open_runs[key].pop(0), float(moment), key[4], what == "end"))
+    runs += [Run(*key[:4], begin, None, key[4]) for key, begins in open_runs.items() for begin in begins]
     return sorted(runs, key=lambda run: run.begin)
 
 

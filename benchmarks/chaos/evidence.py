@@ -1,6 +1,7 @@
 """What a run left behind, gathered for the reckoning: on the server, in the file of effects, and in the harness."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +56,17 @@ class Evidence:
         number = self.jobs[job_id].number
         return self.acknowledged[number][1] if number in self.acknowledged else 0.0
 
+    @cached_property
+    def crashed(self) -> set[tuple[int, int]]:
+        """Processes that one of their own jobs ended, each with its worker."""
+        found = (
+            (self.mix.job(self.jobs[job_id].number), mine) for job_id, mine in self.runs.items() if job_id in self.jobs
+        )
+        return {
+            (run.worker, run.process)
+            for job, mine in found for run in mine if run.end is None and job.crashes(run.attempt)
+        }  # fmt: skip
+
 
 def read_jobs(mlq: MLQ, client: "redis.Redis") -> dict[str, Ended]:
     """All jobs of the namespace that were posted to be run."""
@@ -73,11 +85,11 @@ def read_jobs(mlq: MLQ, client: "redis.Redis") -> dict[str, Ended]:
 
 
 def read_runs(file: Path) -> dict[str, list[Run]]:
-    """The runs of each job, by begin."""
+    """The runs of each job, by attempt, then by begin: a frozen worker may go on with one after the next began."""
     runs: dict[str, list[Run]] = {}
     for run in effects.read(file):
         runs.setdefault(run.job_id, []).append(run)
-    return runs
+    return {job_id: sorted(mine, key=lambda run: (run.attempt, run.begin)) for job_id, mine in runs.items()}
 
 
 def unfinished(client: "redis.Redis") -> dict[str, int]:

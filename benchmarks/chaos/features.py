@@ -18,6 +18,17 @@ BACKOFF = any(
 )
 
 
+def _has_batches() -> bool:
+    try:
+        MLQ("probe").listener(batch=2)
+    except TypeError:
+        return False
+    return True
+
+
+BATCHES = _has_batches()
+
+
 def pool_options(pool: str) -> list[str]:
     """The part of a worker's command line that chooses its pool."""
     return ["--pool", pool] if HAS_POOLS else []

@@ -46,7 +46,8 @@ class Stage(NamedTuple):
 
 def run(seed: int, seconds: float, jobs_per_second: float) -> Evidence:
     """A run, and its evidence. Raises nothing for what went wrong: that is in the evidence."""
-    mix = Mix(seed, jobs_per_second, retries=features.RETRIES, timeouts=features.TIMEOUTS)
+    has = {"retries": features.RETRIES, "timeouts": features.TIMEOUTS, "batches": features.BATCHES}
+    mix = Mix(seed, jobs_per_second, **has)
     began = time.monotonic()
     evidence = Evidence(mix, 0.0, Troubles())
     with _stage(mix, jobs_per_second, evidence.troubles) as stage:

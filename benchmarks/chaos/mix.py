@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 NAMESPACE = "chaos"
 CRASHES = 0.12  # a second: jobs that kill their process once. Each takes its neighbours on a worker of threads along
 CRASHES_ALWAYS = 0.08  # a second
+BATCH_CRASHES = 0.1  # a second, of each of these two kinds among the jobs of batches
 CALLBACKS = 0.1  # share of the jobs that have one
 RETRIES = 3  # of the jobs that raise at first; they raise twice at most
+BATCH = 8  # jobs of a call
+TOGETHER = "work_together"  # the listener that takes batches
 TIMEOUT = 1.0  # seconds; jobs that overrun it take 3
 
 
@@ -28,10 +31,11 @@ class Kind(NamedTuple):
     shortest: float  # seconds
     longest: float
     end: End = End.SUCCEEDED
+    again: bool = False  # it has itself to thank for running again
 
 
 KINDS = {
-    "instant": Kind(0.60, 0.0, 0.0),
+    "instant": Kind(0.45, 0.0, 0.0),
     "short": Kind(0.22, 0.001, 0.3),
     "medium": Kind(0.05, 0.3, 2.0),
     "long": Kind(0.008, 2.0, 6.0),
@@ -39,15 +43,24 @@ KINDS = {
     "busy": Kind(0.02, 0.01, 0.15),
     "has a helper": Kind(0.03, 0.5, 3.0),
     "raises": Kind(0.04, 0.0, 0.1, End.RAISED),
-    "crashes once": Kind(0.0, 0.0, 0.1),
-    "crashes always": Kind(0.0, 0.0, 0.1, End.LOST),
+    "crashes once": Kind(0.0, 0.0, 0.1, again=True),
+    "crashes always": Kind(0.0, 0.0, 0.1, End.LOST, again=True),
 }
 WITH_RETRIES = {
-    "raises at first": Kind(0.03, 0.0, 0.1),
-    "raises always": Kind(0.01, 0.0, 0.1, End.RAISED),
+    "raises at first": Kind(0.03, 0.0, 0.1, again=True),
+    "raises always": Kind(0.01, 0.0, 0.1, End.RAISED, again=True),
 }
 WITH_TIMEOUT = {"overruns": Kind(0.002, 3.0, 3.0, End.TIMED_OUT)}
-EVERY_KIND = KINDS | WITH_RETRIES | WITH_TIMEOUT
+IN_BATCHES = {  # all of them may be retried once, so that they can be posted, and run, together
+    "together": Kind(0.14, 0.0, 0.3),
+    "together, raises": Kind(0.005, 0.0, 0.1, End.RAISED, again=True),
+    "together, raises at first": Kind(0.004, 0.0, 0.1, again=True),
+    "together, returns an error": Kind(0.005, 0.0, 0.1, End.RAISED, again=True),
+    "together, loses an answer": Kind(0.003, 0.0, 0.1),
+    "together, crashes once": Kind(0.0, 0.0, 0.1, again=True),
+    "together, crashes always": Kind(0.0, 0.0, 0.1, End.LOST, again=True),
+}
+EVERY_KIND = KINDS | WITH_RETRIES | WITH_TIMEOUT | IN_BATCHES
 
 
 class Job(NamedTuple):
@@ -69,7 +82,9 @@ class Job(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Further arguments of the post."""
+        """Further arguments of the post; the same for all jobs of batches."""
+        if self.is_in_batches:
+            return {"functions": [TOGETHER], "retries": 1}
         if self.kind in WITH_RETRIES:
             return {"retries": RETRIES if self.kind == "raises at first" else 1}
         return {"timeout": TIMEOUT, "retries": 0} if self.kind in WITH_TIMEOUT else {}
@@ -77,7 +92,16 @@ class Job(NamedTuple):
     @property
     def asks_for_more(self) -> bool:
         """Whether it has itself to thank for running again."""
-        return self.kind.startswith("crashes") or self.options.get("retries", 0) > 0
+        return EVERY_KIND[self.kind].again
+
+    @property
+    def is_in_batches(self) -> bool:
+        """Whether it is for the listener that takes batches."""
+        return self.kind in IN_BATCHES
+
+    def crashes(self, attempt: int) -> bool:
+        """Whether that attempt ends its process."""
+        return crashes(self.kind, attempt)
 
     @property
     def end(self) -> End:
@@ -90,16 +114,24 @@ def value(number: int, attempt: int) -> list[int]:
     return [number, attempt]
 
 
+def crashes(kind: str, attempt: int) -> bool:
+    """Whether that attempt of a job of this kind ends its process."""
+    return kind.endswith("crashes always") or (kind.endswith("crashes once") and attempt == 1)
+
+
 class Mix:
     """Job `number` of a seed, whenever and by whomever it is asked for."""
 
-    def __init__(self, seed: int, jobs_per_second: float, *, retries: bool, timeouts: bool) -> None:
-        """`retries`, `timeouts`: whether this MLQ has them."""
+    def __init__(self, seed: int, jobs_per_second: float, *, retries: bool, timeouts: bool, batches: bool) -> None:
+        """`retries`, `timeouts`, `batches`: whether this MLQ has them."""
         self._seed = seed
         kinds = KINDS | (WITH_RETRIES if retries else {}) | (WITH_TIMEOUT if timeouts else {})
+        kinds |= IN_BATCHES if batches else {}
         shares = {name: kind.share for name, kind in kinds.items()}
         shares["crashes once"] = CRASHES / jobs_per_second
         shares["crashes always"] = CRASHES_ALWAYS / jobs_per_second
+        for name in kinds.keys() & {"together, crashes once", "together, crashes always"}:
+            shares[name] = BATCH_CRASHES / jobs_per_second
         self._names, self._shares = list(shares), list(shares.values())
 
     def job(self, number: int) -> Job:

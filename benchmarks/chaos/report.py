@@ -24,7 +24,8 @@ def _recovery(mine: list[Run], killed: float, worker: int) -> float | None:
 
 def figures(evidence: Evidence, seed: int) -> dict[str, str]:
     """All figures by name."""
-    runs = sum(map(len, evidence.runs.values()))
+    attempts = [len({run.attempt for run in mine}) for mine in evidence.runs.values()]
+    several = [run for mine in evidence.runs.values() for run in mine if run.together > 1]
     recovered = recoveries(evidence) or [0.0]
     count = evidence.troubles.count
     numbers: dict[str, int | str] = {
@@ -42,7 +43,9 @@ def figures(evidence: Evidence, seed: int) -> dict[str, str]:
         "refusals": sum(map(count, REFUSALS)),
         "kills of helpers": count("kill of a helper"),
         "names that passed": evidence.queues,
-        "runs again": runs - sum(1 for mine in evidence.runs.values() if mine),
+        "runs again": sum(attempts) - len(attempts),
+        "calls for several": round(sum(1 / run.together for run in several)),
+        "calls repeated": round(sum(1 / run.together for run in several if run.is_repeated)),
         "recovery, median s": f"{statistics.median(recovered):.1f}",
         "recovery, longest s": f"{max(recovered):.1f}",
         **outcomes(evidence),

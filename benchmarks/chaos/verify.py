@@ -19,7 +19,7 @@ LATER = 20.0  # seconds after a trouble at which a callback may come again: its 
 def problems(evidence: Evidence) -> list[str]:
     """All that is wrong."""
     found = list(evidence.wrong)
-    for check in (posts, outcomes, dead_letters, runs, callbacks):
+    for check in (posts, outcomes, dead_letters, runs, batches, callbacks):
         found += check(evidence)
     return found
 
@@ -57,7 +57,11 @@ def ended_as(end: End, job: Ended) -> bool:
         return job.state == "failed" and job.reason == "error" and job.error == str(job.number)
     if end is End.TIMED_OUT:
         return job.state == "failed" and job.reason == "timeout"
-    return job.state == "failed" and job.reason in ("lost", "oom") and job.losses == LEASES
+    return _is_lost(job) and job.losses == LEASES
+
+
+def _is_lost(job: Ended) -> bool:
+    return job.state == "failed" and job.reason in ("lost", "oom")
 
 
 def lost_by_chance(evidence: Evidence, job_id: str, job: Ended) -> bool:
@@ -84,7 +88,7 @@ def runs(evidence: Evidence) -> Iterator[str]:
             yield f"job {job_id} succeeded, but never ran"
         if not mine and not evidence.troubles.explain(None, evidence.first_heard(job_id), float("inf")):
             yield f"job {job_id} never ran"
-        attempts = [run.attempt for run in mine]
+        attempts = [run.attempt for run in mine if not run.is_repeated]
         if len(set(attempts)) < len(attempts):
             yield f"job {job_id} ran twice as one attempt: {attempts}"
         if any(attempt > job.retries + 1 for attempt in attempts):
@@ -96,6 +100,8 @@ def runs(evidence: Evidence) -> Iterator[str]:
 def _again(evidence: Evidence, job_id: str, job: Ended, mine: list[Run]) -> Iterator[str]:
     asks_for_it = evidence.mix.job(job.number).asks_for_more
     for first, second in itertools.pairwise(mine):
+        if first.is_repeated and first.attempt == second.attempt:
+            continue
         troubled = _explained(evidence, first, second.begin)
         if first.end is not None and second.begin < first.end and not troubled:
             yield f"job {job_id} ran side by side as attempts {first.attempt} and {second.attempt} without a reason"
@@ -107,7 +113,35 @@ def _again(evidence: Evidence, job_id: str, job: Ended, mine: list[Run]) -> Iter
 
 
 def _explained(evidence: Evidence, run: Run, until: float) -> bool:
-    return evidence.troubles.explain(run.worker, run.begin - BEFORE, until)
+    """Something was done to its worker, or one of the jobs in its process crashed."""
+    crashed = run.end is None and (run.worker, run.process) in evidence.crashed
+    return crashed or evidence.troubles.explain(run.worker, run.begin - BEFORE, until)
+
+
+def batches(evidence: Evidence) -> Iterator[str]:
+    """A call that has no answers is made again with at most half of the jobs; a loss is charged only to a job alone."""
+    for job_id, job in evidence.jobs.items():
+        mine = evidence.runs.get(job_id, [])
+        attempts = {number: [run for run in mine if run.attempt == number] for number in range(1, job.retries + 2)}
+        for number, calls in attempts.items():
+            yield from (
+                f"job {job_id} was in calls for {first.together}, then {second.together} jobs as attempt {number}"
+                for first, second in itertools.pairwise(calls)
+                if second.together > (first.together + 1) // 2
+            )
+        if not evidence.mix.job(job.number).is_in_batches:
+            continue
+        if job.state == "succeeded" and not any(run.end and run.answered for run in attempts[job.retries + 1]):
+            yield f"job {job_id} succeeded as attempt {job.retries + 1}, but has no answer from it"
+        alone = sum(not _lost_with_others(calls) for calls in attempts.values())
+        alone -= not _is_lost(job)  # the last attempt was no loss
+        if job.losses > alone:
+            yield f"job {job_id} is charged {job.losses} losses, but can have been lost alone only {alone} times"
+
+
+def _lost_with_others(calls: list[Run]) -> bool:
+    """Whether an attempt's process died during its call, before any of the batch could be recorded."""
+    return bool(calls) and calls[-1].end is None and max(run.together for run in calls) > 1
 
 
 def callbacks(evidence: Evidence) -> Iterator[str]:

@@ -26,7 +26,7 @@ def test_chaos_leaves_nothing_wrong(seed: int) -> None:
 
 def test_a_seed_gives_the_same_jobs_and_the_same_adversary() -> None:
     """Another seed gives others."""
-    first, again, other = (Mix(seed, 60.0, retries=True, timeouts=True) for seed in (1, 1, 2))
+    first, again, other = (Mix(seed, 60.0, retries=True, timeouts=True, batches=True) for seed in (1, 1, 2))
     assert [first.job(i) for i in range(500)] == [again.job(i) for i in range(500)]
     assert [first.job(i) for i in range(500)] != [other.job(i) for i in range(500)]
     assert schedule(1, 100.0) == schedule(1, 100.0) != schedule(2, 100.0)
@@ -35,6 +35,6 @@ def test_a_seed_gives_the_same_jobs_and_the_same_adversary() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_run_has_some_of_everything(seed: int) -> None:
     """Of all that the adversary can do, and of all kinds of jobs."""
-    mix = Mix(seed, JOBS_PER_SECOND, retries=True, timeouts=True)
+    mix = Mix(seed, JOBS_PER_SECOND, retries=True, timeouts=True, batches=True)
     assert {step.action for step in schedule(seed, SECONDS)} == set(DECK)
     assert {mix.job(number).kind for number in range(int(SECONDS * JOBS_PER_SECOND))} == set(EVERY_KIND)
