@@ -1,6 +1,8 @@
 """What this MLQ can do already: the suite uses each of it as soon as it is there."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 from mlq import MLQ
 from mlq.cli.worker import worker
@@ -9,13 +11,12 @@ ALL_POOLS = ("thread", "process", "asyncio")
 
 HAS_POOLS = any(option.name == "pool" for option in worker.params)
 POOLS: tuple[str, ...] = ALL_POOLS if HAS_POOLS else ("thread",)
-RETRIES = "retries" in inspect.signature(MLQ.post).parameters
-TIMEOUTS = "timeout" in inspect.signature(MLQ.post).parameters
-# `listener` hands its options on, so its signature says only that there are any.
-BACKOFF = any(
-    name == "backoff" or parameter.kind is parameter.VAR_KEYWORD
-    for name, parameter in inspect.signature(MLQ.listener).parameters.items()
-)
+
+
+def _takes(function: Callable[..., Any], option: str) -> bool:
+    """Whether it has that option, or hands options on: then its signature says only that there are any."""
+    parameters = inspect.signature(function).parameters.items()
+    return any(name == option or parameter.kind is parameter.VAR_KEYWORD for name, parameter in parameters)
 
 
 def _has_batches() -> bool:
@@ -26,6 +27,9 @@ def _has_batches() -> bool:
     return True
 
 
+RETRIES = _takes(MLQ.post, "retries")
+TIMEOUTS = _takes(MLQ.post, "timeout")
+BACKOFF = _takes(MLQ.listener, "backoff")
 BATCHES = _has_batches()
 
 

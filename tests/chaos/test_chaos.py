@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.chaos import harness, report, verify
+from benchmarks.chaos import features, harness, report, verify
 from benchmarks.chaos.adversary import DECK, schedule
 from benchmarks.chaos.mix import EVERY_KIND, Mix
 
@@ -30,6 +30,12 @@ def test_a_seed_gives_the_same_jobs_and_the_same_adversary() -> None:
     assert [first.job(i) for i in range(500)] == [again.job(i) for i in range(500)]
     assert [first.job(i) for i in range(500)] != [other.job(i) for i in range(500)]
     assert schedule(1, 100.0) == schedule(1, 100.0) != schedule(2, 100.0)
+
+
+def test_the_suite_sees_all_that_this_mlq_can_do() -> None:
+    """What it does not see, it leaves out of the mix without a word."""
+    assert features.POOLS == features.ALL_POOLS
+    assert all((features.RETRIES, features.TIMEOUTS, features.BACKOFF, features.BATCHES))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
