@@ -37,7 +37,7 @@ _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have st
 
 
 DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch", "max_wait", "max_cost",
-            "cost", "group")  # options of a listener  # fmt: skip
+            "cost", "group", "per_worker")  # options of a listener  # fmt: skip
 
 
 def _listener(function: Callable[..., Any], **given: Any) -> Listener:
@@ -52,7 +52,7 @@ def _listener(function: Callable[..., Any], **given: Any) -> Listener:
         raise InputError("cost and group are of listeners that take batches: declare batch=, too")
     return Listener.of(
         function, given.get("name"), given.get("queue"), policy, given.get("retry_on"), given.get("batch"),
-        given.get("max_wait"), split,
+        given.get("max_wait"), split, given.get("per_worker"),
     )  # fmt: skip
 
 
@@ -98,6 +98,7 @@ class MLQ(Client):
         retries: int | None = None,
         backoff: float | None = None,
         retry_on: Any = None,
+        per_worker: int | None = None,
     ) -> Callable[[Callable[Concatenate[M_contra, P], R_co]], Declared[M_contra, P, R_co]]: ...
 
     @overload
@@ -115,6 +116,7 @@ class MLQ(Client):
         retries: int | None = None,
         backoff: float | None = None,
         retry_on: Any = None,
+        per_worker: int | None = None,
     ) -> Callable[[Callable[Concatenate[list[M_contra], P], R_co]], DeclaredBatch[M_contra, P, R_co]]: ...
 
     def listener(self, function: Any = None, **options: Any) -> Any:
@@ -131,7 +133,9 @@ class MLQ(Client):
         returns a list with a result for each, in the same order; an exception in the place of a result fails that job
         alone. `max_wait`: the longest pause after a batch, in seconds, for clients that come back at once; 5 ms if left
         out. `max_cost`: what the messages of a call may cost together, by `cost`, a function of a message, such as
-        `len`; `group`: only messages for which this function gives the same share a call. Raises InputError.
+        `len`; `group`: only messages for which this function gives the same share a call. `per_worker`: how many of its
+        jobs (or batches, if it takes batches) one worker runs at a time; as many as the worker has slots if left out.
+        Raises InputError.
         """
         listener = _listener(_nothing if function is None else function, **options)  # wrong options are refused here
         if function is None:
@@ -166,19 +170,24 @@ class MLQ(Client):
         return hook
 
     def create_listener(
-        self, function: Callable[..., Any] | None = None, *, concurrency: int = 1, grace: float = GRACE
+        self,
+        function: Callable[..., Any] | None = None,
+        *,
+        concurrency: int = 1,
+        grace: float = GRACE,
+        per_worker: int | None = None,
     ) -> bool:
         """Add a listener, and start this process's worker if it does not run yet.
 
         The process continues to work after its main program has ended, until SIGTERM, SIGINT or `shutdown`.
         `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) only have an effect when
-        the worker starts. Returns True. Raises InputError.
+        the worker starts. `per_worker`: as for `listener`. Returns True. Raises InputError.
         """
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= MOST:
             raise InputError(f"concurrency must be a whole number from 1 to {MOST:,}, not {concurrency!r}")
         seconds = check_seconds("grace", grace, zero=True) or 0.0
         if function is not None:
-            self.listeners.add(Listener.of(function))
+            self.listeners.add(_listener(function, per_worker=per_worker))
         with self._starting:
             if not self._works():
                 self._start(concurrency, seconds)

@@ -61,7 +61,17 @@ def main() -> None:
 def _description(queue: MLQ) -> list[Any]:
     """What the worker must know about a queue: namespace, server and listeners."""
     listeners = [
-        [one.name, one.takes_context, one.is_async, one.queue, one.batch, one.max_wait, one.about, *one.policy]
+        [
+            one.name,
+            one.takes_context,
+            one.is_async,
+            one.queue,
+            one.batch,
+            one.max_wait,
+            one.per_worker,
+            one.about,
+            *one.policy,
+        ]
         for one in queue.listeners.all()
     ]
     return [queue.namespace, queue.url, listeners]

@@ -5,7 +5,7 @@
 -- KEYS  lanes set · lane prefix · serves prefix · class prefix · posts prefix · jobs prefix · leases zset · replay string · dead zset
 --       · followers string · waiters prefix · inboxes prefix
 -- ARGV  number of the call · class · token · worker · lease in seconds · count of slots · packed map of the sizes of batches
---       (see `batches` in ops/work.py), or '' if there are none
+--       and of the rooms of limited listeners (see `batches` in ops/work.py), or '' if there are none
 -- RETURNS  {'ok', now, id, attempt, record, id, ...}, the record '' where it is large: the worker reads it with GET ·
 --       {'unknown'} if the class is not registered, or not completely; `attempt` is as in shared/claim_reply.lua
 --- include wake
@@ -28,7 +28,7 @@ if not ready[1] or ready[3] == ':' then return {'unknown'} end
 if ready[1] == '' then return {'ok', '0'} end
 
 local now, size, copied, ids, records, batches = clock(), 0, 0, {}, {}, {}
-local touched, left = merge(ready, lane_prefix, count, function(lane) return batch_size(sizes, lane) end, function(id, batch, opens)
+local touched, left, unseen = merge(ready, lane_prefix, count, sizes, batch_size, limited_by, function(id, batch, opens)
   local record, length = small_record(posts, id)
   local small = record and #record or 0
   -- no more large messages than fit into 2 MB, or one: a worker holds them all, and only its slots work on them. Those of a
@@ -70,5 +70,8 @@ if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps o
 end
 if left then
   wake(class)
+end
+if unseen then -- the worker is about to sleep as a class without the listeners whose room is used up
+  send(inboxes .. worker, 'wake')
 end
 return reply

@@ -23,6 +23,7 @@ class ModelOptions(TypedDict, total=False):
     batch: int  # inputs per call of `predict_batch`, 32 if it has that; 1 calls `predict` for each
     max_cost: float  # what the inputs of a call may cost together, by the model's method cost(self, x)
     max_wait: float  # the longest pause after a batch, for clients that come back at once; 0.005 s if left out
+    per_worker: int  # calls that one worker runs at a time; as many as it has slots if left out
     device: str  # what `load` gets; "cpu" if left out
     per_thread: bool  # no two threads share an instance; for models that can't be shared
     queue: str  # where its jobs wait; a queue of the model's own name if left out
@@ -85,6 +86,7 @@ def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -
         batch=size if size > 1 else None,
         max_wait=options.get("max_wait"),
         split=_split(declared, hosted, options) if size > 1 else None,
+        per_worker=options.get("per_worker"),
     )
     return made._replace(convert=declared.convert, about=info.packed(), warm_up=_warming(hosted, options))
 

@@ -33,10 +33,27 @@ def register(keys: Keys, served: WorkerClass, seconds: float) -> Op[bool]:
     return call(script("register"), names, (served.name, seconds, LANES, *served.serves), bool)
 
 
-def batches(sizes: Mapping[str, int]) -> bytes:
-    """How many jobs of a lane run together, as `claim` takes it: by function (`:embed`), or by queue without one."""
-    packed: bytes = msgpack.packb(dict(sizes)) if sizes else b""
+def batches(
+    sizes: Mapping[str, int],
+    rooms: Mapping[str, int] | None = None,
+    plain: Mapping[str, Sequence[str]] | None = None,
+) -> bytes:
+    """How many jobs of a lane run together, as `claim` takes it: by function (`:embed`), or by queue without one.
+
+    `rooms`: how many units of a listener may be claimed at most, an attempt or a batch each; `plain`: the listeners
+    among these that run the jobs without functions of a queue. No queue or function is named with a comma.
+    """
+    given: dict[str, Any] = dict(sizes)
+    if rooms:
+        given |= {",rooms": dict(rooms), ",plain": dict(plain or {})}
+    packed: bytes = msgpack.packb(given) if given else b""
     return packed
+
+
+def pass_on(keys: Keys, served: str) -> tuple[Op[None], Op[None]]:
+    """Wake another worker of a class whose wake-up was taken in vain."""
+    name = f"{keys.class_}{served}:wake"
+    return Op(("RPUSH", name, "1"), nothing), Op(("EXPIRE", name, 60), nothing)
 
 
 def claim(

@@ -9,8 +9,8 @@
         unload    name: this upload is no longer a listener
         stop      end, when all runs have ended
     child -> worker
-        ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, max_wait, about,
-                  timeout, retries, backoff]]]
+        ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, max_wait,
+                  per_worker, about, timeout, retries, backoff]]]
         failed    why the listeners can't be loaded
         loaded    name · takes context · is async: an upload is loaded
         refused   name · why the upload can't be loaded

@@ -43,6 +43,7 @@ class Listener(NamedTuple):
     middleware: tuple["Middleware", ...] = ()  # wraps the attempts; set only on listeners that are chosen for a job
     batch: int = 0  # jobs that it takes in one call, as lists of messages; 0: it takes one message
     max_wait: float = MAX_WAIT  # seconds: the longest pause after a batch, see worker/batch_pause.py
+    per_worker: int = 0  # units (jobs, or batches) that one worker runs at a time; 0: as many as it has slots
     split: Split | None = None  # which messages of a batch share a call; None: all of them
     convert: Callable[[Any], Any] | None = None  # makes the message what the function declares; None if that is nothing
     about: str = ""  # a model's description for clients; see core/model.py
@@ -59,6 +60,7 @@ class Listener(NamedTuple):
         batch: object = None,
         max_wait: object = None,
         split: Split | None = None,
+        per_worker: object = None,
     ) -> "Listener":
         """Raises InputError if the function has no usable name or parameters, or an option is invalid."""
         if not callable(function):
@@ -72,7 +74,8 @@ class Listener(NamedTuple):
         return cls(
             name, function, _takes_two(function, name), _is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
-            batch=size, max_wait=longest, split=split, convert=for_message(function, name, in_list=bool(size)),
+            batch=size, max_wait=longest, per_worker=check_count("per_worker", per_worker, 1) or 0, split=split,
+            convert=for_message(function, name, in_list=bool(size)),
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:

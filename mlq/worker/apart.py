@@ -87,8 +87,7 @@ class Apart(Service):
         shared, now = self._shared, time.monotonic()
         wants = self._since is not None and now >= max(self._since + PATIENCE, self._rest_until)
         found = shared.shell.run(work_ops.apart(shared.keys, shared.name, RIGHT if wants else 0))
-        mine = [(job_id, losses) for job_id, lane, losses in found.jobs if shared.serves(lane)[0]]
-        mine = self._take(mine)
+        mine = self._take([one for one in found.jobs if shared.serves(one[1])[0]])
         if self._running is not None:
             return
         if not mine:
@@ -102,12 +101,12 @@ class Apart(Service):
         elif not found.my_turn or now >= (self._room_by or 0.0):
             self._go_on()
 
-    def _take(self, jobs: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    def _take(self, jobs: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
         """Claim the jobs that this worker may run now; returns the rest. Stops at a job that must run alone."""
         shared = self._shared
         with shared.claiming:
-            for i, (job_id, losses) in enumerate(jobs):
-                beside = self._separates and losses < STRICT
+            for i, (job_id, lane, losses) in enumerate(jobs):
+                beside = self._separates and losses < STRICT and shared.is_open(lane)
                 if self.stopping.is_set() or not shared.slots.total or not (beside or self._is_alone()):
                     return jobs[i:]
                 if not beside:
@@ -135,6 +134,8 @@ class Apart(Service):
         if closes and not shared.slots.close():
             self._alone_by = time.monotonic() + ROOM
         self._give(claimed)
+        if shared.limits:
+            shared.wake_for_free_slot()
         return shared.find(claimed[0].lease)
 
     def _go_on(self) -> None:

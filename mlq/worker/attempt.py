@@ -138,6 +138,10 @@ class Attempt:
         """Whether the attempt runs and still holds its job, so that its listeners' reports count."""
         return self.stage is Stage.BEGUN
 
+    def counts(self) -> bool:
+        """Whether it counts for its listeners' `per_worker`: it has not ended, or its slot is not given back yet."""
+        return self.holds_slot or self.stage in (Stage.CLAIMED, Stage.BEGUN)
+
     def begin(self) -> bool:
         """Move from claimed to begun; False if it was handed back or lost meanwhile."""
         with self._lock:

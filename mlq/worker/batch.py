@@ -80,6 +80,18 @@ def units(attempts: Iterable[Attempt]) -> Iterator[Unit]:
         yield from map(Batch, _parts(members))
 
 
+def goes_on(unit: Unit) -> bool:
+    """Whether it is a batch that others of its members are still part of."""
+    return isinstance(unit, Batch) and not unit.is_over()
+
+
+def parts_but_one(found: Iterable[Unit]) -> list[Batch]:
+    """The parts of halved batches but for the last ones, lost most often: `per_worker` has no room for them."""
+    several = [unit for unit in found if isinstance(unit, Batch)]
+    last = {part.members[0].claimed.batch: part for part in several}
+    return [part for part in several if last[part.members[0].claimed.batch] is not part]
+
+
 def _parts(members: list[Attempt]) -> Iterator[list[Attempt]]:
     part: list[Attempt] = []
     room = len(members)

@@ -32,25 +32,26 @@ def claim_now(shared: Shared, give: Give) -> None:
         shared.slots.give(wanted - taken)
     if claimed:
         give(claimed)
-    shared.exhausted = taken < wanted
+    shared.claim_ended(exhausted=taken < wanted)
 
 
 def ask(shared: Shared, wanted: int) -> list[Claimed]:
     """Claim jobs of all lanes that are served now; register the class and repeat if the server does not know it."""
     while True:
-        if not shared.registered:
+        if shared.limits:
+            shared.follow_limits()
+        while not shared.registered:
             shared.register()
         reply = shared.shell.run(next_claim(shared, wanted))
         if reply is not None:
             return reply
-        shared.registered = False
+        shared.unknown()
 
 
 def next_claim(shared: Shared, wanted: int) -> Op[list[Claimed] | None]:
     """The worker's next op to claim up to `wanted` jobs."""
-    return work_ops.claim(
-        shared.keys, shared.name, next(shared.numbers), shared.served.name, LEASE, wanted, shared.batches
-    )
+    served, sizes = shared.for_claim()
+    return work_ops.claim(shared.keys, shared.name, next(shared.numbers), served, LEASE, wanted, sizes)
 
 
 class Claimer(Service):
@@ -64,6 +65,7 @@ class Claimer(Service):
         self._lost = lost
         self._trouble = TroubleLog("can't claim")
         self._failures = 0
+        self._woken_as = ""  # the class whose wake-up this worker took, until it claims
         self.turned = time.monotonic()  # when its last turn began: a worker that can't claim must not look alive
 
     def turn(self) -> None:
@@ -76,30 +78,46 @@ class Claimer(Service):
         if not shared.slots.free() and not shared.inbox.awaited() and shared.slots.wait(BUSY):
             return
         try:
-            if shared.slots.free() and not shared.exhausted and shared.listeners.names():
+            if self._may_claim():
                 with shared.claiming:
+                    self._pass_on()
                     if not self.stopping.is_set():
                         claim_now(shared, self._give)
             else:
+                self._pass_on()
                 self._listen()
             self._failures = 0
             self._trouble.over()
         except ServerError as error:
             self._rest(error)
 
+    def _may_claim(self) -> bool:
+        shared = self._shared
+        return bool(shared.slots.free() and not shared.exhausted and shared.serves_any())
+
+    def _pass_on(self) -> None:
+        """Wake another worker, if this one took a wake-up for jobs that it can't run any more: its settler claimed."""
+        woken_as, self._woken_as = self._woken_as, ""
+        if not (woken_as and self._shared.limits):
+            return
+        self._shared.follow_limits()
+        if woken_as != self._shared.served.name:
+            self._shared.shell.run_many(work_ops.pass_on(self._shared.keys, woken_as))
+
     def _listen(self) -> None:
         """Block on the server until a wake-up or an inbox message comes."""
         shared = self._shared
-        mine = shared.keys.inbox + shared.name
-        ours = [f"{shared.keys.class_}{shared.served.name}:wake"] if shared.idle() else []
-        shared.lacks_slot = not ours and bool(shared.listeners.names())
-        item = shared.shell.pop([mine, *ours], LISTEN)
-        shared.lacks_slot = False
+        mine, served = shared.keys.inbox + shared.name, shared.served.name if shared.idle() else ""
+        shared.lacks_slot, shared.asleep_as = not served and bool(shared.listeners.names()), served
+        item = None
+        if not shared.limits or not (self._may_claim() or served not in ("", shared.served.name)):
+            item = shared.shell.pop([mine, f"{shared.keys.class_}{served}:wake"] if served else [mine], LISTEN)
+        shared.lacks_slot, shared.asleep_as = False, ""
         self.turned = time.monotonic()
         if item is not None and item[0] == mine:
             self._hear(item[1])
         elif item is not None:
-            shared.exhausted = False
+            shared.exhausted, self._woken_as = False, served
 
     def _hear(self, item: bytes) -> None:
         """Act on an inbox message: look again, a lease was lost, uploads changed, or a job ended."""

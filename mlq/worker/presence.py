@@ -60,7 +60,8 @@ class Presence:
             if (delivery := shared.tally.delivery(shared.keys, shared.name)) is not None:
                 questions.append((delivery, lambda _: shared.tally.delivered()))
         if shared.registered and now >= self._register_at:
-            questions.append((work_ops.register(shared.keys, shared.served, KNOWN), self._registered))
+            served = shared.classes.in_use(shared.served, REGISTER_EVERY)
+            questions += [(work_ops.register(shared.keys, one, KNOWN), self._registered) for one in served]
         self._round += 1
         return questions
 
@@ -72,7 +73,7 @@ class Presence:
         """The server keeps this worker's class for longer; if parts of it were lost, have the claimer restore them."""
         self._register_at = time.monotonic() + REGISTER_EVERY
         if not whole:
-            self._shared.registered = False
+            self._shared.unknown()
             self._shared.nudge()
 
     def _compare_uploads(self, version: str) -> None:

@@ -149,35 +149,43 @@ class Settler(Service):
     def _settled(self, batch: list[Ended]) -> None:
         shared = self._shared
         freed = shared.slots.let_go([ended.attempt for ended in batch])
+        pauses = self._pauses(freed) if shared.batches else []
         self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
         if shared.batches:  # what is claimed ahead could not join the batch of the next claim
             shared.slots.claim_none_ahead()
         else:
             shared.slots.claim_ahead(self._pace)
         endings = [_ending(ended) for ended in batch]
-        pauses = self._pauses(freed) if shared.batches else []
+        if shared.limits:
+            shared.follow_limits()
         try:
             accepted = self._settle_and_claim(self._op(endings), len(freed) - len(pauses))
         except ServerError:
             shared.slots.give(len(pauses))
             shared.slots.hold_again(freed)
+            for _, listener in pauses:
+                shared.limits.rest(listener, -1)
             raise
-        for seconds in pauses:
-            self._pausing.submit(partial(self._free_after, seconds))
+        for seconds, listener in pauses:
+            self._pausing.submit(partial(self._free_after, seconds, listener))
         self._recorded(batch, endings, accepted)
 
-    def _pauses(self, freed: list[Attempt]) -> list[float]:
-        """How long slots that batches freed are to wait for clients that come back, if they are to."""
+    def _pauses(self, freed: list[Attempt]) -> list[tuple[float, str]]:
+        """How long slots that batches freed wait for clients that come back, if they do; each with its listener."""
         found = []
         for attempt in freed:
             batch, at = attempt.batch, attempt.claimed.started + attempt.took
             if batch is not None and (pause := self._shared.pauses.get(batch.listener)) is not None:
-                found.append(pause.ended(at, len(batch.members), attempt.took))
-        return [seconds for seconds in found if seconds > 0]
+                found.append((pause.ended(at, len(batch.members), attempt.took), batch.listener))
+        found = [(seconds, listener) for seconds, listener in found if seconds > 0]
+        for _, listener in found:
+            self._shared.limits.rest(listener, 1)
+        return found
 
-    def _free_after(self, seconds: float) -> None:
+    def _free_after(self, seconds: float, listener: str) -> None:
         """Let a slot wait, then have the claimer claim for it."""
         time.sleep(seconds)
+        self._shared.limits.rest(listener, -1)
         self._shared.exhausted = False
         self._shared.slots.give()
         self._shared.wake_for_free_slot()
@@ -210,7 +218,7 @@ class Settler(Service):
     def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
         """Settle, and claim for the free slots in the same round trip if nobody else claims and jobs may wait."""
         shared = self._shared
-        may = self.refill and shared.registered and not shared.exhausted
+        may = self.refill and shared.registered and not shared.exhausted and shared.serves_any()
         if not may or not shared.claiming.acquire(blocking=False):
             shared.slots.give(freed)
             return shared.shell.run(settle)
@@ -232,12 +240,12 @@ class Settler(Service):
             if taken < wanted:
                 shared.slots.give(wanted - taken)
         if reply is None:
-            shared.registered = False
+            shared.unknown()
             claim_now(shared, self._give)
         else:
             if claimed:
                 self._give(claimed)
-            shared.exhausted = taken < wanted
+            shared.claim_ended(exhausted=taken < wanted)
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool
 
 

@@ -26,7 +26,9 @@ from mlq.system import memory
 from mlq.worker.attempt import Attempt
 from mlq.worker.batch import slots_of
 from mlq.worker.batch_pause import BatchPause
+from mlq.worker.classes import Classes
 from mlq.worker.inbox import Inbox
+from mlq.worker.limits import Limits
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
 from mlq.worker.success_log import SuccessLog
@@ -78,10 +80,13 @@ class Shared:
         self.claiming = threading.Lock()  # one claim at a time: a caller makes one call at a time
         self.numbers = itertools.count(1)
         self.served = WorkerClass.of((), (), ())
-        self.registered = False  # the server knows what is served now
+        self.classes = Classes()
+        self.limits = Limits()
         self.batches = b""  # the sizes of batches, for claims
+        self._sizes: dict[str, int] = {}
         self.pauses: dict[str, BatchPause] = {}  # after batches, by listener
-        self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free
+        self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free, or no listener open
+        self.asleep_as = ""  # the class on whose wake list the claimer sleeps
         self.exhausted = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs since the start
         self.has_large_buffers = False  # a large value went through this process
@@ -91,6 +96,8 @@ class Shared:
         self.complete = threading.Event()  # all listeners that were uploaded before the start are loaded
         if not accepts_uploads:
             self.complete.set()
+        self._closed: frozenset[str] = frozenset()  # listeners that run as many units as they may
+        self._claimed_without: frozenset[str] = frozenset()  # those that were closed at the last claim
         self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
         self._held: dict[str, Attempt] = {}
         self._lock = threading.RLock()  # `wait_until` looks under it
@@ -115,26 +122,96 @@ class Shared:
     def listeners_changed(self) -> None:
         """Other lanes may be served now. Call it with `claiming` held."""
         self._served = {}
-        self.registered = False
+        self.unknown()
+
+    @property
+    def registered(self) -> bool:
+        """Whether the server knows the class that is served now."""
+        return self.classes.knows(self.served)
+
+    def unknown(self) -> None:
+        """The server may know none of the classes that were registered: register them again before the next claim."""
+        self.classes.forget()
 
     def register(self) -> None:
         """Register this worker's class, so that the server indexes its lanes. Call it with `claiming` held."""
-        queues = self.queues()
-        plain = [queue for queue in queues if self.listeners.chosen(queue)]
-        self.served = WorkerClass.of(plain, queues, self.listeners.names())
+        if news := self.classes.knows_none():
+            self._survey()
+        served = self.served
+        while not self.shell.run(work_ops.register(self.keys, served, KNOWN)):
+            pass
+        if news:
+            self._describe_models()
+        self.classes.registered(served)
+
+    def _survey(self) -> None:
+        """Find out what the listeners ask of claims and of pauses."""
+        plain = [queue for queue in self.queues() if self.listeners.chosen(queue)]
         sizes = {f":{one.name}": one.batch for one in self.listeners.all()}
         sizes |= {queue: batch_of(self.listeners.chosen(queue)) for queue in plain}
-        self.batches = work_ops.batches({what: size for what, size in sizes.items() if size})
+        self._sizes = {what: size for what, size in sizes.items() if size}
+        self.batches = work_ops.batches(self._sizes)
         before = self.pauses
         self.pauses = {
             one.name: known if (known := before.get(one.name)) and known.fits(one.max_wait, one.batch)
             else BatchPause(one.max_wait, one.batch)
             for one in self.listeners.all() if one.batch
         }  # fmt: skip
-        while not self.shell.run(work_ops.register(self.keys, self.served, KNOWN)):
-            pass
-        self._describe_models()
-        self.registered = True
+        with self._lock:
+            self.limits.declare(self.listeners.all())
+            self.classes.declare()
+            self._closed = self._full()
+            self.served = self.classes.without(self._closed, self.listeners, self.queues())
+
+    def _full(self) -> frozenset[str]:
+        if not self.limits:
+            return frozenset()
+        return frozenset(name for name, room in self.limits.rooms(self._held.values()).items() if not room)
+
+    # Limits; nothing of it is called where no listener has one
+
+    def follow_limits(self) -> None:
+        """Serve the listeners that are open now: as a class of workers without those that run all that they may.
+
+        So a worker at a limit takes no wake-up for a job that it can't run.
+        """
+        with self._lock:
+            before, self._closed = self._closed, self._full()
+            if self._closed == before:
+                return
+            self.served = self.classes.without(self._closed, self.listeners, self.queues())
+            if before - self._closed or not self.registered:
+                self.exhausted = False
+
+    def is_open(self, lane: str) -> bool:
+        """Whether none of a lane's listeners runs as many units as it may."""
+        return self._closed.isdisjoint(one.name for one in self.serves(lane)[0])
+
+    def serves_any(self) -> bool:
+        """Whether there are listeners that are open; if they changed, the next registration finds out."""
+        names = self.listeners.names()
+        return len(names) > len(self._closed) or (bool(names) and self.classes.knows_none())
+
+    def for_claim(self) -> tuple[str, bytes]:
+        """The class to claim as now, and what the claim must know of its listeners. Call it with `claiming` held."""
+        if not self.limits:
+            return self.served.name, self.batches
+        with self._lock:
+            self._claimed_without, served = self._closed, self.served.name
+            rooms = self.limits.rooms(self._held.values())
+        chosen = {queue: self.listeners.chosen(queue) for queue in self.queues()}
+        plain = {queue: [one.name for one in run if one.name in rooms] for queue, run in chosen.items()}
+        return served, work_ops.batches(self._sizes, rooms, plain)
+
+    def claim_ended(self, *, exhausted: bool) -> None:
+        """A claim has filled all slots that it was for, or not (`exhausted`). Call it with `claiming` held."""
+        if not self.limits:
+            self.exhausted = exhausted
+            return
+        with self._lock:
+            self.follow_limits()
+            opened = self._claimed_without - self._closed  # during the claim; and a class that is not registered has
+            self.exhausted = exhausted and not opened and self.registered  # had no wake-ups, so it must look first
 
     def _describe_models(self) -> None:
         """Keep the descriptions of the models among the listeners, for clients."""
@@ -157,7 +234,7 @@ class Shared:
 
     def idle(self) -> bool:
         """Whether slots are free for which the last claim found no jobs: only a wake-up can bring more."""
-        return self.exhausted and bool(self.slots.free() and self.listeners.names())
+        return self.exhausted and bool(self.slots.free() and self.serves_any())
 
     def hold(self, attempts: list[Attempt]) -> None:
         """Remember claimed attempts, and that their ids are taken, even if the server loses its data."""
@@ -202,8 +279,12 @@ class Shared:
             self._dropped.wait_for(true, timeout)
 
     def wake_for_free_slot(self) -> None:
-        """A slot may have become free: have a claimer that listens to its inbox alone look again."""
-        if self.lacks_slot and self.slots.free():
-            self.lacks_slot = False
+        """A slot may have become free, or a listener open: have a claimer that does not listen for that look again."""
+        moves = False
+        if self.limits:
+            self.follow_limits()
+            moves = self.asleep_as not in ("", self.served.name)
+        if moves or (self.lacks_slot and self.slots.free() and self.serves_any()):
+            self.lacks_slot, self.asleep_as = False, ""
             with contextlib.suppress(ServerError):  # its wait ends by itself, too
                 self.shell.run_many(data_ops.wake_up(self.keys, self.name))

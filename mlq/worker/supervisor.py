@@ -11,7 +11,7 @@ from mlq.ops import work as work_ops
 from mlq.pools.contract import Pool
 from mlq.running.outcomes import death, failure, in_time, timeout
 from mlq.worker.attempt import Attempt, Stage
-from mlq.worker.batch import Batch, Unit, slots_of, units
+from mlq.worker.batch import Batch, Unit, goes_on, parts_but_one, slots_of, units
 from mlq.worker.channel import RedisChannel
 from mlq.worker.fetches import Fetches
 from mlq.worker.outbox import Ended
@@ -74,6 +74,9 @@ class Supervisor:
         found = list(units(attempts))
         for _ in range(len(found) - slots_of(attempt.claimed for attempt in attempts)):
             self._shared.slots.overdraw()
+        if self._shared.limits and (excess := parts_but_one(found)):
+            self._hand_back([member for part in excess for member in part.members])
+            found = [unit for unit in found if unit not in excess]
         return found
 
     def _fetched(self, attempt: Attempt, error: Exception | None) -> None:
@@ -84,6 +87,7 @@ class Supervisor:
             self._admit([attempt] if attempt.stage is Stage.CLAIMED else [])
         elif attempt.batch.is_last_fetched():
             self._admit([attempt.batch])
+        self._shared.wake_for_free_slot()  # until now, it counted for every listener with a limit
 
     def _admit(self, claimed: Sequence[Unit]) -> None:
         self._pool.submit(self._shared.slots.admit([unit for unit in claimed if self._is_ready(unit)]))
@@ -228,6 +232,7 @@ class Supervisor:
         if before is Stage.BEGUN:
             self._abandon(attempt)
         self._shared.slots.release(attempt)
+        self._shared.wake_for_free_slot()
 
     def _abandon(self, attempt: Attempt) -> None:
         """Its listeners no longer hold the job: end them if the pool can, and run other attempts instead.
@@ -236,12 +241,12 @@ class Supervisor:
         """
         unit = attempt.batch or attempt
         self._stuck.add(unit)
-        if self._pool.end(attempt) or attempt.is_done or _goes_on(unit):
+        if self._pool.end(attempt) or attempt.is_done or goes_on(unit):
             self._stuck.remove(unit)
         self._finish(unit)
 
     def _finish(self, unit: Unit) -> None:
-        following = None if _goes_on(unit) else self._shared.slots.finish(unit)
+        following = None if goes_on(unit) else self._shared.slots.finish(unit)
         if following is not None:
             self._pool.submit([following])
 
@@ -269,6 +274,7 @@ class Supervisor:
             shared.drop(attempt)
             shared.slots.release(attempt)
             self._finish(attempt.batch or attempt)
+        shared.wake_for_free_slot()
 
     def _watch_ahead(self) -> None:
         """Hand back jobs that were claimed ahead, if a long job runs before them after all."""
@@ -291,8 +297,3 @@ class Supervisor:
     def _not_begun(self) -> list[Attempt]:
         """Attempts that have not begun, in the order in which they were claimed."""
         return [attempt for attempt in self._shared.held() if attempt.stage is Stage.CLAIMED]
-
-
-def _goes_on(unit: Unit) -> bool:
-    """Whether it is a batch that others of its members are still part of."""
-    return isinstance(unit, Batch) and not unit.is_over()

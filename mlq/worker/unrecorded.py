@@ -115,6 +115,7 @@ class Unrecorded(Service):
                 log.error("job %s: not even its failure can be recorded; it runs again", attempt.claimed.id)
                 self._shared.drop(attempt)
                 self._shared.slots.release(attempt)
+                self._shared.wake_for_free_slot()
                 return
             log.error("job %s: the server refuses its outcome; it fails instead", attempt.claimed.id)
             self._refused.add(attempt)

@@ -132,3 +132,9 @@ def test_what_would_never_work_is_refused(changes, options, words):
 
 def test_a_generator_beside_a_batch_is_hosted_one_by_one():
     assert hosting(a_class(predict=_generator, predict_batch=lambda _self, xs: xs), batch=1).listener.batch == 0
+
+
+def test_a_model_may_be_limited_in_each_worker():
+    assert hosting(Iris, per_worker=1).listener.per_worker == 1
+    assert hosting(Iris).listener.per_worker == 0
+    assert "per_worker must be a whole number of at least 1, not 0" in refused(Iris, per_worker=0)

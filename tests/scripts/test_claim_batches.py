@@ -99,3 +99,31 @@ def test_claims_are_as_those_of_a_model(world, claim, keys, lanes, slots):
         assert [(int(one.id), one.batch) for one in got] == expected
         assert slots_of(got) == taken
         assert in_batches(claim(free, number)) == in_batches(got)
+
+
+def test_no_more_units_of_a_listener_than_there_is_room(world, claim, keys):
+    """Its lanes share the room, and a job counts for each of its listeners; what is left wakes another worker."""
+    served = WorkerClass.of(["default"], ["default"], ["embed", "tag", "plain"])
+    for functions in (["embed"], ["embed"], ["embed"], ["embed"], ["embed", "tag"], ["plain"], None, ["tag"]):
+        world.post(functions=functions)
+    world.token(served, taken=True)
+    sizes = work_ops.batches(SIZES, {"embed": 1, "tag": 1, "other": 1}, {"default": ["other"]})
+    claimed = world.run(work_ops.claim(keys, "w", 1, world.serving(served), 60, 8, sizes))
+    assert in_batches(claimed) == ([[1, 2, 3], [7], [8]], [6])
+    assert world.token(served, taken=True)
+    sizes = work_ops.batches(SIZES, {"embed": 2, "tag": 0, "other": 0}, {"default": ["other"]})
+    assert in_batches(world.run(work_ops.claim(keys, "w", 2, world.serving(served), 60, 8, sizes))) == ([[4]], [])
+    sizes = work_ops.batches(SIZES, {"embed": 1, "tag": 1, "other": 0})
+    assert in_batches(world.run(work_ops.claim(keys, "w", 3, world.serving(served), 60, 8, sizes))) == ([], [5])
+    assert not world.raw.exists(keys.inbox + "w")
+
+
+def test_a_worker_that_runs_out_of_room_is_told_of_lanes_that_the_claim_did_not_read(world, keys):
+    """It sleeps as another class then, and would not hear the wake-up for them."""
+    served = WorkerClass.of([], ["a", "b", "c", "d"], ["embed", "plain"])
+    for queue, function in (("a", "embed"), ("b", "embed"), ("c", "embed"), ("d", "plain")):
+        world.post(queue=queue, functions=[function])
+    sizes = work_ops.batches({}, {"embed": 1})
+    claimed = world.run(work_ops.claim(keys, "w", 1, world.serving(served), 60, 2, sizes))
+    assert in_batches(claimed) == ([], [1])
+    assert world.raw.lrange(keys.inbox + "w", 0, -1) == [b"wake"]

@@ -23,6 +23,20 @@ local function batch_size(sizes, lane)
   return tonumber(sizes[functions ~= '' and ':' .. functions or queue]) or 0
 end
 
+-- The listeners of a lane of which only so many units may be claimed; nil if there are no such limits. `sizes` has the
+-- rooms by listener, and the listeners by queue for jobs without functions.
+local function limited_by(sizes, lane)
+  local rooms = sizes and sizes[',rooms']
+  if not rooms then return nil end
+  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  if functions == '' then return sizes[',plain'][queue] end
+  local found = {}
+  for name in string.gmatch(functions, '[^,]+') do
+    if rooms[name] then found[#found + 1] = name end
+  end
+  return found
+end
+
 -- A job's record, and its length; '' for one above 64 KiB, and false if there is none, or a key of another type.
 local function small_record(posts, id)
   local record = is_id(id) and redis.pcall('GETRANGE', posts .. id, 0, 65536)
