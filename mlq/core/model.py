@@ -14,6 +14,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # a segment of 
 LIMIT = 64 * 1024  # bytes of a description: its schemas go to every client, and into the OpenAPI document
 WORK = 20_000  # parts of its schemas, if every reference is followed: small ones can stand for billions
 
+TIMEOUT = 600.0  # seconds of one attempt, in which the first one loads the model: one that hangs must not stay forever
+
 
 class ModelInfo(NamedTuple):
     """One version of a model."""
@@ -24,6 +26,7 @@ class ModelInfo(NamedTuple):
     input: dict[str, Any]  # JSON Schema of what it takes
     output: dict[str, Any]  # JSON Schema of what it gives
     queue: str  # where its jobs wait
+    timeout: float | None = TIMEOUT  # seconds of one attempt, as its configuration says; None if there is no limit
 
     @property
     def function(self) -> str:
@@ -52,12 +55,16 @@ class ModelInfo(NamedTuple):
         """Raises Undecodable."""
         try:
             found = json.loads(packed)
-            info = cls(**{name: found[name] for name in cls._fields})
+            info = cls(
+                **{name: found[name] for name in cls._fields if name in found or name not in cls._field_defaults}
+            )
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Undecodable("this description of a model is damaged") from None
         words = (info.name, info.version, info.about, info.queue)
         schemas = (info.input, info.output)
-        if not all(isinstance(one, str) for one in words) or not all(isinstance(one, dict) for one in schemas):
+        is_limited = info.timeout is None or (isinstance(info.timeout, (int, float)) and info.timeout > 0)
+        are_right = all(isinstance(one, str) for one in words) and all(isinstance(one, dict) for one in schemas)
+        if not (are_right and is_limited):
             raise Undecodable("this description of a model is damaged")
         try:
             if len(packed) > LIMIT:

@@ -1,9 +1,9 @@
-"""The unions of recursive schemas, and how equal ones share their work."""
+"""The unions of recursive schemas: what a value costs there, which of them share their work, and which make trouble."""
 
 import json
 from typing import Any
 
-from mlq.core.schemas import DATA, DEFINITIONS, NAMED, UNIONS
+from mlq.core.schemas import DATA, DEFINITIONS, NAMED, UNIONS, reachable, recursive, target
 
 
 def shared(root: dict[str, Any]) -> dict[str, Any]:
@@ -36,3 +36,42 @@ def shared(root: dict[str, Any]) -> dict[str, Any]:
 
     whole = moved(root)
     return {**whole, "$defs": {**whole.get("$defs", {}), **definitions}}
+
+
+def undecided(root: Any) -> list[str]:
+    """The places of unions that pydantic would try in full at each level of a value.
+
+    These contain themselves in several alternatives of one JSON type, and have no discriminator: each level doubles the
+    work.
+    """
+    nodes, leads = reachable(root)
+    circle, found = recursive(leads), []
+    for pointer in sorted(circle):
+        node = nodes[pointer]
+        for union in UNIONS if isinstance(node, dict) and "discriminator" not in node else ():
+            ways = [f"{pointer}/{union}/{index}" for index in range(len(node.get(union, ())))]
+            kinds = [_kind(nodes[_meant(way, nodes, root)]) for way in ways if way in circle]
+            found += [_place(pointer)] if len(set(kinds)) < len(kinds) else []
+    return found
+
+
+def _kind(node: Any) -> str:
+    return str(node.get("type")) if isinstance(node, dict) else ""
+
+
+def _meant(pointer: str, nodes: dict[str, Any], root: Any) -> str:
+    """Where a schema that only refers to another one leads."""
+    for _ in range(len(nodes)):
+        node = nodes[pointer]
+        reference = node.get("$ref") if isinstance(node, dict) else None
+        if not isinstance(reference, str):
+            break
+        pointer = target(root, reference)[0]
+    return pointer
+
+
+def _place(pointer: str) -> str:
+    """`/$defs/Add/properties/left` as `Add.left`."""
+    steps = iter(pointer.split("/")[1:])
+    words = [next(steps, "") for one in steps if one in NAMED | DEFINITIONS]
+    return ".".join(words) or "the whole input"

@@ -178,6 +178,9 @@ def _submitted(
     inputs, options = bodies.inputs()
     given = given_options(options, trusts=trusts)
     info = mlq.model(name, version).info()
+    longest = info.timeout
+    if longest is not None and given.get("timeout", 0) > longest:  # else one request could keep a worker for ever
+        raise Refused(422, f"timeout: an attempt of model {name} may take {longest:g} s, as its configuration says")
     with _turns.take(request.content_length or bodies.JSON_LIMIT):
         message = mlq._models.checker(info).check(inputs)  # noqa: SLF001 - in a turn: large ones take long
     job = mlq.submit(message, **post_options(info, given), idempotency_key=key)

@@ -136,6 +136,22 @@ def test_other_content_types_and_options(zoo, client):
     assert zoo.get_job(told["id"])["timeout"] == 9
 
 
+def test_a_prediction_has_no_more_time_than_its_model(mlq, client):
+    """Else a valid one could keep a worker for ever."""
+    mlq.add_model(Iris, timeout=50)
+    mlq.add_model(NewerIris)
+    mlq.add_model(Number, timeout=None)
+    mlq._shell.run_many(mlq_describes(mlq))
+    for version, longest in (("1", 50), ("1.10", 600)):
+        path = f"/models/iris/versions/{version}/predict?timeout="
+        assert post(client, f"{path}{longest}", GOOD).status_code == 202
+        for timeout in (longest + 0.1, 1e9):
+            given = post(client, f"{path}{timeout}", GOOD)
+            assert (given.status_code, f"may take {longest} s" in given.json["detail"]) == (422, True)
+    assert mlq.job_count() == 2
+    assert post(client, "/models/number/predict?timeout=100000", 1).status_code == 202
+
+
 def test_the_same_key_posts_one_prediction(zoo, client):
     ids = {post(client, "/models/number/predict", 5, **{"Idempotency-Key": "k"}).json["id"] for _ in range(3)}
     assert len(ids) == 1

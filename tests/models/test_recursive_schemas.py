@@ -6,12 +6,14 @@ import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, RootModel, TypeAdapter
 
 from mlq import InputError, Undecodable, ValidationError
 from mlq.client import recursive_schema
 from mlq.client.json_schema import Checker
 from mlq.core.model import ModelInfo
+from mlq.core.unions import undecided
+from mlq.worker.costly_unions import warn_of_unions
 
 pytestmark = pytest.mark.timeout(60)  # what these tests try took hours
 
@@ -77,10 +79,16 @@ class Chain(BaseModel):
     pair: tuple["Chain", int] | None = None
 
 
+class JsonValue(RootModel):
+    """Alternatives of one type each."""
+
+    root: "list[JsonValue] | dict[str, JsonValue] | int | None"
+
+
 Tagged = Annotated[Num | Add | Mul, Field(discriminator="type")]
 Plain = Union[Num, Plus, Times]  # noqa: UP007 - the forward references need it
 Item = Union[str, Group, Box]  # noqa: UP007
-for one in (Add, Mul, Plus, Times, Group, Box, Chain):
+for one in (Add, Mul, Plus, Times, Group, Box, Chain, JsonValue):
     one.model_rebuild()
 
 
@@ -213,6 +221,35 @@ def test_references_in_other_spellings_count():
     parts = {f"d{n}": {"anyOf": [{"$ref": f"#/%24defs/d{n + 1}"}] * 4} for n in range(12)}
     with pytest.raises(InputError, match="parts when all references are followed"):
         info({"$ref": "#/%24defs/d0", "$defs": parts | {"d12": {"type": "number"}}}).packed()
+
+
+@pytest.mark.parametrize(
+    ("hint", "places"),
+    [(Plain, ["Plus.left", "Plus.right", "Times.left", "Times.right"]), (Tagged, []), (Chain, []),
+     (Group, ["Box.items", "Group.items"]), (Item, ["Box.items", "Group.items"]), (list[Num | Add], []),
+     (JsonValue, [])],
+)  # fmt: skip
+def test_unions_that_pydantic_tries_in_full_are_named(hint, places, caplog):
+    assert undecided(schema_of(hint)) == places
+    warn_of_unions([info(schema_of(hint)).packed()])
+    assert len(caplog.records) == bool(places)
+    assert not places or f"model a@1: the union of {', '.join(places)} can contain itself" in caplog.text
+
+
+class Sums:
+    """A model whose input is a union that pydantic tries in full."""
+
+    name, version, Input, Output = "sums", "1", Plain, float
+
+    def predict(self, x):
+        return 0.0
+
+
+def test_a_worker_warns_once(mlq, caplog):
+    mlq.add_model(Sums)
+    mlq.create_listener(concurrency=2)
+    assert mlq.model("sums").predict({"type": "num", "value": 1}, 20) == 0
+    assert caplog.text.count("has no discriminator") == 1
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["num", "add", "mul", "x"])
