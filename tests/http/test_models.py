@@ -6,6 +6,7 @@ from openapi_spec_validator import validate
 from mlq import MLQ, JobFailed
 from mlq.http.app import make_app
 from mlq.http.model_documents import _moved
+from mlq.http.peer import CONNECTED
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
 from mlq.ops.models import describe
@@ -150,6 +151,18 @@ def test_a_prediction_has_no_more_time_than_its_model(mlq, client):
             assert (given.status_code, f"may take {longest} s" in given.json["detail"]) == (422, True)
     assert mlq.job_count() == 2
     assert post(client, "/models/number/predict?timeout=100000", 1).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/models/iris/predict", GOOD), ("/jobs", {"msg": 1, "functions": ["nobody"]})]
+)
+def test_who_has_hung_up_does_not_wait(mlq, client, path, body):
+    mlq.add_model(Iris)
+    mlq._shell.run_many(mlq_describes(mlq))
+    is_open = {CONNECTED: lambda: not mlq.job_count()}
+    given = client.post(path, json=body, headers={"Prefer": "wait=60"}, environ_overrides=is_open)
+    assert (given.status_code, "has closed the connection" in given.text) == (503, True)
+    assert mlq.job_count() == 1
 
 
 def test_the_same_key_posts_one_prediction(zoo, client):
