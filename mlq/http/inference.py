@@ -191,7 +191,7 @@ def _seconds(parameters: dict[str, Any]) -> float:
     """How long the client wants to wait: the parameter `timeout` in microseconds, as Triton's client sends it."""
     given = parameters.get("timeout")
     if type(given) is int and given > 0:
-        return min(given / 1e6, LONGEST)
+        return min(given, LONGEST * 1e6) / 1e6  # in this order: it may be too large for a float
     wanted = preferred()
     return WAIT if wanted is None else wanted
 

@@ -452,6 +452,14 @@ def test_large_requests_leave_half_of_the_places_to_others(monkeypatch):
         pass
 
 
+def test_any_whole_number_is_a_time(client, host):
+    host(Iris)
+    for timeout in (10**400, 10**12, 1_000_000):
+        assert client.post(INFER, json=flowers(1, parameters={"timeout": timeout})).status_code == 200
+    assert inference._seconds({"timeout": 10**400}) == inference._seconds({"timeout": 10**9}) == 60
+    assert inference._seconds({"timeout": 1_500_000}) == 1.5
+
+
 @pytest.mark.parametrize("rows", [1, 600])
 def test_who_has_hung_up_keeps_no_place(mlq, client, host, monkeypatch, rows):
     """The wait ends, although the rows have not."""
