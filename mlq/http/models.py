@@ -12,6 +12,7 @@ from mlq.client.models import post_options
 from mlq.core import codec
 from mlq.core.exceptions import faults_in
 from mlq.core.identity import JobId, reference_of
+from mlq.core.model import NAME
 from mlq.deliveries import allowed
 from mlq.http import answers, bodies
 from mlq.http.answers import ALWAYS_JSON, as_json, link
@@ -200,8 +201,9 @@ def _result(mlq: MLQ, settings: Settings, name: str, job_id: str, version: str |
     wanted = checked(job_id)
 
     def is_of_model(functions: Any) -> bool:
-        wanted_name, _, wanted_version = ",".join(functions or ()).partition("@")
-        return wanted_name == name and version in (None, wanted_version)
+        function = functions[0] if functions and len(functions) == 1 else ""
+        of_name, _, of_version = function.partition("@")
+        return of_name == name and bool(NAME.fullmatch(of_version)) and version in (None, of_version)
 
     answer = result_of(mlq, settings, wanted, "result", "", is_of_model)
     if answer.status_code == 409 and answer.headers.get("MLQ-Job-State") == State.FAILED:

@@ -127,6 +127,17 @@ def test_what_is_not_there(zoo, client):
     assert client.get(f"/models/number/versions/1/result/{job.id}").json == 2
 
 
+@pytest.mark.parametrize("functions", [None, ["iris"], ["iris@1", "double"], ["iris@"], ["double"]])
+def test_other_jobs_have_no_output_of_a_model(mlq, client, functions):
+    """Only a job of exactly that function is a prediction."""
+    job = mlq.post(GOOD, functions=functions)
+    paths = ("iris", "iris@1,double", "iris/versions/1", "iris/versions/1%2Cdouble", "double", "")
+    for path in (f"/models/{path}/result/{job}" for path in paths):
+        assert client.get(path).status_code == 404, path
+    other = mlq.post(GOOD, functions=["iris@1"])
+    assert client.get(f"/models/iris/versions/1/result/{other}").status_code == 202
+
+
 def test_other_content_types_and_options(zoo, client):
     assert client.post("/models/iris/predict", data="{}").status_code == 415
     for option in ("queue", "functions", "msg"):
