@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +23,9 @@ from mlq.system.importing import refuse_to_wait
 if TYPE_CHECKING:
     from mlq.client.blocking import Client
     from mlq.shell.inbox import Inbox
+
+LOOK = 1.0  # seconds between two calls of `between`
+Between = Callable[[], None] | None  # is called again and again while a client waits; what it raises ends the wait
 
 
 class Waiting(Administration):
@@ -49,15 +52,16 @@ class Waiting(Administration):
         return state_of(self._ended(self._named(job_id), timeout, whole=False))
 
     def _ended(
-        self, job_id: JobId, timeout: float | None, *, whole: bool = True, large: bool = True
+        self, job_id: JobId, timeout: float | None, *, whole: bool = True, large: bool = True, between: Between = None
     ) -> dict[str, bytes]:
         """The fields of a job when it has ended: with its result if `whole`, but with a large one only if `large`."""
+        longest = LISTEN if between is None else LOOK
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
         refuse_to_wait()
         with self._shell.callers.borrow() as caller:
             while True:
                 left = LISTEN if give_up is None else give_up - time.monotonic()
-                seconds = max(0.001, min(left, LISTEN))
+                seconds = max(0.001, min(left, longest))
                 op = job_ops.wait(self._keys, job_id, caller.name, LISTEN, alone=True, whole=whole)
                 fields, item = self._shell.run_and_pop(op, [self._keys.inbox + caller.name], seconds)
                 if fields is None and item is not None:
@@ -67,6 +71,8 @@ class Waiting(Administration):
                     return complete
                 if give_up is not None and time.monotonic() >= give_up:
                     raise WaitTimeout(f"job {job_id} did not end within {timeout} s{self._why(job_id, timeout)}")
+                if between is not None:
+                    between()
 
     def _why(self, job_id: JobId, timeout: float | None) -> str:
         """What to add to the message of a WaitTimeout."""
@@ -87,6 +93,11 @@ class Waiting(Administration):
 
         `jobs`: handles, ids or references; `timeout`: seconds for all of them. Raises WaitTimeout, UnknownJob.
         """
+        yield from self._completed(jobs, timeout)
+
+    def _completed(
+        self, jobs: Iterable[JobHandle | str], timeout: float | None, between: Between = None
+    ) -> Iterator[JobHandle]:
         left = {handle.id: handle for handle in self._handles(jobs)}
         count, asks = len(left), max(LISTEN, len(left) // 1000)  # seconds until it asks again about all of them
         give_up = None if timeout is None else time.monotonic() + (check_seconds("timeout", timeout, zero=True) or 0.0)
@@ -104,8 +115,10 @@ class Waiting(Administration):
                     first = self._named(next(iter(left.values())).reference)
                     why = self._why(first, timeout)
                     raise WaitTimeout(f"{len(left)} of {count} jobs did not end within {timeout} s{why}")
-                heard.wait(max(0.0, until - now))
+                heard.wait(max(0.0, until - now if between is None else min(until - now, LOOK)))
                 told = heard.take()
+                if between is not None:
+                    between()
 
     def _ended_of(self, handles: dict[str, JobHandle], asks: int) -> Iterator[str]:
         """The names of those that have ended; the inbox is notified when another one ends."""

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 from mlq.core.checks import nearest
 from mlq.core.job import text
+from mlq.core.schemas import weight
 from mlq.errors import InputError, Undecodable, UnknownModel
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # a segment of a URL's path, and a queue's name
 LIMIT = 64 * 1024  # bytes of a description: its schemas go to every client, and into the OpenAPI document
 WORK = 20_000  # parts of its schemas, if every reference is followed: small ones can stand for billions
+
+TIMEOUT = 600.0  # seconds of one attempt, in which the first one loads the model: one that hangs must not stay forever
 
 
 class ModelInfo(NamedTuple):
@@ -23,6 +26,7 @@ class ModelInfo(NamedTuple):
     input: dict[str, Any]  # JSON Schema of what it takes
     output: dict[str, Any]  # JSON Schema of what it gives
     queue: str  # where its jobs wait
+    timeout: float | None = TIMEOUT  # seconds of one attempt, as its configuration says; None if there is no limit
 
     @property
     def function(self) -> str:
@@ -34,56 +38,43 @@ class ModelInfo(NamedTuple):
         words = json.dumps(self._asdict())
         if len(words) > LIMIT:
             raise InputError(f"the schemas of model {self.name!r} have {len(words):,} bytes; {LIMIT:,} are allowed")
-        if not self.is_simple():
-            raise InputError(
-                f"the schemas of model {self.name!r} have more than {WORK:,} parts when all references are followed"
-            )
+        try:
+            self.check_simple()
+        except InputError as error:
+            raise InputError(f"the schemas of model {self.name!r} are of no use: {error}") from None
         return words
 
-    def is_simple(self) -> bool:
-        """Whether its schemas can be worked with in bounded time. Raises RecursionError."""
-        return all(_parts(one, one, {}) <= WORK for one in (self.input, self.output))
+    def check_simple(self) -> None:
+        """Check that its schemas can be worked with in bounded time. Raises InputError, RecursionError."""
+        for one in (self.input, self.output):
+            if weight(one) > WORK:
+                raise InputError(f"there are more than {WORK:,} parts when all references are followed")
 
     @classmethod
     def parse(cls, packed: bytes) -> "ModelInfo":
         """Raises Undecodable."""
         try:
             found = json.loads(packed)
-            info = cls(**{name: found[name] for name in cls._fields})
+            info = cls(
+                **{name: found[name] for name in cls._fields if name in found or name not in cls._field_defaults}
+            )
         except (ValueError, TypeError, KeyError, RecursionError):
             raise Undecodable("this description of a model is damaged") from None
         words = (info.name, info.version, info.about, info.queue)
         schemas = (info.input, info.output)
-        if not all(isinstance(one, str) for one in words) or not all(isinstance(one, dict) for one in schemas):
+        is_limited = info.timeout is None or (isinstance(info.timeout, (int, float)) and info.timeout > 0)
+        are_right = all(isinstance(one, str) for one in words) and all(isinstance(one, dict) for one in schemas)
+        if not (are_right and is_limited):
             raise Undecodable("this description of a model is damaged")
         try:
-            if len(packed) > LIMIT or not info.is_simple():
-                raise Undecodable("the schemas of this model are too large or too complex")
+            if len(packed) > LIMIT:
+                raise Undecodable("the schemas of this model are too large")
+            info.check_simple()
+        except InputError as error:
+            raise Undecodable(f"the schemas of this model are of no use: {error}") from None
         except RecursionError:
             raise Undecodable("this description of a model is damaged") from None
         return info
-
-
-def _parts(node: Any, root: Any, known: dict[str, int]) -> int:
-    """How many parts a schema has, if every reference within it is followed, but none within itself."""
-    if isinstance(node, list):
-        return 1 + sum(_parts(one, root, known) for one in node)
-    if not isinstance(node, dict):
-        return 1
-    total = 1 + sum(_parts(one, root, known) for name, one in node.items() if name != "$defs")
-    reference = node.get("$ref")
-    if isinstance(reference, str):
-        if reference not in known:
-            known[reference] = 1  # while it is followed
-            known[reference] = _parts(_at(root, reference), root, known)
-        total += known[reference]
-    return total
-
-
-def _at(root: Any, reference: str) -> Any:
-    for step in reference.removeprefix("#").split("/")[1:]:
-        root = root.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(root, dict) else None
-    return root
 
 
 def check_model_name(what: str, name: object) -> str:

@@ -38,7 +38,7 @@ from mlq.http.settings import Settings
 from mlq.http.tensor_forms import Form, form_of
 from mlq.http.tensors import Outputs, rows_of
 from mlq.http.turns import AskedOnce, Places, Turns
-from mlq.http.waiting import LONGEST, Waiting, preferred
+from mlq.http.waiting import LONGEST, Waiting, check_open, preferred
 from mlq.ops.jobs import field_size, outcome
 from mlq.version import __version__
 
@@ -191,7 +191,7 @@ def _seconds(parameters: dict[str, Any]) -> float:
     """How long the client wants to wait: the parameter `timeout` in microseconds, as Triton's client sends it."""
     given = parameters.get("timeout")
     if type(given) is int and given > 0:
-        return min(given / 1e6, LONGEST)
+        return min(given, LONGEST * 1e6) / 1e6  # in this order: it may be too large for a float
     wanted = preferred()
     return WAIT if wanted is None else wanted
 
@@ -214,7 +214,7 @@ def _wait(mlq: MLQ, asked: _Asked) -> None:
     """Wait until all rows have ended."""
     where = f"the jobs are {asked.names}, their outputs at {link(f'/models/{asked.info.name}/result/ID')}"
     try:
-        for _ in mlq.as_completed(asked.jobs, asked.seconds):
+        for _ in mlq._completed(asked.jobs, asked.seconds, check_open):  # noqa: SLF001 - as `as_completed`
             pass
     except WaitTimeout:
         lane, workers = f"{asked.info.queue}:{asked.info.function}", mlq._recent_workers()  # noqa: SLF001 - as for a job

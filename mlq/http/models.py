@@ -12,6 +12,7 @@ from mlq.client.models import post_options
 from mlq.core import codec
 from mlq.core.exceptions import faults_in
 from mlq.core.identity import JobId, reference_of
+from mlq.core.model import NAME
 from mlq.deliveries import allowed
 from mlq.http import answers, bodies
 from mlq.http.answers import ALWAYS_JSON, as_json, link
@@ -35,6 +36,7 @@ from mlq.ops.stats import QueueStats, Stats
 
 GROUP = "Models"
 WHOLE = 50  # versions that are listed with their schemas; of more, the schemas are at /models/<name> alone
+RETRIES = 10  # that a client may ask for: an input that makes a model run out of time must not come back for ever
 _REFUSAL = f"{ValidationError.__module__}.{ValidationError.__qualname__}"
 _turns = Turns(most_waiting=50)  # to check inputs, to decode outputs, and to describe models
 View = Callable[..., Response]
@@ -178,6 +180,11 @@ def _submitted(
     inputs, options = bodies.inputs()
     given = given_options(options, trusts=trusts)
     info = mlq.model(name, version).info()
+    longest = info.timeout
+    if longest is not None and given.get("timeout", 0) > longest:  # else one request could keep a worker for ever
+        raise Refused(422, f"timeout: an attempt of model {name} may take {longest:g} s, as its configuration says")
+    if given.get("retries", 0) > RETRIES:
+        raise Refused(422, f"retries: a prediction may be tried again {RETRIES} times")
     with _turns.take(request.content_length or bodies.JSON_LIMIT):
         message = mlq._models.checker(info).check(inputs)  # noqa: SLF001 - in a turn: large ones take long
     job = mlq.submit(message, **post_options(info, given), idempotency_key=key)
@@ -197,8 +204,9 @@ def _result(mlq: MLQ, settings: Settings, name: str, job_id: str, version: str |
     wanted = checked(job_id)
 
     def is_of_model(functions: Any) -> bool:
-        wanted_name, _, wanted_version = ",".join(functions or ()).partition("@")
-        return wanted_name == name and version in (None, wanted_version)
+        function = functions[0] if functions and len(functions) == 1 else ""
+        of_name, _, of_version = function.partition("@")
+        return of_name == name and bool(NAME.fullmatch(of_version)) and version in (None, of_version)
 
     answer = result_of(mlq, settings, wanted, "result", "", is_of_model)
     if answer.status_code == 409 and answer.headers.get("MLQ-Job-State") == State.FAILED:

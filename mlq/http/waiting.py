@@ -9,9 +9,11 @@ from flask import request
 from werkzeug.http import parse_list_header
 
 from mlq import MLQ, MLQError, ServerError, State, UnknownJob
+from mlq.client.arguments import state_of as end_of
 from mlq.core.checks import check_url, from_outside
 from mlq.core.identity import JobId, reference_of
 from mlq.http.answers import link
+from mlq.http.peer import CONNECTED, is_known_closed
 from mlq.http.problems import Refused
 
 LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
@@ -25,6 +27,7 @@ class Waiting:
         """None yet."""
         self._mlq = mlq
         self._count = 0
+        self._large = 0
 
     def has_room(self) -> bool:
         """Whether one more may wait."""
@@ -32,20 +35,24 @@ class Waiting:
 
     @contextmanager
     def places(self, number: int) -> Iterator[None]:
-        """Keep so many places. Raises Refused if there are not that many."""
-        if self._count + number > WAITERS:
+        """Keep so many places. Raises Refused if there are not that many.
+
+        Those who take several have half of them at most, so that others find one.
+        """
+        large = number if number > 1 else 0
+        if self._count + number > WAITERS or (large and self._large + large > WAITERS // 2):
             raise Refused(503, "too many requests wait for their results: ask again", headers={"Retry-After": "1"})
-        self._count += number
+        self._count, self._large = self._count + number, self._large + large
         try:
             yield
         finally:
-            self._count -= number
+            self._count, self._large = self._count - number, self._large - large
 
     def ended(self, job_id: JobId, seconds: float) -> dict[str, bytes]:
         """The fields of the job when it has ended, with a result of up to 64 KiB; none if that is not known in time."""
         self._count += 1
         try:
-            return self._mlq._ended(job_id, seconds, large=False)  # noqa: SLF001 - spares two round trips for the result
+            return self._mlq._ended(job_id, seconds, large=False, between=check_open)  # noqa: SLF001 - spares two round trips for the result
         except MLQError:
             return {}
         finally:
@@ -54,12 +61,18 @@ class Waiting:
     def state(self, job_id: str, seconds: float) -> State | None:
         """The state when the job has ended or time is up; None if it can't be determined."""
         self._count += 1
-        try:
-            return self._mlq.wait_end(job_id, seconds)  # without the value, so that waiters hold no copies of it
+        try:  # without the value, so that waiters hold no copies of it
+            return end_of(self._mlq._ended(self._mlq._named(job_id), seconds, whole=False, between=check_open))  # noqa: SLF001
         except MLQError:  # time is up, or the server is away
             return state_of(self._mlq, job_id)
         finally:
             self._count -= 1
+
+
+def check_open() -> None:
+    """Raises Refused if the client has closed the connection: nobody waits, and others want the place."""
+    if is_known_closed(request.environ.get(CONNECTED)):
+        raise Refused(503, "the client has closed the connection")
 
 
 def state_of(mlq: MLQ, job_id: str) -> State | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 from mlq.core.checks import check_count, check_queue, nearest
+from mlq.core.model import TIMEOUT
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.models.declaration import Declaration, declaration_of
@@ -14,7 +15,6 @@ from mlq.running.loads import Loads
 from mlq.running.portions import Split
 
 BATCH = 32  # jobs per call of a model that can take many
-TIMEOUT = 600.0  # seconds of one attempt, in which the first one loads the model: one that hangs must not stay forever
 
 
 class ModelOptions(TypedDict, total=False):
@@ -56,12 +56,14 @@ def hosting_of(kind: object, place: str, options: Mapping[str, Any], loads: Load
         raise InputError(f"{place}: {error}") from None
     declared = declaration_of(kind, place, queue)
     try:
-        return Hosting(declared, _listener(declared, options, loads))
+        policy = Policy.of(options.get("timeout", TIMEOUT), options.get("retries"), None)
+        declared = declared._replace(info=declared.info._replace(timeout=policy.timeout))
+        return Hosting(declared, _listener(declared, options, policy, loads))
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
 
 
-def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -> Listener:
+def _listener(declared: Declaration, options: Mapping[str, Any], policy: Policy, loads: Loads) -> Listener:
     size = check_count("batch", options.get("batch", BATCH if declared.predicts_batches else 1), 1) or 1
     if size > 1 and not declared.predicts_batches:
         raise InputError(f"batch = {size} needs a method predict_batch(self, xs)")
@@ -77,7 +79,6 @@ def _listener(declared: Declaration, options: Mapping[str, Any], loads: Loads) -
     function = hosted.listener(batches=size > 1)
     if per_thread and inspect.iscoroutinefunction(function):
         raise InputError("per_thread is not for async models: their predictions share one thread")
-    policy = Policy.of(options.get("timeout", TIMEOUT), options.get("retries"), None)
     made = Listener.of(
         function,
         info.function,

@@ -17,6 +17,7 @@ from mlq.system import capture
 from mlq.worker.apart import Apart
 from mlq.worker.attempt import Stage
 from mlq.worker.claimer import Claimer
+from mlq.worker.costly_unions import warn_of_unions
 from mlq.worker.presence import Presence
 from mlq.worker.reaping import Reaping
 from mlq.worker.renewer import Renewer
@@ -80,6 +81,7 @@ class Worker:
                 self._uploads.start()
             namespace = self._shared.keys.namespace
             log.info("worker %s of namespace %r started, with the %s pool", self.name, namespace, self._pool.name)
+            warn_of_unions([one.about for one in self._shared.listeners.all() if one.about])
 
     def _listeners_changed(self) -> None:
         """The listeners changed: other lanes may be served now."""

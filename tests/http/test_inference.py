@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, field_validator
 from mlq import server
 from mlq.http import inference, waiting
 from mlq.http.app import make_app
+from mlq.http.peer import CONNECTED
+from mlq.http.problems import Refused
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
 from mlq.queue import MLQ
@@ -421,7 +423,7 @@ def test_a_job_that_is_cancelled_or_deleted_meanwhile(mlq, client, host):
 def test_those_who_wait_are_limited(mlq, client, host, monkeypatch):
     """A request with many rows counts for several; nothing is posted if there is no room."""
     host(Iris)
-    monkeypatch.setattr(waiting, "WAITERS", 2)
+    monkeypatch.setattr(waiting, "WAITERS", 4)
     assert client.post(INFER, json=flowers(*[1] * 500)).status_code == 200
     before = mlq.last_id()
     status, reason = refusal(client.post(INFER, json=flowers(*[1] * 1000)))
@@ -429,6 +431,47 @@ def test_those_who_wait_are_limited(mlq, client, host, monkeypatch):
     assert "ask again" in reason
     assert mlq.last_id() == before
     assert client.post(INFER, json=flowers(1)).status_code == 200  # all places are free again
+
+
+def test_large_requests_leave_half_of_the_places_to_others(monkeypatch):
+    monkeypatch.setattr(waiting, "WAITERS", 8)
+    places = waiting.Waiting(None)
+    with places.places(2), places.places(2):
+        for number in (2, 3, 20):
+            with pytest.raises(Refused, match="ask again"), places.places(number):
+                pass
+        with places.places(1), places.places(1), places.places(1), places.places(1):
+            assert not places.has_room()
+            with pytest.raises(Refused, match="ask again"), places.places(1):
+                pass
+        with places.places(1):
+            pass
+    with places.places(4):
+        pass
+    with pytest.raises(Refused), places.places(5):
+        pass
+
+
+def test_any_whole_number_is_a_time(client, host):
+    host(Iris)
+    for timeout in (10**400, 10**12, 1_000_000):
+        assert client.post(INFER, json=flowers(1, parameters={"timeout": timeout})).status_code == 200
+    assert inference._seconds({"timeout": 10**400}) == inference._seconds({"timeout": 10**9}) == 60
+    assert inference._seconds({"timeout": 1_500_000}) == 1.5
+
+
+@pytest.mark.parametrize("rows", [1, 600])
+def test_who_has_hung_up_keeps_no_place(mlq, client, host, monkeypatch, rows):
+    """The wait ends, although the rows have not."""
+    monkeypatch.setattr(waiting, "WAITERS", 4)
+    host(Iris)
+    mlq.shutdown(grace=0)
+    asked = flowers(*[1] * rows, parameters={"timeout": 60_000_000})
+    for number in range(1, 4):
+        is_open = lambda number=number: mlq.last_id() < number * rows  # noqa: E731
+        given = client.post(INFER, json=asked, environ_overrides={CONNECTED: is_open})
+        assert refusal(given) == (503, "the client has closed the connection")
+        assert mlq.last_id() == number * rows
 
 
 def test_ids_are_told_in_ranges():

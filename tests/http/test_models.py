@@ -6,6 +6,7 @@ from openapi_spec_validator import validate
 from mlq import MLQ, JobFailed
 from mlq.http.app import make_app
 from mlq.http.model_documents import _moved
+from mlq.http.peer import CONNECTED
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
 from mlq.ops.models import describe
@@ -126,6 +127,17 @@ def test_what_is_not_there(zoo, client):
     assert client.get(f"/models/number/versions/1/result/{job.id}").json == 2
 
 
+@pytest.mark.parametrize("functions", [None, ["iris"], ["iris@1", "double"], ["iris@"], ["double"]])
+def test_other_jobs_have_no_output_of_a_model(mlq, client, functions):
+    """Only a job of exactly that function is a prediction."""
+    job = mlq.post(GOOD, functions=functions)
+    paths = ("iris", "iris@1,double", "iris/versions/1", "iris/versions/1%2Cdouble", "double", "")
+    for path in (f"/models/{path}/result/{job}" for path in paths):
+        assert client.get(path).status_code == 404, path
+    other = mlq.post(GOOD, functions=["iris@1"])
+    assert client.get(f"/models/iris/versions/1/result/{other}").status_code == 202
+
+
 def test_other_content_types_and_options(zoo, client):
     assert client.post("/models/iris/predict", data="{}").status_code == 415
     for option in ("queue", "functions", "msg"):
@@ -134,6 +146,35 @@ def test_other_content_types_and_options(zoo, client):
     assert post(client, "/models/iris/predict?nonsense=1", GOOD).status_code == 422
     told = post(client, "/models/iris/predict?ttl=1000&timeout=9", GOOD).json
     assert zoo.get_job(told["id"])["timeout"] == 9
+
+
+def test_a_prediction_has_no_more_time_than_its_model(mlq, client):
+    """Else a valid one could keep a worker for ever."""
+    mlq.add_model(Iris, timeout=50)
+    mlq.add_model(NewerIris)
+    mlq.add_model(Number, timeout=None)
+    mlq._shell.run_many(mlq_describes(mlq))
+    for version, longest in (("1", 50), ("1.10", 600)):
+        path = f"/models/iris/versions/{version}/predict?timeout="
+        assert post(client, f"{path}{longest}", GOOD).status_code == 202
+        for timeout in (longest + 0.1, 1e9):
+            given = post(client, f"{path}{timeout}", GOOD)
+            assert (given.status_code, f"may take {longest} s" in given.json["detail"]) == (422, True)
+    assert mlq.job_count() == 2
+    assert post(client, "/models/number/predict?timeout=100000&retries=10", 1).status_code == 202
+    assert post(client, "/models/number/predict?retries=11", 1).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/models/iris/predict", GOOD), ("/jobs", {"msg": 1, "functions": ["nobody"]})]
+)
+def test_who_has_hung_up_does_not_wait(mlq, client, path, body):
+    mlq.add_model(Iris)
+    mlq._shell.run_many(mlq_describes(mlq))
+    is_open = {CONNECTED: lambda: not mlq.job_count()}
+    given = client.post(path, json=body, headers={"Prefer": "wait=60"}, environ_overrides=is_open)
+    assert (given.status_code, "has closed the connection" in given.text) == (503, True)
+    assert mlq.job_count() == 1
 
 
 def test_the_same_key_posts_one_prediction(zoo, client):

@@ -1,5 +1,7 @@
 """What is kept of a model: read strictly, and bounded in size and in the work that its schemas make."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,16 @@ def test_it_comes_back():
 def test_damage_is_told(packed):
     with pytest.raises(Undecodable):
         ModelInfo.parse(packed)
+
+
+def test_one_without_a_timeout_has_the_default():
+    """As versions of before wrote it."""
+    fields = info()._asdict()
+    del fields["timeout"]
+    assert ModelInfo.parse(json.dumps(fields).encode()).timeout == 600
+    for timeout in ("5", [], 0, -1):
+        with pytest.raises(Undecodable):
+            ModelInfo.parse(json.dumps(fields | {"timeout": timeout}).encode())
 
 
 def bomb(width, depth):
