@@ -73,7 +73,7 @@ def probes() -> list[str]:
     with trivial_server() as running:
         most = asyncio.run(closed(running.port, running.requests, max(CLIENTS), 1.0)).figures()
     told = [f"The load generator against a server that only answers: {most['rate']:,.0f} requests/s, 32 clients"]
-    for model in ("overhead", "iris"):
+    for model in MODELS:
         one, many = (1000 * alone(model, count) for count in (1, MOST))
         told.append(f"{model} without a service: 1 item {one:.2f} ms, a batch of {MOST} {many:.2f} ms.")
     return told
@@ -86,7 +86,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="rounds; tables show medians (default 3)")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement (default 6)")
     parser.add_argument("--services", default=",".join(SERVICES), help=f"of: {', '.join(SERVICES)}")
-    parser.add_argument("--models", default="overhead,iris", help=f"of: {', '.join(MODELS)}")
+    parser.add_argument("--models", default=",".join(MODELS), help=f"of: {', '.join(MODELS)}")
     parser.add_argument("--server", help="the server program, like /usr/bin/redis-server; default: the bundled Valkey")
     given = parser.parse_args()
     given.services, given.models = given.services.split(","), given.models.split(",")
