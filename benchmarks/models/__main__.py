@@ -29,6 +29,7 @@ from benchmarks.stage import pin, use_server
 from mlq.server import scratch
 
 CLIENTS = (1, 8, 32)
+USUAL = ("overhead", "iris")
 CLOSED, OPEN = [Load(clients) for clients in CLIENTS], Load(0)
 
 
@@ -68,12 +69,12 @@ def client_memory(url: str, model: str) -> str:
     return f"A client of MLQ that has predicted with {model} holds {told['MB']:.0f} MB (model libraries: {heavy})."
 
 
-def probes() -> list[str]:
+def probes(models: list[str]) -> list[str]:
     """What the load generator reaches, and what the models cost without a service."""
     with trivial_server() as running:
         most = asyncio.run(closed(running.port, running.requests, max(CLIENTS), 1.0)).figures()
     told = [f"The load generator against a server that only answers: {most['rate']:,.0f} requests/s, 32 clients"]
-    for model in MODELS:
+    for model in models:
         one, many = (1000 * alone(model, count) for count in (1, MOST))
         told.append(f"{model} without a service: 1 item {one:.2f} ms, a batch of {MOST} {many:.2f} ms.")
     return told
@@ -86,7 +87,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="rounds; tables show medians (default 3)")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement (default 6)")
     parser.add_argument("--services", default=",".join(SERVICES), help=f"of: {', '.join(SERVICES)}")
-    parser.add_argument("--models", default=",".join(MODELS), help=f"of: {', '.join(MODELS)}")
+    parser.add_argument("--models", default=",".join(USUAL), help=f"of: {', '.join(MODELS)}")
     parser.add_argument("--server", help="the server program, like /usr/bin/redis-server; default: the bundled Valkey")
     given = parser.parse_args()
     given.services, given.models = given.services.split(","), given.models.split(",")
@@ -99,7 +100,7 @@ def run(given: argparse.Namespace) -> None:
     use_server(given.server)
     pin(os.getpid(), 0)
     gc.freeze()
-    book = Book(notes=probes())
+    book = Book(notes=probes(given.models))
     why = {name: lacking(name) for name in given.services}
     book.notes += [f"{SERVICES[name].title} is not installed: {reason}" for name, reason in why.items() if reason]
     there = [name for name, reason in why.items() if not reason]

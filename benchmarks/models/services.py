@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from benchmarks.models.load import Request, closed
 from benchmarks.models.memory import resident, tree
-from benchmarks.models.peers import SERVICES, Place
+from benchmarks.models.peers import SERVICES, Commands, Place
 from benchmarks.models.work import EXPECTED, FIELDS
 from benchmarks.peers import PROJECT
 from benchmarks.stage import pin
@@ -45,8 +45,8 @@ class Running:
 
 
 @contextmanager
-def service(name: str, model: str) -> Iterator[tuple[Running, str]]:
-    """A service, and its server of Redis, which is fresh and has core 0."""
+def service(name: str, model: str, commands: Commands | None = None) -> Iterator[tuple[Running, str]]:
+    """A service, and its server of Redis, which is fresh and has core 0; `commands` if not its usual ones."""
     with ExitStack() as stack:
         server = stack.enter_context(scratch(port=0, appendfsync=None))
         pin(server.pid, 0)
@@ -54,9 +54,8 @@ def service(name: str, model: str) -> Iterator[tuple[Running, str]]:
         port, *spare = free_ports(3)
         place = Place(name, model, port, (spare[0], spare[1]), server.url, Path(folder))
         with (Path(folder) / "log").open("w+b") as log:
-            processes = [
-                stack.enter_context(_started(command, place, log)) for command in SERVICES[name].commands(place)
-            ]
+            wanted = (commands or SERVICES[name].commands)(place)
+            processes = [stack.enter_context(_started(command, place, log)) for command in wanted]
             running = Running(port, requests_of(name, model), processes)
             try:
                 wait_for(running)

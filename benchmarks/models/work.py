@@ -1,4 +1,4 @@
-"""The two models that are measured, the same for all services. Imports no service, so it runs in every environment."""
+"""The models that are measured, the same for all services. Imports no service, so it runs in every environment."""
 
 import threading
 import time
@@ -17,13 +17,21 @@ class Overhead:
     works on one batch at a time, as a device does: without the lock, 32 threads would own 32 devices.
     """
 
+    fixed, each = FIXED, EACH
+
     def __init__(self) -> None:
         self._device = threading.Lock()
 
     def predict_batch(self, rows: list[Row]) -> list[str]:
         with self._device:
-            time.sleep(FIXED + EACH * len(rows))
+            time.sleep(self.fixed + self.each * len(rows))
         return ["setosa" if row[2] < 2.5 else "versicolor" if row[2] < 5.0 else "virginica" for row in rows]
+
+
+class Cheap(Overhead):
+    """Takes 1.2 ms for a batch and 0.02 ms for each item."""
+
+    fixed, each = 0.0012, 0.00002
 
 
 class Iris:
@@ -41,7 +49,7 @@ class Iris:
         return [self._names[number] for number in self._classifier.predict(rows)]
 
 
-MODELS: dict[str, type[Overhead | Iris]] = {"overhead": Overhead, "iris": Iris}
+MODELS: dict[str, type[Overhead | Iris]] = {"overhead": Overhead, "iris": Iris, "cheap": Cheap}
 
 
 _loading = threading.Lock()

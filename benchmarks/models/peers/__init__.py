@@ -7,7 +7,7 @@ said.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +35,15 @@ class Place:
         return str(folder / name)
 
 
+Commands = Callable[[Place], list[list[str]]]  # its processes
+
+
 @dataclass(frozen=True)
 class Service:
     """One competitor."""
 
     title: str
-    commands: Callable[[Place], list[list[str]]]  # its processes
+    commands: Commands
     path: str  # of a prediction, with {model} in it
     body: Callable[[dict[str, float]], object]
     requirements: tuple[str, ...] = ()  # for pip; the first names the package; none for MLQ
@@ -52,15 +55,16 @@ def environment_of(name: str) -> str:
     return f"models_{SERVICES[name].shares or name}"
 
 
-def _mlq(place: Place) -> list[list[str]]:
-    common = ["--url", place.redis, "--namespace", "bench", "--log-level", "warning"]
+def mlq(place: Place, program: Sequence[str] = (), models: Path = HERE / "hosted.toml") -> list[list[str]]:
+    """`program` if the worker is not the command `mlq` itself."""
+    command, common = place.program("mlq"), ["--url", place.redis, "--namespace", "bench", "--log-level", "warning"]
     return [
-        [place.program("mlq"), "serve", "--port", str(place.port), *common],
-        [place.program("mlq"), "worker", "--models", str(HERE / "hosted.toml"), *common],
+        [command, "serve", "--port", str(place.port), *common],
+        [*(program or (command,)), "worker", "--models", str(models), *common],
     ]
 
 
-def _celery(*options: str) -> Callable[[Place], list[list[str]]]:
+def _celery(*options: str) -> Commands:
     def commands(place: Place) -> list[list[str]]:
         module = "benchmarks.models.peers.fastapi_celery"
         uvicorn = ["--port", str(place.port), "--no-access-log", "--log-level", "warning", f"{module}:app"]
@@ -75,7 +79,7 @@ def _bentoml(place: Place) -> list[list[str]]:
     return [[place.program("bentoml"), "serve", named, "--host", "127.0.0.1", "--port", str(place.port)]]
 
 
-def _litserve(window: float) -> Callable[[Place], list[list[str]]]:
+def _litserve(window: float) -> Commands:
     module = "benchmarks.models.peers.lit_service"
     return lambda place: [[place.program("python"), "-m", module, str(place.port), str(window)]]
 
@@ -99,7 +103,7 @@ def _tensor(flower: dict[str, float]) -> object:
 CELERY = ("celery[redis]", "fastapi", "uvicorn", "uvloop", "httptools", "hiredis", "scikit-learn")
 MLSERVER = ("mlserver", "uvloop<0.22", "scikit-learn")  # with newer ones, its worker processes do not start
 SERVICES = {
-    "mlq": Service("MLQ", _mlq, "/models/{model}/predict", dict, header="Prefer: wait=30\r\n"),
+    "mlq": Service("MLQ", mlq, "/models/{model}/predict", dict, header="Prefer: wait=30\r\n"),
     # of the pools with one instance of the model (threads, prefork, solo), threads do best
     "celery": Service(
         "FastAPI + Celery, 10 threads", _celery("--pool", "threads", "--concurrency", "10"), "/predict", dict, CELERY

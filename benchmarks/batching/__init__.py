@@ -1,0 +1,1 @@
+"""Compares the rules by which a batch leaves."""
