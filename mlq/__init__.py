@@ -3,9 +3,12 @@
 from mlq.client.aio import AsyncMLQ
 from mlq.client.handle import AsyncJobHandle, JobHandle
 from mlq.client.stream import Update
+from mlq.core.progress import Progress
 from mlq.core.states import State
+from mlq.core.tree import Tree
 from mlq.deliveries.signing import verify_webhook
 from mlq.errors import (
+    AfterFailure,
     InputError,
     JobCancelled,
     JobError,
@@ -14,6 +17,7 @@ from mlq.errors import (
     KeyReused,
     LeaseLost,
     MLQError,
+    NoRoute,
     NoServer,
     NotLoaded,
     OutOfMemory,
@@ -34,13 +38,17 @@ from mlq.errors import (
 )
 from mlq.queue import MLQ
 from mlq.running.context import JobContext
+from mlq.running.pipeline import Forward, Split, step
+from mlq.running.routes import route
 from mlq.system import logs
 from mlq.version import __version__
 
 __all__ = [
     "MLQ",
+    "AfterFailure",
     "AsyncJobHandle",
     "AsyncMLQ",
+    "Forward",
     "InputError",
     "JobCancelled",
     "JobContext",
@@ -51,12 +59,16 @@ __all__ = [
     "KeyReused",
     "LeaseLost",
     "MLQError",
+    "NoRoute",
     "NoServer",
     "NotLoaded",
     "OutOfMemory",
+    "Progress",
     "ServerError",
+    "Split",
     "State",
     "TooLarge",
+    "Tree",
     "Undecodable",
     "UnknownJob",
     "UnknownModel",
@@ -71,6 +83,8 @@ __all__ = [
     "WrongOutput",
     "WrongState",
     "__version__",
+    "route",
+    "step",
     "verify_webhook",
 ]
 

@@ -38,6 +38,10 @@ class NotLoaded(MLQError):
     """A model's `load` failed, so it can't predict; the message has the error. It is tried again after a pause."""
 
 
+class NoRoute(MLQError, LookupError):
+    """What a listener returned has no value by which its declared routes are chosen, or one without a route."""
+
+
 class WrongOutput(MLQError):
     """A model gave something that does not fit the output that it declares, or a batch not one result per message."""
 
@@ -96,6 +100,10 @@ class JobLost(UnknownJob):
 
 class WrongState(JobError):
     """The job's state does not allow the operation."""
+
+
+class AfterFailure(InputError, WrongState):
+    """A job can't come after one that has ended without a result; nothing was posted."""
 
 
 class JobFailed(JobError):

@@ -17,15 +17,16 @@ sys.path.insert(0, str(ROOT))  # so that it describes these sources, from wherev
 
 from mlq.client.arguments import PAGE as LISTED  # noqa: E402 - needs the path
 from mlq.core.states import MEANING, State  # noqa: E402
+from mlq.core.tree import STEPS  # noqa: E402
 from mlq.queue import GRACE  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference.md"
 MANY = 6  # methods; a class with more of them has a list of links
 WIDTH = 100  # characters of a signature; a longer one has a line for each parameter
 
-CONSTANTS = {"GRACE": GRACE, "PAGE": LISTED}
+CONSTANTS = {"GRACE": GRACE, "PAGE": LISTED, "STEPS": STEPS}
 # Public by name, but only for MLQ's own modules.
-INTERNAL = {"make_worker", "upload_pickled", "end", "shares_a_loop", "following"}
+INTERNAL = {"make_worker", "upload_pickled", "end", "shares_a_loop", "following", "counted"}
 
 INTRODUCTION = """
 Made by `scripts/reference.py` from the signatures and docstrings of the code; a test compares the two. How things work
@@ -37,6 +38,7 @@ respond or refuses, and `InputError` for an argument that can't be used.
 LISTENERS = """
 `@mlq.listener` returns the function that it decorates, which can still be called, and has methods to post jobs for it.
 """
+PIPELINES = "See [pipelines](pipelines.md)."
 OPTIONS = "Keywords of `post`, `post_many` and `submit`, also of those of listeners and of `JobContext.post`."
 SERVER = "In the module `mlq.server`. See [the embedded server](embedded-server.md)."
 MIDDLEWARE = "Declare it with [`@mlq.middleware`](#mlqmiddleware), which says how exceptions are treated."
@@ -49,7 +51,9 @@ TASKS = {
     "wait for one result, or many": "JobHandle.result MLQ.wait_many MLQ.as_completed",
     "follow progress, partial results and logs": "JobHandle.follow JobHandle.stream JobHandle.logs",
     "report progress or partial results from a listener": "JobContext.update_progress JobContext.emit",
+    "have a job become other jobs": "Forward Split route",
     "look at one job": "JobHandle.state JobHandle.missing MLQ.get_job MLQ.position",
+    "see the steps of a pipeline": "JobHandle.tree",
     "list and count jobs and workers": "MLQ.jobs MLQ.counts MLQ.stats MLQ.workers",
     "cancel, run again or remove a job": "JobHandle.cancel JobHandle.requeue JobHandle.delete MLQ.purge",
     "look after dead letters": "MLQ.dead_letters MLQ.requeue_all MLQ.discard_all",
@@ -72,11 +76,18 @@ SECTIONS: list[tuple[str, str, dict[str, list[str]]]] = [
         "JobContext": ["mlq.running.context:JobContext"],
         "Middleware": ["mlq.running.middleware:Middleware"],
     }),
+    ("Pipelines", PIPELINES, {
+        "Forward": ["mlq.running.pipeline:Forward"],
+        "Split": ["mlq.running.pipeline:Split"],
+        "functions": ["mlq.running.pipeline:step", "mlq.running.routes:route"],
+    }),
     ("Options of a post", OPTIONS, {"PostOptions": ["mlq.core.job_options:PostOptions"]}),
     ("Handles and streams", "", {
         "JobHandle": ["mlq.client.handle:JobHandle"],
         "AsyncJobHandle": ["mlq.client.handle:AsyncJobHandle"],
         "Update": ["mlq.client.stream:Update"],
+        "Progress": ["mlq.core.progress:Progress"],
+        "Tree": ["mlq.core.tree:Tree"],
         "Stream": ["mlq.client.stream:Stream", "mlq.client.stream:_Reading"],
         "AsyncStream": ["mlq.client.stream:AsyncStream", "mlq.client.stream:_Reading"],
     }),

@@ -25,8 +25,8 @@ from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 
 # What may stay in Redis without a time to live: the data itself and what finds it. All else must lapse by itself.
-KEPT = ("counter", "epoch", "models", "skipped-ids", "lanes", "lanes-version", "leases", "scheduled", "dead", "format",
-        "metrics", "uploads", "uploads-version")  # fmt: skip
+KEPT = ("counter", "epoch", "models", "skipped-ids", "blocked", "lanes", "lanes-version", "leases", "scheduled", "dead",
+        "format", "metrics", "uploads", "uploads-version")  # fmt: skip
 KEPT_STEMS = ("model:", "post:", "job:", "lane:", "data:", "deliveries:", "upload:")
 
 

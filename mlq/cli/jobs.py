@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import click
 
-from mlq import JobError, State
+from mlq import MLQ, JobError, MLQError, State
 from mlq.cli import show
 from mlq.cli.base import OTHER, Settings, json_option, report, with_settings
 from mlq.client.unserved import can_serve, missing
 from mlq.core.checks import functions_of, queue_of
+from mlq.core.progress import Progress
 from mlq.core.states import FINISHED
 from mlq.ops.lists import Listed
 from mlq.system import terminal
@@ -46,7 +48,7 @@ def one_job(settings: Settings, job_id: str, *, as_json: bool) -> None:
     """Show everything about a job."""
     mlq = settings.queue()
     job = mlq.get_job(job_id)
-    waits = job["state"] == State.QUEUED
+    waits = job["state"] in (State.QUEUED, State.BLOCKED)
     job["unserved"] = mlq.missing(job_id) if waits else None
     job["position"] = mlq.position(job_id) if waits else None
     if as_json:
@@ -94,7 +96,8 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "took", show.span(finished - started) if started and finished else None
     yield "worker", job["worker"]
     yield "runs", show.runs(len(job["attempts"]), job["errors"], job["losses"]) if len(job["attempts"]) > 1 else None
-    yield "progress", show.brief(job["progress"]) if job["state"] == State.RUNNING else None
+    yield from _pipeline(job)
+    yield "progress", _progress(job["progress"]) if job["state"] in (State.RUNNING, State.BLOCKED) else None
     yield "short result", None if job["short_result"] == job["result"] else show.brief(job["short_result"])
     yield "result", None if job["error"] else show.brief(job["result"])
     yield "reason", job["reason"]
@@ -103,6 +106,21 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     else:
         yield "error", _error(job)
     yield "next run", show.moment(job["due"])
+
+
+def _pipeline(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
+    yield "after", job["after"] and ", ".join(job["after"])
+    yield "on failure", job["on_failure"]
+    yield "then", job["then"] and ", ".join(job["then"])
+    yield "step of", job["root"]
+    yield "becomes", job["becomes"]
+    yield "result of", job["gave"]
+    yield "because of", job["cause"]
+    yield "steps", f"{job['steps']:,} (mlq tree {job['id']} shows them)" if job["steps"] else None
+
+
+def _progress(value: Any) -> str | None:
+    return str(value) if isinstance(value, Progress) else show.brief(value)
 
 
 @click.command("jobs")
@@ -167,33 +185,60 @@ def _row(job: Listed, workers: list[dict[str, str]]) -> tuple[object, ...]:
         ", ".join(sorted(functions_of(job.lane))),
         show.short_moment(job.posted),
         show.span(job.took),
-        show.brief(show.rounded(job.progress)),
+        _progress(show.rounded(job.progress)),
         show.runs(job.attempts, job.errors, job.losses),
         job.worker,
     )
 
 
-def each(job_ids: Sequence[str], change: Callable[[str], None], done: str) -> None:
-    """Apply `change` to each job; failures are reported, and make the exit code 1."""
+def each(job_ids: Sequence[str], change: Callable[[str], str | None], done: str) -> None:
+    """Apply `change` to each job and write what it returns; failures are reported, and make the exit code 1."""
     failures = 0
     for job_id in job_ids:
         try:
-            change(job_id)
+            note = change(job_id)
         except JobError as error:
             report(str(error))
             failures += 1
         else:
-            terminal.write(f"{done} {job_id}")
+            terminal.write(f"{done} {job_id}{note or ''}")
     if failures:
         click.get_current_context().exit(OTHER)
+
+
+def _info(mlq: MLQ, job_id: str) -> dict[str, Any]:
+    """What is known of a job; nothing if that can't be read, since it may be changed nevertheless."""
+    try:
+        return mlq.get_info(job_id)
+    except MLQError:
+        return {}
+
+
+def _cancel(mlq: MLQ, job_id: str) -> str:
+    progress = _info(mlq, job_id).get("progress")
+    mlq.cancel(job_id)
+    if not isinstance(progress, Progress):
+        return ""
+    return (
+        f" with the {progress.of - progress.done - progress.failed:,} of its {progress.of:,} steps that had not ended"
+    )
+
+
+def _delete(mlq: MLQ, job_id: str) -> str:
+    steps = _info(mlq, job_id).get("steps")
+    mlq.delete(job_id)
+    return f" with its {steps:,} steps" if steps else ""
 
 
 @click.command
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @with_settings
 def cancel(settings: Settings, job_ids: tuple[str, ...]) -> None:
-    """Take jobs out of their queue, or stop them where they run."""
-    each(job_ids, settings.queue().cancel, "cancelled")
+    """Take jobs out of their queue, or stop them where they run.
+
+    A pipeline is cancelled as a whole, by the id of the job that was posted.
+    """
+    each(job_ids, partial(_cancel, settings.queue()), "cancelled")
 
 
 @click.command
@@ -209,7 +254,7 @@ def redeliver(settings: Settings, job_ids: tuple[str, ...]) -> None:
 @with_settings
 def delete(settings: Settings, job_ids: tuple[str, ...]) -> None:
     """Remove jobs and their results; a running job can't be removed."""
-    each(job_ids, settings.queue().delete, "deleted")
+    each(job_ids, partial(_delete, settings.queue()), "deleted")
 
 
 @click.command

@@ -6,6 +6,7 @@ from typing import Any
 from mlq.cli import show
 from mlq.client.handle import JobHandle
 from mlq.client.stream import Update
+from mlq.core.progress import Progress
 from mlq.system import terminal
 
 EVERY = 0.5  # seconds before the line appears, and between two looks while nothing new is reported
@@ -34,7 +35,10 @@ def _line(job_id: str, update: Update, waited: float) -> str:
 
 
 def _progress(value: Any) -> str | None:
-    """A bar for a percentage; anything else as text."""
+    """A bar for a percentage and for a pipeline; anything else as text."""
+    if isinstance(value, Progress):
+        full = round((value.done + value.failed) / max(value.of, 1) * BAR)
+        return f"[{'#' * full}{'.' * (BAR - full)}] {value}"
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100:
         full = round(value / 100 * BAR)
         return f"[{'#' * full}{'.' * (BAR - full)}] {value:3.0f} %"

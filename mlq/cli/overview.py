@@ -47,14 +47,14 @@ def _status(mlq: MLQ, *, as_json: bool) -> None:
     if as_json:
         unserved = {lane: now.lanes[lane] for lane, text in lacking.items() if text}
         found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting,
-                 "scheduled": now.scheduled, "running": now.running,
+                 "scheduled": now.scheduled, "blocked": now.blocked, "running": now.running,
                  "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unserved": unserved}  # fmt: skip
         show.emit_json(found)
         return
     lanes = [(f"  {lane}", f"{now.lanes[lane]}{f' ({text})' if text else ''}") for lane, text in lacking.items()]
     show.described([
         ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *lanes,
-        ("scheduled", now.scheduled or None), ("running", now.running),
+        ("scheduled", now.scheduled or None), ("blocked", now.blocked or None), ("running", now.running),
         ("dead letters", now.dead), ("workers", f"{len(workers)}{_slots(workers)}"),
     ])  # fmt: skip
 

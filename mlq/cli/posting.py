@@ -35,6 +35,11 @@ timeout_option = click.option("--timeout", type=float, metavar="S", help="Give u
 @click.option(
     "--backoff", type=float, metavar="S", help="Seconds before the first retry; doubled for each further one."
 )
+@click.option("--after", metavar="ID", multiple=True, help="Run when this job has succeeded. Repeat it for several.")
+@click.option("--on-failure", type=click.Choice(("fail", "run")),
+              help="If a job of --after ends badly: fail, too (as without this option), or run.")  # fmt: skip
+@click.option("--then", metavar="NAME", multiple=True,
+              help="The listener that gets the result. Repeat it, or use commas, for several in a row.")  # fmt: skip
 @click.option("--wait", "waits", is_flag=True, help="Wait for the result and write it instead of the id.")
 @timeout_option
 @json_option
@@ -50,6 +55,8 @@ def post(
     waits: bool,
     as_json: bool,
     job_timeout: float | None,
+    after: tuple[str, ...],
+    then: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Post one job and write its id.
@@ -60,11 +67,13 @@ def post(
     """
     if timeout is not None and not waits:
         raise click.UsageError("--timeout needs --wait (--job-timeout limits how long the job may run)")
-    names = [name.strip() for group in functions for name in group.split(",")] if functions else None
+    names = _split(functions)
     mlq = settings.queue()
     message = _from_stdin() if msg == "-" else read_message(msg)
     with _without_warnings():
-        job = mlq.submit(message, callback, names, timeout=job_timeout, **options)
+        job = mlq.submit(
+            message, callback, names, timeout=job_timeout, after=after or None, then=_split(then), **options
+        )
     if job.warning:
         report(f"job {job.id}: {with_server(job.warning, mlq.workers(), mlq.server)}")
     if waits:
@@ -75,6 +84,11 @@ def post(
             raise
     else:
         show.emit({"id": job.id} if as_json else job.id, as_json=as_json)
+
+
+def _split(groups: tuple[str, ...]) -> list[str] | None:
+    """The names of an option that may be repeated, or have several names with commas; None if it was not given."""
+    return [name.strip() for group in groups for name in group.split(",")] if groups else None
 
 
 @contextlib.contextmanager
@@ -136,7 +150,7 @@ def logs(settings: Settings, job_id: str, *, follows: bool) -> None:
     """Write what a job printed and logged."""
     mlq = settings.queue()
     if follows and (lacking := _lacking(mlq, mlq.job(job_id))):
-        report(f"job {job_id} waits: {lacking}")
+        report(_waiting(job_id, lacking))
     if not follows:
         found = mlq.get_logs(job_id)
         terminal.write(found, end="", exact=True)
@@ -158,8 +172,14 @@ def _result(mlq: MLQ, job: JobHandle, timeout: float | None, *, warned: bool = F
             if timeout is not None and timeout <= PATIENCE:
                 raise
         if lacking := _lacking(mlq, job):
-            report(f"job {job.id} waits: {lacking}")
+            report(_waiting(job.id, lacking))
         return _wait(mlq, job, None if timeout is None else timeout - PATIENCE, timeout)
+
+
+def _waiting(job_id: str, lacking: str) -> str:
+    """A sentence that says why a job waits."""
+    waits_for = lacking.startswith("it waits for ")  # another job
+    return f"job {job_id} {lacking.removeprefix('it ')}" if waits_for else f"job {job_id} waits: {lacking}"
 
 
 def _lacking(mlq: MLQ, job: JobHandle) -> str | None:

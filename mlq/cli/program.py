@@ -3,7 +3,7 @@
 import click
 
 from mlq import __version__
-from mlq.cli import dead, jobs, models, overview, posting, serve, serve_models, worker
+from mlq.cli import dead, jobs, models, overview, pipelines, posting, serve, serve_models, tree, worker
 from mlq.cli.base import Program, global_options
 
 # MLQ_VERSION is likely to be somebody's own variable, and must not set the flag --version
@@ -26,8 +26,8 @@ def program() -> None:
 
 for command in (
     posting.post, posting.wait, posting.stream, posting.logs,
-    jobs.one_job, jobs.many_jobs, jobs.cancel, jobs.redeliver, jobs.delete, jobs.purge, dead.dead,
+    jobs.one_job, tree.tree, jobs.many_jobs, jobs.cancel, jobs.redeliver, jobs.delete, jobs.purge, dead.dead,
     overview.count, overview.status, overview.workers, overview.clear, overview.server,
-    models.models, worker.worker, serve.serve, serve_models.serve_models,
+    models.models, pipelines.pipelines, worker.worker, serve.serve, serve_models.serve_models,
 ):  # fmt: skip
     program.add_command(command)

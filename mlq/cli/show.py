@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from mlq.core.json_values import to_json
+from mlq.core.progress import Progress
 from mlq.system import terminal
 
 STATE_COLOURS = {"succeeded": "green", "failed": "red", "running": "blue", "cancelled": "grey"}
@@ -116,6 +117,8 @@ def rounded(value: Any) -> Any:
     """A value with four digits of each number in it, to fit more of them into a line."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
+    if isinstance(value, Progress):
+        return value
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     return [rounded(item) for item in value] if isinstance(value, list | tuple) else value

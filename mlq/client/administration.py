@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 from mlq.client.arguments import PAGE
 from mlq.client.model_states import ModelState, readable, states_of
-from mlq.client.unserved import missing, unserved
+from mlq.client.unserved import unserved, why_waiting
 from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
 from mlq.core.keys import Keys
 from mlq.core.states import FINISHED, State
+from mlq.core.tree import STEPS, Growing, Tree
 from mlq.errors import InputError
+from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
 from mlq.ops import models as model_ops
+from mlq.ops import pipelines as pipeline_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
@@ -54,7 +57,7 @@ class Administration:
     def job_count(self) -> int:
         """Jobs that wait or run."""
         now = self.counts()
-        return now.waiting + now.scheduled + now.running
+        return now.waiting + now.scheduled + now.running + now.blocked
 
     def counts(self) -> Counts:
         """How many jobs wait (by lane), are scheduled, run, and are dead letters."""
@@ -75,9 +78,14 @@ class Administration:
         return unserved(self.counts(), self.workers())
 
     def missing(self, job_id: str) -> str | None:
-        """Why no live worker can run a waiting job; None if one can, or if the job does not wait. Raises UnknownJob."""
+        """Why no live worker can run a waiting job; None if one can, or if the job does not wait. Raises UnknownJob.
+
+        For a blocked job: for which one it waits, and why that one has not ended.
+        """
         place = self._shell.run(job_ops.place(self._keys, self._named(job_id)))
-        return None if place.ahead is None else missing(place.lane, self.workers(), self.namespace)
+        if place.ahead is None and place.blocker is None:
+            return None
+        return why_waiting(place, self.workers(), self.namespace)
 
     def models(self) -> list[ModelState]:
         """All versions of all models that were ever hosted, and where they are loaded; the newest version first."""
@@ -105,6 +113,16 @@ class Administration:
         )
         return page, None if below == "0" else below
 
+    def tree(self, job_id: str, limit: int = STEPS) -> Tree:
+        """The pipeline that a job belongs to, from its root on; a job of no pipeline alone, with those it comes after.
+
+        `limit`: most steps; `left_out` says how many more there are. Raises UnknownJob, InputError.
+        """
+        growing, wanted = Growing(check_count("limit", limit, 1) or STEPS), self._named(job_id)
+        while not growing.is_whole:
+            growing.add(self._shell.run(pipeline_ops.tree(self._keys, wanted, growing.after, growing.wanted)))
+        return growing.tree()
+
     def last_id(self) -> int:
         """The last id that was assigned, 0 before the first; there has never been a job above it."""
         return self._shell.run(job_ops.last_id(self._keys))
@@ -119,7 +137,7 @@ class Administration:
         In the process pool its child is killed, in the asyncio pool its coroutine is cancelled; elsewhere the listener
         continues until it checks `context.cancelled`, but can record nothing more.
         """
-        self._shell.run(job_ops.cancel(self._keys, self._named(job_id)))
+        self._change(job_ops.cancel(self._keys, self._named(job_id)))
 
     def redeliver(self, job_id: str) -> None:
         """Send the webhook of a job that ended once more, as the same event. Raises WrongState, UnknownJob."""
@@ -127,7 +145,7 @@ class Administration:
 
     def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
-        self._shell.run(job_ops.delete(self._keys, self._named(job_id)))
+        self._change(job_ops.delete(self._keys, self._named(job_id)))
 
     def purge(self, older: float, state: State | None = None) -> int:
         """Remove jobs that ended more than `older` seconds ago, with their results; returns how many were removed.
@@ -150,7 +168,7 @@ class Administration:
 
     def requeue(self, job_id: str) -> None:
         """Put a dead letter or a cancelled job back into its queue. Raises WrongState, UnknownJob."""
-        self._shell.run(job_ops.requeue(self._keys, self._named(job_id)))
+        self._change(job_ops.requeue(self._keys, self._named(job_id)))
 
     def requeue_all(self) -> int:
         """Put all current dead letters back into their queues; returns how many were requeued."""
@@ -158,11 +176,17 @@ class Administration:
 
     def discard(self, job_id: str) -> None:
         """Remove a dead letter for good. Raises WrongState, UnknownJob."""
-        self._shell.run(job_ops.discard(self._keys, self._named(job_id)))
+        self._change(job_ops.discard(self._keys, self._named(job_id)))
 
     def discard_all(self) -> int:
         """Remove all current dead letters for good; returns how many were removed."""
         return self._each_dead_letter(job_ops.discard)
+
+    def _change(self, op: Op[int]) -> None:
+        """Run an op that a person requests, and what it leaves to do for other jobs."""
+        left = self._shell.run(op)
+        while left:
+            left = self._shell.run(job_ops.chores(self._keys))
 
     def _each_dead_letter(self, change: Any) -> int:
         ids = self._shell.run(list_ops.dead_ids(self._keys))

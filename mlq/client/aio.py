@@ -12,9 +12,9 @@ from mlq.client.models import AsyncModel, Known
 from mlq.client.unserved import LaneChecks
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
-from mlq.core.job import progress_of, progress_words
-from mlq.core.job_options import PostOptions, options_of
+from mlq.core.job_options import JobOptions, PostOptions, options_of
 from mlq.core.keys import Keys
+from mlq.core.progress import progress_of, progress_words
 from mlq.core.states import State
 from mlq.errors import MLQError
 from mlq.ops import Op
@@ -78,28 +78,29 @@ class AsyncMLQ(AsyncWaiting):
     ) -> str:
         """Post one job; returns its id. The options are those of the sync twin."""
         wanted = options_of(callback, functions, options)
-        return str((await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)).first)
+        return str((await self._post_one(wanted, wanted.body(msg), idempotency_key)).first)
 
-    async def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> Posted:
+    async def _post_one(self, wanted: JobOptions, body: bytes, idempotency_key: str | None) -> Posted:
         """Post one job."""
         if idempotency_key is None:
-            return await self._post(lane, (body,))
+            return await self._post(wanted, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
+        lane, needs = wanted.lane, wanted.needs
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-            return post_ops.post_once(keys, key, lane, body, epoch, staged)
+            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs)
 
         posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
         await self._check(lane, posted)
         return posted
 
-    async def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
-        keys, staged = self._keys, post_ops.staging_name(bodies)
+    async def _post(self, wanted: JobOptions, bodies: Sequence[bytes]) -> Posted:
+        keys, staged, lane, needs = self._keys, post_ops.staging_name(bodies), wanted.lane, wanted.needs
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs)
 
             posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
         await self._check(lane, posted)
@@ -127,7 +128,7 @@ class AsyncMLQ(AsyncWaiting):
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
-            ids += map(str, (await self._post(wanted.lane, bodies)).ids())
+            ids += map(str, (await self._post(wanted, bodies)).ids())
         return ids
 
     async def submit(
@@ -141,7 +142,7 @@ class AsyncMLQ(AsyncWaiting):
     ) -> AsyncJobHandle:
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
-        posted = await self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
+        posted = await self._post_one(wanted, wanted.body(msg), idempotency_key)
         return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def model(self, name: str, version: str | None = None) -> AsyncModel:
@@ -165,7 +166,7 @@ class AsyncMLQ(AsyncWaiting):
         return progress_words(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
 
     async def get_job_progress(self, job_id: str) -> Any:
-        """The progress as a value: None, 0, the last report, 100 or -1. Raises UnknownJob."""
+        """The progress as a value: None, 0, the last report, 100 or -1; a Progress of a pipeline. Raises UnknownJob."""
         return progress_of(*await self._shell.run(job_ops.glance(self._keys, await self._named(job_id))))
 
     async def get_state(self, job_id: str) -> State:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from mlq.client.aio_administration import AsyncAdministration
-from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, state_of, value_of
+from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, given_to, state_of, value_of
 from mlq.client.handle import AsyncJobHandle, converted
 from mlq.client.unserved import with_server
 from mlq.core.checks import check_seconds
@@ -34,11 +34,18 @@ class AsyncWaiting(AsyncAdministration):
         """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
         wanted = await self._named(job_id)
         fields = await self._complete(wanted, await self._shell.run(job_ops.outcome(self._keys, wanted)))
+        if other := given_to(fields):
+            return await self.get_result(other)
         return None if fields is None else value_of(job_id, fields, original=False)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the sync twin's signature
         """Wait for the result. `timeout` in seconds. Raises as the sync twin does."""
-        return value_of(str(job_id), await self._ended(await self._named(job_id), timeout), original=True)
+        began = time.monotonic()
+        fields = await self._ended(await self._named(job_id), timeout)
+        if other := given_to(fields):  # a step: another job got its result, and may not have ended
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+            job_id, fields = other, await self._ended(await self._named(other), left)
+        return value_of(str(job_id), fields, original=True)
 
     async def wait_end(self, job_id: str, timeout: float | None = None) -> State:  # noqa: ASYNC109 - as `wait`
         """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
@@ -146,7 +153,7 @@ class AsyncWaiting(AsyncAdministration):
         """The result of a job that had ended, or with `errors` its exception; one that was requeued is waited for."""
         try:
             complete = await self._complete(job_id, fields)
-            if complete is None:
+            if complete is None or given_to(complete):
                 return await handle.result()
             return converted(handle, value_of(str(job_id), complete, original=True))
         except Exception as error:

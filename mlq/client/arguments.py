@@ -49,6 +49,11 @@ def state_of(fields: dict[str, bytes]) -> State:
         raise Undecodable(f"the state of this job is damaged: {fields.get('state')!r:.80}") from None
 
 
+def given_to(fields: dict[str, bytes] | None) -> str | None:
+    """The job that got the result of this one, a step of a pipeline that ended; None if it kept it."""
+    return text(fields.get("gave")) if fields else None
+
+
 def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     """A finished job's result. Raises JobFailed (or, with `original`, the listener's own exception) or JobCancelled."""
     state = text(fields.get("state"))
@@ -60,7 +65,7 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
     remote = text(fields.get("traceback")) or ""
     reason = text(fields.get("reason")) or ""
-    error: Exception | None = from_fields(fields, kind, message) if original and reason == "error" else None
+    error: Exception | None = from_fields(fields, kind, message) if original and reason in ("error", "step") else None
     if error is None:
         error = JobFailed(f"job {job_id} failed: {kind.rpartition('.')[2]}: {message}", kind, remote, reason,
                           faults_in(fields, kind))  # fmt: skip

@@ -12,9 +12,9 @@ from mlq.client.unserved import LaneChecks
 from mlq.client.waiting import Waiting
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
-from mlq.core.job import progress_of, progress_words
-from mlq.core.job_options import PostOptions, options_of
+from mlq.core.job_options import JobOptions, PostOptions, options_of
 from mlq.core.keys import Keys
+from mlq.core.progress import progress_of, progress_words
 from mlq.core.states import State
 from mlq.errors import MLQError
 from mlq.ops import Op
@@ -98,28 +98,29 @@ class Client(Waiting):
         post) or ServerError.
         """
         wanted = options_of(callback, functions, options)
-        return str(self._post_one(wanted.lane, wanted.body(msg), idempotency_key).first)
+        return str(self._post_one(wanted, wanted.body(msg), idempotency_key).first)
 
-    def _post_one(self, lane: str, body: bytes, idempotency_key: str | None) -> Posted:
+    def _post_one(self, wanted: JobOptions, body: bytes, idempotency_key: str | None) -> Posted:
         """Post one job."""
         if idempotency_key is None:
-            return self._post(lane, (body,))
+            return self._post(wanted, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
+        lane, needs = wanted.lane, wanted.needs
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-            return post_ops.post_once(keys, key, lane, body, epoch, staged)
+            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs)
 
         posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
         self._check(lane, posted)
         return posted
 
-    def _post(self, lane: str, bodies: Sequence[bytes]) -> Posted:
-        keys, staged = self._keys, post_ops.staging_name(bodies)
+    def _post(self, wanted: JobOptions, bodies: Sequence[bytes]) -> Posted:
+        keys, staged, lane, needs = self._keys, post_ops.staging_name(bodies), wanted.lane, wanted.needs
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged)
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs)
 
             posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
         self._check(lane, posted)
@@ -149,7 +150,7 @@ class Client(Waiting):
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
         for bodies in chunks([wanted.body(msg) for msg in msgs]):
-            ids += map(str, self._post(wanted.lane, bodies).ids())
+            ids += map(str, self._post(wanted, bodies).ids())
         return ids
 
     def submit(
@@ -163,7 +164,7 @@ class Client(Waiting):
     ) -> JobHandle:
         """Post one job, as `post` does; returns a handle on it."""
         wanted = options_of(callback, functions, options)
-        posted = self._post_one(wanted.lane, wanted.body(msg), idempotency_key)
+        posted = self._post_one(wanted, wanted.body(msg), idempotency_key)
         return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
     def model(self, name: str, version: str | None = None) -> Model:
@@ -181,7 +182,10 @@ class Client(Waiting):
         `processing_started`, `processing_finished`, `progress`, `short_result`, `result` (of a failed job, the text of
         its error), `due` (when a scheduled one runs again), `retries` (runs after the first), `attempts` (a mapping for
         each of the last 20 runs), `error`, `error_type`, `traceback`, `reason`, `callback`, `callback_outcome`,
-        `webhook`, and `deliveries` (the last 20 tries to send these two). What does not apply, or not yet, is None.
+        `webhook`, and `deliveries` (the last 20 tries to send these two). In pipelines: `after`, `on_failure`, `then`,
+        `root` (of a step), `becomes` (the job whose outcome it will have), `gave` (the job that got its result),
+        `cause` (the job because of which it failed), `steps` (how many it has). What does not apply, or not yet, is
+        None.
         """
         return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 
@@ -194,7 +198,7 @@ class Client(Waiting):
         return progress_words(*self._shell.run(job_ops.glance(self._keys, self._named(job_id))))
 
     def get_job_progress(self, job_id: str) -> Any:
-        """The progress as a value: None, 0, the last report, 100 or -1. Raises UnknownJob."""
+        """The progress as a value: None, 0, the last report, 100 or -1; a Progress of a pipeline. Raises UnknownJob."""
         return progress_of(*self._shell.run(job_ops.glance(self._keys, self._named(job_id))))
 
     def get_state(self, job_id: str) -> State:

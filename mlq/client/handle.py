@@ -7,6 +7,7 @@ from mlq.client.stream import AsyncStream, Stream, Update, Updates
 from mlq.core.checks import check_id
 from mlq.core.job import is_finished
 from mlq.core.states import State
+from mlq.core.tree import STEPS, Tree
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # type checkers have it; Python itself has defaults from 3.13 on
@@ -62,8 +63,15 @@ class JobHandle(Generic[R_co]):
         """Why no live worker can run the job while it waits; None if one can. Raises UnknownJob."""
         return self._client.missing(self._job)
 
+    def tree(self, limit: int = STEPS) -> Tree:
+        """The pipeline that the job belongs to, with up to `limit` steps. Raises UnknownJob."""
+        return self._client.tree(self._job, limit)
+
     def progress(self) -> Any:
-        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
+        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed.
+
+        Of a pipeline that goes on, a `Progress`: `done`, `failed`, `of`.
+        """
         return self._client.get_job_progress(self._job)
 
     def result(self, timeout: float | None = None) -> R_co:
@@ -143,8 +151,15 @@ class AsyncJobHandle(Generic[R_co]):
         """Why no live worker can run the job while it waits; None if one can. Raises UnknownJob."""
         return await self._client.missing(self._job)
 
+    async def tree(self, limit: int = STEPS) -> Tree:
+        """The pipeline that the job belongs to, with up to `limit` steps. Raises UnknownJob."""
+        return await self._client.tree(self._job, limit)
+
     async def progress(self) -> Any:
-        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed."""
+        """None while it waits, 0 once it started, then the value last reported, 100 when done, -1 when failed.
+
+        Of a pipeline that goes on, a `Progress`: `done`, `failed`, `of`.
+        """
         return await self._client.get_job_progress(self._job)
 
     async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - the same signature as the sync twin's

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlq.client.arguments import value_of
 from mlq.core import codec
+from mlq.core.progress import reported_of
 from mlq.core.states import State
 from mlq.ops.following import Followed
 
@@ -19,7 +20,7 @@ class Update(NamedTuple):
     """What is new about a job, and how it stands."""
 
     state: State
-    progress: Any  # what the listener reported last, also after the end; None if it has reported nothing
+    progress: Any  # what the listener reported last, also after the end; None if nothing; of a pipeline a `Progress`
     attempt: int  # 0 before the first; when it rises, the earlier partial results are void
     chunks: list[Any]  # new partial results
     logs: str  # what the job has printed and logged since the last update, in whole lines
@@ -49,7 +50,7 @@ class Updates:
         logs = self._begun + b"".join(entry.data for entry in news.entries if entry.kind == "log")
         end = len(logs) if news.ended is not None else logs.rfind(b"\n") + 1
         self._begun = logs[end:]
-        progress = codec.unpack(news.progress) if news.progress else None
+        progress = reported_of(news.state, news.progress)
         return Update(news.state, progress, news.attempt, chunks, logs[:end].decode("utf-8", "replace"))
 
 

@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from mlq.core.checks import DEFAULT_QUEUE, functions_of, nearest, queue_of
-from mlq.ops.jobs import Counts
+from mlq.core.states import State
+from mlq.ops.jobs import Counts, Place
 
 log = logging.getLogger("mlq.client")
 
@@ -53,6 +54,17 @@ def missing(lane: str, workers: Sequence[Worker], namespace: str) -> str | None:
     if not lacking:
         return f"no live worker has all of {', '.join(map(repr, sorted(wanted)))}"
     return f"no live worker has a listener {' or '.join(map(repr, lacking))}{nearest(lacking[0], names)}"
+
+
+def why_waiting(place: Place, workers: Sequence[Worker], namespace: str) -> str | None:
+    """Why no live worker can run a job that waits: none serves its lane, or it waits for others. None if one can."""
+    if place.blocker is None:
+        return None if place.ahead is None else missing(place.lane, workers, namespace)
+    other_id, state, lane, needs = place.blocker
+    if state == State.BLOCKED:  # as for a split whose first 500 parts have ended
+        return f"it waits for job {other_id}, which waits for {needs:,} others"
+    lacking = missing(lane, workers, namespace) if state == State.QUEUED else None
+    return f"it waits for job {other_id}, which is {state}{f'; {lacking}' if lacking else ''}"
 
 
 def with_server(lacking: str, workers: Sequence[Worker], server: str) -> str:

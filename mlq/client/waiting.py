@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from mlq.client.administration import Administration
-from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, state_of, value_of
+from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, given_to, state_of, value_of
 from mlq.client.handle import JobHandle, converted
 from mlq.client.unserved import with_server
 from mlq.core.checks import check_seconds
@@ -37,6 +37,8 @@ class Waiting(Administration):
         """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""
         wanted = self._named(job_id)
         fields = self._complete(wanted, self._shell.run(job_ops.outcome(self._keys, wanted)))
+        if other := given_to(fields):
+            return self.get_result(other)
         return None if fields is None else value_of(job_id, fields, original=False)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Any:
@@ -45,7 +47,12 @@ class Waiting(Administration):
         Raises WaitTimeout (a TimeoutError), UnknownJob, JobCancelled, and for a failed job the listener's own
         exception if a copy with the same message can be made here; otherwise, and for MLQ's own errors, JobFailed.
         """
-        return value_of(str(job_id), self._ended(self._named(job_id), timeout), original=True)
+        began = time.monotonic()
+        fields = self._ended(self._named(job_id), timeout)
+        if other := given_to(fields):  # a step: another job got its result, and may not have ended
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+            job_id, fields = other, self._ended(self._named(other), left)
+        return value_of(str(job_id), fields, original=True)
 
     def wait_end(self, job_id: str, timeout: float | None = None) -> State:
         """The state in which the job ended, when it has, without its result. Raises WaitTimeout, UnknownJob."""
@@ -154,7 +161,7 @@ class Waiting(Administration):
         """The result of a job that had ended, or with `errors` its exception; one that was requeued is waited for."""
         try:
             complete = self._complete(job_id, fields)
-            if complete is None:
+            if complete is None or given_to(complete):
                 return handle.result()
             return converted(handle, value_of(str(job_id), complete, original=True))
         except Exception as error:

@@ -18,6 +18,7 @@ from mlq.core import codec
 from mlq.core.checks import shown_url
 from mlq.core.identity import JobId
 from mlq.core.job_options import JobOptions, read_options
+from mlq.core.progress import Progress, progress_of
 from mlq.core.states import FINISHED, State
 from mlq.errors import Undecodable
 
@@ -125,22 +126,6 @@ def fields_of(flat: list[bytes]) -> dict[str, bytes]:
     return {flat[i].decode("utf-8", "replace"): flat[i + 1] for i in range(0, len(flat), 2)}
 
 
-def progress_of(state: str, raw: bytes | None) -> Any:
-    """None if the job waits or was cancelled, 100 if it succeeded, -1 if it failed, else the last report or 0."""
-    fixed = {State.QUEUED: None, State.SCHEDULED: None, State.SUCCEEDED: 100, State.FAILED: -1, State.CANCELLED: None}
-    return fixed[State(state)] if state in fixed else codec.unpack(raw) if raw else 0
-
-
-def progress_words(state: str, raw: bytes | None) -> str:
-    """The progress in the words of `get_progress`."""
-    words = {State.QUEUED: "[queued; not started]", State.SCHEDULED: "[queued; not started]",
-             State.SUCCEEDED: "[completed]", State.FAILED: "[failed]", State.CANCELLED: "[cancelled]"}  # fmt: skip
-    if state in words:
-        return words[State(state)]
-    value = codec.unpack(raw) if raw else 0
-    return "[started]" if type(value) is int and value == 0 else str(value)
-
-
 def _decoded(packed: bytes | None) -> Any:
     return None if packed is None else codec.unpack(packed)
 
@@ -158,7 +143,6 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
     """
     posted = Record.parse(record)
     state = State(text(now.get("state")) or State.QUEUED)
-    failed = state == State.FAILED
     options = posted.options
     started, finished = number(now.get("started")), number(now.get("finished"))
     return {
@@ -167,9 +151,9 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
         "worker": text(now.get("worker")),
         "processing_started": started,
         "processing_finished": finished,
-        "progress": progress_of(state, now.get("progress")),
+        "progress": Progress.counted(now) if state == State.BLOCKED else progress_of(state, now.get("progress")),
         "short_result": _decoded(now.get("short", now.get("result"))),  # "short" if the listener returned both
-        "result": text(now.get("error")) if failed else _decoded(now.get("result")),
+        "result": text(now.get("error")) if state == State.FAILED else _decoded(now.get("result")),
         "callback": shown_url(options.callback),
         "retries": max(0, int(now.get("attempts", b"0")) - 1),
         "functions": options.functions and list(options.functions),
@@ -187,6 +171,21 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
         "losses": int(now.get("losses", b"0")) + int(now.get("shared", b"0")),
         "webhook": shown_url(options.webhook),
         "deliveries": deliveries_of(now),
+        **_place_in_pipeline(options, now),
+    }
+
+
+def _place_in_pipeline(options: JobOptions, now: dict[str, bytes]) -> dict[str, Any]:
+    """What the job waits for and belongs to; None for what does not apply."""
+    return {
+        "after": options.after and [str(one) for one in options.after],
+        "on_failure": options.on_failure or ("fail" if options.after else None),
+        "then": options.then and list(options.then),
+        "root": options.part and options.part.root,
+        "becomes": text(now.get("tail")),
+        "gave": text(now.get("gave")),
+        "cause": text(now.get("cause")),
+        "steps": int(now["steps"]) if "steps" in now else None,
     }
 
 

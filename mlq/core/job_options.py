@@ -2,15 +2,16 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypedDict
 
 from mlq.core import codec
 from mlq.core.checks import (
     DEFAULT_QUEUE,
     check_count,
     check_functions,
+    check_id,
     check_queue,
     check_seconds,
     check_size,
@@ -19,6 +20,9 @@ from mlq.core.checks import (
     nearest,
     queue_of,
 )
+from mlq.core.destination import destination_of
+from mlq.core.identity import JobId, stamp_of
+from mlq.core.part import Part
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 
@@ -34,6 +38,9 @@ class PostOptions(TypedDict, total=False):
     retries: int | None  # further attempts after one that raised or timed out
     backoff: float | None  # seconds before the first retry; doubled for each further one
     webhook: str | None  # URL that gets a signed POST when the job ends
+    after: Iterable[Any] | None  # jobs, by handle or id, that must have succeeded before this one runs
+    on_failure: Literal["fail", "run"] | None  # "run": it runs when those have ended, well or badly
+    then: Iterable[str] | None  # listeners that get the result one after the other; the last one's is the job's result
 
 
 class ListenerPostOptions(PostOptions, total=False):
@@ -47,6 +54,46 @@ def _check_functions(value: object) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
 
 
+MOST_NEEDED = 1000  # jobs that one job comes after: each costs the script that posts it about 3 us
+
+
+def _check_after(value: object) -> tuple[JobId, ...] | None:
+    if value is None:
+        return None
+    given = value if isinstance(value, (list, tuple)) else [value]
+    jobs = tuple(dict.fromkeys(check_id(getattr(job, "reference", job)) for job in given))
+    if len(jobs) > MOST_NEEDED:
+        raise InputError(f"after: a job can come after {MOST_NEEDED:,} others at most, not {len(jobs):,}")
+    return jobs or None
+
+
+def _check_on_failure(value: object) -> str | None:
+    if value not in (None, "fail", "run"):
+        raise InputError(f"on_failure must be 'fail' or 'run', not {value!r:.80}")
+    return "run" if value == "run" else None
+
+
+MOST_THEN = 100  # listeners in a row
+
+
+def _check_then(value: object) -> tuple[str, ...] | None:
+    """Lanes with one function each: `phones:extract`, or `extract` for the usual queue."""
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or len(value) > MOST_THEN:
+        raise InputError(f"then must be a list of up to {MOST_THEN} listeners, not {value!r:.80}")
+    return tuple(_check_one_then(one) for one in value) or None
+
+
+def _check_one_then(value: object) -> str:
+    queue, functions = destination_of(value) if callable(value) else (None, [value])
+    if queue is None and isinstance(functions[0], str):
+        given, colon, name = functions[0].rpartition(":")
+        queue, functions = (given if colon else None), [name]
+    names = check_functions(functions) or []
+    return names[0] if queue is None else lane_of(check_queue(queue), names)
+
+
 _CHECKS: dict[str, Callable[[object], Any]] = {
     "callback": functools.partial(check_url, "callback"),
     "functions": _check_functions,
@@ -56,6 +103,9 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "retries": functools.partial(check_count, "retries"),
     "backoff": functools.partial(check_seconds, "backoff", zero=True),
     "webhook": functools.partial(check_url, "webhook"),
+    "after": _check_after,
+    "on_failure": _check_on_failure,
+    "then": _check_then,
 }
 
 
@@ -80,6 +130,10 @@ class JobOptions:
     retries: int | None = None
     backoff: float | None = None
     webhook: str | None = None
+    after: tuple[JobId, ...] | None = None
+    on_failure: str | None = None
+    then: tuple[str, ...] | None = None
+    part: Part | None = None  # set by the worker that posts the step of a pipeline, never by a caller
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> "JobOptions":
@@ -98,6 +152,12 @@ class JobOptions:
         return lane_of(self.queue, self.functions)
 
     @functools.cached_property
+    def needs(self) -> str:
+        """The jobs that it comes after, as `post.lua` takes them; empty if there are none."""
+        needed = "".join(f" {one}:{stamp_of(one)}" for one in self.after or ())
+        return f"{self.on_failure or 'fail'}{needed}" if needed else ""
+
+    @functools.cached_property
     def policy(self) -> Policy:
         """How long an attempt may take, and how often and when it is retried."""
         return Policy(self.timeout, self.retries, self.backoff)
@@ -107,6 +167,10 @@ class JobOptions:
         kept = {name: getattr(self, name) for name in _CHECKS if name != "queue"}  # the lane has the queue
         if self.functions is not None:
             kept["functions"] = list(self.functions)
+        if self.after is not None:
+            kept["after"] = [str(one) for one in self.after]
+        if self.part is not None:
+            kept["part"] = self.part.packed()
         return pack_body(b"", {name: value for name, value in kept.items() if value is not None})
 
     def body(self, message: object) -> bytes:
@@ -128,6 +192,8 @@ def options_of(callback: object, functions: object, options: Mapping[str, object
     if callback is functions is None and not options:
         return PLAIN
     names = tuple(functions) if isinstance(functions, list) else functions
+    if options.get("after") is not None:  # ids are equal whatever their stamps, so these can't be remembered
+        return JobOptions.of({"callback": callback, "functions": names, **options})
     with contextlib.suppress(TypeError):  # an unhashable value, so neither string nor number: the checks will say so
         return _remembered(callback=callback, functions=names, **options)
     return JobOptions.of({"callback": callback, "functions": names, **options})
@@ -146,7 +212,8 @@ def read_options(lane: str, packed: bytes) -> JobOptions:
 def _read(lane: str, packed: bytes) -> JobOptions:
     kept: Any = codec.unpack(packed) if packed else {}
     try:
-        return JobOptions.of({name: kept[name] for name in kept.keys() & _CHECKS.keys()} | {"queue": queue_of(lane)})
+        made = JobOptions.of({name: kept[name] for name in kept.keys() & _CHECKS.keys()} | {"queue": queue_of(lane)})
+        return replace(made, part=Part.read(kept["part"])) if "part" in kept else made
     except InputError as error:
         raise ValueError(str(error)) from None
 

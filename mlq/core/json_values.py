@@ -6,6 +6,7 @@ Values that JSON can't represent become:
     numpy arrays and scalars    lists and numbers, as returned by `tolist`
     datetime, date, time        ISO 8601
     timedelta                   seconds
+    named tuples                objects
     Decimal, UUID               strings
     NaN and the infinities      null, as in JavaScript
     longdouble, complex         strings
@@ -113,6 +114,8 @@ def _plain(value: Any, count: _Count) -> Any:
                 "read it with mlq.get_job in Python"
             )
         return made
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(item, count) for name, item in value._asdict().items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, count) for item in value]
     if isinstance(value, timedelta):

@@ -9,6 +9,13 @@ worker or caller.
     skipped-ids     zset     ranges of ids skipped after a loss: the id before each, by its last id; survives `clear`
     post:<id>       string   the record: what was posted; never changes (job.py describes the bytes)
     job:<id>        hash     what became of the job; created by the first claim or cancellation
+    job:<id>:next   zset     jobs that come after this one, until they have succeeded; it is kept as long
+    job:<id>:bad    set      of those that it came after, or of its parts, the ones that ended badly and were counted
+    job:<id>:steps  zset     the jobs that a pipeline posted for this one, as ranges `<first>-<last>` of ids
+    job:<id>:held   list     ranges of the parts of a split that are not open yet; its join is job <id>
+    job:<id>:plan:<token>  list  ranges of the parts that an attempt has posted for a split that has not begun
+    blocked         zset     ids of jobs that wait for other jobs, by the time since when
+    chores          list     what is left to do after the end of a job that concerns many others (shared/pipeline.lua)
     lane:<lane>     zset     ids of waiting jobs by place; a lane is a queue and a set of functions
     lanes           set      the lanes in which jobs wait
     classes         zset     classes of workers by the time until which they are registered; workers that serve the same
@@ -56,10 +63,10 @@ class Keys:
     """The key names of one namespace."""
 
     __slots__ = (
-        "apart_turn", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery", "epoch", "followers",
-        "format", "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "model", "models", "namespace", "post",
-        "reaping", "replay", "root", "scheduled", "serves", "skipped_ids", "staged", "stream", "upload", "uploads",
-        "uploads_version", "waiters", "worker", "workers",
+        "apart_turn", "blocked", "chores", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery",
+        "epoch", "followers", "format", "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "model",
+        "models", "namespace", "post", "reaping", "replay", "root", "scheduled", "serves", "skipped_ids", "staged",
+        "stream", "upload", "uploads", "uploads_version", "waiters", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -76,6 +83,8 @@ class Keys:
         self.classes = root + "classes"
         self.class_ = root + "class:"
         self.serves = root + "serves:"
+        self.blocked = root + "blocked"
+        self.chores = root + "chores"
         self.leases = root + "leases"
         self.scheduled = root + "scheduled"
         self.apart_turn = root + "apart-turn"

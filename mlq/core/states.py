@@ -11,6 +11,7 @@ from enum import StrEnum
 class State(StrEnum):
     """The states of a job. `GONE` is not stored: the job has no keys in Redis."""
 
+    BLOCKED = "blocked"
     QUEUED = "queued"
     SCHEDULED = "scheduled"
     RUNNING = "running"
@@ -24,6 +25,11 @@ class Event(StrEnum):
     """What can happen to a job."""
 
     POST = "post"
+    POST_AFTER = "post after others"
+    UNBLOCK = "unblock"
+    BECOME = "become another job"
+    STEP_SUCCEEDED = "step succeeded"
+    STEP_FAILED = "step failed"
     CLAIM = "claim"
     CLAIM_APART = "claim apart"
     SUCCEED = "succeed"
@@ -38,10 +44,12 @@ class Event(StrEnum):
     OVERRUN_TOO_OFTEN = "overrun too often"
     CANCEL = "cancel"
     REQUEUE = "requeue"
+    REQUEUE_STEP = "requeue a step"
     DELETE = "delete"
 
 
 MEANING: dict[State, str] = {
+    State.BLOCKED: "waits for other jobs: for those that it comes after, or for the one that its result comes from",
     State.QUEUED: "waits in its lane until a worker that has its functions claims it",
     State.SCHEDULED: "waits for the time of its retry, or after losses, for a worker that runs it apart from others",
     State.RUNNING: "an attempt runs under a lease; its worker settles it, or it is requeued once the lease has expired",
@@ -53,6 +61,11 @@ MEANING: dict[State, str] = {
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.GONE, Event.POST): State.QUEUED,
+    (State.GONE, Event.POST_AFTER): State.BLOCKED,
+    (State.BLOCKED, Event.UNBLOCK): State.QUEUED,
+    (State.BLOCKED, Event.STEP_SUCCEEDED): State.SUCCEEDED,
+    (State.BLOCKED, Event.STEP_FAILED): State.FAILED,
+    (State.BLOCKED, Event.CANCEL): State.CANCELLED,
     (State.QUEUED, Event.CLAIM): State.RUNNING,
     (State.QUEUED, Event.CANCEL): State.CANCELLED,
     (State.QUEUED, Event.DELETE): State.GONE,
@@ -61,6 +74,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.SCHEDULED, Event.CANCEL): State.CANCELLED,
     (State.SCHEDULED, Event.DELETE): State.GONE,
     (State.RUNNING, Event.SUCCEED): State.SUCCEEDED,
+    (State.RUNNING, Event.BECOME): State.BLOCKED,
     (State.RUNNING, Event.FAIL): State.FAILED,
     (State.RUNNING, Event.RETRY): State.SCHEDULED,
     (State.RUNNING, Event.CANCEL): State.CANCELLED,
@@ -72,16 +86,18 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.RUNNING, Event.OVERRUN_TOO_OFTEN): State.FAILED,
     (State.SUCCEEDED, Event.DELETE): State.GONE,
     (State.FAILED, Event.REQUEUE): State.QUEUED,
+    (State.FAILED, Event.REQUEUE_STEP): State.BLOCKED,
     (State.FAILED, Event.DELETE): State.GONE,
     (State.CANCELLED, Event.REQUEUE): State.QUEUED,
+    (State.CANCELLED, Event.REQUEUE_STEP): State.BLOCKED,
     (State.CANCELLED, Event.DELETE): State.GONE,
 }
 
 FINISHED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 # Why an attempt ended without a value: the listener raised, its worker or child died, the child ran out of memory, the
-# attempt took too long, somebody cancelled the job, or the worker stopped.
-REASONS = ("error", "lost", "oom", "timeout", "cancelled", "handed back")
+# attempt took too long, somebody cancelled the job, or the worker stopped; or a job that this one needs failed.
+REASONS = ("error", "lost", "oom", "timeout", "cancelled", "handed back", "step")
 
 
 def after(state: State, event: Event) -> State | None:

@@ -7,14 +7,27 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mlq import MLQ
-from mlq.http import bodies, consumer, deliveries, documents, events, health, inference, jobs, models, problems, results
+from mlq.http import (
+    bodies,
+    consumer,
+    deliveries,
+    documents,
+    events,
+    health,
+    inference,
+    jobs,
+    models,
+    problems,
+    results,
+    trees,
+)
 from mlq.http.guard import Guard
 from mlq.http.model_documents import Documented
 from mlq.http.peer import OwnClient
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
 
-MODULES = (jobs, results, events, models, inference, deliveries, consumer, health)
+MODULES = (jobs, trees, results, events, models, inference, deliveries, consumer, health)
 
 
 def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:

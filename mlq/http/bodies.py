@@ -36,6 +36,7 @@ _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL
 _UNKNOWN = re.compile("unknown field `([^`]{1,100})`")
 _FORM = "multipart/form-data"
 _NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
+_LISTS = frozenset({"functions", "after", "then"})
 
 
 def with_body(view: Callable[..., Response], before: Callable[[], None] | None) -> Callable[..., Response]:
@@ -183,7 +184,7 @@ def _job(message: Any, options: Any) -> NewJob:
     """A job from a message and from options given as texts."""
     given: dict[str, Any] = {}
     for name in options:
-        if name == "functions":
+        if name in _LISTS:
             given[name] = options.getlist(name)
         elif name != "msg":
             given[name] = options[name]

@@ -3,7 +3,7 @@
 The data of each event is a JSON object with the job's `id`, `state` and `attempt`, and more depending on its name:
 
     state       the job is in another state, or a new attempt has begun: earlier chunks are void
-    progress    `progress`: what the listener reported
+    progress    `progress`: what the listener reported; of a pipeline that goes on, `done`, `failed` and `of`
     chunk       `data`: a partial result
     log         `text`: what the job printed or logged
     end         the job ended; `short_result` and `result` (its address), or `error`. Nothing follows
@@ -24,6 +24,7 @@ from mlq.core import codec
 from mlq.core.identity import JobId
 from mlq.core.job import is_finished, text
 from mlq.core.json_values import to_json
+from mlq.core.progress import progress_of
 from mlq.http.answers import STREAM, link
 from mlq.http.bodies import KEEP
 from mlq.http.problems import Refused, checked
@@ -153,9 +154,10 @@ class _EventWriter:
                 yield make(found.data)
             else:
                 yield from self._large(found, make)
-        if news.progress and news.progress != self._progress and news.state == State.RUNNING:
+        goes_on = news.state in (State.RUNNING, State.BLOCKED)
+        if news.progress and news.progress != self._progress and goes_on:
             self._progress = news.progress
-            yield _event("progress", about, _member("progress", news.progress))
+            yield _event("progress", about, _progress(news))
         if news.ended is not None:
             yield self._end(about, news.ended)
 
@@ -180,6 +182,12 @@ def _event(name: str, about: dict[str, Any], *members: str, event_id: str = "") 
     data = ", ".join((to_json(about)[1:-1], *members))
     place = f"id: {event_id}\n" if event_id else ""
     return f"{place}event: {name}\ndata: {{{data}}}\n\n".encode()
+
+
+def _progress(news: Followed) -> str:
+    if news.state == State.BLOCKED:
+        return f'"progress": {to_json(progress_of(news.state, news.progress))}'
+    return _member("progress", news.progress)
 
 
 def _member(name: str, packed: bytes) -> str:

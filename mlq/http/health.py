@@ -135,12 +135,13 @@ class _Families(Collector):
         yield from self._totals()
 
     def _jobs(self) -> Metric:
-        family = GaugeMetricFamily("mlq_jobs", "Jobs that have not succeeded, by state; scheduled and failed ones have "
-                                   "no queue.", labels=["queue", "state"])  # fmt: skip
+        family = GaugeMetricFamily("mlq_jobs", "Jobs that have not succeeded, by state; scheduled, blocked and "
+                                   "failed ones have no queue.", labels=["queue", "state"])  # fmt: skip
         for name, queue in self._queues.items():
             family.add_metric([name, "queued"], queue.waiting)
             family.add_metric([name, "running"], queue.running)
         family.add_metric(["", "scheduled"], self._stats.scheduled)
+        family.add_metric(["", "blocked"], self._stats.blocked)
         family.add_metric(["", "failed"], self._stats.dead)
         return family
 

@@ -1,18 +1,19 @@
 """The routes of jobs: post, show, list, cancel, requeue, delete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import Response, request
 
 from mlq import MLQ, State
-from mlq.client.unserved import missing
+from mlq.client.unserved import why_waiting
 from mlq.core.checks import functions_of, queue_of
 from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
+from mlq.core.progress import Progress
 from mlq.deliveries import allowed
 from mlq.http import bodies
 from mlq.http.answers import as_json, link, plain_text, wants_json
@@ -33,7 +34,8 @@ FEW = 100  # jobs of a post that waits for no other
 _bulk = Places(4, most_waiting=20)  # larger ones at a time: 500 clients that do nothing else would keep the server busy
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "worker", "attempts",
-          "errors", "losses", "error", "error_type", "reason")  # fmt: skip
+          "errors", "losses", "error", "error_type", "reason", "after", "on_failure", "then", "root", "becomes", "gave",
+          "cause", "steps")  # fmt: skip
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
@@ -44,7 +46,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
         Route("POST", "/jobs", partial(_post, mlq, settings, waiting, trusts), Role.POST, "Post a job",
               {200: "The id, as text; or the result, if it was waited for.",
                202: "The job was posted, but the result is not there yet.", 400: "Not JSON.", 413: "Too large.",
-               415: "Wrong content type.", 422: "Wrong shape, or the idempotency key of another post."},
+               415: "Wrong content type.", 422: "Wrong shape, or the idempotency key of another post."} | _AFTER,
               body=NewJob, example={"msg": {"epochs": 5}, "functions": ["train"]},
               body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
               reply=Posted, about=_POSTING,
@@ -52,7 +54,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
                                     "no second job."),
                           Parameter("Prefer", "header", "`wait=10` waits up to 10 s for the result."))),
         Route("POST", "/jobs/bulk", partial(_post_many, mlq, trusts), Role.POST, "Post many jobs with the same options",
-              {202: "All were posted.", 400: "Not JSON.", 415: "Wrong content type.", 422: "Wrong shape."},
+              {202: "All were posted.", 400: "Not JSON.", 415: "Wrong content type.", 422: "Wrong shape."} | _AFTER,
               body=NewJobs, example={"msgs": [{"my_data": 5}, {"my_data": 6}], "functions": ["double"]},
               reply=PostedMany),
         Route("GET", "/jobs", partial(_list, mlq), Role.READ, "List jobs, newest first", {200: "A page."}, reply=Page,
@@ -78,6 +80,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     ]  # fmt: skip
 
 
+_AFTER = {404: "No such job in `after`.", 409: "A job in `after` has ended without a result."}
 _POSTING = (
     "The response is the id as plain text; with `Accept: application/json` it is 202 with the job's links. Send a "
     "message of bytes with its own content type (`image/png`), or as the file `msg` of a form; its options are then "
@@ -135,8 +138,8 @@ def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
 def _count(asked: AskedOnce[job_ops.Counts]) -> Response:
     now = asked.answer()
     if wants_json():
-        return as_json(Count(now.waiting, now.scheduled, now.running, now.dead))
-    return plain_text(str(now.waiting + now.scheduled + now.running))
+        return as_json(Count(now.waiting, now.scheduled, now.running, now.dead, now.blocked))
+    return plain_text(str(now.waiting + now.scheduled + now.running + now.blocked))
 
 
 def _progress(mlq: MLQ, job_id: str) -> Response:
@@ -156,14 +159,21 @@ def _job(mlq: MLQ, job_id: str, status: int = 200) -> Response:
     workers = mlq._recent_workers()  # noqa: SLF001 - read once a second, and before the turn in which replies are decoded
     with looked_up(mlq, job_ops.info(keys, wanted), job_ops.place(keys, wanted)) as (info, place):
         found, waits = info(), None
-        if found["state"] == State.QUEUED:
+        if found["state"] in (State.QUEUED, State.BLOCKED):
             waits = place()
         told = {name: found[name] for name in _SHOWN} | {
             "position": waits and waits.ahead,
-            "unserved": waits and missing(waits.lane, workers, mlq.namespace),
-            "links": links(job_id),
+            "unserved": waits and why_waiting(waits, workers, mlq.namespace),
+            "links": _links(job_id, found),
         }
         return as_json(told, status, in_turn=True)
+
+
+def _links(job_id: str, found: Mapping[str, Any]) -> dict[str, str]:
+    """The paths of its parts; that of the tree if there is more to see there than this job."""
+    paths = links(job_id)
+    is_more = any(found[name] for name in ("steps", "root", "after"))
+    return paths | ({"tree": f"{paths['self']}/tree"} if is_more else {})
 
 
 def _change(mlq: MLQ, change: Callable[[MLQ, str], None], job_id: str) -> Response:
@@ -191,9 +201,10 @@ def _list(mlq: MLQ) -> Response:
 
 
 def _line(one: Listed) -> Line:
+    progress = one.progress._asdict() if isinstance(one.progress, Progress) else one.progress
     return Line(one.id, cast("StateName", one.state), queue_of(one.lane), sorted(functions_of(one.lane)), one.posted,
                 one.started, one.finished, one.took, one.worker, one.attempts, one.errors, one.losses,
-                one.reason, one.progress)  # fmt: skip
+                one.reason, progress)  # fmt: skip
 
 
 def _next(cursor: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from mlq import MLQ
-from mlq.core.job import progress_words
+from mlq.core.progress import progress_words
 from mlq.http.turns import Turns, weight
 from mlq.ops import Op
 from mlq.ops import jobs as job_ops

@@ -96,6 +96,8 @@ def _result_of(
         found = there()
         if not of(found["functions"]):
             raise Refused(404, f"job {job_id} is no prediction of this model")
+        if found["gave"]:  # a step: another job got its result
+            return _result_of(mlq, settings, checked(found["gave"]), which, extension, lambda _: True)
         name, size = next(((n, s) for n, s in zip(names, (one() for one in sizes), strict=True) if s), ("", 0))
         state = found["state"]
         not_yet = (

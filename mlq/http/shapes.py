@@ -8,7 +8,8 @@ Seconds = Annotated[float, Meta(gt=0, le=1e9, description="Seconds.")]
 Url = Annotated[str, Meta(max_length=8000, description="An http:// or https:// URL.")]
 Names = Annotated[list[str], Meta(min_length=1, max_length=100, description="Names of listeners.")]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-StateName = Literal["queued", "scheduled", "running", "succeeded", "failed", "cancelled"]
+Reference = Annotated[str, Meta(pattern=r"^\d{1,18}(@\d{1,12}\.\d{6})?$")]
+StateName = Literal["blocked", "queued", "scheduled", "running", "succeeded", "failed", "cancelled"]
 
 
 class Options(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -22,6 +23,11 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     timeout: Seconds | None = None
     retries: Annotated[int, Meta(ge=0, le=10**9)] | None = None
     backoff: Seconds | None = None
+    after: Annotated[list[Reference], Meta(max_length=1000, description="Ids of jobs that must have ended.")] | None = (
+        None
+    )
+    on_failure: Literal["fail", "run"] | None = None
+    then: Annotated[list[Name], Meta(max_length=100)] | None = None
 
 
 class NewJob(Options, kw_only=True):
@@ -147,9 +153,17 @@ class Job(Struct):
     error: str | None
     error_type: str | None
     reason: str | None
+    after: list[str] | None  # ids of the jobs that it comes after
+    on_failure: Literal["fail", "run"] | None  # what becomes of it if one of them fails
+    then: list[str] | None  # listeners that get the result one after the other
+    root: str | None  # of a step: the job that the pipeline was posted as
+    becomes: str | None  # the job whose outcome it has or will have
+    gave: str | None  # of a step: the job that got its result
+    cause: str | None  # the job because of which it failed
+    steps: int | None  # how many jobs the pipeline has posted
     links: dict[str, str]
     position: int | None = None
-    unserved: str | None = None  # why no live worker can run it while it waits
+    unserved: str | None = None  # why no live worker can run it while it waits; for which job a blocked one waits
 
 
 class Line(Struct):
@@ -168,7 +182,7 @@ class Line(Struct):
     errors: int  # attempts that raised or timed out, and after which the job was retried
     losses: int  # attempts that were lost with their worker or child
     reason: str | None  # why it failed: error, timeout, lost or oom
-    progress: Any  # what a running job reported last, if that is short; otherwise null
+    progress: Any  # what a running job reported last, if that is short; of a pipeline an object; otherwise null
 
 
 class Page(Struct):
@@ -185,6 +199,7 @@ class Count(Struct):
     scheduled: int
     running: int
     failed: int
+    blocked: int  # they wait for other jobs
 
 
 class ProblemPart(Struct):

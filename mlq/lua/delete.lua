@@ -3,10 +3,11 @@
 -- KEYS  those of shared/lapse.lua
 -- ARGV  id · the state that it must be in, or '' for any but running; a job in the list of dead letters counts as failed
 --       · stamp of the job that is meant, or '' for any with that id
--- RETURNS  {'ok'} · {'gone'} · {'other'} · {'state', the state that forbids it}
---- include lapse
---- include transitions
+-- RETURNS  {'ok', chores that are left} · {'gone'} · {'other'} · {'state', the state that forbids it} · {'needed'} if others
+--       come after it that have not succeeded · {'step', its root} if it belongs to a pipeline
+--- include clock
 --- include check_stamp
+--- include work
 local id = ARGV[1]
 local _, word = check_stamp(posts .. id, jobs .. id, ARGV[3])
 if word then
@@ -21,13 +22,17 @@ if (TRANSITIONS[state] and not after(state, 'delete')) or
   (ARGV[2] ~= '' and state ~= ARGV[2] and not counts_as_failed and (state or lane)) then
   return {'state', state or 'queued'}
 end
-local removed = redis.call('DEL', jobs .. id, posts .. id)
-if lane then
-  leave_line(lane_prefix, lanes, serves, classes, lane, id)
+local options = options_of(id)
+for _, other in ipairs(redis.pcall('ZRANGE', jobs .. id .. ':next', 0, -1)) do -- without those that have expired
+  if lane_of(posts, other) then return {'needed'} end
 end
-redis.call('ZREM', dead, id)
-redis.call('ZREM', scheduled, id)
-redis.call('DEL', streams .. id)
-drop_deliveries(deliveries, delivery, id)
-announce(jobs, posts, waiters, inboxes, id)
-return {(removed > 0 or is_dead) and 'ok' or 'gone'}
+local root = part_of(options).root
+if root and redis.call('EXISTS', posts .. root) == 1 and ARGV[2] ~= 'failed' then
+  return {'step', root}
+end
+local has_steps = redis.call('EXISTS', jobs .. id .. ':steps') == 1
+local removed = delete_one(id)
+if has_steps then
+  later('delete steps', id)
+end
+return {(removed or is_dead) and 'ok' or 'gone', work(clock())}

@@ -8,6 +8,7 @@
 --          {field, value, ...} of a job that ended, with the last entries; of the results only the short one, up to 8,192 bytes}
 --- include check_stamp
 --- include ended
+--- include steps_done
 --- include delete_if_wrong_type
 local job, post, stream, waiters, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, seconds, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
@@ -17,7 +18,8 @@ if word then
   return {word}
 end
 local now = redis.call('HMGET', job, 'state', 'attempts', 'progress')
-local state, progress = now[1] or 'queued', now[3] or ''
+local state = now[1] or 'queued'
+local progress = state == 'blocked' and steps_done(job) or now[3] or ''
 if #progress > 65536 then -- no client of ours reports so much; thousands may follow
   progress = ''
 end

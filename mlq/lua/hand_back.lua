@@ -1,12 +1,10 @@
 -- Puts the jobs of a worker that stops back into their lanes, so that another worker can run them at once.
 -- Guarantee: only jobs whose lease the worker holds; an attempt whose listener had not begun is not counted.
--- KEYS  those of shared/lapse.lua · then metrics hash
+-- KEYS  those of shared/lapse.lua
 -- ARGV  per job: id · token · 1 if its listener had begun, else 0
 -- RETURNS  per job 'ok' or 'lost'
 --- include clock
---- include lapse
---- include count
-local metrics = KEYS[15]
+--- include work
 local now = clock()
 local reply = {}
 for i = 1, #ARGV, 3 do
@@ -26,5 +24,8 @@ for i = 1, #ARGV, 3 do
   else
     reply[#reply + 1] = 'lost'
   end
+end
+if #todo > 0 then
+  work(now)
 end
 return reply

@@ -3,11 +3,12 @@
 -- ARGV  list jobs below this id, or '' to begin with the newest · jobs per page · state to filter by, or ''
 -- RETURNS  {id below which the next page begins, or '0' at the end, current time, then per job: id, head of the record,
 --          state, attempts, errors, losses alone, losses with others, worker, started, finished, reason of the last error,
---          progress if it runs and the value is short}
+--          progress if it runs and the value is short, or if it is a pipeline that goes on}
 --- include clock
 --- include head
 --- include fields
 --- include last_id
+--- include steps_done
 local counter, posts, jobs, skipped_ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local wanted, most = ARGV[3], tonumber(ARGV[2])
 local id = ARGV[1] == '' and (last_id(redis.call('GET', counter)) or 0) or tonumber(ARGV[1]) - 1
@@ -40,7 +41,7 @@ for _ = 1, 2000 do
       for i = 2, 9 do
         reply[#reply + 1] = job[i]
       end
-      reply[#reply + 1] = state == 'running' and short_progress(jobs .. name) or ''
+      reply[#reply + 1] = state == 'running' and short_progress(jobs .. name) or state == 'blocked' and steps_done(jobs .. name) or ''
     end
   end
   id = id - 1

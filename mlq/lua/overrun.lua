@@ -1,13 +1,11 @@
 -- Ends attempts that exceed the time limit of a reaper (`create_reaper`): their jobs go back into their lanes, or become
 -- dead letters if that has happened too often.
 -- Guarantee: the attempt can record nothing from then on. Each call looks at one page of the running jobs.
--- KEYS  those of shared/lapse.lua · then metrics hash
+-- KEYS  those of shared/lapse.lua
 -- ARGV  limit in seconds · how many overruns a job may have and still run again · cursor ('0' to begin)
 -- RETURNS  {next cursor ('0' at the end), id of an ended attempt, ...}
 --- include clock
---- include lapse
---- include count
-local metrics = KEYS[15]
+--- include work
 local limit, allowed = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = clock()
 local page = redis.call('ZSCAN', leases, ARGV[3], 'COUNT', 200)
@@ -32,4 +30,5 @@ for i = 1, #page[2], 2 do
     reply[#reply + 1] = id
   end
 end
+work(now)
 return reply

@@ -2,16 +2,16 @@
 -- have waited for an hour to run apart. A job that has lost its lease too often becomes a dead letter (shared/loss.lua).
 -- Guarantee: an attempt is ended only after its lease expired, and never right after a pause in which nobody could renew:
 -- if no worker has called this for `pause` seconds, leases get `grace` seconds more.
--- KEYS  those of shared/lapse.lua · then reaping hash · metrics hash · lost prefix · index of the caller's class zset
+-- KEYS  those of shared/lapse.lua · then reaping hash · lost prefix · index of the caller's class zset
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose and still run again · most jobs of this call
 -- RETURNS  {how many leases were taken back, how many callbacks and webhooks are due, microseconds until the next retry is
---          due or -1, how many jobs wait to run apart, size of the index before}
+--          due or -1, how many jobs wait to run apart, chores left, size of the index before}
 --- include clock
 --- include transitions
 --- include loss
+--- include work
 --- include lost_together
---- include count
-local reaping, metrics, lost, index = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local reaping, lost, index = KEYS[18], KEYS[19], KEYS[20]
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 local size = tonumber(redis.pcall('ZCARD', index)) or 0
@@ -27,8 +27,8 @@ if paused or math.floor(now / 3600) ~= math.floor(at / 3600) then
   redis.call('EXPIRE', reaping, 86400)
 end
 local callbacks, webhooks = deliveries .. 'callback', deliveries .. 'webhook'
-if redis.call('EXISTS', scheduled, leases, callbacks, webhooks) == 0 then -- all that idle workers find, every 1.5 s
-  return {0, 0, -1, 0, size}
+if redis.call('EXISTS', scheduled, leases, callbacks, webhooks, chores) == 0 then -- all that idle workers find, every 1.5 s
+  return {0, 0, -1, 0, 0, size}
 end
 
 local due = redis.call('ZCOUNT', callbacks, '-inf', now) + redis.call('ZCOUNT', webhooks, '-inf', now)
@@ -42,14 +42,14 @@ for _, id in ipairs(ready) do
   local state = after(redis.pcall('HGET', jobs .. id, 'state'), 'come due')
   if lane and state then
     redis.call('HSET', jobs .. id, 'state', state)
-    line_up(lane_prefix, lanes, serves, classes, lane, id)
+    line_up(lane_prefix, lanes, serves, classes, lane, id, place_of(id, options_of(id)))
   end
 end
 local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
 local next_due = first and math.max(0, math.floor((first - now) * 1e6)) or -1
 local apart = redis.call('ZCOUNT', scheduled, 1e11, '+inf')
 if now + 0 < hold then
-  return {0, due, next_due, apart, size}
+  return {0, due, next_due, apart, work(now), size}
 end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
@@ -69,4 +69,4 @@ for _, lease in ipairs(lapsed) do
   count_end(metrics, lane, 'lost')
 end
 note(taken, suspects, lost)
-return {#lapsed, due, next_due, apart, size}
+return {#lapsed, due, next_due, apart, work(now), size}

@@ -1,45 +1,39 @@
 -- Records the outcomes of attempts.
 -- Guarantee: each once, and only under its lease; the reply to one that is sent again is 'ok'. Everything is stored before
 -- anybody is notified.
--- KEYS  those of shared/lapse.lua
--- ARGV  losses that a job may have and still run again · then per outcome: packed map (see `_packed` in ops/settling.py)
---       · result, or ''
--- RETURNS  per outcome 'ok' or 'lost'
+-- KEYS  those of shared/lapse.lua · then counter string · epoch string · staged prefix
+-- ARGV  losses that a job may have and still run again · epoch that the worker knows, or '' · then per outcome: packed map
+--       (see `_packed` in ops/settling.py) · result, or body of the job that this one becomes, or ''
+-- RETURNS  per outcome 'ok', 'lost', or where a job is to become another one, 'stale' if the epoch has changed, and 'unstaged'
+--       if the body is to be staged but is not there
 --- include clock
 --- include loss
-local now, allowed, reply = clock(), tonumber(ARGV[1]), {}
+--- include ending
+--- include work
+--- include become
+local now, allowed, epoch, reply = clock(), tonumber(ARGV[1]), ARGV[2], {}
 
 local function finish(ending, state, result)
-  local job, flat = jobs .. ending.id, {'state', state, 'finished', now}
-  for name, value in pairs(ending.fields) do
-    flat[#flat + 1], flat[#flat + 2] = name, value
-  end
-  if result then
-    flat[#flat + 1], flat[#flat + 2] = 'result', result
-  end
-  redis.call('HSET', job, unpack(flat))
-  redis.call('ZREM', leases, ending.id .. ':' .. ending.token)
-  if ending.may_have_left then
-    redis.call('HDEL', job, 'waits_for', state == 'succeeded' and 'reason' or 'waits_for')
-  end
-  if state == 'failed' then
-    redis.call('ZADD', dead, string.format('%.6f', now + #reply * 1e-6), ending.id) -- keeps the order of a batch
-  elseif ending.ttl then
-    local expiry = string.format('%d', math.max(1, math.floor(ending.ttl * 1000 + 0.5)))
-    redis.call('PEXPIRE', job, expiry)
-    redis.call('PEXPIRE', posts .. ending.id, expiry)
-  end
-  if ending.callback or ending.webhook then
-    queue_deliveries(deliveries, delivery, jobs, posts, now, ending.id, ending.callback, ending.webhook, state,
-      ending.said or '', ending.said and '1' or '0')
-  end
-  announce(jobs, posts, waiters, inboxes, ending.id)
+  finish_attempt(now, ending, state, result, #reply)
 end
 
 local verdicts = {}
 
 function verdicts.succeeded(ending, result)
-  finish(ending, 'succeeded', result)
+  if not ending.tail then
+    return finish(ending, 'succeeded', result)
+  end
+  if not waits_for_outcome(ending.tail, ending.id) then -- a person may requeue that one yet (`requeue tail` in chores_requeue.lua)
+    return finish(ending, 'succeeded', result)
+  end
+  local fields = ending.fields
+  ending.fields = {gave = ending.tail} -- the result is stored once, with the job that it was wanted for
+  finish(ending, 'succeeded')
+  give(now, ending.tail, fields, result, ending.said)
+end
+
+function verdicts.blocked(ending, body)
+  return become(now, epoch, ending, body, finish)
 end
 
 function verdicts.failed(ending)
@@ -63,16 +57,19 @@ function verdicts.lost(ending)
   lose(now, ending.id, ending.id .. ':' .. ending.token, lane, ending.fields.reason, allowed, ending.fields.error, ending.beside)
 end
 
-for i = 2, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   local ending, word = cmsgpack.unpack(ARGV[i]), 'ok'
   if redis.call('ZSCORE', leases, ending.id .. ':' .. ending.token) then
     delete_if_wrong_type(jobs .. ending.id, 'hash')
-    verdicts[ending.verdict](ending, ARGV[i + 1])
+    word = verdicts[ending.verdict](ending, ARGV[i + 1]) or 'ok'
   else
     local before = redis.call('HMGET', jobs .. ending.id, 'token', 'finished', 'settled')
     local is_again = (before[1] == ending.token and before[2]) or before[3] == ending.token
     word = is_again and 'ok' or 'lost'
   end
   reply[#reply + 1] = word
+end
+if #todo > 0 then
+  work(now)
 end
 return reply

@@ -1,16 +1,17 @@
 -- Everything that monitoring needs about a namespace, in one consistent snapshot, except that very many lanes take several
 -- calls. The cost grows with lanes and workers, not with jobs: it looks at a limited number of running jobs.
 -- KEYS  lanes set · lane prefix · posts prefix · leases zset · scheduled zset · dead zset · deliveries prefix · workers zset
---       · worker prefix · metrics hash
+--       · worker prefix · metrics hash · blocked zset
 -- ARGV  most running jobs to look at · cursor ('0' to begin) · lanes of one call
 -- RETURNS  {next cursor ('0' at the end), {lane, waiting, when its first job was posted or '', ...}} · at the end also
---          {now, running, scheduled, dead, callbacks, webhooks}, {queue, how many of the jobs looked at are its own, ...},
+--          {now, running, scheduled, dead, callbacks, webhooks, blocked}, {queue, how many of the jobs looked at are its own, ...},
 --          {slots, busy, queues of a worker, ...}, {field, count, ...}}
 --- include clock
 --- include head
 --- include fields
 local lanes, lane_prefix, posts, leases, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, deliveries, workers, worker_prefix, metrics = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local blocked = KEYS[11]
 local now = clock()
 
 local page = redis.pcall('SSCAN', lanes, ARGV[2], 'COUNT', ARGV[3])
@@ -47,7 +48,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
 end
 
 local sizes = {now}
-for _, key in ipairs({leases, scheduled, dead, deliveries .. 'callback', deliveries .. 'webhook'}) do
+for _, key in ipairs({leases, scheduled, dead, deliveries .. 'callback', deliveries .. 'webhook', blocked}) do
   sizes[#sizes + 1] = redis.call('ZCARD', key)
 end
 return {page[1], waiting, sizes, running, living, redis.call('HGETALL', metrics)}

@@ -20,6 +20,7 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
     return (
         keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.serves,
         keys.class_, keys.dead, keys.waiters, keys.inbox, keys.deliveries, keys.delivery, keys.scheduled, keys.stream,
+        keys.blocked, keys.chores, keys.metrics,
     )  # fmt: skip
 
 
@@ -121,32 +122,44 @@ def wait(
     return call(script("wait"), names, args, parse, f"job {job_id}")
 
 
-def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str, *more: str) -> Op[None]:
-    """An op that a person requests on one job, the first of `args`; `more`: keys besides those of shared/lapse.lua."""
+def _change(verb: str, keys: Keys, args: tuple[str | bytes, ...], hint: str) -> Op[int]:
+    """An op that a person requests on one job, the first of `args`; how many chores are left after it."""
     name, job_id = "delete" if verb == "discard" else verb, shown(args[0])
 
-    def parse(reply: list[bytes]) -> None:
+    def parse(reply: list[Any]) -> int:
         check_exists(keys, job_id, reply[0])
         if reply[0] == b"damaged":
             raise Undecodable(f"can't {verb} job {job_id}: its message is missing or damaged; delete or discard it")
         if reply[0] == b"state":
             raise WrongState(f"can't {verb} job {job_id}: it is {reply[1].decode()}; {hint}")
+        if reply[0] == b"needed":
+            raise WrongState(
+                f"can't {verb} job {job_id}: jobs come after it that have not succeeded; delete those first"
+            )
+        if reply[0] == b"step":
+            raise WrongState(f"can't {verb} job {job_id}: it is a step of job {reply[1].decode()}; {verb} that one")
+        return reply[1] if len(reply) > 1 else 0
 
     sent = (args[0] if isinstance(args[0], bytes) else str(job_id), *args[1:], stamp_of(job_id))
-    return call(script(name), (*lapse_keys(keys), *more), sent, parse)
+    return call(script(name), lapse_keys(keys), sent, parse)
 
 
-def cancel(keys: Keys, job_id: str) -> Op[None]:
+def chores(keys: Keys) -> Op[int]:
+    """Go on with what earlier ops left to do for the jobs around those that ended; how many chores are left."""
+    return call(script("chores"), lapse_keys(keys), (), int)
+
+
+def cancel(keys: Keys, job_id: str) -> Op[int]:
     """Take a job out of its lane, or from the worker that runs it."""
-    return _change("cancel", keys, (job_id,), "only a job that has not ended can be cancelled", keys.metrics)
+    return _change("cancel", keys, (job_id,), "only a job that has not ended can be cancelled")
 
 
-def requeue(keys: Keys, job_id: str | bytes) -> Op[None]:
+def requeue(keys: Keys, job_id: str | bytes) -> Op[int]:
     """Put a dead letter or a cancelled job back into its lane."""
     return _change("requeue", keys, (job_id,), "only a failed or cancelled job can be requeued")
 
 
-def try_change(op: Op[None]) -> Op[bool]:
+def try_change(op: Op[int]) -> Op[bool]:
     """`op`, except that it returns False instead of raising if the job is gone or in another state by now."""
 
     def parse(reply: list[bytes]) -> bool:
@@ -155,7 +168,7 @@ def try_change(op: Op[None]) -> Op[bool]:
     return Op(op.command, parse, op.script, op.about)
 
 
-def delete(keys: Keys, job_id: str) -> Op[None]:
+def delete(keys: Keys, job_id: str) -> Op[int]:
     """Remove everything stored about a job that does not run."""
     return _change("delete", keys, (job_id, ""), "a running job can't be deleted")
 
@@ -165,9 +178,18 @@ def purge(keys: Keys, job_id: str, state: str) -> Op[bool]:
     return try_change(_change("delete", keys, (job_id, state), ""))
 
 
-def discard(keys: Keys, job_id: str | bytes) -> Op[None]:
+def discard(keys: Keys, job_id: str | bytes) -> Op[int]:
     """Remove everything stored about a dead letter, even one that can't be decoded."""
     return _change("discard", keys, (job_id, State.FAILED), "only a failed job can be discarded")
+
+
+class Blocker(NamedTuple):
+    """What a blocked job waits for: the first job that waits for no other itself, if that was found."""
+
+    id: str
+    state: str
+    lane: str
+    needs: int  # jobs that it waits for, if it is blocked itself
 
 
 class Place(NamedTuple):
@@ -175,14 +197,17 @@ class Place(NamedTuple):
 
     ahead: int | None  # jobs ahead of it in its lane; None if it does not wait there
     lane: str
+    blocker: Blocker | None = None  # of a blocked job
 
 
 def place(keys: Keys, job_id: str) -> Op[Place]:
-    """Where a job stands in its lane."""
+    """Where a job stands in its lane, or for which one it waits."""
 
     def parse(reply: list[Any]) -> Place:
         check_exists(keys, job_id, reply[0])
-        return Place(reply[1], reply[2].decode())
+        _, ahead, lane, *other = reply
+        blocker = Blocker(shown(other[0]), shown(other[1]), shown(other[2]), other[3]) if other else None
+        return Place(ahead, lane.decode(), blocker)
 
     return call(script("place"), (keys.post, keys.job, keys.lane), (str(job_id), stamp_of(job_id)), parse)
 
@@ -195,6 +220,7 @@ class Counts(NamedTuple):
     scheduled: int  # waiting for the time of their retry
     lanes: dict[str, int]  # waiting for a worker, by lane
     cursor: str = "0"  # from which to go on counting lanes; "0" when all are counted
+    blocked: int = 0  # waiting for other jobs
 
     @property
     def waiting(self) -> int:
@@ -206,12 +232,12 @@ def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
     """Count the jobs in each state. Repeat with the result as `begun` until its cursor is "0"."""
 
     def parse(reply: list[Any]) -> Counts:
-        cursor, running, dead, scheduled, *rows = reply
+        cursor, running, dead, scheduled, blocked, *rows = reply
         lanes = begun.lanes if begun else {}  # not a copy: copying 100,000 lanes in 200 calls takes a second
         lanes.update((rows[i].decode("utf-8", "replace"), rows[i + 1]) for i in range(0, len(rows), 2))
-        return Counts(running, dead, scheduled, lanes, cursor.decode())
+        return Counts(running, dead, scheduled, lanes, cursor.decode(), blocked)
 
-    names = (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled)
+    names = (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled, keys.blocked)
     return call(script("counts"), names, (begun.cursor if begun else "0", LANES), parse)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlq.core import codec
 from mlq.core.job import head_of, number, or_none, text
 from mlq.core.keys import Keys
+from mlq.core.progress import progress_of
 from mlq.core.states import State
 from mlq.ops import Op, call
 from mlq.ops.jobs import shown
@@ -28,7 +28,7 @@ class Listed(NamedTuple):
     took: float | None  # seconds that the last attempt took, or has been running for
     age: float  # seconds since the post
     reason: str | None  # why it failed: "error", "timeout", "lost" or "oom"; None if it has not
-    progress: Any  # what a running job reported last, if that is short; otherwise None
+    progress: Any  # what a running job reported last, if that is short; of a pipeline a `Progress`; otherwise None
 
 
 def _page(width: int, make: Callable[[list[Any]], Any], reply: list[Any]) -> list[Any]:
@@ -57,7 +57,7 @@ def _listed(row: list[Any], now: float) -> Listed:
     ended = now if state == State.RUNNING else finished
     took = None if started is None or ended is None else max(0.0, ended - started)
     reason = text(row[10]) if state == State.FAILED else None  # a retried job keeps the reason of its last error
-    progress = or_none(codec.unpack, row[11]) if row[11] else None
+    progress = or_none(lambda raw: progress_of(state, raw), row[11]) if row[11] else None
     return Listed(shown(row[0]), state, lane, posted, _count(row[3]), _count(row[4]), _count(row[5]) + _count(row[6]),
                   text(row[7]), started, finished, took, max(0.0, now - posted), reason, progress)  # fmt: skip
 

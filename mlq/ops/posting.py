@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mlq.core.identity import JobId
 from mlq.core.job import LARGE
 from mlq.core.keys import Keys
-from mlq.errors import KeyReused, LeaseLost
+from mlq.errors import AfterFailure, InputError, JobLost, KeyReused, LeaseLost, MLQError, UnknownJob
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.scripts import script
 
@@ -30,17 +30,36 @@ class Posted(NamedTuple):
         return [JobId(str(self.first + i), self.stamp) for i in range(self.size)]
 
 
+PLAN = "plan"  # instead of the jobs that a post comes after: they are parts of a split that has yet to begin
+
+
 def _posted(reply: bytes, size: int) -> Posted | None:
     if reply in (b"stale", b"unstaged"):
         return None
+    if reply.startswith(b"after "):
+        raise _refused(*reply.decode("utf-8", "replace").split()[1:3])
     first, _, stamp = reply.decode().partition(" ")
     return Posted(int(first), size, stamp)
+
+
+def _refused(job_id: str, word: str) -> MLQError:
+    """Why a job can't come after that one."""
+    if word == "gone":
+        return UnknownJob(f"after: there is no job {job_id}; nothing was posted")
+    if word == "other":
+        return JobLost(f"after: job {job_id} is another one now, since the server lost data; nothing was posted")
+    if word == "step":
+        return InputError(f"after: job {job_id} is a step of a pipeline; come after its root. Nothing was posted")
+    return AfterFailure(
+        f"after: job {job_id} has ended without a result ({word}), and nothing was posted; requeue it, or post with "
+        "on_failure='run' to run whatever becomes of it"
+    )
 
 
 def _post_keys(keys: Keys, caller: str, lane: str, staged: str) -> tuple[str, ...]:
     return (
         keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller, keys.leases,
-        keys.class_, keys.epoch, keys.job, keys.stream, f"{keys.staged}{staged}:",
+        keys.class_, keys.epoch, keys.job, keys.stream, f"{keys.staged}{staged}:", keys.blocked,
     )  # fmt: skip
 
 
@@ -57,11 +76,12 @@ def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]
 
 def post(
     keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = "",
-    staged: str = "",
+    staged: str = "", needs: str = "",
 ) -> Op[Posted | None]:  # fmt: skip
     """Post jobs of one lane. The result is None if `epoch` is out of date: run `sync_counter`, then post again.
 
     `staged`: the name under which large bodies were staged, if any. The result is None as well if they are not there.
+    `needs`: the jobs that these come after, as `JobOptions.needs` has them, or `PLAN`.
     `lease`: of the attempt that posts, if the caller is a listener; the post is refused once the attempt has lost it.
     """
 
@@ -70,11 +90,13 @@ def post(
             raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
         return _posted(reply, len(bodies))
 
-    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, *_sent(bodies, staged))
+    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, needs, *_sent(bodies, staged))
     return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
 
 
-def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "") -> Op[Posted | None]:
+def post_once(
+    keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "", needs: str = ""
+) -> Op[Posted | None]:
     """Post one job, or return the id of the one that was posted with this idempotency key in the last day.
 
     To the script, the key is a caller that makes just this one call.
@@ -87,7 +109,7 @@ def post_once(keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", sta
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
     fingerprint = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, *_sent((body,), staged))
+    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, needs, *_sent((body,), staged))
     return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
 
 

@@ -8,6 +8,7 @@ import msgpack  # type: ignore[import-untyped]
 from mlq.core.job import Claimed, Outcome
 from mlq.core.job_options import JobOptions
 from mlq.core.keys import Keys
+from mlq.core.states import State
 from mlq.ops import Argument, Op, call
 from mlq.ops.jobs import lapse_keys
 from mlq.ops.scripts import script
@@ -23,21 +24,35 @@ class Ending(NamedTuple):
     waited: bool = False  # the attempt waited for another job
     lost: bool = False  # the attempt died with its child: the job runs again, unless that has happened too often
     beside: int = 0  # other attempts that died with it
+    staged: str = ""  # the name under which the body of the job that this one becomes is staged
 
 
-def settle(keys: Keys, endings: Sequence[Ending], losses: int) -> Op[list[bool]]:
+def settle(keys: Keys, endings: Sequence[Ending], losses: int, epoch: str = "") -> Op[list[bool | None]]:
     """Record what became of attempts. The result says for each whether its lease was still held.
 
-    `losses`: how many losses a job may have and still run again.
+    None where a job can't become another one yet: run `sync_counter`, stage the other one's body if it is large, and
+    settle it again.
+
+    `losses`: how many losses a job may have and still run again. `epoch`: needed where jobs become other jobs.
     """
-    args: list[Argument] = [losses]
+    args: list[Argument] = [losses, epoch]
     for ending in endings:
-        args += (_packed(ending), ending.outcome.fields.get("result", b""))
+        fields = ending.outcome.fields
+        args += (_packed(ending), b"" if ending.staged else fields.get("result", fields.get("body", b"")))
 
-    def parse(reply: list[bytes]) -> list[bool]:
-        return [word == b"ok" for word in reply]
+    def parse(reply: list[bytes]) -> list[bool | None]:
+        return [{b"ok": True, b"lost": False}.get(word) for word in reply]
 
-    return call(script("settle"), lapse_keys(keys), tuple(args), parse)
+    return call(script("settle"), (*lapse_keys(keys), keys.counter, keys.epoch, keys.staged), tuple(args), parse)
+
+
+_APART = frozenset({"result", "body", "lane", "plan"})  # fields of outcomes that are not fields of the job
+
+
+def _next_job(outcome: Outcome) -> dict[str, Any]:
+    """What the job becomes: the lane of the next one, or how many parts of its split are open at a time."""
+    plan = outcome.fields.get("plan")
+    return {"lane": outcome.fields["lane"]} if plan is None else {"plan": int(plan)}
 
 
 def _packed(ending: Ending) -> bytes:
@@ -46,12 +61,18 @@ def _packed(ending: Ending) -> bytes:
     sent: dict[str, Any] = {
         "id": claimed.id,
         "token": claimed.token,
-        "fields": {name: value for name, value in outcome.fields.items() if name != "result"},
+        "fields": {name: value for name, value in outcome.fields.items() if name not in _APART},
     }
+    if options.part is not None or options.after is not None:
+        sent["is_step"] = True  # its end concerns other jobs
+    if options.part is not None:
+        sent |= {"root": options.part.root} | ({"tail": options.part.tail} if options.part.tail else {})
     if ending.lost:
         sent |= {"verdict": "lost", "beside": ending.beside}
     elif ending.retry_in is not None:
         sent |= {"verdict": "retry", "retry_in": ending.retry_in}
+    elif outcome.state is State.BLOCKED:
+        sent |= {"verdict": "blocked"} | _next_job(outcome) | ({"staged": ending.staged} if ending.staged else {})
     else:
         sent |= {"verdict": str(outcome.state), "may_have_left": ending.waited or claimed.attempt > 1}
         also = {"ttl": options.ttl, "callback": options.callback, "webhook": options.webhook, "said": outcome.said}

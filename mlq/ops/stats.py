@@ -81,6 +81,7 @@ class Stats(NamedTuple):
     workers: int
     slots: int
     busy: int  # slots in which a job runs
+    blocked: int = 0  # jobs that wait for others, and need no slot yet
 
     @property
     def wanted(self) -> int:
@@ -119,7 +120,7 @@ def stats(keys: Keys, begun: Begun | None = None) -> Op[Stats | Begun]:
         return _parse(lanes, *rest) if rest else Begun(cursor.decode(), lanes)
 
     names = (keys.lanes, keys.lane, keys.post, keys.leases, keys.scheduled, keys.dead, keys.deliveries, keys.workers,
-             keys.worker, keys.metrics)  # fmt: skip
+             keys.worker, keys.metrics, keys.blocked)  # fmt: skip
     return call(script("stats"), names, (SAMPLE, begun.cursor if begun else "0", LANES), parse)
 
 
@@ -127,7 +128,7 @@ def _parse(
     lanes: dict[bytes, tuple[int, bytes]], sizes: list[Any], looked_at: list[Any], workers: list[Any],
     counts: list[bytes],
 ) -> Stats:  # fmt: skip
-    now, running, scheduled, dead, *pending = sizes
+    now, running, scheduled, dead, *pending, blocked = sizes
     waiting, oldest = _waiting(float(now), lanes)
     runs = _running(running, looked_at)
     serving, slots, busy = Counter[str](), Counter[str](), 0
@@ -145,7 +146,7 @@ def _parse(
         },
         waiting.total(), scheduled, running, dead,
         {kind: _deliveries(kind, number, counted.get("", {})) for kind, number in zip(KINDS, pending, strict=True)},
-        len(workers) // 3, sum(_count(total) for total, _, _ in _rows(workers)), busy,
+        len(workers) // 3, sum(_count(total) for total, _, _ in _rows(workers)), busy, blocked,
     )  # fmt: skip
 
 

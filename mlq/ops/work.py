@@ -8,6 +8,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from mlq.core.job import Claimed, fields_of, text
 from mlq.core.keys import FORMAT, Keys
+from mlq.core.part import Part
 from mlq.errors import Unsupported
 from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import LANES, lapse_keys
@@ -132,23 +133,39 @@ def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bo
     def parse(reply: list[bytes]) -> list[bool]:
         return [word == b"ok" for word in reply]
 
-    return call(script("hand_back"), (*lapse_keys(keys), keys.metrics), tuple(args), parse)
+    return call(script("hand_back"), lapse_keys(keys), tuple(args), parse)
 
 
 STREAM_KEPT = 86400  # seconds after its last entry that a job's stream is kept
 
 
-def report(keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[int, str, bytes]]) -> Op[bool]:
-    """Record progress (packed; empty for none) and stream entries. The result says whether the lease was held."""
+HOP = 1_000_000  # attempts of a step count as later ones of the job whose stream goes on in it, by this for each hop
+
+
+def report(
+    keys: Keys, claimed: Claimed, progress: bytes, entries: Sequence[tuple[int, str, bytes]], part: Part | None = None
+) -> Op[bool]:
+    """Record progress (packed; empty for none) and stream entries. The result says whether the lease was held.
+
+    `part`: of a pipeline's step. Its chunks belong to the job that gets its outcome, and go into the stream of that.
+    """
 
     def parse(reply: bytes) -> bool:
         return reply == b"ok"
 
-    names = (keys.leases, keys.job + claimed.id, keys.stream + claimed.id, keys.waiters, keys.inbox)
-    flat = [part for entry in entries for part in entry]
-    return call(
-        script("report"), names, (claimed.lease, claimed.id, claimed.attempt, progress, STREAM_KEPT, *flat), parse
+    whose = (part and part.tail) or claimed.id
+    counts_as = claimed.attempt + HOP * (part.hop if part else 0)
+    names = (
+        keys.leases,
+        keys.job + claimed.id,
+        keys.stream + claimed.id,
+        keys.waiters,
+        keys.inbox,
+        keys.stream + whose,
     )
+    flat = [piece for entry in entries for piece in entry]
+    args = (claimed.lease, claimed.id, claimed.attempt, progress, STREAM_KEPT, whose, counts_as, *flat)
+    return call(script("report"), names, args, parse)
 
 
 def waits_no_more(keys: Keys, claimed: Claimed) -> Op[None]:
@@ -163,6 +180,7 @@ class Reaped(NamedTuple):
     deliveries_due: int
     retry_in: float | None  # seconds until the next retry is due
     apart: int = 0  # jobs that wait to run apart from others
+    chores: int = 0  # what is left to do for the jobs around those that ended
 
 
 def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
@@ -172,9 +190,9 @@ def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, s
     """
 
     def parse(reply: list[int]) -> Reaped:
-        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3])
+        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3], reply[4])
 
-    names = (*lapse_keys(keys), keys.reaping, keys.metrics, keys.lost, _index(keys, served))
+    names = (*lapse_keys(keys), keys.reaping, keys.lost, _index(keys, served))
     return call(script("reap"), names, (pause, grace, losses, most), parse)
 
 
@@ -218,7 +236,7 @@ def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tup
     def parse(reply: list[bytes]) -> tuple[str, list[str]]:
         return reply[0].decode(), [job_id.decode() for job_id in reply[1:]]
 
-    return call(script("overrun"), (*lapse_keys(keys), keys.metrics), (limit, retries, cursor), parse)
+    return call(script("overrun"), lapse_keys(keys), (limit, retries, cursor), parse)
 
 
 def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[tuple[str, str]]:

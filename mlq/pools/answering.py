@@ -44,6 +44,7 @@ def _answer(child: Child, run: Run, call: int, name: str, arguments: list[Any]) 
     channel = run.channel
     calls: dict[str, Callable[..., Any]] = {
         "store": channel.store, "fetch": channel.fetch, "post": channel.post, "wait": channel.wait,
+        "post_parts": channel.post_parts, "parts": channel.parts, "outcomes": channel.outcomes,
     }  # fmt: skip
     try:
         kind, value = "", calls[name](*arguments)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlq import errors
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.errors import InputError, LeaseLost, MLQError, Undecodable
+from mlq.pools.child_run import ChildRun
 from mlq.pools.frames import Wire
 from mlq.pools.lifeline import orphaned
 from mlq.pools.loading import load_listener
 from mlq.pools.surroundings import Surroundings
-from mlq.running.context import lost
 from mlq.running.execution import execute
 from mlq.running.listeners import Listener, Listeners
 from mlq.running.outcomes import failure
@@ -33,59 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FLUSH = 1.0  # seconds between checks whether a call is still to be sent
-
-
-class ChildRun:
-    """One run in a child, and the channel of its listeners to the worker."""
-
-    def __init__(self, child: "Child", number: int, claimed: Claimed, *, together: bool = False) -> None:
-        """The run holds its job until the worker says otherwise. `together`: it is part of a batch."""
-        self.together = together
-        self._child = child
-        self.number = number
-        self.claimed = claimed
-        self.held = True
-        self.end: Callable[[], None] | None = None  # how a cooperative runtime ends it
-
-    def holds(self) -> bool:
-        """Whether the worker still holds the job, as far as it has told this child."""
-        self._child.read_from_now_on()
-        return self.held
-
-    def report(self, packed: bytes) -> None:
-        """Have progress recorded soon."""
-        self._check()
-        self._child.wire.send("report", self.number, packed)
-
-    def add_entry(self, kind: str, data: bytes) -> None:
-        """Add an entry to the job's stream; if the worker can't keep up, the wire fills up and sending waits."""
-        self._check()
-        self._child.wire.send("entry", self.number, kind, data)
-
-    def full(self) -> bool:
-        """Whether many frames wait for another thread to send them."""
-        return self._child.wire.crowded()
-
-    def store(self, key: str, packed: bytes, expiry: float | None) -> None:
-        """Keep a value for other jobs."""
-        self._child.ask(self.number, "store", key, packed, expiry)
-
-    def fetch(self, key: str) -> bytes | None:
-        """The value that `store` kept."""
-        return self._child.ask(self.number, "fetch", key)  # type: ignore[no-any-return]
-
-    def post(self, lane: str, body: bytes) -> str:
-        """Post another job; returns its id."""
-        self._check()
-        return str(self._child.ask(self.number, "post", lane, body))
-
-    def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
-        """Wait until another job has ended; returns its fields."""
-        return self._child.ask(self.number, "wait", job_id, timeout)  # type: ignore[no-any-return]
-
-    def _check(self) -> None:
-        if not self.held:
-            raise lost(self.claimed)
 
 
 class Ready(NamedTuple):

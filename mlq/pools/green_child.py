@@ -5,7 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlq.core.job import Outcome
-from mlq.pools.child import Child, ChildRun, Ready
+from mlq.pools.child import Child, Ready
 from mlq.pools.loops import separate
 from mlq.running.context import lost
 from mlq.running.execution import end_of_thread, execute_on_loop, keep_turning, own_context
@@ -14,6 +14,8 @@ from mlq.running.together import execute_together_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from mlq.pools.child_run import ChildRun
 
 T = TypeVar("T")
 

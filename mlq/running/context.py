@@ -6,9 +6,10 @@ other end of a socket pair.
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Unpack
 
 from mlq.client.arguments import data_key, value_of
@@ -17,6 +18,7 @@ from mlq.core.checks import MESSAGE_LIMIT, PROGRESS_LIMIT, check_id, check_secon
 from mlq.core.job import Claimed, Record
 from mlq.core.job_options import PostOptions, options_of
 from mlq.errors import InputError, LeaseLost, TooLarge
+from mlq.running.results import Results
 from mlq.system.capture import capturing_job
 
 LOG_LIMIT = 64 * 1024  # bytes of logs and prints kept of one attempt
@@ -48,8 +50,17 @@ class Channel(Protocol):
     def fetch(self, key: str) -> bytes | None:
         """What `store` stored; None if there is nothing."""
 
-    def post(self, lane: str, body: bytes) -> str:
-        """Post another job; its id."""
+    def post(self, lane: str, body: bytes, needs: str = "") -> str:
+        """Post another job, after those that it `needs`; its id."""
+
+    def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
+        """Post the next parts of a split, or its join, which comes first; the id of the first one."""
+
+    def parts(self) -> list[tuple[int, int]]:
+        """The ranges of ids of the parts that this run joins."""
+
+    def outcomes(self, job_ids: Sequence[str]) -> list[dict[str, bytes]]:
+        """The fields of the first of these jobs, which have ended: as many as fit into a reply, one at least."""
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """The fields of another job when it has ended; the slot is released meanwhile."""
@@ -110,6 +121,7 @@ class JobContext(dict[str, Any]):
         self._claimed = claimed
         self.output = output
         self._loop_thread: int | None = None
+        self._options = record.options
         super().__init__(full_message=_full_message(claimed, record, message))
         self.update((name, getattr(self, name)) for name in HELPERS)
 
@@ -139,6 +151,16 @@ class JobContext(dict[str, Any]):
     def cancelled(self) -> bool:
         """Whether this attempt should end: the job was cancelled, timed out, or is now another worker's."""
         return not self._channel.holds()
+
+    @property
+    def joins(self) -> bool:
+        """Whether this job joins the parts of a split: its message is their results."""
+        return self._options.part is not None and self._options.part.joins
+
+    @functools.cached_property
+    def results(self) -> Results:
+        """The results of the jobs that this one comes after, in the order of `after`; of a join, those of the parts."""
+        return Results(self._channel, self._options)
 
     @property
     def attempt(self) -> int:
@@ -181,7 +203,7 @@ class JobContext(dict[str, Any]):
     ) -> str:  # fmt: skip
         """Post another job, with the options of `MLQ.post`; returns its id. Raises LeaseLost."""
         wanted = options_of(callback, functions, options)
-        return self._channel.post(wanted.lane, wanted.body(msg))
+        return self._channel.post(wanted.lane, wanted.body(msg), wanted.needs)
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for another job's result. This attempt's slot is released meanwhile, so even a single slot is enough.

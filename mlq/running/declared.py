@@ -15,6 +15,8 @@ from mlq.running.messages import for_result
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 
+    from mlq.running.pipeline import Forward, Split
+
 M_contra = TypeVar("M_contra", contravariant=True)  # the message
 P = ParamSpec("P")  # the parameters after it
 R_co = TypeVar("R_co", covariant=True)  # what the function returns
@@ -41,6 +43,13 @@ class Declared(Protocol[M_contra, P, R_co]):
     def post(self, msg: M_contra, callback: str | None = None, **options: Unpack[ListenerPostOptions]) -> str:
         """Post a job for it, with the options of `MLQ.post`; returns its id. Raises ValidationError."""
 
+    @overload
+    def submit(
+        self: "Declared[M_contra, ..., Forward | Split | Coroutine[Any, Any, Forward | Split]]",
+        msg: M_contra,
+        callback: str | None = None,
+        **options: Unpack[ListenerPostOptions],
+    ) -> JobHandle[Any]: ...
     @overload
     def submit(
         self: "Declared[M_contra, ..., Coroutine[Any, Any, tuple[Any, T]]]",
@@ -172,6 +181,19 @@ def submit(msg: Any, callback: str | None = None, *, _to: _Destination, **option
     _to.check(msg, callback, options)
     handle = _to.client.submit(msg, callback, _to.functions, **{"queue": _to.queue, **options})
     return handle if _to.back is None else JobHandle(_to.client, handle.reference, _to.back, handle.warning)
+
+
+def declaration_of(function: object) -> _Destination | None:
+    """Where the methods of a declared listener post to; None for any other object."""
+    found = getattr(getattr(function, "submit", None), "keywords", {}).get("_to")
+    return found if isinstance(found, _Destination) else None
+
+
+def gives_another_result(function: Any) -> None:
+    """The results of a declared listener's jobs are those of other listeners: they are no longer made its own type."""
+    to = declaration_of(function)
+    if to is not None:
+        function.submit = partial(submit, _to=to._replace(back=None))
 
 
 def _with_methods(function: Any, **methods: Any) -> Any:

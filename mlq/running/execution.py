@@ -14,10 +14,12 @@ from typing import Any
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.answers import only_answer
+from mlq.running.becoming import outcome_of, split
 from mlq.running.context import Channel, JobContext, Output, arrive
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
-from mlq.running.outcomes import failure, success
+from mlq.running.outcomes import failure
+from mlq.running.pipeline import Split
 from mlq.system.capture import capturing
 
 log = logging.getLogger("mlq.worker")
@@ -62,8 +64,10 @@ def _execute(channel: Channel, claimed: Claimed, record: Record, listeners: tupl
         with capturing(output), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 value = _own_answer(listener, _finished(_called(listener, message, context), context))
+            if isinstance(value, Split):
+                value = split(value, channel, claimed, record, listeners[-1].retries)
             listener = None
-        return success(value, calls_back=record.options.callback is not None)
+        return outcome_of(value, claimed, record, listeners)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
     finally:
@@ -92,8 +96,11 @@ async def execute_on_loop(
                 else:
                     value = await _on_thread(listener, message, context, submit)
                 value = _own_answer(listener, value)
+            if isinstance(value, Split):
+                parts = functools.partial(split, value, channel, claimed, record, listeners[-1].retries)
+                value = await on_thread(parts, submit)
             listener = None
-        return success(value, calls_back=record.options.callback is not None)
+        return outcome_of(value, claimed, record, listeners)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
     finally:
@@ -116,7 +123,9 @@ def keep_turning(loop: asyncio.AbstractEventLoop) -> None:
 
 def _called(listener: Listener, message: Any, context: JobContext) -> Any:
     assert listener.function is not None  # noqa: S101 - only the parent of child processes has listeners without one
-    if listener.convert is not None:  # this check costs 0.04 us
+    if context.joins:
+        message = context.results if listener.convert is None else listener.convert(list(context.results))
+    elif listener.convert is not None:  # this check costs 0.04 us
         message = listener.convert(message)
     if listener.batch:  # beside other listeners, it gets one message at a time
         return listener.function([message], [context]) if listener.takes_context else listener.function([message])

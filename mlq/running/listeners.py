@@ -20,6 +20,7 @@ from mlq.system.importing import is_importing
 
 if TYPE_CHECKING:
     from mlq.running.middleware import Middleware
+    from mlq.running.routes import Routes
 
 log = logging.getLogger("mlq.job")
 
@@ -47,6 +48,7 @@ class Listener(NamedTuple):
     split: Split | None = None  # which messages of a batch share a call; None: all of them
     convert: Callable[[Any], Any] | None = None  # makes the message what the function declares; None if that is nothing
     about: str = ""  # a model's description for clients; see core/model.py
+    routes: "Routes | None" = None  # where what it returns goes on
     warm_up: Callable[[], None] | None = None  # called once in each process, before it gets jobs
 
     @classmethod
@@ -201,6 +203,8 @@ class Listeners:
                 level = logging.WARNING if is_importing() else logging.INFO
                 places = _place_of(new), _place_of(before)
                 log.log(level, "the listener %r at %s replaces the one at %s; else, rename one", new.name, *places)
+                if before.routes is not None:
+                    log.warning("the listener %r has no routes any more: declare them again", new.name)
                 self._all = tuple(new if old is before else old for old in self._all)
             else:
                 self._all += (new,)
@@ -229,6 +233,15 @@ class Listeners:
         if found:
             self._tell()
         return found
+
+    def route(self, name: str, routes: "Routes") -> None:
+        """Declare where what a listener returns goes on. Raises InputError if that is declared already."""
+        listener = next((one for one in self._all if one.name == name), None)
+        if listener is None:
+            raise InputError(f"the listener {name!r} was removed, and can have no routes")
+        if listener.routes is not None:
+            raise InputError(f"the listener {name!r} has routes already: declare all of them in one `route`")
+        self.exchange(listener, listener._replace(routes=routes))
 
     def warm_up(self) -> None:
         """Have those that ask for it load what they need, before there are jobs."""

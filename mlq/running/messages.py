@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import NoneType, SimpleNamespace
 from typing import Any, get_args, get_origin, get_type_hints
 
+from mlq.running.pipeline import Forward, Split
 from mlq.running.validation import engine_for, libraries_of
 
 log = logging.getLogger("mlq.worker")
@@ -129,13 +130,15 @@ def _result_of(hint: Any) -> Any:
         return _result_of(args[2])
     if origin in (*_YIELDING, abc.Generator) and args:
         return list.__class_getitem__(args[0])
+    if not {hint, *args}.isdisjoint((Forward, Split)):  # then it is what another listener returns
+        return Any
     return args[1] if origin is tuple and len(args) == 2 and args[1] is not Ellipsis else hint
 
 
 def _one_result_of(hint: Any) -> Any:
     """The type of one result of a function that declares to return a list of them."""
     origin, args = get_origin(hint), get_args(hint)
-    return _one_result_of(args[-1]) if origin in _AWAITED and args else _item_of(hint)
+    return _one_result_of(args[-1]) if origin in _AWAITED and args else _result_of(_item_of(hint))
 
 
 def _item_of(hint: Any) -> Any:

@@ -11,11 +11,13 @@ from typing import Any, Protocol, TypeVar
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.answers import WrongNumber, answers_of
+from mlq.running.becoming import outcome_of, split
 from mlq.running.context import Channel, JobContext, Output
 from mlq.running.execution import Submit, on_thread, own_context, run_async
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
-from mlq.running.outcomes import failure, success
+from mlq.running.outcomes import failure
+from mlq.running.pipeline import Split
 from mlq.running.portions import portions
 from mlq.system.capture import capturing
 
@@ -79,6 +81,8 @@ class _Member:
             context = JobContext(self._run.channel, self.output, self._run.claimed, self._run.record, message)
             self.context = context
             self._hooks.enter_context(wrapped(context, self._listener.middleware))
+            if context.joins:
+                message = list(context.results)
             self.message = message if self._listener.convert is None else self._listener.convert(message)
             if (split := self._listener.split) is not None:
                 self.group = split.group and split.group(self.message)
@@ -104,8 +108,11 @@ class _Member:
     def succeed(self, value: Any) -> None:
         """It ends with a value."""
         try:
+            run = self._run
+            if isinstance(value, Split):
+                value = split(value, run.channel, run.claimed, run.record, self._listener.retries)
             self._hooks.close()
-            self.outcome = success(value, calls_back=self._run.record.options.callback is not None)
+            self.outcome = outcome_of(value, run.claimed, run.record, run.listeners)
         except BaseException as error:  # noqa: BLE001 - user code: middleware
             self.outcome = failure(error)
 

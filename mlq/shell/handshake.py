@@ -60,3 +60,11 @@ def _warn(what: str, target: Target | None, words: str, *args: object) -> None:
     if (what, url) not in _warned:
         _warned.add((what, url))
         log.warning(words, *args)
+
+
+def run_of(connection: Any) -> str:
+    """The run id of the server that a connection of redis-py leads to."""
+    if connection._sock is None:  # noqa: SLF001 - it broke; the run id may be another one from now on
+        connection.connect()
+    run: str = connection.server_run
+    return run

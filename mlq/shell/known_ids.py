@@ -98,7 +98,7 @@ def post(shell: "Shell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ())
         if posted is not None:
             return known.posted(posted)
         shell.run_here(known.sync_counter)
-    raise _unstable(shell.target)
+    raise unstable(shell.target)
 
 
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ()) -> Posted:
@@ -113,10 +113,11 @@ async def post_aio(shell: "AsyncShell", keys: Keys, make: Make, stage: Sequence[
         if posted is not None:
             return known.posted(posted)
         await shell.run_here(known.sync_counter)
-    raise _unstable(await shell.target())
+    raise unstable(await shell.target())
 
 
-def _unstable(target: Target) -> ServerError:
+def unstable(target: Target) -> ServerError:
+    """The error of a post for which the epoch changes all the time."""
     return ServerError(
         f"nothing was posted: the server at {target} seems to lose its data again and again. See its log for why"
     )

@@ -26,7 +26,7 @@ from mlq.ops.scripts import Script
 from mlq.shell import handshake, trouble
 from mlq.shell.callers import Callers
 from mlq.shell.fair_semaphore import FairSemaphore
-from mlq.shell.target import ANSWER_TIMEOUT, Target, check_peer, choose, connection_options
+from mlq.shell.target import ANSWER_TIMEOUT, Target, choose, connect_to_own_server, connection_options
 from mlq.shell.watch import Watch
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Shell:
         if self._pool is None:
             options = connection_options(self.target.url, self.answer) | {"retry": Retry(NoBackoff(), 0)}
             if self.target.origin == "embedded":
-                options["redis_connect_func"] = _connect_to_own_server
+                options["redis_connect_func"] = connect_to_own_server
             self._pool = redis.ConnectionPool.from_url(self.target.url, **options)
         return self._pool
 
@@ -101,9 +101,7 @@ class Shell:
         """
 
         def exchange(connection: Any) -> tuple[Op[T], Any]:
-            if connection._sock is None:  # noqa: SLF001 - it broke; the run id may be another one from now on
-                connection.connect()
-            op = make(connection.server_run)
+            op = make(handshake.run_of(connection))
             return op, self._exchange(connection, op)
 
         op, reply = self._with_connection(exchange)
@@ -115,7 +113,16 @@ class Shell:
 
     def run_each(self, ops: Sequence[Op[Any]]) -> list[Callable[[], Any]]:
         """Like `run_many`, but each result is a function that returns it or raises that op's own error."""
-        replies = self._with_connection(lambda connection: self._exchange_many(connection, ops))
+        return self.run_each_here(lambda _: ops)
+
+    def run_each_here(self, make: Callable[[str], Sequence[Op[Any]]]) -> list[Callable[[], Any]]:
+        """Like `run_each`, for ops that `make` returns for the server's run id, as in `run_here`."""
+
+        def exchange(connection: Any) -> tuple[Sequence[Op[Any]], list[Any]]:
+            ops = make(handshake.run_of(connection))
+            return ops, self._exchange_many(connection, ops)
+
+        ops, replies = self._with_connection(exchange)
         return [partial(trouble.result_of, op, reply, self._target) for op, reply in zip(ops, replies, strict=True)]
 
     def run_and_pop(self, op: Op[T], names: Sequence[str], seconds: float) -> tuple[T, tuple[str, bytes] | None]:
@@ -289,9 +296,3 @@ class Shell:
             from mlq import server
 
             server.ensure_running()
-
-
-def _connect_to_own_server(connection: Any) -> None:
-    """Check that the embedded server is a process of this user before anything is sent to it."""
-    check_peer(connection)
-    connection.on_connect()

@@ -158,6 +158,12 @@ def check_peer(connection: Any) -> None:
     peer.check(writer.get_extra_info("socket") if writer else connection._sock, connection.path)  # noqa: SLF001
 
 
+def connect_to_own_server(connection: Any) -> None:
+    """Check that the embedded server is a process of this user before anything is sent to it."""
+    check_peer(connection)
+    connection.on_connect()
+
+
 def connection_options(url: str, answer: float = ANSWER_TIMEOUT) -> dict[str, Any]:
     """The redis-py options of both shells: raw bytes over RESP2. No retries: we know what may be repeated."""
     keep_standard_open()  # else a socket may get the number of stdout or stderr, and other code would write to it

@@ -2,16 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from mlq.client.arguments import LISTEN
+from mlq.client.arguments import LISTEN, given_to
 from mlq.core.checks import check_id
 from mlq.core.job import Claimed
 from mlq.errors import LeaseLost, ServerError, Unsupported, ValueRefused, WaitTimeout
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import pipelines as pipeline_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import work as work_ops
 from mlq.running.context import lost
@@ -74,19 +75,31 @@ class RedisChannel:
         self._shared.note_size(len(packed or b""))
         return packed
 
-    def post(self, lane: str, body: bytes) -> str:
+    def post(self, lane: str, body: bytes, needs: str = "") -> str:
         """Post another job; returns its id."""
-        self._shared.note_size(len(body))
+        return self.post_parts(lane, [body], needs)
+
+    def post_parts(self, lane: str, bodies: Sequence[bytes], needs: str = post_ops.PLAN) -> str:
+        """Post the next parts of a split, which begins when this attempt has ended; returns the id of the first."""
+        self._shared.note_size(max(map(len, bodies)))
         shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
-        staged = post_ops.staging_name((body,))
-        stage = post_ops.stage(keys, staged, lane, (body,))
+        staged = post_ops.staging_name(bodies)
+        stage = post_ops.stage(keys, staged, lane, bodies)
         with shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":
-                return post_ops.post(keys, name, number, lane, (body,), lease, epoch, staged)
+                return post_ops.post(keys, name, number, lane, bodies, lease, epoch, staged, needs)
 
             return str(self._patiently(lambda: post(shell, keys, make, stage)).id)
+
+    def parts(self) -> list[tuple[int, int]]:
+        """The parts of the split whose join this attempt runs: the first and the last id of each range, in order."""
+        return self._run(pipeline_ops.parts(self._shared.keys, self._claimed.id))
+
+    def outcomes(self, job_ids: Sequence[str]) -> list[dict[str, bytes]]:
+        """The fields of the first of these jobs, one at least, as many as fit into a reply."""
+        return self._run(pipeline_ops.outcomes(self._shared.keys, job_ids))
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """Wait until another job, named by its id or reference, has ended; returns its fields."""
@@ -104,6 +117,8 @@ class RedisChannel:
         if fields is None:
             raise WaitTimeout(f"job {job_id} did not end within {timeout} s")
         self._shared.note_size(sum(map(len, fields.values())))
+        if other := given_to(fields):  # a step of a pipeline, whose result another job got
+            return self.wait(other, None if give_up is None else max(0.0, give_up - time.monotonic()))
         return fields
 
     def _check(self) -> None:

@@ -5,10 +5,13 @@ from functools import partial
 from typing import Any
 
 from mlq.ops import Op
+from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.system.service import log
 from mlq.worker.round_clock import RoundClock
 from mlq.worker.shared import GRACE, PAUSE, Shared
+
+CHORES = 20  # calls after one look: each takes 2 ms of the server's time, and this thread has leases to renew
 
 Question = tuple[Op[Any], Callable[[Any], None]]  # for the server, and what to do with the reply
 
@@ -50,6 +53,9 @@ class Reaping:
             log.info("jobs of expired leases taken back: %d", reaped.taken)
         if reaped.apart:
             self._apart_due()
+        left, calls = reaped.chores, CHORES
+        while left and calls:
+            left, calls = self._shared.shell.run(job_ops.chores(self._shared.keys)), calls - 1
         if reaped.deliveries_due:
             self._deliveries_due()
 

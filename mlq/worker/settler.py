@@ -1,24 +1,25 @@
 """The duty that settles outcomes and records reports: in batches, and in one round trip with the next claim."""
 
 import queue
-import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mlq.core.policy import pause_before_retry
 from mlq.core.states import State
 from mlq.errors import ServerError
 from mlq.ops import Op
 from mlq.ops import settling as settle_ops
+from mlq.ops.posting import stage, staging_name
 from mlq.ops.settling import Ending
 from mlq.running.spare_threads import Threads
+from mlq.shell.known_ids import TRIES, known_ids_of, unstable
 from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
+from mlq.worker.endings import complain, ending_of, is_staged
 from mlq.worker.outbox import Ended, Reported
 from mlq.worker.shared import Shared
 from mlq.worker.unrecorded import Unrecorded, record_reports
@@ -81,7 +82,7 @@ class Settler(Service):
         shared = self._shared
         if ended.attempt.has_reported() or (shared.slots.ahead and not shared.exhausted) or shared.outbox.busy():
             return False  # its reports must be recorded first
-        if ended.outcome.size > LARGE or not self._one_at_a_time.acquire(blocking=False):
+        if ended.outcome.size > LARGE or is_staged(ended) or not self._one_at_a_time.acquire(blocking=False):
             return False
         try:
             self._settled([ended])
@@ -130,7 +131,8 @@ class Settler(Service):
         now: list[Ended] = []
         later: list[Ended] = []
         for ended in batch:
-            (later if self._unrecorded.has(ended.attempt) or ended.outcome.size > LARGE else now).append(ended)
+            kept = self._unrecorded.has(ended.attempt) or ended.outcome.size > LARGE or is_staged(ended)
+            (later if kept else now).append(ended)
         try:
             if now:
                 self._settled(now)
@@ -141,10 +143,24 @@ class Settler(Service):
 
     def _settle_kept(self, ended: Ended, shell: Shell) -> None:
         """Settle one outcome that was kept. Raises ServerError."""
-        ending = _ending(ended)
-        accepted = shell.run(self._op([ending]))
+        ending = ending_of(ended)
+        settled = self._settle_one(ending, shell)
         self._shared.slots.release(ended.attempt)
-        self._recorded([ended], [ending], accepted)
+        self._recorded([ended], [ending], [settled])
+
+    def _settle_one(self, ending: Ending, shell: Shell) -> bool:
+        """Settle one ending; where its job becomes another one, with the epoch of now, and a large body staged."""
+        known = known_ids_of(shell.target, self._shared.keys)
+        body, lane = ending.outcome.fields.get("body", b""), str(ending.outcome.fields.get("lane", ""))
+        bodies = (body,) if isinstance(body, bytes) else ()
+        ending = ending._replace(staged=staging_name(bodies)) if body else ending
+        for _ in range(TRIES):
+            shell.run_many(stage(self._shared.keys, ending.staged, lane, bodies))
+            (settled,) = shell.run_here(lambda run: self._op([ending], known.epoch(run)))
+            if settled is not None:
+                return settled
+            shell.run_here(known.sync_counter)
+        raise unstable(shell.target)
 
     def _settled(self, batch: list[Ended]) -> None:
         shared = self._shared
@@ -155,11 +171,11 @@ class Settler(Service):
             shared.slots.claim_none_ahead()
         else:
             shared.slots.claim_ahead(self._pace)
-        endings = [_ending(ended) for ended in batch]
+        endings = [ending_of(ended) for ended in batch]
         if shared.limits:
             shared.follow_limits()
         try:
-            accepted = self._settle_and_claim(self._op(endings), len(freed) - len(pauses))
+            settled = self._settle_and_claim(endings, len(freed) - len(pauses))
         except ServerError:
             shared.slots.give(len(pauses))
             shared.slots.hold_again(freed)
@@ -168,7 +184,11 @@ class Settler(Service):
             raise
         for seconds, listener in pauses:
             self._pausing.submit(partial(self._free_after, seconds, listener))
-        self._recorded(batch, endings, accepted)
+        again = [i for i, one in enumerate(settled) if one is None]
+        for i in reversed(again):  # these wait for a new epoch
+            self._unrecorded.keep(batch[i])
+        left = [i for i in range(len(batch)) if i not in again] if again else range(len(batch))
+        self._recorded([batch[i] for i in left], [endings[i] for i in left], [settled[i] for i in left])
 
     def _pauses(self, freed: list[Attempt]) -> list[tuple[float, str]]:
         """How long slots that batches freed wait for clients that come back, if they do; each with its listener."""
@@ -190,12 +210,12 @@ class Settler(Service):
         self._shared.slots.give()
         self._shared.wake_for_free_slot()
 
-    def _op(self, endings: list[Ending]) -> Op[list[bool]]:
-        return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1)
+    def _op(self, endings: list[Ending], epoch: str) -> Op[list[bool | None]]:
+        return settle_ops.settle(self._shared.keys, endings, self._shared.settings.max_losses - 1, epoch)
 
-    def _recorded(self, batch: list[Ended], endings: list[Ending], accepted: list[bool]) -> None:
+    def _recorded(self, batch: list[Ended], endings: list[Ending], settled: Sequence[bool | None]) -> None:
         """The server has recorded these: forget the attempts, log failures, and announce retries and deliveries."""
-        shared = self._shared
+        shared, accepted = self._shared, [bool(one) for one in settled]
         shared.tally.settled(batch, accepted)
         shared.successes.add(
             [ended for ended, ok in zip(batch, accepted, strict=True) if ok and ended.outcome.state is State.SUCCEEDED]
@@ -207,7 +227,7 @@ class Settler(Service):
                     "job %s: the lease was lost, the outcome is refused (%s)", ending.claimed.id, ended.outcome.state
                 )
             elif ended.outcome.state is State.FAILED:
-                _complain(ended, ending.retry_in, shared.settings.max_losses)
+                complain(ended, ending.retry_in, shared.settings.max_losses)
         shared.wake_for_free_slot()
         for ending in endings:
             if ending.retry_in is not None:
@@ -215,24 +235,30 @@ class Settler(Service):
             elif ending.options.callback or ending.options.webhook:
                 self._deliveries_due()
 
-    def _settle_and_claim(self, settle: Op[list[bool]], freed: int) -> list[bool]:
+    def _settle_and_claim(self, endings: list[Ending], freed: int) -> list[bool | None]:
         """Settle, and claim for the free slots in the same round trip if nobody else claims and jobs may wait."""
         shared = self._shared
         may = self.refill and shared.registered and not shared.exhausted and shared.serves_any()
+        known = known_ids_of(shared.shell.target, shared.keys)
+
+        def settle(run: str) -> Op[list[bool | None]]:
+            return self._op(endings, known.epoch(run))
+
         if not may or not shared.claiming.acquire(blocking=False):
             shared.slots.give(freed)
-            return shared.shell.run(settle)
+            return shared.shell.run_here(settle)
         try:
             wanted = shared.slots.exchange(freed, MOST)
-            return self._both(settle, wanted) if wanted else shared.shell.run(settle)
+            return self._both(settle, wanted) if wanted else shared.shell.run_here(settle)
         finally:
             shared.claiming.release()
 
-    def _both(self, settle: Op[list[bool]], wanted: int) -> list[bool]:
+    def _both(self, settle: Callable[[str], Op[list[bool | None]]], wanted: int) -> list[bool | None]:
         shared = self._shared
         reply: list[Claimed] | None = []
+        claim = next_claim(shared, wanted)
         try:
-            settled, got = shared.shell.run_each([settle, next_claim(shared, wanted)])
+            settled, got = shared.shell.run_each_here(lambda run: (settle(run), claim))
             reply = got()
         finally:
             claimed = reply or []
@@ -247,24 +273,3 @@ class Settler(Service):
                 self._give(claimed)
             shared.claim_ended(exhausted=taken < wanted)
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool
-
-
-def _complain(ended: Ended, retry_in: float | None, losses: int) -> None:
-    """Log a failure, since nobody may be waiting for the job."""
-    claimed, names = ended.attempt.claimed, ", ".join(listener.name for listener in ended.attempt.listeners)
-    if retry_in is not None:
-        then = f"it runs again in {retry_in:.1f} s"
-    elif ended.lost:
-        then = f"it runs again, or is a dead letter if it was lost by itself {losses} times"
-    else:
-        then = "it is a dead letter"
-    log.warning("job %s (%s): attempt %d failed: %s; %s", claimed.id, names, claimed.attempt, ended.outcome.hint, then)
-
-
-def _ending(ended: Ended) -> Ending:
-    """The ending of an attempt: its outcome, and when its job is retried by its policy."""
-    attempt, outcome, lost = ended
-    retry_in = None
-    if outcome.again:
-        retry_in = pause_before_retry(attempt.policy, attempt.claimed.errors, random.random())  # noqa: S311 - jitter
-    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost, attempt.beside)

@@ -177,7 +177,10 @@ def _errors_of(
 ) -> Sequence[ServerError | None]:
     if not said:
         return ()
-    ops = [work_ops.report(shared.keys, attempt.claimed, progress, entries) for attempt, progress, entries in said]
+    ops = [
+        work_ops.report(shared.keys, attempt.claimed, progress, entries, attempt.record.options.part)
+        for attempt, progress, entries in said
+    ]
     try:
         return [_error_of(result) for result in shell.run_each(ops)]
     except ServerError as error:

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.programs import EXAMPLES, ROOT, WORK_LIMIT, cleared, environment, running
+from examples.products.codes import check_digit, is_gtin
+from tests.programs import EXAMPLES, MLQ, ROOT, WORK_LIMIT, cleared, environment, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -57,3 +58,36 @@ def test_digits_loses_nothing_when_a_worker_is_killed() -> None:
     assert re.search(r"Lost 0 \(each of the 600 jobs has exactly one outcome\)", said)
     assert "Problems" not in said
     assert shown.stderr == ""
+
+
+def test_products_are_each_stored_once_when_a_worker_is_killed(tmp_path) -> None:
+    """The README's program in small, on its own server, and the README's list of routes."""
+    environ = environment("redis://127.0.0.1:1") | {"MLQ_HOME": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, str(EXAMPLES / "products" / "run.py"), "300"],
+        env=environ, text=True, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, shown.stderr) == (0, "")
+    killed = re.search(
+        r"worker 2 is killed \(SIGKILL\): (\d+) records are stored, and it holds (\d+) jobs", shown.stdout
+    )
+    assert killed
+    assert 150 <= int(killed[1]) < 300
+    assert re.search(r"records stored +300 of 300: \d+ books, \d+ phones, \d+ tools, \d+ vouchers\n", shown.stdout)
+    for name in ("lost", "stored twice", "wrongly read"):
+        assert re.search(rf"{name} +0\n", shown.stdout)
+    assert re.search(r"\n\d+ classify .*\n  \d+ extract_book .*\n  \d+ validate .*\n  \d+ store .*\n$", shown.stdout)
+    printed = subprocess.run(
+        [MLQ, "pipelines", "examples/products/listeners.py"],
+        cwd=ROOT, env=environ, text=True, capture_output=True, timeout=WORK_LIMIT, check=True,
+    )  # fmt: skip
+    assert printed.stdout in (EXAMPLES / "products" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("code", ["6291041500213", "9780306406157", "73513537", "036000291452", "10614141000415"])
+def test_products_check_the_digits_of_codes(code: str) -> None:
+    """Those of all lengths; any other last digit is wrong, and so is any other length."""
+    assert is_gtin(code)
+    assert check_digit(code[:-1]) == int(code[-1])
+    assert [last for last in "0123456789" if is_gtin(code[:-1] + last)] == [code[-1]]
+    assert not is_gtin(code[:-2])

@@ -18,6 +18,7 @@ from mlq.ops import deliveries as delivery_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
+from mlq.ops import pipelines as pipeline_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
@@ -56,6 +57,9 @@ OPS = {
         job_ops.delete(K, "1"),
         job_ops.place(K, "1"),
         job_ops.counts(K),
+        pipeline_ops.tree(K, "1", "", 500),
+        pipeline_ops.outcomes(K, ["1", "2"]),
+        job_ops.chores(K),
         list_ops.listing(K),
         list_ops.dead(K, 0, -1),
         work_ops.register(K, WorkerClass.of(["default"], ["default"], ["f"]), 10),

@@ -22,6 +22,7 @@ from mlq.server import scratch
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/from-celery.md", "docs/from-rq.md", "docs/testing.md", "docs/pipelines.md"]
 BLOCK = re.compile(r"^```(python|console)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -79,7 +80,7 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/from-celery.md", "docs/from-rq.md", "docs/testing.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_page(page, server_url, tmp_path):
     """From the first block to the last, as one session."""
     env = environment(server_url, tmp_path)

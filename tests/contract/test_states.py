@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlq.core.job import progress_of, progress_words
+from mlq.core.progress import progress_of, progress_words
 from mlq.core.states import FINISHED, MEANING, TRANSITIONS, Event, State, after, as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
@@ -32,7 +32,7 @@ def test_every_event_happens_somewhere():
 @pytest.mark.parametrize("state", sorted(FINISHED))
 def test_finished_jobs_move_only_when_a_person_asks(state):
     """An outcome is recorded once."""
-    assert {event for old, event in TRANSITIONS if old is state} <= {Event.REQUEUE, Event.DELETE}
+    assert {event for old, event in TRANSITIONS if old is state} <= {Event.REQUEUE, Event.REQUEUE_STEP, Event.DELETE}
 
 
 def test_running_jobs_can_not_be_deleted():

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from mlq import MLQ, AsyncJobHandle, AsyncMLQ, JobContext, JobHandle
+from mlq import MLQ, AsyncJobHandle, AsyncMLQ, Forward, JobContext, JobHandle, Split
 
 mlq = MLQ("types")
 
@@ -43,6 +43,16 @@ async def batched_async(urls: list[str], contexts: list[JobContext]) -> list[int
 @mlq.listener(batch=32)
 def batched_untyped(urls):  # type: ignore[no-untyped-def]
     return urls
+
+
+@mlq.listener
+def forwards(url: str) -> Forward:
+    return Forward(url, to=optional, queue="urls")
+
+
+@mlq.listener
+async def splits(url: str) -> Split:
+    return Split([url], each=plain, into="join", at_once=5)
 
 
 @mlq.listener
@@ -128,6 +138,8 @@ bound = mlq.listener(functools.partial(old_form, 1))
 
 # --- results
 
+assert_type(forwards.submit("a"), JobHandle[Any])
+assert_type(splits.submit("a"), JobHandle[Any])
 assert_type(plain.submit({"a": 1}), JobHandle[int])
 assert_type(plain.submit({"a": 1}).result(), int)
 assert_type(of_iris.submit(Iris(1.0)), JobHandle[str])

@@ -190,7 +190,7 @@ def test_labels_hold_no_ids_and_no_workers(mlq, client):
     labels = {name for _, pairs in found for name, _ in pairs}
     values = {value for _, pairs in found for name, value in pairs if name != "le"}
     assert labels <= LABELS
-    assert values <= {"", "default", *OUTCOMES, *TRIES, *KINDS, "queued", "running", "scheduled", "failed"}
+    assert values <= {"", "default", *OUTCOMES, *TRIES, *KINDS, "queued", "running", "scheduled", "blocked", "failed"}
     assert value(found, "mlq_attempts_total", queue="default", outcome="succeeded") == 20
 
 

@@ -64,7 +64,7 @@ def test_counts(mlq, client, echo):
     failed(mlq)
     mlq.post(1, functions=["nobody"])
     told = client.get("/jobs/count", headers=JSON)
-    assert told.json == {"waiting": 1, "scheduled": 0, "running": 0, "failed": 1}
+    assert told.json == {"waiting": 1, "scheduled": 0, "running": 0, "failed": 1, "blocked": 0}
     assert client.get("/jobs/count").text == "1"
 
 

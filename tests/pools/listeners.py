@@ -16,6 +16,7 @@ import helpers  # noqa: F401 - more listeners
 import interruptions  # noqa: F401 - more listeners
 import leftovers  # noqa: F401 - more listeners
 import limited  # noqa: F401 - more listeners
+import routed  # noqa: F401 - more listeners
 import typed  # noqa: F401 - more listeners
 import untidy  # noqa: F401 - more listeners
 from side_channel import NAMESPACE, hear, mlq, say, side

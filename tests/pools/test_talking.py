@@ -3,7 +3,7 @@
 import pytest
 
 from mlq import JobFailed
-from mlq.core.job import progress_of
+from mlq.core.progress import progress_of
 
 pytestmark = pytest.mark.slow
 

@@ -109,7 +109,7 @@ def test_what_stands_in_the_place_of_the_tally_stops_no_recovery(world, keys):
 def test_an_empty_namespace_has_numbers(world, keys):
     none = (0, dict.fromkeys(TRIES, 0))
     deliveries = {"callback": none, "webhook": none}
-    assert world.run(stats_ops.stats(keys)) == ({}, 0, 0, 0, 0, deliveries, 0, 0, 0)
+    assert world.run(stats_ops.stats(keys)) == ({}, 0, 0, 0, 0, deliveries, 0, 0, 0, 0)
 
 
 def test_numbers_of_jobs_by_queue(world, keys):

@@ -5,11 +5,15 @@ import time
 
 import pytest
 
-from mlq.core.job import Claimed
+from mlq.core import codec
+from mlq.core.job import Claimed, Outcome
+from mlq.core.job_options import PLAIN, pack_body
 from mlq.core.states import TRANSITIONS, Event, State, after
 from mlq.errors import JobError
 from mlq.ops import jobs as job_ops
+from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
+from mlq.ops.settling import Ending
 
 LOSSES, RETRIES = 2, 1  # allowed in the acts below
 HELD = "w.1"
@@ -30,6 +34,8 @@ def put(world, state, **fields):
         world.raw.zadd(world.keys.scheduled, {"1": time.time() + 600})
     elif state is State.RUNNING:
         world.raw.zadd(world.keys.leases, {f"1:{HELD}": time.time() + 60})
+    elif state is State.BLOCKED:
+        world.raw.zadd(world.keys.blocked, {"1": time.time()})
     else:
         job["finished"] = time.time()
     if state is State.FAILED:
@@ -88,8 +94,63 @@ def hand_back(world):
         raise JobError
 
 
+NEEDED = Claimed("998", 1, "w.9", "w", 0.0, b"default\n1.000000\n0\n\xc0")
+
+
+def needed(world, part=None):
+    """A running job 998, for the sake of which job 1 may wait."""
+    record = b"default\n1.000000\n" + pack_body(codec.pack(None), {"part": part} if part else {})
+    world.raw.set(world.keys.post + "998", record)
+    world.raw.hset(world.keys.job + "998", mapping={"state": "running", "token": "w.9", "worker": "w"})
+    world.raw.zadd(world.keys.leases, {"998:w.9": time.time() + 60})
+    return NEEDED._replace(record=record)
+
+
+def post_after(world):
+    """A job that comes after one that runs."""
+    needed(world)
+    world.run(job_ops.post(world.keys, "poster", world.number(), "default", [b"0\n\xc0"], needs="fail 998:"))
+
+
+def unblock(world):
+    """The job that it comes after succeeds."""
+    world.raw.zadd(world.keys.job + "998:next", {"1": 1})
+    if world.raw.exists(world.keys.job + "1"):
+        world.raw.hset(world.keys.job + "1", "needs", 1)
+    assert world.settle(needed(world))
+
+
+def become(world):
+    """Its listener forwards; refused when the lease is not the worker's own."""
+    world.raw.mset({world.keys.epoch: "e r", world.keys.counter: "1000"})
+    outcome = Outcome(State.BLOCKED, {"lane": "default:next", "body": b"0\n\xc0"})
+    op = settle_ops.settle(world.keys, [Ending(attempt(world), outcome, PLAIN)], LOSSES, "e r")
+    if world.run(op) != [True]:
+        raise JobError
+
+
+def end_step(world, state):
+    """The job that runs for it ends."""
+    if world.raw.exists(world.keys.job + "1"):
+        world.raw.hset(world.keys.job + "1", "tail", "998")
+    assert world.settle(needed(world, {"root": "1", "tail": "1"}), state)
+
+
+def requeue_step(world):
+    """A person requeues it, while the job that it comes after has to run first."""
+    if world.raw.exists(world.keys.job + "1"):
+        world.raw.hset(world.keys.job + "1", mapping={"needs": 1})
+    world.run(job_ops.requeue(world.keys, "1"))
+
+
 ACTS = {
     Event.POST: post,
+    Event.POST_AFTER: post_after,
+    Event.UNBLOCK: unblock,
+    Event.BECOME: become,
+    Event.STEP_SUCCEEDED: lambda world: end_step(world, State.SUCCEEDED),
+    Event.STEP_FAILED: lambda world: end_step(world, State.FAILED),
+    Event.REQUEUE_STEP: requeue_step,
     Event.CLAIM: lambda world: world.claim(),
     Event.CLAIM_APART: claim_apart,
     Event.SUCCEED: lambda world: settle(world, State.SUCCEEDED),
@@ -115,6 +176,7 @@ def where(world):
     places = {
         State.QUEUED: "1" in seen.get("lane:default", {}),
         State.SCHEDULED: "1" in seen.get("scheduled", {}),
+        State.BLOCKED: "1" in seen.get("blocked", {}),
         State.RUNNING: any(lease.startswith("1:") for lease in seen.get("leases", {})),
         State.FAILED: "1" in seen.get("dead", {}),
     }
@@ -137,18 +199,23 @@ def test_transition(world, state, event):
     assert where(world) is after(state, event)
 
 
+def _of_job_1(found):
+    """Without what the acts put in for the job that this one waits for."""
+    return {k: v for k, v in found.items() if not k.startswith("998")} or None if isinstance(found, dict) else found
+
+
 # A post makes another job, and a worker that settles again what it has settled is answered, so neither is refused.
 REFUSED = [
     (state, event)
     for state in State
     for event in Event
     if after(state, event) is None
-    and event is not Event.POST
+    and event not in {Event.POST, Event.POST_AFTER}
     and (state, event)
     not in {
         (done, settled)
         for done in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
-        for settled in (Event.SUCCEED, Event.FAIL, Event.RETRY)
+        for settled in (Event.SUCCEED, Event.FAIL, Event.RETRY, Event.BECOME)
     }
 ]
 
@@ -162,10 +229,19 @@ def test_no_transition(world, state, event):
         ACTS[event](world)
     assert where(world) is state
     now = world.look()
-    for name in ("post:1", "lane:default", "leases", "scheduled", "dead"):
-        assert now.get(name) == before.get(name)
+    for name in ("post:1", "lane:default", "leases", "scheduled", "blocked", "dead"):
+        assert _of_job_1(now.get(name)) == _of_job_1(before.get(name))
     if "job:1" in before:
-        moved = {"losses", "overruns", "started"}  # seeded by the act
+        moved = {
+            "losses",
+            "overruns",
+            "started",
+            "needs",
+            "tail",
+            "steps",
+            "done",
+            "bad",
+        }  # seeded by the act, or counts
         assert {k: v for k, v in now["job:1"].items() if k not in moved} == {
             k: v for k, v in before["job:1"].items() if k not in moved
         }

@@ -347,7 +347,8 @@ import socket
 from mlq.errors import LeaseLost
 from mlq.core.job import Claimed
 from mlq.running.listeners import Listeners
-from mlq.pools.child import Child, ChildRun
+from mlq.pools.child import Child
+from mlq.pools.child_run import ChildRun
 from mlq.pools.frames import Wire
 class Interrupted(Wire):
     def receive(self):

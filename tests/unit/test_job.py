@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlq.core import codec
-from mlq.core.job import Record, announced, attempts_of, describe, is_finished, progress_of, progress_words
+from mlq.core.job import Record, announced, attempts_of, describe, is_finished
 from mlq.core.job_options import JobOptions, pack_body
+from mlq.core.progress import progress_of, progress_words
 from mlq.core.states import State
 from mlq.errors import Undecodable
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlq import MLQ, UnknownJob
-from mlq.core.job import progress_words
+from mlq.core.progress import progress_words
 
 
 def test_all_listeners_run_in_order_and_the_last_output_is_the_result(mlq: MLQ) -> None:

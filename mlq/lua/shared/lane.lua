@@ -1,11 +1,11 @@
 -- Adds jobs to lanes, and lanes to the set of those that have jobs.
 
--- Adds job `id` to a lane. If the lane's key is of another type, it is replaced: it would refuse every job of the lane,
+-- Adds job `id` to a lane, at its `place`. If the lane's key is of another type, it is replaced: it would refuse every job of the lane,
 -- forever. Call this after another write, so that a server that refuses writes has refused before.
-local function add_to_lane(lane_key, id)
-  if type(redis.pcall('ZADD', lane_key, id, id)) ~= 'number' then
+local function add_to_lane(lane_key, id, place)
+  if type(redis.pcall('ZADD', lane_key, place, id)) ~= 'number' then
     redis.call('DEL', lane_key)
-    redis.call('ZADD', lane_key, id, id)
+    redis.call('ZADD', lane_key, place, id)
   end
 end
 

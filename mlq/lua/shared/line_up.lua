@@ -2,12 +2,12 @@
 --- include lane
 --- include wake
 
--- Puts job `id` (back) into its lane. Its place is its id; ids rise, so a job that was posted earlier comes first.
-local function line_up(lane_prefix, lanes, serves, classes, lane, id)
-  add_to_lane(lane_prefix .. lane, id)
+-- Puts job `id` (back) into its lane, at its `place` (`place_of` in part.lua).
+local function line_up(lane_prefix, lanes, serves, classes, lane, id, place)
+  add_to_lane(lane_prefix .. lane, id, place)
   add_lane(lanes, lane)
   if redis.call('ZRANK', lane_prefix .. lane, id) == 0 then
-    first_came(serves, classes, lane, id)
+    first_came(serves, classes, lane, place)
   end
 end
 

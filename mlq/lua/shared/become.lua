@@ -1,0 +1,52 @@
+-- Has a job become another one: in the step that ends its attempt, that job is posted, or the split begins whose parts the
+-- attempt has posted (`plan`). The job itself rests until the other one ends, and gets its outcome; if it only runs for
+-- another one itself, it has ended, and that one waits for the new one instead.
+--- include next_job
+--- include splitting
+--- include cancelling
+--- include give
+--- include lapse
+
+local function rest(now, id, lease, token, tail)
+  redis.call('HSET', jobs .. id, 'tail', tail, 'settled', token)
+  redis.call('HDEL', jobs .. id, 'token', 'progress', 'waits_for', 'reason')
+  redis.call('ZREM', leases, lease)
+  block(now, id)
+  notify_followers(waiters, inboxes, id)
+end
+
+-- Returns nil, or the reason why nothing has been done.
+local function become(now, epoch, ending, body, finish)
+  local id, root, lease = ending.id, ending.root or ending.id, ending.id .. ':' .. ending.token
+  local is_wanted = root == id or read_fields(jobs .. root, 'state')[1] == 'blocked'
+  if not is_wanted or ending.tail and not waits_for_outcome(ending.tail, id) then
+    redis.call('HSET', jobs .. id, 'settled', ending.token) -- the reply to the same call is the same
+    return cancel_one(now, id, 'step')
+  end
+  local tail, word
+  if ending.plan then
+    local plan = jobs .. lease .. ':plan'
+    local ranges = planned(plan)
+    if not ranges then
+      make_dead_letter(now, id, lease, 'error', 'mlq.errors.JobLost', 'the list of the parts that it has posted is missing or damaged')
+      redis.call('DEL', plan)
+      return nil
+    end
+    tail = begin_split(now, root, ranges, ending.plan)
+    redis.call('DEL', plan)
+  else
+    tail, word = write_next(now, epoch, ending.lane, body, ending.staged)
+    if not tail then return word end
+    add_step(root, tail, tail)
+  end
+  if ending.tail then
+    redis.call('HSET', jobs .. ending.tail, 'tail', tail)
+    ending.fields = {gave = ending.tail}
+    finish(ending, 'succeeded')
+  else
+    rest(now, id, lease, ending.token, tail)
+  end
+  if not ending.plan then
+    line_up(lane_prefix, lanes, serves, classes, ending.lane, tail, place_of(tail, {part = {root = root}}))
+  end
+end

@@ -1,0 +1,45 @@
+-- Jobs that wait for others, in the state `blocked`. The hash of such a job has: `needs`, how many jobs it still waits for; or
+-- `tail`, the job whose outcome it will have.
+--- include lapse_keys
+--- include line_up
+--- include announce
+--- include finish
+--- include fields
+--- include part
+--- include later
+
+-- Puts a job into its lane that waits for no others any more.
+local function unblock(id, options)
+  redis.call('ZREM', blocked, id)
+  redis.call('HSET', jobs .. id, 'state', 'queued')
+  line_up(lane_prefix, lanes, serves, classes, lane_of(posts, id) or 'default', id, place_of(id, options))
+  notify_followers(waiters, inboxes, id)
+end
+
+local function block(now, id)
+  redis.call('ZADD', blocked, now, id)
+  redis.call('HSET', jobs .. id, 'state', 'blocked')
+end
+
+-- Ends a job that waits for others because `cause`, one of these, ended without a result. It gets the error of that job.
+local function fail_blocked(now, id, options, cause)
+  local of = read_fields(jobs .. cause, 'state', 'cause', 'error_type', 'error', 'traceback', 'error_args', 'error_state', 'error_tuples')
+  local flat = {'state', 'failed', 'finished', now, 'reason', 'step', 'cause', of[2] or cause}
+  if of[1] == 'failed' then
+    for i, name in ipairs({'error_type', 'error', 'traceback', 'error_args', 'error_state', 'error_tuples'}) do
+      if of[i + 2] then
+        flat[#flat + 1], flat[#flat + 2] = name, of[i + 2]
+      end
+    end
+  else
+    flat[#flat + 1], flat[#flat + 2] = 'error_type', 'mlq.errors.JobCancelled'
+    flat[#flat + 1], flat[#flat + 2] = 'error', 'job ' .. cause .. ', which it needs, was ' .. (of[1] and 'cancelled' or 'deleted')
+  end
+  redis.call('HSET', jobs .. id, unpack(flat))
+  redis.call('ZREM', blocked, id)
+  redis.call('ZADD', dead, now, id)
+  queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
+  announce(jobs, posts, waiters, inboxes, id)
+  later('end', id, 'failed')
+  later('cancel parts', id)
+end

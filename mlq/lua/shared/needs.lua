@@ -1,0 +1,32 @@
+-- The jobs that another one waits for. The set `<id>:bad` has those that ended badly and that the `needs` of job `id` do not count
+-- any more: each end counts once, in whatever order a person requeues jobs.
+--- include blocking
+--- include options
+--- include fields
+
+-- The jobs that one with these options came after.
+local function needed_by(options)
+  local found = {}
+  for _, needed in ipairs(type(options.after) == 'table' and options.after or {}) do
+    if type(needed) == 'string' and is_id(needed) then found[#found + 1] = needed end
+  end
+  return found
+end
+
+-- A job that `id` came after has ended; perhaps `id` does not wait for it any more, or has become another job since.
+local function needed_ended(now, id, needed, state)
+  local own, bad = read_fields(jobs .. id, 'state', 'needs', 'tail'), jobs .. id .. ':bad'
+  if not own[2] then return end
+  local options, waits = options_of(id), own[1] == 'blocked' and not own[3]
+  local counts
+  if state == 'succeeded' then
+    counts = redis.call('SREM', bad, needed) == 0
+  elseif waits and options.on_failure == 'run' then
+    counts = redis.call('SADD', bad, needed) == 1
+  elseif waits then
+    fail_blocked(now, id, options, needed)
+  end
+  if counts and redis.call('HINCRBY', jobs .. id, 'needs', -1) <= 0 and waits then
+    unblock(id, options)
+  end
+end

@@ -1,0 +1,48 @@
+-- Puts one job that failed or was cancelled back into its lane. If it waits for others, those that ended badly run again
+-- instead; and what failed only because of it waits for it again.
+--- include lapse
+--- include blocking
+--- include needs
+--- include opening
+--- include expiry
+
+local OUTCOME = {'token', 'progress', 'started', 'finished', 'worker', 'losses', 'shared', 'overruns', 'errors', 'reason', 'result',
+  'short', 'error', 'error_type', 'error_args', 'error_state', 'error_tuples', 'traceback', 'waits_for', 'callback_outcome', 'cause'}
+
+local function forget_outcome(id)
+  if redis.call('HEXISTS', jobs .. id, 'started') == 1 then
+    local run = redis.call('HMGET', jobs .. id, 'reason', 'error_type', 'error', 'traceback', 'finished')
+    remember(jobs, id, run[5] or '', run[1] or '', run[2] or '', run[3] or '', run[4] or '')
+  end
+  redis.call('HDEL', jobs .. id, unpack(OUTCOME))
+  keep(id)
+  redis.call('ZREM', dead, id)
+  drop_deliveries(deliveries, delivery, id)
+end
+
+local function requeue_one(now, id, lane)
+  local options, own = options_of(id), redis.call('HMGET', jobs .. id, 'needs', 'tail')
+  local part = part_of(options)
+  redis.call('HSET', jobs .. id, 'state', 'queued') -- first, so that a full server refuses
+  forget_outcome(id)
+  if own[2] then
+    block(now, id)
+    later('requeue tail', id)
+  elseif whole(own[1]) > 0 then
+    block(now, id)
+    for _, needed in ipairs(needed_by(options)) do later('requeue needed', id, needed) end
+    later('requeue parts', id)
+  elseif part.into and is_held(part.into, id) then
+    redis.call('HDEL', jobs .. id, 'state') -- as it was
+  else
+    line_up(lane_prefix, lanes, serves, classes, lane, id, place_of(id, options))
+  end
+  if redis.call('HDEL', jobs .. id, 'counted') == 1 then
+    count_step(part.root or '', 'bad', -1)
+  end
+  if redis.call('EXISTS', jobs .. id .. ':steps') == 1 then
+    later('expire steps', id, 0, 0)
+  end
+  for _, other in pairs({part.tail, part.into}) do later('revive', other, id, true) end
+  later('revive next', id, 0)
+end

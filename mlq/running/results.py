@@ -1,0 +1,94 @@
+"""The results of the jobs that an attempt comes after, read when they are needed."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from mlq.client.arguments import PAGE, value_of
+from mlq.core.job_options import JobOptions
+from mlq.errors import JobCancelled, JobFailed, UnknownJob
+
+if TYPE_CHECKING:
+    from mlq.running.context import Channel
+
+
+class Results(Sequence[Any]):
+    """A sequence of results, in the order of the jobs: read page by page, so that any number of them fits into memory.
+
+    With `on_failure="run"`, a JobFailed or JobCancelled is in the place of a result that is missing.
+    """
+
+    def __init__(self, channel: "Channel", options: JobOptions) -> None:
+        """Nothing is read yet."""
+        self._channel = channel
+        self._after = options.after
+        self._joins = options.part is not None and options.part.joins
+
+    def __repr__(self) -> str:
+        """How many there are."""
+        return f"<Results of {len(self)} jobs>"
+
+    @cached_property
+    def _ranges(self) -> list[tuple[int, int]]:
+        if self._joins:
+            return self._channel.parts()
+        return [(int(one), int(one)) for one in self._after or ()]
+
+    def __len__(self) -> int:
+        """How many jobs there are, whatever became of them."""
+        return sum(last - first + 1 for first, last in self._ranges)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Read all of them, in order."""
+        for _, fields in self._read(self._ids(0, len(self))):
+            yield _result(fields)
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Any]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        """One result, or a list of several."""
+        count = len(self)
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(count))]
+        if not -count <= at < count:
+            raise IndexError(f"there are {count} results, none with the number {at}")
+        return _result(next(self._read(self._ids(at % count, at % count + 1)))[1])
+
+    @property
+    def failed(self) -> dict[int, Exception]:
+        """Those that are missing, by their number: reads all of them."""
+        return {number: result for number, result in enumerate(self) if isinstance(result, (JobFailed, JobCancelled))}
+
+    def _ids(self, start: int, stop: int) -> Iterator[str]:
+        passed = 0
+        for first, last in self._ranges:
+            for number in range(max(start, passed), min(stop, passed + last - first + 1)):
+                yield str(first + number - passed)
+            passed += last - first + 1
+
+    def _read(self, ids: Iterator[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+        page: list[str] = []
+        for one in ids:
+            page.append(one)
+            if len(page) == PAGE:
+                yield from self._read_page(page)
+                page = []
+        yield from self._read_page(page)
+
+    def _read_page(self, page: list[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+        while page:
+            found = self._channel.outcomes(page)
+            yield from zip(page, found, strict=False)
+            page = page[len(found) :]
+
+
+def _result(fields: dict[str, bytes]) -> Any:
+    job_id = fields["id"].decode()
+    if "state" not in fields:
+        raise UnknownJob(f"job {job_id}, whose result is needed, is gone")
+    try:
+        return value_of(job_id, fields, original=False)
+    except (JobFailed, JobCancelled) as error:
+        return error.with_traceback(None)
