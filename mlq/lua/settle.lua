@@ -20,16 +20,14 @@ end
 local verdicts = {}
 
 function verdicts.succeeded(ending, result)
-  if not ending.tail then
-    return finish(ending, 'succeeded', result)
-  end
-  if not waits_for_outcome(ending.tail, ending.id) then -- a person may requeue that one yet (`requeue tail` in chores_requeue.lua)
+  local tail = part_of(ending).tail
+  if not tail or not waits_for_outcome(tail, ending.id) then -- a person may requeue that one yet (chores_requeue.lua)
     return finish(ending, 'succeeded', result)
   end
   local fields = ending.fields
-  ending.fields = {gave = ending.tail} -- the result is stored once, with the job that it was wanted for
+  ending.fields = {gave = tail} -- the result is stored once, with the job that it was wanted for
   finish(ending, 'succeeded')
-  give(now, ending.tail, fields, result, ending.said)
+  give(now, tail, fields, result, ending.said)
 end
 
 function verdicts.blocked(ending, body)

@@ -63,10 +63,12 @@ def _packed(ending: Ending) -> bytes:
         "token": claimed.token,
         "fields": {name: value for name, value in outcome.fields.items() if name not in _APART},
     }
-    if options.part is not None or options.after is not None:
-        sent["is_step"] = True  # its end concerns other jobs
     if options.part is not None:
-        sent |= {"root": options.part.root} | ({"tail": options.part.tail} if options.part.tail else {})
+        sent["part"] = options.part.packed()
+    if options.after is not None:
+        sent["after"] = [str(one) for one in options.after]
+    if ending.waited or claimed.attempt > 1:
+        sent["may_have_left"] = True  # fields of the job's hash that an end removes
     if ending.lost:
         sent |= {"verdict": "lost", "beside": ending.beside}
     elif ending.retry_in is not None:
@@ -74,7 +76,7 @@ def _packed(ending: Ending) -> bytes:
     elif outcome.state is State.BLOCKED:
         sent |= {"verdict": "blocked"} | _next_job(outcome) | ({"staged": ending.staged} if ending.staged else {})
     else:
-        sent |= {"verdict": str(outcome.state), "may_have_left": ending.waited or claimed.attempt > 1}
+        sent["verdict"] = str(outcome.state)
         also = {"ttl": options.ttl, "callback": options.callback, "webhook": options.webhook, "said": outcome.said}
         sent |= {name: value for name, value in also.items() if value is not None}
     packed: bytes = msgpack.packb(sent, use_bin_type=False)  # Redis' cmsgpack has no type for bytes

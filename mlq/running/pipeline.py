@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
 from mlq.core.destination import destination_of
-from mlq.core.job_options import JobOptions
+from mlq.core.job_options import JobOptions, options_of
 from mlq.errors import InputError
 
 AT_ONCE = 1000  # parts of a split that are open at a time: opening so many takes the server 3 ms
@@ -46,7 +46,8 @@ def step(to: To = None, *, functions: Iterable[str] | None = None, **options: Un
         raise InputError("a step needs a listener: `to`, or names in `functions`")
     queue, names = (None, functions) if to is None else _place_of(to)
     given = {"queue": queue, **options, "functions": names}
-    return Step(JobOptions.of({name: value for name, value in given.items() if value is not None}))
+    kept = {name: value for name, value in given.items() if value is not None}
+    return Step(options_of(None, kept.pop("functions"), kept))
 
 
 def _place_of(to: Any) -> tuple[str | None, list[str]]:

@@ -39,7 +39,7 @@ def test_forward(pipes, world, root, about):
     assert changed.keys() == {"job:1", "job:1:steps", "post:2", "blocked", "leases", "lanes", "lane:default", "counter"}
     assert changed["job:1"] == {
         "state": "blocked", "tail": "2", "steps": "1", "settled": root.token, "attempts": "1", "worker": "worker",
-        "started": about(),
+        "started": about(), "token": "",
     }  # fmt: skip
     assert changed["job:1:steps"] == {"2-2": 2.0}
     assert changed["blocked"] == {"1": about()}

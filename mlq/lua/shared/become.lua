@@ -7,19 +7,22 @@
 --- include give
 --- include lapse
 
-local function rest(now, id, lease, token, tail)
-  redis.call('HSET', jobs .. id, 'tail', tail, 'settled', token)
-  redis.call('HDEL', jobs .. id, 'token', 'progress', 'waits_for', 'reason')
+local function rest(now, id, lease, token, tail, may_have_left)
+  redis.call('HSET', jobs .. id, 'state', 'blocked', 'tail', tail, 'settled', token, 'token', '')
+  redis.call('ZADD', blocked, now, id)
+  if may_have_left then
+    redis.call('HDEL', jobs .. id, 'waits_for', 'reason')
+  end
   redis.call('ZREM', leases, lease)
-  block(now, id)
   notify_followers(waiters, inboxes, id)
 end
 
 -- Returns nil, or the reason why nothing has been done.
 local function become(now, epoch, ending, body, finish)
-  local id, root, lease = ending.id, ending.root or ending.id, ending.id .. ':' .. ending.token
+  local id, lease, part = ending.id, ending.id .. ':' .. ending.token, part_of(ending)
+  local root = part.root or id
   local is_wanted = root == id or read_fields(jobs .. root, 'state')[1] == 'blocked'
-  if not is_wanted or ending.tail and not waits_for_outcome(ending.tail, id) then
+  if not is_wanted or part.tail and not waits_for_outcome(part.tail, id) then
     redis.call('HSET', jobs .. id, 'settled', ending.token) -- the reply to the same call is the same
     return cancel_one(now, id, 'step')
   end
@@ -39,12 +42,12 @@ local function become(now, epoch, ending, body, finish)
     if not tail then return word end
     add_step(root, tail, tail)
   end
-  if ending.tail then
-    redis.call('HSET', jobs .. ending.tail, 'tail', tail)
-    ending.fields = {gave = ending.tail}
+  if part.tail then
+    redis.call('HSET', jobs .. part.tail, 'tail', tail)
+    ending.fields = {gave = part.tail}
     finish(ending, 'succeeded')
   else
-    rest(now, id, lease, ending.token, tail)
+    rest(now, id, lease, ending.token, tail, ending.may_have_left)
   end
   if not ending.plan then
     line_up(lane_prefix, lanes, serves, classes, ending.lane, tail, place_of(tail, {part = {root = root}}))

@@ -40,6 +40,6 @@ local function fail_blocked(now, id, options, cause)
   redis.call('ZADD', dead, now, id)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
-  later('end', id, 'failed')
+  later('end', id, 'failed', options)
   later('cancel parts', id)
 end

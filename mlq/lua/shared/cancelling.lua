@@ -22,7 +22,7 @@ local function cancel_one(now, id, reason)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'cancelled', '', '0')
   let_expire(id, options.ttl)
   announce(jobs, posts, waiters, inboxes, id)
-  later('end', id, 'cancelled')
+  later('end', id, 'cancelled', options)
   if state == 'blocked' then
     later('cancel tail', id)
     later('cancel parts', id)

@@ -4,37 +4,39 @@
 --- include opening
 --- include give
 --- include expiry
+--- include announce
 
 -- Whether job `id` did not end in `state`, or a person has requeued it since.
 local function is_over(id, state)
   return state ~= 'deleted' and lane_of(posts, id) ~= nil and read_fields(jobs .. id, 'state')[1] ~= state
 end
 
--- Notifies followers of a pipeline whenever one more percent of its steps has ended: there may be millions.
-local function tell_progress(root)
-  local counts = read_fields(jobs .. root, 'steps', 'done', 'bad')
-  local of, ended = whole(counts[1]), whole(counts[2]) + whole(counts[3])
-  if of > 0 and math.floor(100 * ended / of) > math.floor(100 * (ended - 1) / of) then
-    notify_followers(waiters, inboxes, root)
+-- Counts that a step has ended, and notifies the followers of its pipeline of each further percent: there may be millions.
+local function count_end_of_step(id, part, state)
+  local is_further
+  if state == 'succeeded' then
+    is_further = count_step(part.root, 'done', 1) and part.tail ~= part.root -- else the whole has ended, and all know
+  else
+    local is_new = redis.call('HEXISTS', jobs .. id, 'state') == 1 and redis.call('HSETNX', jobs .. id, 'counted', 1) == 1
+    is_further = is_new and count_step(part.root, 'bad', 1)
+  end
+  if is_further then
+    notify_followers(waiters, inboxes, part.root)
   end
 end
 
-chore['end'] = function(now, id, state)
-  if is_over(id, state) then return end
-  local options = options_of(id)
+-- `options`: the job's own, from the script that ended it; nil if an earlier one did.
+chore['end'] = function(now, id, state, options)
+  if not options and is_over(id, state) then return end
+  options = options or options_of(id)
   local part = part_of(options)
-  if part.root and state == 'succeeded' then
-    count_step(part.root, 'done', 1)
-    tell_progress(part.root)
-  elseif part.root and redis.call('HSETNX', jobs .. id, 'counted', 1) == 1 then
-    count_step(part.root, 'bad', 1)
-    tell_progress(part.root)
+  if part.root then
+    count_end_of_step(id, part, state)
   end
   if part.tail and state ~= 'succeeded' and waits_for_outcome(part.tail, id) then
     fail_blocked(now, part.tail, options_of(part.tail), id)
   end
-  if part.into then
-    needed_ended(now, part.into, id, state)
+  if part.into and needed_ended(now, part.into, id, state) then
     open_next(now, part.into)
   end
   if state == 'succeeded' then

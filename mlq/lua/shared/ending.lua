@@ -5,7 +5,7 @@
 --- include announce
 --- include later
 
--- `number`: of this end among those of the call, which keeps the order of a batch among the dead letters.
+-- `ending`: see `_packed` in ops/settling.py; `number`: of this end among those of the call, which keeps the order of a batch among the dead letters.
 local function finish_attempt(now, ending, state, result, number)
   local job, flat = jobs .. ending.id, {'state', state, 'finished', now}
   for name, value in pairs(ending.fields) do
@@ -25,8 +25,8 @@ local function finish_attempt(now, ending, state, result, number)
   elseif ending.ttl then
     let_expire(ending.id, ending.ttl)
   end
-  if ending.is_step or redis.call('EXISTS', job .. ':next') == 1 then
-    later('end', ending.id, state)
+  if ending.part or ending.after or redis.call('EXISTS', job .. ':next') == 1 then
+    later('end', ending.id, state, ending)
   end
   if ending.callback or ending.webhook then
     queue_deliveries(deliveries, delivery, jobs, posts, now, ending.id, ending.callback, ending.webhook, state,

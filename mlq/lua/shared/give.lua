@@ -19,10 +19,9 @@ local function give(now, to, fields, result, said)
     flat[#flat + 1], flat[#flat + 2] = name, value
   end
   redis.call('HSET', jobs .. to, unpack(flat))
-  redis.call('HDEL', jobs .. to, 'reason')
   redis.call('ZREM', blocked, to)
   let_expire(to, options.ttl)
   queue_deliveries(deliveries, delivery, jobs, posts, now, to, options.callback, options.webhook, 'succeeded', said or '', said and '1' or '0')
   announce(jobs, posts, waiters, inboxes, to)
-  later('end', to, 'succeeded')
+  later('end', to, 'succeeded', options)
 end

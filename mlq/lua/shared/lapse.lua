@@ -39,7 +39,7 @@ local function make_dead_letter(now, id, lease, reason, kind, text)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
   drop_plan(lease)
-  later('end', id, 'failed')
+  later('end', id, 'failed', options)
 end
 
 -- Ends the attempt of a job that is to run again, and that waits in `state` until then.

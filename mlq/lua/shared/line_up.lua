@@ -5,8 +5,7 @@
 -- Puts job `id` (back) into its lane, at its `place` (`place_of` in part.lua).
 local function line_up(lane_prefix, lanes, serves, classes, lane, id, place)
   add_to_lane(lane_prefix .. lane, id, place)
-  add_lane(lanes, lane)
-  if redis.call('ZRANK', lane_prefix .. lane, id) == 0 then
+  if add_lane(lanes, lane) or redis.call('ZRANK', lane_prefix .. lane, id) == 0 then
     first_came(serves, classes, lane, place)
   end
 end

@@ -2,6 +2,8 @@
 -- the job that gets its outcome; `into`, the join that waits for it as one part of a split.
 --- include options
 --- include lapse_keys
+--- include fields
+--- include whole
 
 -- What a record says about its place in a pipeline: ids only, whatever was written there.
 local function part_of(options)
@@ -14,11 +16,14 @@ local function part_of(options)
   return found
 end
 
--- Counts a step of a pipeline with its root, unless that is gone.
+-- Counts a step of a pipeline with its root, unless that is gone. Returns whether one more percent of the steps has ended.
 local function count_step(root, what, by)
-  if redis.pcall('HEXISTS', jobs .. root, 'steps') == 1 then
+  local counts = read_fields(jobs .. root, 'steps', 'done', 'bad')
+  local of, ended = whole(counts[1]), whole(counts[2]) + whole(counts[3])
+  if of > 0 then
     redis.call('HINCRBY', jobs .. root, what, by)
   end
+  return of > 0 and math.floor(100 * (ended + by) / of) > math.floor(100 * ended / of)
 end
 
 -- The place of a job in its lane is its id; a step's is right behind its root's, so that pipelines that have begun are

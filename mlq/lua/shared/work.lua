@@ -18,7 +18,7 @@ local function work(now)
     done = done + 1
     if not todo[done] then
       local kept = redis.pcall('LPOP', chores)
-      if type(kept) ~= 'string' then break end
+      if type(kept) ~= 'string' then return 0 end
       local ok, read = pcall(cmsgpack.unpack, kept)
       todo[done] = ok and type(read) == 'table' and read or {}
     end
@@ -30,7 +30,7 @@ local function work(now)
     end
   end
   for i = done + 1, #todo do
-    redis.call('RPUSH', chores, cmsgpack.pack(todo[i]))
+    redis.call('RPUSH', chores, cmsgpack.pack({unpack(todo[i], 1, todo[i][1] == 'end' and 3 or 5)}))
   end
   return tonumber(redis.pcall('LLEN', chores)) or 0
 end
