@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlq.client.arguments import PAGE
+from mlq.client.arguments import CHORES, PAGE
 from mlq.client.model_states import ModelState, readable, states_of
 from mlq.client.unserved import unserved, why_waiting
 from mlq.core.checks import check_count, check_id, check_seconds
@@ -183,16 +183,19 @@ class Administration:
         return self._each_dead_letter(job_ops.discard)
 
     def _change(self, op: Op[int]) -> None:
-        """Run an op that a person requests, and what it leaves to do for other jobs."""
-        left = self._shell.run(op)
-        while left:
-            left = self._shell.run(job_ops.chores(self._keys))
+        """Run an op that a person requests, and begin what it leaves to do for other jobs; workers do the rest."""
+        left, calls = self._shell.run(op), CHORES
+        while left and calls:
+            left, calls = self._shell.run(job_ops.chores(self._keys)), calls - 1
 
     def _each_dead_letter(self, change: Any) -> int:
         ids = self._shell.run(list_ops.dead_ids(self._keys))
         changed = 0
         for page in (ids[start : start + PAGE] for start in range(0, len(ids), PAGE)):
             changed += sum(self._shell.run_many([job_ops.try_change(change(self._keys, job_id)) for job_id in page]))
+        left, calls = CHORES, CHORES
+        while left and calls:
+            left, calls = self._shell.run(job_ops.chores(self._keys)), calls - 1
         return changed
 
     def upload(self, function: Callable[..., Any]) -> str:

@@ -127,7 +127,7 @@ class AsyncMLQ(AsyncWaiting):
         """Post many jobs with the same options, as in the sync twin; returns their ids."""
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
-        for bodies in chunks([wanted.body(msg) for msg in msgs]):
+        for bodies in chunks([wanted.body(msg) for msg in msgs], len(wanted.after or ())):
             ids += map(str, (await self._post(wanted, bodies)).ids())
         return ids
 

@@ -12,18 +12,21 @@ from mlq.core.states import State
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Undecodable
 
 CHUNK_JOBS = 500  # jobs of one call of post_many: ~1 ms of the server's time
+CHUNK_LINKS = 1000  # of these to jobs that they come after: 2 us each
 CHUNK_BYTES = 4 * 1024 * 1024  # bytes of one call of post_many; a larger message is sent alone
+CHORES = 40  # calls after a change of one job, 500 steps each: others may have left far more to do
 LISTEN = 10  # seconds of one wait on the server; a lost message delays a waiter by no more than that
 WORTH_ASKING = 0.1  # seconds; after a wait as long as this, a WaitTimeout says why no worker can run the job
 PAGE = 100  # jobs or dead letters per call
 
 
-def chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Splits bodies into portions for one call each."""
+def chunks(bodies: Iterable[bytes], links: int = 0) -> Iterator[list[bytes]]:
+    """Splits bodies into portions for one call each. `links`: how many others each of these jobs comes after."""
+    most = min(CHUNK_JOBS, max(1, CHUNK_LINKS // links)) if links else CHUNK_JOBS
     portion: list[bytes] = []
     size = 0
     for body in bodies:
-        if portion and (len(portion) >= CHUNK_JOBS or size + len(body) > CHUNK_BYTES):
+        if portion and (len(portion) >= most or size + len(body) > CHUNK_BYTES):
             yield portion
             portion, size = [], 0
         portion.append(body)

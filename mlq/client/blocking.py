@@ -149,7 +149,7 @@ class Client(Waiting):
         """
         wanted = options_of(callback, functions, options)
         ids: list[str] = []
-        for bodies in chunks([wanted.body(msg) for msg in msgs]):
+        for bodies in chunks([wanted.body(msg) for msg in msgs], len(wanted.after or ())):
             ids += map(str, self._post(wanted, bodies).ids())
         return ids
 

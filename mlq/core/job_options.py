@@ -60,11 +60,17 @@ MOST_NEEDED = 1000  # jobs that one job comes after: each costs the script that 
 def _check_after(value: object) -> tuple[JobId, ...] | None:
     if value is None:
         return None
-    given = value if isinstance(value, (list, tuple)) else [value]
-    jobs = tuple(dict.fromkeys(check_id(getattr(job, "reference", job)) for job in given))
-    if len(jobs) > MOST_NEEDED:
-        raise InputError(f"after: a job can come after {MOST_NEEDED:,} others at most, not {len(jobs):,}")
-    return jobs or None
+    found: dict[str, JobId] = {}
+    for given in value if isinstance(value, (list, tuple)) else [value]:
+        job = check_id(getattr(given, "reference", given))
+        known = found.get(str(job))
+        if known is None or not known.stamp:
+            found[str(job)] = job
+        elif job.stamp not in ("", known.stamp):
+            raise InputError(f"after: two jobs had the id {job}, and the server has lost the first one")
+    if len(found) > MOST_NEEDED:
+        raise InputError(f"after: a job can come after {MOST_NEEDED:,} others at most, not {len(found):,}")
+    return tuple(found.values()) or None
 
 
 def _check_on_failure(value: object) -> str | None:
@@ -74,6 +80,7 @@ def _check_on_failure(value: object) -> str | None:
 
 
 MOST_THEN = 100  # listeners in a row
+THEN_LIMIT = 4000  # bytes of their names: each job of a bulk stores them
 
 
 def _check_then(value: object) -> tuple[str, ...] | None:
@@ -82,7 +89,10 @@ def _check_then(value: object) -> tuple[str, ...] | None:
         return None
     if not isinstance(value, (list, tuple)) or len(value) > MOST_THEN:
         raise InputError(f"then must be a list of up to {MOST_THEN} listeners, not {value!r:.80}")
-    return tuple(_check_one_then(one) for one in value) or None
+    lanes = tuple(_check_one_then(one) for one in value)
+    if sum(len(lane.encode()) for lane in lanes) > THEN_LIMIT:
+        raise InputError(f"then: the names are too long; together they may take up to {THEN_LIMIT:,} bytes")
+    return lanes or None
 
 
 def _check_one_then(value: object) -> str:
@@ -173,6 +183,11 @@ class JobOptions:
             kept["part"] = self.part.packed()
         return pack_body(b"", {name: value for name, value in kept.items() if value is not None})
 
+    @property
+    def size(self) -> int:
+        """Bytes that they take in each record."""
+        return len(self._head)
+
     def body(self, message: object) -> bytes:
         """The record's bytes for one message. Raises Unserializable or TooLarge."""
         return self._head + check_size("the message", codec.pack(message))
@@ -212,7 +227,8 @@ def read_options(lane: str, packed: bytes) -> JobOptions:
 def _read(lane: str, packed: bytes) -> JobOptions:
     kept: Any = codec.unpack(packed) if packed else {}
     try:
-        if isinstance(kept, dict) and "part" in kept:  # each pipeline has parts of its own, but the rest is known: this saves 8 us a step
+        if isinstance(kept, dict) and "part" in kept:
+            # each pipeline has parts of its own, but the rest is known: this saves 8 us a step
             part = Part.read(kept.pop("part"))
             return replace(read_options(lane, codec.pack(kept)), part=part)
         return JobOptions.of({name: kept[name] for name in kept.keys() & _CHECKS.keys()} | {"queue": queue_of(lane)})

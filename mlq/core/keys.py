@@ -13,9 +13,9 @@ worker or caller.
     job:<id>:bad    set      of those that it came after, or of its parts, the ones that ended badly and were counted
     job:<id>:steps  zset     the jobs that a pipeline posted for this one, as ranges `<first>-<last>` of ids
     job:<id>:held   list     ranges of the parts of a split that are not open yet; its join is job <id>
-    job:<id>:plan:<token>  list  ranges of the parts that an attempt has posted for a split that has not begun
+    job:<id>:<token>:plan  list  ranges of the parts that an attempt has posted for a split that has not begun
     blocked         zset     ids of jobs that wait for other jobs, by the time since when
-    chores          list     what is left to do after the end of a job that concerns many others (shared/pipeline.lua)
+    chores          list     what is left to do after the end of a job that concerns many others (shared/work.lua)
     lane:<lane>     zset     ids of waiting jobs by place; a lane is a queue and a set of functions
     lanes           set      the lanes in which jobs wait
     classes         zset     classes of workers by the time until which they are registered; workers that serve the same

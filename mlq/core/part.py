@@ -13,10 +13,12 @@ class Part(NamedTuple):
     tail: str = ""  # the job that gets this one's outcome; empty if there is none
     into: str = ""  # the join that waits for this one as a part of its split
     joins: bool = False  # whether it is a join itself: its message is the results of the parts
+    calls_back: bool = False  # whether the job that gets its outcome has a callback or webhook
 
     def packed(self) -> dict[str, Any]:
         """As it is stored; the scripts read it, too (lua/shared/part.lua)."""
-        kept = {"root": self.root, "hop": self.hop, "tail": self.tail, "into": self.into, "joins": self.joins}
+        kept = {"root": self.root, "hop": self.hop, "tail": self.tail, "into": self.into, "joins": self.joins,
+                "calls_back": self.calls_back}  # fmt: skip
         return {name: value for name, value in kept.items() if value}
 
     @classmethod
@@ -27,4 +29,4 @@ class Part(NamedTuple):
         hop = given.get("hop", 0)
         if not root or not isinstance(hop, int) or any(one and not parse_reference(one) for one in (root, tail, into)):
             raise ValueError(f"not the part of a job in a pipeline: {packed!r:.80}")
-        return cls(root, hop, tail, into, bool(given.get("joins")))
+        return cls(root, hop, tail, into, bool(given.get("joins")), bool(given.get("calls_back")))

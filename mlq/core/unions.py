@@ -29,7 +29,9 @@ def shared(root: dict[str, Any]) -> dict[str, Any]:
         for union in UNIONS:
             if isinstance(found.get(union), list):
                 content = {union: found.pop(union)}
-                name = names.setdefault(json.dumps(content), f"mlq:{len(names)}")
+                # in any order, they allow the same values
+                key = union + "".join(sorted(map(json.dumps, content[union])))
+                name = names.setdefault(key, f"mlq:{len(names)}")
                 definitions[name] = content
                 found["allOf"] = [*found.get("allOf", []), {"$ref": f"#/$defs/{name}"}]
         return found

@@ -13,6 +13,7 @@ from mlq.client.unserved import why_waiting
 from mlq.core.checks import functions_of, queue_of
 from mlq.core.identity import JobId, reference_of
 from mlq.core.job import is_finished
+from mlq.core.job_options import options_of
 from mlq.core.progress import Progress
 from mlq.deliveries import allowed
 from mlq.http import bodies
@@ -31,6 +32,8 @@ from mlq.ops.lists import Listed
 PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
 FEW = 100  # jobs of a post that waits for no other
+LINKS = 10_000  # of the jobs of one post to those that they come after: each costs the server 2 us and 100 bytes
+REPEATED = 16 * 1024 * 1024  # bytes of options in one post, each job's counted: a short request could take gigabytes
 _bulk = Places(4, most_waiting=20)  # larger ones at a time: 500 clients that do nothing else would keep the server busy
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "worker", "attempts",
@@ -130,6 +133,12 @@ def _posted(job_id: str, state: State | None, plain: int, warning: str | None) -
 def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
     given = given_options(bodies.decoded(NewJobs), trusts=trusts)
     msgs = given.pop("msgs")
+    others = {name: value for name, value in given.items() if name not in ("callback", "functions")}
+    options = options_of(given.get("callback"), given.get("functions"), others)
+    if len(msgs) * len(options.after or ()) > LINKS:
+        raise Refused(422, f"after: jobs times the jobs that they come after may be {LINKS:,} in one request")
+    if len(msgs) * options.size > REPEATED:
+        raise Refused(422, f"each job stores the options: in one request, that may be {REPEATED:,} bytes")
     with _bulk.take() if len(msgs) > FEW else nullcontext():
         ids = mlq.post_many(msgs, **given)
     return as_json(PostedMany(ids), 202)

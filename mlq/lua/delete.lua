@@ -23,9 +23,11 @@ if (TRANSITIONS[state] and not after(state, 'delete')) or
   return {'state', state or 'queued'}
 end
 local options = options_of(id)
-for _, other in ipairs(redis.pcall('ZRANGE', jobs .. id .. ':next', 0, -1)) do -- without those that have expired
+for _, other in ipairs(redis.pcall('ZRANGE', jobs .. id .. ':next', 0, 99)) do
   if lane_of(posts, other) then return {'needed'} end
+  redis.call('ZREM', jobs .. id .. ':next', other) -- it has expired
 end
+if redis.call('EXISTS', jobs .. id .. ':next') == 1 then return {'needed'} end -- the next call looks at further ones
 local root = part_of(options).root
 if root and redis.call('EXISTS', posts .. root) == 1 and ARGV[2] ~= 'failed' then
   return {'step', root}

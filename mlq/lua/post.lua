@@ -64,7 +64,7 @@ end
 for i = 1, count do
   local id = string.format('%d', first + i - 1)
   if is_ready then add_to_lane(lane_key, id, id) end
-  come_after(jobs, posts, blocked, now, id, needed, open, bad)
+  come_after(jobs, posts, blocked, now, id, needed, open, bad, i == 1)
 end
 if after == 'plan' then
   redis.call('RPUSH', jobs .. lease .. ':plan', string.format('%d-%d', first, first + count - 1))

@@ -32,6 +32,12 @@ local function add_row(one)
   if lane and size then
     record = redis.call('GETRANGE', posts .. one, 0, #lane + #posted + #size + 2 + size) .. '\192' -- MessagePack's nil
   end
+  if lane and size and size + 0 > 1000 then -- without the jobs that it comes after: there may be a thousand
+    local options = options_of(one)
+    options.after = nil
+    local packed = cmsgpack.pack(options)
+    record = lane .. '\n' .. posted .. '\n' .. #packed .. '\n' .. packed .. '\192'
+  end
   local row, found = {one, record}, read_fields(jobs .. one, unpack(NAMES))
   for i, name in ipairs(NAMES) do
     if found[i] then

@@ -46,13 +46,17 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int, epoch: str = "") 
     return call(script("settle"), (*lapse_keys(keys), keys.counter, keys.epoch, keys.staged), tuple(args), parse)
 
 
-_APART = frozenset({"result", "body", "lane", "plan"})  # fields of outcomes that are not fields of the job
+_APART = frozenset(
+    {"result", "body", "lane", "plan", "join", "of"}
+)  # fields of outcomes that are not fields of the job
 
 
 def _next_job(outcome: Outcome) -> dict[str, Any]:
-    """What the job becomes: the lane of the next one, or how many parts of its split are open at a time."""
-    plan = outcome.fields.get("plan")
-    return {"lane": outcome.fields["lane"]} if plan is None else {"plan": int(plan)}
+    """What the job becomes: the lane of the next one; or how many parts may be open, the join, and their count."""
+    fields = outcome.fields
+    if "plan" not in fields:
+        return {"lane": fields["lane"]}
+    return {"plan": int(fields["plan"])} | {name: fields[name] for name in ("join", "of") if name in fields}
 
 
 def _packed(ending: Ending) -> bytes:

@@ -14,6 +14,7 @@ from mlq.running.context import Channel
 from mlq.running.listeners import Listener
 from mlq.running.outcomes import failure, success
 from mlq.running.pipeline import Forward, Split
+from mlq.running.results import Results
 
 MOST_HOPS = 1000  # forwards from the root to a step: more of them are a loop without an end
 
@@ -25,6 +26,8 @@ def outcome_of(value: Any, claimed: Claimed, record: Record, listeners: tuple[Li
     routes = listeners[-1].routes if listeners else None  # of the one whose value counts
     if routes is not None and not isinstance(value, Forward):
         value = routes.forward(value)
+    if isinstance(value, Results):  # a join that returns what it got
+        value = list(value)
     then = record.options.then or ()
     if isinstance(value, Forward):
         return _forwarded(value, claimed, record, then)
@@ -50,10 +53,13 @@ def _next_part(claimed: Claimed, record: Record) -> Part:
     hop = own.hop + 1 if own else 1
     if hop > MOST_HOPS:
         raise InputError(f"this pipeline has gone on for {MOST_HOPS:,} steps, which looks like a loop without an end")
-    return Part(own.root if own else claimed.id, hop, tail=(own and own.tail) or claimed.id)
+    if own and own.tail:
+        return own._replace(hop=hop, into="", joins=False)
+    calls_back = bool(record.options.callback or record.options.webhook)
+    return Part(own.root if own else claimed.id, hop, tail=claimed.id, calls_back=calls_back)
 
 
-def split(
+def post_split(
     value: Split, channel: Channel, claimed: Claimed, record: Record, retries: Callable[[BaseException], bool]
 ) -> Outcome:
     """Post the parts of a split, page by page, and before them their join. They begin with the end of this attempt.
@@ -65,14 +71,21 @@ def split(
                      on_failure="run" if value.on_failure == "run" else None)  # fmt: skip
     join = channel.post_parts(joined.lane, [joined.body(None)])
     each = replace(value.each.options, part=Part(part.root, part.hop, into=join))
+    count = 0
     try:
         for page in chunks(_bodies(value, each)):
             channel.post_parts(each.lane, page)
+            count += len(page)
     except (LeaseLost, ServerError, InputError):
         raise
     except BaseException as error:  # noqa: BLE001 - user code: the iterable
         return failure(error, again=retries(error))
-    return Outcome(State.BLOCKED, {"plan": str(value.at_once)}, None, f"goes on in {each.lane} and {joined.lane}")
+    return Outcome(
+        State.BLOCKED,
+        {"plan": str(value.at_once), "join": join, "of": str(count)},
+        None,
+        f"goes on in {each.lane} and {joined.lane}",
+    )
 
 
 def _bodies(value: Split, each: JobOptions) -> Iterator[bytes]:

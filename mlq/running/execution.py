@@ -14,7 +14,7 @@ from typing import Any
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.answers import only_answer
-from mlq.running.becoming import outcome_of, split
+from mlq.running.becoming import outcome_of, post_split
 from mlq.running.context import Channel, JobContext, Output, arrive
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
@@ -65,7 +65,7 @@ def _execute(channel: Channel, claimed: Claimed, record: Record, listeners: tupl
             for listener in listeners:
                 value = _own_answer(listener, _finished(_called(listener, message, context), context))
             if isinstance(value, Split):
-                value = split(value, channel, claimed, record, listeners[-1].retries)
+                value = post_split(value, channel, claimed, record, listeners[-1].retries)
             listener = None
         return outcome_of(value, claimed, record, listeners)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
@@ -97,7 +97,7 @@ async def execute_on_loop(
                     value = await _on_thread(listener, message, context, submit)
                 value = _own_answer(listener, value)
             if isinstance(value, Split):
-                parts = functools.partial(split, value, channel, claimed, record, listeners[-1].retries)
+                parts = functools.partial(post_split, value, channel, claimed, record, listeners[-1].retries)
                 value = await on_thread(parts, submit)
             listener = None
         return outcome_of(value, claimed, record, listeners)

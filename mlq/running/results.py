@@ -5,7 +5,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from mlq.client.arguments import PAGE, value_of
+from mlq.core.job import text
 from mlq.core.job_options import JobOptions
+from mlq.core.states import FINISHED
 from mlq.errors import JobCancelled, JobFailed, UnknownJob
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ class Results(Sequence[Any]):
         """Nothing is read yet."""
         self._channel = channel
         self._after = options.after
+        self._runs = options.on_failure == "run"
         self._joins = options.part is not None and options.part.joins
 
     def __repr__(self) -> str:
@@ -41,7 +44,7 @@ class Results(Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         """Read all of them, in order."""
         for _, fields in self._read(self._ids(0, len(self))):
-            yield _result(fields)
+            yield self._result(fields)
 
     @overload
     def __getitem__(self, at: int) -> Any: ...
@@ -51,10 +54,13 @@ class Results(Sequence[Any]):
         """One result, or a list of several."""
         count = len(self)
         if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(count))]
+            numbers = range(*at.indices(count))
+            if numbers.step == 1:
+                return [self._result(fields) for _, fields in self._read(self._ids(numbers.start, numbers.stop))]
+            return [self[i] for i in numbers]
         if not -count <= at < count:
             raise IndexError(f"there are {count} results, none with the number {at}")
-        return _result(next(self._read(self._ids(at % count, at % count + 1)))[1])
+        return self._result(next(self._read(self._ids(at % count, at % count + 1)))[1])
 
     @property
     def failed(self) -> dict[int, Exception]:
@@ -83,12 +89,14 @@ class Results(Sequence[Any]):
             yield from zip(page, found, strict=False)
             page = page[len(found) :]
 
-
-def _result(fields: dict[str, bytes]) -> Any:
-    job_id = fields["id"].decode()
-    if "state" not in fields:
-        raise UnknownJob(f"job {job_id}, whose result is needed, is gone")
-    try:
-        return value_of(job_id, fields, original=False)
-    except (JobFailed, JobCancelled) as error:
-        return error.with_traceback(None)
+    def _result(self, fields: dict[str, bytes]) -> Any:
+        job_id, state = fields["id"].decode(), text(fields.get("state")) or ""
+        if state not in FINISHED:  # it was discarded, or runs again, since this job began
+            words = f"job {job_id}, whose result is needed, {'runs again' if state else 'is gone'}"
+            if not self._runs:
+                raise UnknownJob(words)
+            return JobFailed(words, reason="lost")
+        try:
+            return value_of(job_id, fields, original=False)
+        except (JobFailed, JobCancelled) as error:
+            return error.with_traceback(None)

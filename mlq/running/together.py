@@ -6,12 +6,13 @@ answers is wrong, nobody knows which answer belongs to which message: it is repe
 
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.answers import WrongNumber, answers_of
-from mlq.running.becoming import outcome_of, split
+from mlq.running.becoming import outcome_of, post_split
 from mlq.running.context import Channel, JobContext, Output
 from mlq.running.execution import Submit, on_thread, own_context, run_async
 from mlq.running.listeners import Listener
@@ -23,6 +24,7 @@ from mlq.system.capture import capturing
 
 T = TypeVar("T")
 Call = Callable[[list[Any], list[JobContext]], Awaitable[Any]]
+Aside = Callable[[Callable[[], None]], Awaitable[None]]  # runs what waits for the server, not on an event loop
 
 _most: dict[str, int] = {}  # messages per call of listeners that ran out of memory with more
 
@@ -110,7 +112,7 @@ class _Member:
         try:
             run = self._run
             if isinstance(value, Split):
-                value = split(value, run.channel, run.claimed, run.record, self._listener.retries)
+                value = post_split(value, run.channel, run.claimed, run.record, self._listener.retries)
             self._hooks.close()
             self.outcome = outcome_of(value, run.claimed, run.record, run.listeners)
         except BaseException as error:  # noqa: BLE001 - user code: middleware
@@ -129,7 +131,10 @@ def execute_together(runs: Sequence[OneRun]) -> list[Outcome]:
     async def call(messages: list[Any], contexts: list[JobContext]) -> Any:
         return run_async(_called(listener, messages, contexts))
 
-    return own_context().run(lambda: _at_once(_executed(runs, listener, call)))
+    async def aside(act: Callable[[], None]) -> None:
+        act()
+
+    return own_context().run(lambda: _at_once(_executed(runs, listener, call, aside)))
 
 
 async def execute_together_on_loop(runs: Sequence[OneRun], submit: Submit) -> list[Outcome]:
@@ -141,7 +146,10 @@ async def execute_together_on_loop(runs: Sequence[OneRun], submit: Submit) -> li
             return await _called(listener, messages, contexts)
         return await on_thread(lambda: run_async(_called(listener, messages, contexts)), submit)
 
-    return await _executed(runs, listener, call)
+    async def aside(act: Callable[[], None]) -> None:
+        await on_thread(act, submit)
+
+    return await _executed(runs, listener, call, aside)
 
 
 def _called(listener: Listener, messages: list[Any], contexts: list[JobContext]) -> Any:
@@ -159,8 +167,8 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("it waits")
 
 
-async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call) -> list[Outcome]:
-    members, calls = [_Member(run) for run in runs], _Calls(listener, call)
+async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call, aside: Aside) -> list[Outcome]:
+    members, calls = [_Member(run) for run in runs], _Calls(listener, call, aside)
     with capturing(_Outputs([member.output for member in members])):
         await calls.solve_all([member for member in members if member.begin()])
     for member in members:
@@ -171,9 +179,10 @@ async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call) -> l
 class _Calls:
     """The calls for one batch. Each gives its members their outcomes."""
 
-    def __init__(self, listener: Listener, call: Call) -> None:
+    def __init__(self, listener: Listener, call: Call, aside: Aside) -> None:
         self._listener = listener
         self._call = call
+        self._aside = aside
         self._ran_out = False  # of memory
         self._alone = False  # with a single message, which is to blame for it
         self._largest = 1  # messages of a call that succeeded
@@ -200,6 +209,8 @@ class _Calls:
         for member, answer in zip(members, answers, strict=True):
             if isinstance(answer, BaseException):
                 member.fail(answer)
+            elif isinstance(answer, Split):
+                await self._aside(partial(member.succeed, answer))
             else:
                 member.succeed(answer)
 

@@ -133,6 +133,9 @@ class Attempt:
         """Set what to run, and under which policy."""
         self.record, self.listeners = record, listeners
         self.policy = record.options.policy.over(declared)
+        limit = declared.timeout if any(one.about for one in listeners) else None
+        if limit is not None and (self.policy.timeout or limit) > limit:  # of a model: a client may ask for less alone
+            self.policy = self.policy._replace(timeout=limit)
 
     def holds(self) -> bool:
         """Whether the attempt runs and still holds its job, so that its listeners' reports count."""

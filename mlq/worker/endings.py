@@ -33,3 +33,9 @@ def ending_of(ended: Ended) -> Ending:
     if outcome.again:
         retry_in = pause_before_retry(attempt.policy, attempt.claimed.errors, random.random())  # noqa: S311 - jitter
     return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost, attempt.beside)
+
+
+def calls_back(ending: Ending) -> bool:
+    """Whether it queues a callback or webhook: the job's own, or that of the job that gets its outcome."""
+    options = ending.options
+    return bool(options.callback or options.webhook or (options.part and options.part.calls_back))

@@ -19,7 +19,7 @@ from mlq.shell.sync import Shell
 from mlq.system.service import Service, log
 from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
-from mlq.worker.endings import complain, ending_of, is_staged
+from mlq.worker.endings import calls_back, complain, ending_of, is_staged
 from mlq.worker.outbox import Ended, Reported
 from mlq.worker.shared import Shared
 from mlq.worker.unrecorded import Unrecorded, record_reports
@@ -232,7 +232,7 @@ class Settler(Service):
         for ending in endings:
             if ending.retry_in is not None:
                 self._retry_in(ending.retry_in)
-            elif ending.options.callback or ending.options.webhook:
+            elif calls_back(ending):
                 self._deliveries_due()
 
     def _settle_and_claim(self, endings: list[Ending], freed: int) -> list[bool | None]:

@@ -200,3 +200,14 @@ def test_bulk_posts_after_others(client, mlq):
     made = client.post("/jobs/bulk", json={"msgs": [1, 2], "after": [first]})
     assert [mlq.get_state(one) for one in made.json["ids"]] == ["blocked", "blocked"]
     assert client.post("/jobs/bulk", json={"msgs": [1, 2], "after": ["77"]}).status_code == 404
+
+
+def test_a_bulk_has_a_bound_beyond_its_messages(client, mlq):
+    """Else a short request could take gigabytes: each job stores the options, and links to those it comes after."""
+    needed = mlq.post_many([0] * 101)
+    refused = client.post("/jobs/bulk", json={"msgs": [1] * 100, "after": needed})
+    assert (refused.status_code, "10,000 in one request" in refused.text) == (422, True)
+    long = f"http://localhost/{'x' * 7000}"
+    refused = client.post("/jobs/bulk", json={"msgs": [1] * 2500, "webhook": long})
+    assert (refused.status_code, "each job stores the options" in refused.text) == (422, True)
+    assert mlq.last_id() == 101

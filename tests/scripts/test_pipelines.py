@@ -668,3 +668,66 @@ def test_a_step_that_outlives_its_root_writes_nothing_of_it(pipes, world, root):
     pipes.raw.delete(pipes.keys.job + "1", pipes.keys.post + "1", pipes.keys.job + "1:steps")
     assert world.settle(claimed)
     assert not pipes.raw.exists(pipes.keys.job + "1")
+
+
+def test_delete_passes_those_that_have_expired(pipes, world):
+    """A page of them in one call."""
+    pipes.post()
+    pipes.end("1")
+    pipes.raw.zadd(pipes.keys.job + "1:next", {str(one): one for one in range(1000, 1150)})
+    with pytest.raises(WrongState, match="come after it"):
+        pipes.delete("1")
+    assert pipes.raw.zcard(pipes.keys.job + "1:next") == 50
+    pipes.delete("1")
+    assert pipes.rest_of() == []
+
+
+def test_a_copied_error_is_short(pipes, world):
+    """Any number of jobs may get it; the whole is with the job that failed."""
+    (first,) = pipes.take(pipes.post())
+    other = pipes.post("fail 1")
+    fields = {
+        "reason": "error",
+        "error": "e" * 60_000,
+        "error_type": "t",
+        "traceback": "x" * 60_000,
+        "error_args": "a" * 60_000,
+    }
+    ending = Ending(first, Outcome(State.FAILED, fields), Record.parse(first.record).options)
+    assert pipes.run(settle_ops.settle(pipes.keys, [ending], 2)) == [True]
+    assert pipes.state(other) == "failed"
+    assert (len(pipes.field(other, "error")), len(pipes.field(other, "traceback"))) == (1000, 2000)
+    assert pipes.field(other, "error_args") is None
+    assert len(pipes.field("1", "error")) == 60_000
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_split_that_the_server_has_not_whole(pipes, world, root, lost):
+    """As after a restart that lost the last second: the job runs again, and nothing of the split is left."""
+    join, _ = pipes.plan(root, [3, 3])
+    plan = f"{pipes.keys.job}{root.lease}:plan"
+    pipes.raw.lrem(plan, 1, pipes.raw.lindex(plan, lost))
+    assert pipes.run(pipes.becoming(root, {"plan": "9", "join": join, "of": "6"})) == [True]
+    assert pipes.state("1") == "queued"
+    pipes.chores()
+    assert pipes.field("1", "tail") is None
+
+
+def test_a_cancelled_pipeline_expires_whole(pipes, world):
+    """The steps that never ran, too."""
+    (root,) = pipes.take(pipes.post(ttl=100.0))
+    pipes.split(root, 20, at_once=2)
+    pipes.cancel("1")
+    pipes.chores()
+    for name in pipes.rest_of():
+        assert 0 < pipes.raw.ttl(pipes.keys.root + name) <= 100, name
+
+
+def test_a_requeued_split_opens_as_many_as_may_be_open(pipes, world, root):
+    """Not only one for each that ends."""
+    _, parts = pipes.split(root, 40, at_once=10)
+    first, *_ = pipes.take(*parts[:10])
+    assert world.settle(first, State.FAILED)
+    pipes.requeue("1")
+    pipes.chores()
+    assert sum(state == "queued" for state in pipes.states(*parts[:10])) == 10

@@ -138,3 +138,9 @@ def test_get_result_raises_job_failed_always():
     """Only waiting gives the original."""
     with pytest.raises(JobFailed, match="ValueError: boom"):
         value_of("1", failed("builtins.ValueError", ["boom"]), original=False)
+
+
+def test_chunks_with_links():
+    """A script adds few links to other jobs at a time."""
+    assert [len(page) for page in chunks([b"x"] * 25, links=100)] == [10, 10, 5]
+    assert [len(page) for page in chunks([b"x"] * 3, links=5000)] == [1, 1, 1]

@@ -81,6 +81,22 @@ def test_every_face_knows_every_option():
     assert set(shapes.Options.__struct_fields__) == names
 
 
+def test_after_names_each_job_once():
+    """A reference counts more than the id alone; two references with one id mean that the server lost a job."""
+    stamped = "7@1795888888.123456"
+    for given in (["7", stamped], [stamped, "7"], [stamped, stamped]):
+        assert JobOptions.of({"after": given}).needs == "fail 7:1795888888.123456"
+    with pytest.raises(InputError, match="two jobs had the id 7"):
+        JobOptions.of({"after": [stamped, "7@1795888888.123457"]})
+
+
+def test_then_is_bounded():
+    """Each job of a bulk stores it."""
+    with pytest.raises(InputError, match="then: the names are too long"):
+        JobOptions.of({"then": ["x" * 90] * 50})
+    assert JobOptions.of({"then": ["x" * 90] * 40}).then == ("x" * 90,) * 40
+
+
 def test_a_message_is_refused(monkeypatch):
     """What can't be packed, or is too large."""
     with pytest.raises(Unserializable):

@@ -29,12 +29,14 @@ local function needed_in(jobs, after)
 end
 
 -- Job `id` comes after those in `needed`, `open` of which have not ended, and those in `bad` ended badly. They are kept as long
--- as it may need their results.
-local function come_after(jobs, posts, blocked, now, id, needed, open, bad)
+-- as it may need their results. `is_first`: of several jobs with the same needs.
+local function come_after(jobs, posts, blocked, now, id, needed, open, bad, is_first)
   for _, other in ipairs(needed) do
     redis.call('ZADD', jobs .. other .. ':next', id, id)
-    redis.call('PERSIST', jobs .. other)
-    redis.call('PERSIST', posts .. other)
+    if is_first then
+      redis.call('PERSIST', jobs .. other)
+      redis.call('PERSIST', posts .. other)
+    end
   end
   if open > 0 then
     redis.call('HSET', jobs .. id, 'state', 'blocked', 'needs', open)

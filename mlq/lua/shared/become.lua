@@ -34,6 +34,9 @@ local function become(now, epoch, ending, body, finish)
       make_dead_letter(now, id, lease, 'error', 'mlq.errors.JobLost', 'the list of the parts that it has posted is missing or damaged')
       redis.call('DEL', plan)
       return nil
+    elseif not is_whole(ranges, ending.join, ending.of) then
+      redis.call('HSET', jobs .. id, 'settled', ending.token)
+      return return_to_lane(now, id, lease, lane_of(posts, id), 'lost', 'the server has lost parts that it had posted')
     end
     tail = begin_split(now, root, ranges, ending.plan)
     redis.call('DEL', plan)

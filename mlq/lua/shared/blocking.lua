@@ -21,14 +21,16 @@ local function block(now, id)
   redis.call('HSET', jobs .. id, 'state', 'blocked')
 end
 
--- Ends a job that waits for others because `cause`, one of these, ended without a result. It gets the error of that job.
+-- Ends a job that waits for others because `cause`, one of these, ended without a result. It gets the error of that job, cut.
 local function fail_blocked(now, id, options, cause)
   local of = read_fields(jobs .. cause, 'state', 'cause', 'error_type', 'error', 'traceback', 'error_args', 'error_state', 'error_tuples')
   local flat = {'state', 'failed', 'finished', now, 'reason', 'step', 'cause', of[2] or cause}
   if of[1] == 'failed' then
+    -- any number of jobs may get a copy, so it is short: the whole is with the job that failed
+    local is_short = #(of[6] or '') + #(of[7] or '') + #(of[8] or '') <= 1000
     for i, name in ipairs({'error_type', 'error', 'traceback', 'error_args', 'error_state', 'error_tuples'}) do
-      if of[i + 2] then
-        flat[#flat + 1], flat[#flat + 2] = name, of[i + 2]
+      if of[i + 2] and (i <= 3 or is_short) then
+        flat[#flat + 1], flat[#flat + 2] = name, i == 3 and string.sub(of[i + 2], -2000) or string.sub(of[i + 2], 1, 1000)
       end
     end
   else

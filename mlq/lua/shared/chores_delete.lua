@@ -23,7 +23,12 @@ chore['expire steps'] = function(_, id, from, seconds)
   if is_kept ~= (seconds == 0) then return end
   local found, more = steps_of(id, from)
   for _, step in ipairs(found) do
-    if is_kept then keep(step) else expire(step, seconds) end
+    if is_kept then
+      keep(step)
+    else
+      expire(step, seconds)
+      redis.call('ZREM', dead, step) -- its root has ended: nothing of this can be requeued when it has expired
+    end
   end
   if more then
     later('expire steps', id, more, seconds)

@@ -13,15 +13,17 @@ end
 
 -- Counts that a step has ended, and notifies the followers of its pipeline of each further percent: there may be millions.
 local function count_end_of_step(id, part, state)
-  local is_further
-  if state == 'succeeded' then
-    is_further = count_step(part.root, 'done', 1) and part.tail ~= part.root -- else the whole has ended, and all know
-  else
-    local is_new = redis.call('HEXISTS', jobs .. id, 'state') == 1 and redis.call('HSETNX', jobs .. id, 'counted', 1) == 1
-    is_further = is_new and count_step(part.root, 'bad', 1)
+  local root, what = part.root, state == 'succeeded' and 'done' or 'bad'
+  if what == 'bad' and (redis.call('HEXISTS', jobs .. id, 'state') == 0 or redis.call('HSETNX', jobs .. id, 'counted', 1) == 0) then
+    return -- it is deleted, or was counted before
   end
-  if is_further then
-    notify_followers(waiters, inboxes, part.root)
+  local is_further, whole_is = count_step(root, what, 1)
+  if is_further and not (part.tail == root and state == 'succeeded') then -- else the whole has ended, and all know
+    notify_followers(waiters, inboxes, root)
+  end
+  local left = whole_is and whole_is ~= 'blocked' and redis.call('PTTL', jobs .. root) or 0
+  if left > 0 then
+    expire(id, left / 1000) -- it ends after its root, and expires with it
   end
 end
 
@@ -37,7 +39,7 @@ chore['end'] = function(now, id, state, options)
     fail_blocked(now, part.tail, options_of(part.tail), id)
   end
   if part.into and needed_ended(now, part.into, id, state) then
-    open_next(now, part.into)
+    open_parts(now, part.into, 10)
   end
   if state == 'succeeded' then
     leave_needed(id, options)

@@ -22,6 +22,15 @@ chore['requeue needed'] = function(now, id, needed)
   end
 end
 
+-- The jobs that `id` came after, from number `from` on.
+chore['requeue after'] = function(now, id, from)
+  local needed = needed_by(options_of(id))
+  local last = math.min(#needed, from + PAGE - 1)
+  for i = from, last do chore['requeue needed'](now, id, needed[i]) end
+  if last < #needed then later('requeue after', id, last + 1) end
+  return math.max(0, last - from + 1)
+end
+
 -- A tail that has succeeded since, although its outcome was not wanted then, has kept its result.
 chore['requeue tail'] = function(now, id)
   local own = read_fields(jobs .. id, 'state', 'tail')
@@ -43,7 +52,7 @@ chore['requeue parts'] = function(now, id, from)
   if more then
     later('requeue parts', id, more)
   else
-    open_next(now, id) -- if all that are open have succeeded, none of them will
+    open_parts(now, id, PAGE) -- if all that are open have succeeded, none of them will
   end
   return #found
 end

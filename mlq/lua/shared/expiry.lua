@@ -10,10 +10,11 @@ local function expire(id, seconds)
   redis.call('PEXPIRE', jobs .. id, expiry)
   redis.call('PEXPIRE', posts .. id, expiry)
   redis.call('PEXPIRE', jobs .. id .. ':bad', expiry)
+  redis.call('PEXPIRE', jobs .. id .. ':held', expiry)
 end
 
 local function keep(id)
-  for _, name in ipairs({jobs .. id, posts .. id, jobs .. id .. ':bad'}) do redis.call('PERSIST', name) end
+  for _, name in ipairs({jobs .. id, posts .. id, jobs .. id .. ':bad', jobs .. id .. ':held'}) do redis.call('PERSIST', name) end
 end
 
 -- Has a job that ended expire after its time to live, unless others need its result; then its pipeline expires with it.

@@ -16,14 +16,15 @@ local function part_of(options)
   return found
 end
 
--- Counts a step of a pipeline with its root, unless that is gone. Returns whether one more percent of the steps has ended.
+-- Counts a step of a pipeline with its root, unless that is gone. Returns whether one more percent of the steps has ended, and
+-- the state of the root.
 local function count_step(root, what, by)
-  local counts = read_fields(jobs .. root, 'steps', 'done', 'bad')
+  local counts = read_fields(jobs .. root, 'steps', 'done', 'bad', 'state')
   local of, ended = whole(counts[1]), whole(counts[2]) + whole(counts[3])
   if of > 0 then
     redis.call('HINCRBY', jobs .. root, what, by)
   end
-  return of > 0 and math.floor(100 * (ended + by) / of) > math.floor(100 * ended / of)
+  return of > 0 and math.floor(100 * (ended + by) / of) > math.floor(100 * ended / of), counts[4]
 end
 
 -- The place of a job in its lane is its id; a step's is right behind its root's, so that pipelines that have begun are

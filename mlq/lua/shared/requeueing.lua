@@ -30,7 +30,7 @@ local function requeue_one(now, id, lane)
     later('requeue tail', id)
   elseif whole(own[1]) > 0 then
     block(now, id)
-    for _, needed in ipairs(needed_by(options)) do later('requeue needed', id, needed) end
+    later('requeue after', id, 1)
     later('requeue parts', id)
   elseif part.into and is_held(part.into, id) then
     redis.call('HDEL', jobs .. id, 'state') -- as it was

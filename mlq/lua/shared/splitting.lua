@@ -20,6 +20,17 @@ local function planned(plan)
   return ranges[1] and ranges
 end
 
+-- Whether these are all ranges that the attempt has posted: a server that was restarted may have lost some of them.
+local function is_whole(ranges, join, of)
+  local count = 0
+  for i = 2, #ranges do
+    local first, last = string.match(ranges[i], '^(%d+)-(%d+)$')
+    if not lane_of(posts, last) then return false end
+    count = count + last - first + 1
+  end
+  return not join or ranges[1] == join .. '-' .. join and count == tonumber(of)
+end
+
 -- Begins the split of the join and the parts in `ranges`; returns the join's id. At most `at_once` parts are open at a time.
 local function begin_split(now, root, ranges, at_once)
   local join = string.match(table.remove(ranges, 1), '^(%d+)-')
