@@ -7,7 +7,6 @@ from collections.abc import Callable
 import redis
 
 from benchmarks.peers.probes import Server
-from benchmarks.pipelines import pipelines
 from benchmarks.stage import Stage
 
 Figures = dict[str, float]
@@ -180,5 +179,4 @@ CASES: dict[str, Callable[[Stage], Figures]] = {
     "backlog": backlog,
     "ended": ended,
     "lanes": lanes,
-    "pipelines": pipelines,
 }
