@@ -17,6 +17,7 @@ from mlq.http.settings import Settings
 from mlq.shell.sync import Shell
 from tests.hand import Hand
 from tests.http.asking import Events
+from tests.programs import until
 
 Serve = Callable[..., ServerProcess]
 
@@ -84,3 +85,4 @@ def echo(mlq: MLQ) -> None:
         return msg
 
     mlq.create_listener(echo)
+    until(mlq.workers)  # it has said that it lives: until then, posts are warned of
