@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,11 @@ def mlq(namespace: str, server_url: str) -> Iterator[mlq_package.MLQ]:
     yield queue
     queue.shutdown(grace=0)
     queue.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """For listeners to wait at until a test lets them go on; open afterwards."""
+    made = threading.Event()
+    yield made
+    made.set()

@@ -154,7 +154,18 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
     namespace, url, declared = found[0]
     listeners = Listeners(
-        Listener(name, None, takes, is_async, queue, Policy(*policy), None, (), batch, wait, most, about=about)
+        Listener(
+            name,
+            None,
+            takes,
+            is_async,
+            queue,
+            Policy(*policy),
+            batch=batch,
+            max_wait=wait,
+            per_worker=most,
+            about=about,
+        )
         for name, takes, is_async, queue, batch, wait, most, about, *policy in declared
     )
     try:

@@ -46,9 +46,8 @@ def settle(keys: Keys, endings: Sequence[Ending], losses: int, epoch: str = "") 
     return call(script("settle"), (*lapse_keys(keys), keys.counter, keys.epoch, keys.staged), tuple(args), parse)
 
 
-_APART = frozenset(
-    {"result", "body", "lane", "plan", "join", "of"}
-)  # fields of outcomes that are not fields of the job
+# Fields of outcomes that are not fields of the job.
+_APART = frozenset({"result", "body", "lane", "plan", "join", "of"})
 
 
 def _next_job(outcome: Outcome) -> dict[str, Any]:

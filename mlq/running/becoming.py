@@ -23,11 +23,11 @@ def outcome_of(value: Any, claimed: Claimed, record: Record, listeners: tuple[Li
     """The outcome of an attempt whose listeners returned `value`. Raises InputError, Unserializable, NoRoute."""
     if isinstance(value, Outcome):  # of a split
         return value
+    if isinstance(value, Results):  # a join that returns what it got
+        value = list(value)
     routes = listeners[-1].routes if listeners else None  # of the one whose value counts
     if routes is not None and not isinstance(value, Forward):
         value = routes.forward(value)
-    if isinstance(value, Results):  # a join that returns what it got
-        value = list(value)
     then = record.options.then or ()
     if isinstance(value, Forward):
         return _forwarded(value, claimed, record, then)
@@ -42,9 +42,9 @@ def outcome_of(value: Any, claimed: Claimed, record: Record, listeners: tuple[Li
 def _forwarded(forward: Forward, claimed: Claimed, record: Record, then: tuple[str, ...]) -> Outcome:
     part = _next_part(claimed, record)
     options = replace(forward.to.options, then=then or None, part=part)
-    return Outcome(
-        State.BLOCKED, {"lane": options.lane, "body": options.body(forward.msg)}, None, f"goes on in {options.lane}"
-    )
+    message = list(forward.msg) if isinstance(forward.msg, Results) else forward.msg
+    fields: dict[str, bytes | str] = {"lane": options.lane, "body": options.body(message)}
+    return Outcome(State.BLOCKED, fields, None, f"goes on in {options.lane}")
 
 
 def _next_part(claimed: Claimed, record: Record) -> Part:
@@ -80,12 +80,8 @@ def post_split(
         raise
     except BaseException as error:  # noqa: BLE001 - user code: the iterable
         return failure(error, again=retries(error))
-    return Outcome(
-        State.BLOCKED,
-        {"plan": str(value.at_once), "join": join, "of": str(count)},
-        None,
-        f"goes on in {each.lane} and {joined.lane}",
-    )
+    fields: dict[str, bytes | str] = {"plan": str(value.at_once), "join": join, "of": str(count)}
+    return Outcome(State.BLOCKED, fields, None, f"goes on in {each.lane} and {joined.lane}")
 
 
 def _bodies(value: Split, each: JobOptions) -> Iterator[bytes]:

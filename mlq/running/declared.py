@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar,
 from mlq.client.blocking import Client
 from mlq.client.handle import JobHandle
 from mlq.core import codec
+from mlq.core.destination import declared_with
 from mlq.core.job_options import ListenerPostOptions
 from mlq.errors import InputError
 from mlq.running.listeners import Listener
@@ -185,7 +186,7 @@ def submit(msg: Any, callback: str | None = None, *, _to: _Destination, **option
 
 def declaration_of(function: object) -> _Destination | None:
     """Where the methods of a declared listener post to; None for any other object."""
-    found = getattr(getattr(function, "submit", None), "keywords", {}).get("_to")
+    found = declared_with(function)
     return found if isinstance(found, _Destination) else None
 
 

@@ -77,10 +77,13 @@ class RedisChannel:
 
     def post(self, lane: str, body: bytes, needs: str = "") -> str:
         """Post another job; returns its id."""
-        return self.post_parts(lane, [body], needs)
+        return self._post(lane, [body], needs)
 
-    def post_parts(self, lane: str, bodies: Sequence[bytes], needs: str = post_ops.PLAN) -> str:
+    def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split, which begins when this attempt has ended; returns the id of the first."""
+        return self._post(lane, bodies, post_ops.PLAN)
+
+    def _post(self, lane: str, bodies: Sequence[bytes], needs: str) -> str:
         self._shared.note_size(max(map(len, bodies)))
         shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
         staged = post_ops.staging_name(bodies)

@@ -1,7 +1,6 @@
 """The command line of pipelines: tree, posts after others, blocked jobs, and changes of the whole."""
 
 import json
-import threading
 
 import pytest
 from click.testing import CliRunner, Result
@@ -23,14 +22,6 @@ def run(server_url, namespace):
         return result
 
     return call
-
-
-@pytest.fixture
-def gate():
-    """Open it to let the last part go on."""
-    made = threading.Event()
-    yield made
-    made.set()
 
 
 @pytest.fixture

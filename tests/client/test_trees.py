@@ -1,20 +1,11 @@
 """The faces of pipelines for programs: trees, progress, why a blocked job waits, and the results of steps."""
 
 import asyncio
-import threading
 import time
 
 import pytest
 
 from mlq import AfterFailure, AsyncMLQ, Forward, Progress, Split, State, UnknownJob, WaitTimeout
-
-
-@pytest.fixture
-def gate():
-    """Open it to let parts above 7 go on."""
-    made = threading.Event()
-    yield made
-    made.set()
 
 
 @pytest.fixture

@@ -1,21 +1,11 @@
 """Pipelines over HTTP: trees, posts after others, blocked jobs, and changes of the whole."""
 
-import threading
-
 import pytest
 
 from mlq import Progress, Split, State
 from mlq.core.json_values import to_json
 
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def gate():
-    """Open it to let the last part go on."""
-    made = threading.Event()
-    yield made
-    made.set()
 
 
 @pytest.fixture

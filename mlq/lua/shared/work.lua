@@ -30,6 +30,7 @@ local function work(now)
     end
   end
   for i = done + 1, #todo do
+    -- an end without the options that this script knew: they may be long, and a later one reads them
     redis.call('RPUSH', chores, cmsgpack.pack({unpack(todo[i], 1, todo[i][1] == 'end' and 3 or 5)}))
   end
   return tonumber(redis.pcall('LLEN', chores)) or 0
