@@ -123,6 +123,15 @@ def _pool(kind: str, slots: int) -> Pool:
     return ThreadPool(slots)
 
 
+def _listener_of(row: list[Any]) -> Listener:
+    """A listener as a child describes it; see `ready` in pools/frames.py."""
+    name, takes, is_async, queue, batch, wait, most, about, *policy = row
+    return Listener(
+        name, None, takes, is_async, queue, Policy(*policy),
+        batch=batch, max_wait=wait, per_worker=most, about=about,
+    )  # fmt: skip
+
+
 def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) -> None:
     """The listeners run in children; this process loads no listeners."""
     from mlq.pools.child_process import Limits
@@ -153,21 +162,7 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         there = ", ".join(repr(namespace) for namespace, *_ in found)
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
     namespace, url, declared = found[0]
-    listeners = Listeners(
-        Listener(
-            name,
-            None,
-            takes,
-            is_async,
-            queue,
-            Policy(*policy),
-            batch=batch,
-            max_wait=wait,
-            per_worker=most,
-            about=about,
-        )
-        for name, takes, is_async, queue, batch, wait, most, about, *policy in declared
-    )
+    listeners = Listeners(map(_listener_of, declared))
     try:
         made = _begin(settings, MLQ(namespace, url=url), listeners, pool, pool, options)
     except InputError:
