@@ -46,6 +46,14 @@ class WrongOutput(MLQError):
     """A model gave something that does not fit the output that it declares, or a batch not one result per message."""
 
 
+class RunStopped(MLQError):
+    """A prediction over a file stopped before its end. What it has is kept: the same call goes on with it."""
+
+
+class FolderHeld(InputError):
+    """Another process predicts into the same folder now."""
+
+
 class TooLarge(InputError):
     """A message or a result above the size limit."""
 

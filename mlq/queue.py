@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, Unpack, overload
 
+from mlq.batches.hosting import host_files
 from mlq.client.blocking import Client
 from mlq.core.checks import check_seconds, nearest
 from mlq.core.job_options import PostOptions, usual
-from mlq.core.policy import Policy
+from mlq.core.policy import AFFINITY_WAIT, LONGEST_AFFINITY_WAIT, Policy
 from mlq.errors import InputError
 from mlq.running.declared import Declared, DeclaredBatch, M_contra, P, R_co, declared
 from mlq.running.listeners import Listener, Listeners
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mlq.models.hosting import ModelOptions
     from mlq.pools.contract import Loader, Pool
     from mlq.running.middleware import Middleware
+    from mlq.worker.shadow_runner import Aside
     from mlq.worker.shared import Settings
     from mlq.worker.worker import Worker
 
@@ -46,6 +48,8 @@ def _listener(function: Callable[..., Any], **given: Any) -> Listener:
         of_jobs = usual(unknown[0]) in PostOptions.__annotations__
         hint = f" (give {usual(unknown[0])!r} with each post)" if of_jobs else nearest(unknown[0], DECLARED)
         raise TypeError(f"a listener has no option {unknown[0]!r}{hint}")
+    if str(given.get("name")).startswith("#"):
+        raise InputError(f"a listener's name must not begin with #, as those of MLQ do: {given['name']!r:.80}")
     policy = Policy.of(given.get("timeout"), given.get("retries"), given.get("backoff"))
     split = Split.of(given.get("cost"), given.get("max_cost"), given.get("group"))
     if split is not None and given.get("batch") is None:
@@ -143,18 +147,26 @@ class MLQ(Client):
         self.listeners.add(listener)
         return declared(self, listener)
 
-    def add_model(self, model: type, **options: "Unpack[ModelOptions]") -> None:
+    def add_model(self, model: type | str, **options: "Unpack[ModelOptions]") -> None:
         """Host a model: the worker of this `MLQ` object loads it when its first job comes, and runs its predictions.
 
         `model`: a class with `name`, `version`, `Input` and `Output` (types that pydantic knows), and
         `predict(self, x)`, `predict_batch(self, xs)` or both; `load(self, device)` if there is something to load.
-        Raises InputError.
+        Or "folder/file.py:Class", with `python`, the path of another interpreter, in which it then runs. That is asked
+        at once; if the model is not available there, the reason is logged, and the worker goes on without it. Raises
+        InputError.
         """
-        from mlq.models.hosting import hosting_of  # it needs pydantic
+        from mlq.models.foreign.hosting import hosting_of_foreign, source_of_file  # it needs pydantic
+        from mlq.models.hosting import hosting_of
 
-        hosting = hosting_of(model, f"{getattr(model, '__qualname__', model)}", options, self.listeners.loads)
-        self.listeners.add(hosting.listener)
-        self._models.add_own(hosting.declared.info)
+        loads = self.listeners.loads
+        if isinstance(model, str):
+            hosting = hosting_of_foreign(source_of_file(model, options), model, options, loads)
+        else:
+            hosting = hosting_of(model, f"{getattr(model, '__qualname__', model)}", options, loads)
+        if hosting is not None:
+            self.listeners.add(hosting.listener)
+            self._models.add_own(hosting.declared.info)
 
     def middleware(self, hook: M) -> M:
         """Wrap every attempt of this `MLQ` object's listeners in a context manager, as a decorator.
@@ -176,30 +188,36 @@ class MLQ(Client):
         concurrency: int = 1,
         grace: float = GRACE,
         per_worker: int | None = None,
+        affinity_wait: float = AFFINITY_WAIT,
     ) -> bool:
         """Add a listener, and start this process's worker if it does not run yet.
 
         The process continues to work after its main program has ended, until SIGTERM, SIGINT or `shutdown`.
-        `concurrency` (jobs at a time) and `grace` (seconds that running jobs get at a signal) only have an effect when
-        the worker starts. `per_worker`: as for `listener`. Returns True. Raises InputError.
+        `concurrency` (jobs at a time), `grace` (seconds that running jobs get at a signal) and `affinity_wait` (up to
+        60 seconds for which a model's job is left to workers that have the model loaded) only have an effect when the
+        worker starts. `per_worker`: as for `listener`. Returns True. Raises InputError.
         """
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= MOST:
             raise InputError(f"concurrency must be a whole number from 1 to {MOST:,}, not {concurrency!r}")
         seconds = check_seconds("grace", grace, zero=True) or 0.0
+        wait = check_seconds("affinity_wait", affinity_wait, zero=True) or 0.0
+        if wait > LONGEST_AFFINITY_WAIT:
+            raise InputError(f"affinity_wait must be at most {LONGEST_AFFINITY_WAIT:g} seconds, not {wait:g}")
         if function is not None:
             self.listeners.add(_listener(function, per_worker=per_worker))
         with self._starting:
             if not self._works():
-                self._start(concurrency, seconds)
+                self._start(concurrency, seconds, wait)
         return True
 
     def _works(self) -> bool:
         return self._started_in == os.getpid() and not self._worker.stopping.is_set()
 
-    def _start(self, concurrency: int, grace: float) -> None:
+    def _start(self, concurrency: int, grace: float, affinity_wait: float) -> None:
         from mlq.pools.loading import LocalLoader
         from mlq.pools.thread import ThreadPool
         from mlq.worker import exit as way_out  # here, since a program that only posts need not import the worker
+        from mlq.worker.shared import Settings
 
         if any((one.namespace, one.url) == (self.namespace, self.url) and one._works() for one in tuple(_started)):  # noqa: SLF001
             log.warning(  # in a notebook, the cell that creates the queue was probably run again
@@ -207,8 +225,10 @@ class MLQ(Client):
                 "listeners that were declared on its own object: shut one of them down, unless you want both",
                 self.namespace,
             )
+        host_files(self, self.listeners)
         _started.add(self)
-        self._worker = self.make_worker(ThreadPool(concurrency), loader=LocalLoader())
+        how = Settings(affinity_wait=affinity_wait)
+        self._worker = self.make_worker(ThreadPool(concurrency), settings=how, loader=LocalLoader())
         self._started_in = os.getpid()
         way_out.keep(self._worker, grace)  # before the start, so that a signal at any time stops the worker
         self._worker.start()
@@ -222,15 +242,15 @@ class MLQ(Client):
 
     def make_worker(
         self, pool: "Pool", listeners: Listeners | None = None, settings: "Settings | None" = None,
-        loader: "Loader | None" = None,
+        loader: "Loader | None" = None, aside: "Aside | None" = None,
     ) -> "Worker":  # fmt: skip
         """A worker of this namespace, not yet started. `listeners`: instead of those declared on this object.
 
-        `loader`: loads uploaded listeners; without one, they are not accepted.
+        `loader`: loads uploaded listeners; without one, they are not accepted. `aside`: where shadows of models run.
         """
         from mlq.worker.worker import Worker
 
-        return Worker(self._keys, self._shell.chosen, listeners or self.listeners, pool, settings, loader)
+        return Worker(self._keys, self._shell.chosen, listeners or self.listeners, pool, settings, loader, aside)
 
     def remove_listener(self, function: Callable[..., Any] | str) -> bool:
         """Remove a listener, given as the function or its name; returns whether it existed."""

@@ -26,7 +26,7 @@ WIDTH = 100  # characters of a signature; a longer one has a line for each param
 
 CONSTANTS = {"GRACE": GRACE, "PAGE": LISTED, "STEPS": STEPS}
 # Public by name, but only for MLQ's own modules.
-INTERNAL = {"make_worker", "upload_pickled", "end", "shares_a_loop", "following", "counted"}
+INTERNAL = {"make_worker", "upload_pickled", "end", "shares_a_loop", "following", "counted", "without_slot"}
 
 INTRODUCTION = """
 Made by `scripts/reference.py` from the signatures and docstrings of the code; a test compares the two. How things work
@@ -51,6 +51,7 @@ TASKS = {
     "wait for one result, or many": "JobHandle.result MLQ.wait_many MLQ.as_completed",
     "follow progress, partial results and logs": "JobHandle.follow JobHandle.stream JobHandle.logs",
     "report progress or partial results from a listener": "JobContext.update_progress JobContext.emit",
+    "predict a file": "MLQ.predict_file",
     "have a job become other jobs": "Forward Split route",
     "look at one job": "JobHandle.state JobHandle.missing MLQ.get_job MLQ.position",
     "see the steps of a pipeline": "JobHandle.tree",

@@ -26,8 +26,8 @@ from mlq.shell.sync import Shell
 from mlq.shell.target import Target
 
 # What may stay in Redis without a time to live: the data itself and what finds it. All else must lapse by itself.
-KEPT = ("counter", "epoch", "models", "skipped-ids", "blocked", "lanes", "lanes-version", "leases", "scheduled", "dead",
-        "format", "metrics", "uploads", "uploads-version")  # fmt: skip
+KEPT = ("counter", "epoch", "models", "skipped-ids", "blocked", "lanes", "lanes-version", "leases", "scheduled",
+        "expiring", "low-priority", "dead", "format", "metrics", "shadows", "uploads", "uploads-version")  # fmt: skip
 KEPT_STEMS = ("model:", "post:", "job:", "lane:", "data:", "deliveries:", "upload:")
 
 
@@ -102,7 +102,8 @@ def namespace(raw: redis.Redis) -> Iterator[str]:
 
 
 def _must_lapse(name: str) -> bool:
-    return name not in KEPT and not name.startswith(KEPT_STEMS)
+    is_figures = name.startswith("shadow:") and name.count(":") == 1  # what waits for a shadow, and differs, must lapse
+    return name not in KEPT and not name.startswith(KEPT_STEMS) and not is_figures
 
 
 @pytest.fixture

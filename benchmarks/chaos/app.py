@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from benchmarks.chaos import effects, features
 from benchmarks.chaos.mix import BATCH, NAMESPACE, TOGETHER, crashes, value
+from benchmarks.chaos.pipelines import steps
 from mlq import MLQ
 
 POOL = "CHAOS_POOL"  # the environment variable that tells the worker's pool
@@ -134,3 +135,6 @@ elif features.BATCHES:
         with effects.recorded_together(jobs_of(contexts)) as call:
             time.sleep(longest(messages))
             return finish_together(messages, call)
+
+
+steps.declare(mlq, is_asyncio=os.environ.get(POOL) == "asyncio", backoff=0.2)

@@ -54,6 +54,20 @@ def recorded_together(jobs: Sequence[Mapping[str, Any]]) -> Iterator[Call]:
         _say(jobs, "end" if call.answers == len(jobs) else "unanswered")
 
 
+def mend(path: Path, root: str) -> None:
+    """From now on, the steps of this pipeline that raise until they are mended raise no more."""
+    _mark(path, root).touch()
+
+
+def is_mended(root: str) -> bool:
+    """Whether `mend` was called; for listeners."""
+    return _mark(Path(os.environ[FILE]), root).exists()
+
+
+def _mark(path: Path, root: str) -> Path:
+    return path.with_name(f"mended-{root}")
+
+
 class Run(NamedTuple):
     """One run of a listener. Times by the system's monotonic clock, the same in all processes."""
 

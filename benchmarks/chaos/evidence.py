@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmarks.chaos import effects
 from benchmarks.chaos.effects import Run
 from benchmarks.chaos.mix import NAMESPACE, Mix
+from benchmarks.chaos.pipelines.poster import Fate
 from benchmarks.chaos.receiver import Call
 from benchmarks.chaos.trouble import Troubles
 from mlq import MLQ
+from mlq.core.job import Record
 from mlq.core.keys import Keys
+from mlq.core.part import Part
 
 if TYPE_CHECKING:
     import redis
@@ -20,7 +23,7 @@ KEYS = Keys(NAMESPACE)
 
 
 class Ended(NamedTuple):
-    """A job as the server tells it."""
+    """A job as the server tells it, unless it belongs to a pipeline."""
 
     number: int
     state: str
@@ -30,6 +33,28 @@ class Ended(NamedTuple):
     retries: int
     losses: int  # leases
     callback: bool
+
+
+class Piece(NamedTuple):
+    """A job of a pipeline as the server tells it."""
+
+    key: str | None  # of the plan, for a root
+    root: str  # id
+    path: str | None  # in its plan; None for a join and a wrap
+    listener: str
+    into: str  # the join that it is a part for; empty if there is none
+    after: list[str]  # the jobs that it comes after
+    state: str
+    reason: str | None
+    result: Any
+    error: str | None
+    retries: int
+    losses: int  # leases
+    finished: float | None  # by the server's clock
+    callback: bool
+
+
+Outcome = Ended | Piece  # of any job
 
 
 @dataclass
@@ -42,6 +67,8 @@ class Evidence:
     acknowledged: dict[int, tuple[str, float]] = field(default_factory=dict)  # number: id, when
     unknown: set[int] = field(default_factory=set)  # numbers of posts that failed with an error
     jobs: dict[str, Ended] = field(default_factory=dict)
+    pieces: dict[str, Piece] = field(default_factory=dict)
+    fates: dict[str, Fate] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)  # ids among the dead letters
     runs: dict[str, list[Run]] = field(default_factory=dict)
     calls: dict[str, list[Call]] = field(default_factory=dict)
@@ -68,20 +95,31 @@ class Evidence:
         }  # fmt: skip
 
 
-def read_jobs(mlq: MLQ, client: "redis.Redis") -> dict[str, Ended]:
-    """All jobs of the namespace that were posted to be run."""
-    found = {}
+def read_jobs(mlq: MLQ, client: "redis.Redis") -> tuple[dict[str, Ended], dict[str, Piece]]:
+    """All jobs of the namespace that were posted to be run, and those of pipelines."""
+    jobs: dict[str, Ended] = {}
+    pieces: dict[str, Piece] = {}
     for name in client.scan_iter(KEYS.post + "*", count=1000):
         job_id = name.decode().removeprefix(KEYS.post)
-        job = mlq.get_job(job_id)
-        if job["msg"]["number"] < 0:
-            continue  # of a passer-by
+        job, part = mlq.get_job(job_id), Record.parse(client.get(name)).options.part
         losses = int(client.hget(KEYS.job + job_id, "losses") or 0)
-        found[job_id] = Ended(
-            job["msg"]["number"], job["state"], job["reason"], job["result"], job["error"],
-            job["retries"], losses, job["callback"] is not None,
-        )  # fmt: skip
-    return found
+        if part or "root" in job["msg"]:
+            pieces[job_id] = _piece(job, part, losses)
+        elif job["msg"]["number"] >= 0:  # else of a passer-by
+            jobs[job_id] = Ended(
+                job["msg"]["number"], job["state"], job["reason"], job["result"], job["error"],
+                job["retries"], losses, job["callback"] is not None,
+            )  # fmt: skip
+    return jobs, pieces
+
+
+def _piece(job: dict[str, Any], part: Part | None, losses: int) -> Piece:
+    message = job["msg"] if isinstance(job["msg"], dict) else {}
+    return Piece(
+        None if part else message["root"], part.root if part else job["id"], message.get("path"), job["functions"][0],
+        part.into if part else "", job["after"] or [], job["state"], job["reason"], job["result"], job["error"],
+        job["retries"], losses, job["finished"], job["callback"] is not None,
+    )  # fmt: skip
 
 
 def read_runs(file: Path) -> dict[str, list[Run]]:
@@ -95,6 +133,6 @@ def read_runs(file: Path) -> dict[str, list[Run]]:
 def unfinished(client: "redis.Redis") -> dict[str, int]:
     """What is still to be done in the namespace."""
     lanes = [KEYS.lane + name.decode() for name in client.smembers(KEYS.lanes)]
-    names = [*lanes, KEYS.leases, KEYS.deliveries + "callback", KEYS.root + "scheduled"]
-    counts = {name: client.zcard(name) for name in names}
+    names = [*lanes, KEYS.leases, KEYS.deliveries + "callback", KEYS.scheduled, KEYS.blocked]
+    counts = {name: client.zcard(name) for name in names} | {KEYS.chores: client.llen(KEYS.chores)}
     return {name.removeprefix(KEYS.root): count for name, count in counts.items() if count}

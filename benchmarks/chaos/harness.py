@@ -17,11 +17,12 @@ from benchmarks.chaos.evidence import KEYS, Evidence, read_jobs, read_runs, unfi
 from benchmarks.chaos.fleet import Fleet, Place, helpers
 from benchmarks.chaos.mix import NAMESPACE, Mix
 from benchmarks.chaos.passersby import Passersby
+from benchmarks.chaos.pipelines.poster import Pipelines
 from benchmarks.chaos.poster import Poster
 from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.receiver import Receiver
 from benchmarks.chaos.trouble import Troubles
-from mlq import MLQ
+from mlq import MLQ, MLQError
 from mlq.server import Scratch, scratch
 
 SLOTS = {"thread": 6, "process": 2, "asyncio": 8}  # per worker
@@ -40,6 +41,7 @@ class Stage(NamedTuple):
     fleet: Fleet
     posters: list[Poster]
     passersby: Passersby
+    pipelines: Pipelines
     effects: Path
     logs: Path
 
@@ -50,7 +52,7 @@ def run(seed: int, seconds: float, jobs_per_second: float) -> Evidence:
     mix = Mix(seed, jobs_per_second, **has)
     began = time.monotonic()
     evidence = Evidence(mix, 0.0, Troubles())
-    with _stage(mix, jobs_per_second, evidence.troubles) as stage:
+    with _stage(mix, seed, jobs_per_second, evidence.troubles) as stage:
         _wreak(stage, schedule(seed, seconds), seconds, evidence)
         _make_peace(stage, evidence)
         _gather(stage, evidence)
@@ -69,7 +71,7 @@ def places(direct: str, proxied: str) -> list[Place]:
 
 
 @contextmanager
-def _stage(mix: Mix, jobs_per_second: float, troubles: Troubles) -> Iterator[Stage]:
+def _stage(mix: Mix, seed: int, jobs_per_second: float, troubles: Troubles) -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="mlq-chaos-"))
         stack.callback(shutil.rmtree, folder)
@@ -89,7 +91,9 @@ def _stage(mix: Mix, jobs_per_second: float, troubles: Troubles) -> Iterator[Sta
             stack.callback(poster.stop)
         passersby = Passersby(server.url)
         stack.callback(passersby.stop)
-        yield Stage(server, proxy, receiver, fleet, posters, passersby, effects, logs)
+        pipelines = Pipelines(server.url, seed, jobs_per_second, receiver, effects)
+        stack.callback(pipelines.end)
+        yield Stage(server, proxy, receiver, fleet, posters, passersby, pipelines, effects, logs)
 
 
 def _wreak(stage: Stage, steps: list[Step], seconds: float, evidence: Evidence) -> None:
@@ -101,6 +105,7 @@ def _wreak(stage: Stage, steps: list[Step], seconds: float, evidence: Evidence) 
         stage.fleet.tend()
         time.sleep(TURN)
     adversary.heal()
+    stage.pipelines.stop()
     stage.passersby.stop()
     evidence.queues = stage.passersby.queues
     for poster in stage.posters:
@@ -113,11 +118,12 @@ def _make_peace(stage: Stage, evidence: Evidence) -> None:
     """Wait until everything is done, then stop the workers."""
     end = time.monotonic() + DRAIN
     with redis.Redis.from_url(stage.server.url) as client:
-        while (left := unfinished(client)) and time.monotonic() < end:
+        while (left := unfinished(client) or stage.pipelines.to_do()) and time.monotonic() < end:
             stage.fleet.tend()
             time.sleep(TURN)
     if left:
         evidence.wrong.append(f"not done after {DRAIN:.0f} s of peace: {left}")
+    stage.pipelines.end()
     stage.fleet.stop()
     if orphans := stage.fleet.orphans_left():
         evidence.wrong.append(f"children of killed workers still run: {orphans}")
@@ -125,10 +131,20 @@ def _make_peace(stage: Stage, evidence: Evidence) -> None:
         evidence.wrong.append(f"programs that jobs started outlived them: {left_over}")
 
 
+def _delete_pipelines(mlq: MLQ, evidence: Evidence) -> Iterator[str]:
+    """The last ones first: a job can't be deleted before those that come after it."""
+    for root in sorted((int(piece.root) for piece in evidence.pieces.values() if piece.key), reverse=True):
+        try:
+            mlq.delete(str(root))
+        except MLQError as error:
+            yield f"a pipeline can't be deleted: {error}"
+
+
 def _gather(stage: Stage, evidence: Evidence) -> None:
     """All that is left, as evidence."""
     with redis.Redis.from_url(stage.server.url) as client, MLQ(NAMESPACE, url=stage.server.url) as mlq:
-        evidence.jobs = read_jobs(mlq, client)
+        evidence.jobs, evidence.pieces = read_jobs(mlq, client)
+        evidence.fates = stage.pipelines.fates
         evidence.dead = {job_id.decode() for job_id in client.zrange(KEYS.dead, 0, -1)}
         evidence.runs = read_runs(stage.effects)
         evidence.calls = dict(stage.receiver.calls)
@@ -136,8 +152,10 @@ def _gather(stage: Stage, evidence: Evidence) -> None:
         evidence.wrong += stage.fleet.wrong
         workers = {run.worker for runs in evidence.runs.values() for run in runs}
         evidence.wrong += [f"worker {pid} died of SIGTERM, though it worked" for pid in stage.fleet.unborn & workers]
-        evidence.wrong += leftovers.find(client, evidence)
+        evidence.wrong += leftovers.find(client, evidence, has_pipelines=True)
         evidence.keys = leftovers.by_kind(client)
+        evidence.wrong += _delete_pipelines(mlq, evidence)
+        evidence.wrong += leftovers.find(client, evidence, has_pipelines=False)
     for log in sorted(stage.logs.iterdir()):
         text = log.read_text(errors="replace")
         if (start := text.find("Traceback")) >= 0:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from benchmarks.chaos.evidence import KEYS, Evidence
+from benchmarks.chaos.evidence import KEYS, Evidence, Piece
 
 if TYPE_CHECKING:
     import redis
@@ -15,15 +15,20 @@ LAPSING = (  # only with a time to live
 )  # fmt: skip
 # What workers registered: the next registration of another class removes what nobody registers any more.
 REGISTERED = ("classes", "class", "serves")
+# Of a job in a pipeline, besides its record and state: its steps, the jobs that come after it, and the bad ones that it
+# counted; if it ended badly also the ranges of parts that were not open yet, for a requeue.
+KEPT = ("", "steps", "next", "bad")
 # All else must be gone: leases, lane, scheduled, deliveries and delivery are empty when nothing is left to do.
 
 
-def find(client: "redis.Redis", evidence: Evidence) -> Iterator[str]:
-    """What is there and should not be."""
+def find(client: "redis.Redis", evidence: Evidence, *, has_pipelines: bool) -> Iterator[str]:
+    """What is there and should not be. `has_pipelines`: whether they have not been deleted yet."""
+    pieces = evidence.pieces if has_pipelines else {}
     for name in _names(client):
         kind, _, of = name.partition(":")
         if kind in OF_JOBS:
-            fine = of in evidence.jobs
+            job_id, _, what = of.partition(":")
+            fine = of in evidence.jobs or (job_id in pieces and _is_kept(what, pieces[job_id]))
         elif kind in REGISTERED:
             fine = True
         elif kind in LAPSING:
@@ -32,6 +37,10 @@ def find(client: "redis.Redis", evidence: Evidence) -> Iterator[str]:
             fine = name in FOR_EVER or (name == "dead" and bool(evidence.dead))
         if not fine:
             yield f"the key {name} is left behind, a {client.type(KEYS.root + name).decode()} that never lapses"
+
+
+def _is_kept(what: str, piece: Piece) -> bool:
+    return what in KEPT or (what == "held" and piece.state != "succeeded")
 
 
 def by_kind(client: "redis.Redis") -> dict[str, int]:

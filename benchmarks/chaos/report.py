@@ -6,6 +6,7 @@ from collections import Counter
 from benchmarks.chaos.adversary import REFUSALS
 from benchmarks.chaos.effects import Run
 from benchmarks.chaos.evidence import Evidence
+from benchmarks.chaos.pipelines import verify as pipelines
 from benchmarks.chaos.verify import ended_as
 
 
@@ -49,6 +50,7 @@ def figures(evidence: Evidence, seed: int) -> dict[str, str]:
         "recovery, median s": f"{statistics.median(recovered):.1f}",
         "recovery, longest s": f"{max(recovered):.1f}",
         **outcomes(evidence),
+        **pipelines.figures(evidence),
         "callbacks": sum(map(len, evidence.calls.values())),
         "seconds": f"{evidence.seconds:.0f}",
     }

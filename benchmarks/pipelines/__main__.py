@@ -54,9 +54,11 @@ def measure(case: str, name: str, seed: int, *, quick: bool) -> dict[str, float]
         plan = SMALL if quick else Plan(seed)
         return kill(name, Plan(seed, plan.fans, plan.parts, plan.milliseconds, plan.seconds))
     count = CASES[case].count or SYSTEMS[name].jobs
+    if quick and CASES[case].has_worker:  # without one it takes a second, and fewer jobs could not be told from noise
+        count = max(1, count // 20)
     with place(name) as there:
         worker = there.start().pid if CASES[case].has_worker else 0
-        return there.figures(case, worker, max(1, count // 20) if quick else count)
+        return there.figures(case, worker, count)
 
 
 def note(book: Book, case: str, name: str, seed: int, *, quick: bool) -> None:

@@ -101,7 +101,8 @@ def watch(mlq: MLQ, posts: Posts, total: int, workers: Sequence[Worker]) -> Acci
     bar = screen.Bar(total, "predictions")
     victim = workers[1]
     follow(mlq, posts, bar, round(total * KILL_AFTER), workers)
-    held = victim.kill_while_it_works()
+    # the workers may be faster than the posts: that no job waits does not mean that all are done
+    held = victim.kill_while_it_works(lambda: posts.count < total or mlq.job_count() > 0)
     accident = Accident(time.time(), held)
     bar.say(click.style(f"{victim.label} is killed (SIGKILL) while it predicts a batch of {len(held)}", fg="red"))
     victim.start()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -113,12 +114,13 @@ class Worker(Process):
         self.names += found
         return bool(found)
 
-    def kill_while_it_works(self) -> list[str]:
+    def kill_while_it_works(self, goes_on: Callable[[], bool]) -> list[str]:
         """SIGKILL the process at a moment when it surely predicts; the ids of the jobs that it held.
 
-        To be sure, freeze it, look what the queue says that it holds, and let it go on if that is nothing.
+        To be sure, freeze it, look what the queue says that it holds, and let it go on if that is nothing. `goes_on`:
+        whether there is work, or will be.
         """
-        while self._mlq.job_count():
+        while goes_on():
             os.kill(self.pid, signal.SIGSTOP)
             time.sleep(0.02)  # what it sent a moment ago has arrived after that
             held = [job.id for job in self._mlq.jobs(State.RUNNING) if job.worker == self.names[-1]]

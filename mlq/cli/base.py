@@ -7,7 +7,9 @@ Exit codes:
     2    wrong usage, or a module that can't be imported
     3    the server can't be reached, refuses, or does not run
     4    the job did not end within --timeout
+    5    rows of a file failed; the others were predicted
     130  Ctrl-C
+    143  a prediction over a file was stopped by SIGTERM
 
 Every error is reported in one line on stderr that begins with `mlq:`.
 """
@@ -26,7 +28,7 @@ from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
 from mlq import server as embedded
 from mlq.system import logs, terminal
 
-OTHER, USAGE, SERVER, TIMEOUT, CTRL_C = 1, 2, 3, 4, 130
+OTHER, USAGE, SERVER, TIMEOUT, ROWS, CTRL_C = 1, 2, 3, 4, 5, 130
 WATCHER = "MLQ_WATCHER"  # in a worker's environment: a descriptor at end of file once the watcher has ended
 LEVELS = ("debug", "info", "warning", "error")
 

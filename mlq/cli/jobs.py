@@ -86,6 +86,7 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     yield "state", f"{job['state']}{lacking}"
     yield "jobs ahead", job["position"]
     yield "queue", job["queue"]
+    yield "priority", job["priority"] or None
     yield "functions", job["functions"] and ", ".join(sorted(job["functions"]))
     yield "message", show.brief(job["msg"])
     yield "callback", job["callback"]
@@ -105,7 +106,8 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
         yield "last error", next((_error(run) for run in reversed(job["attempts"]) if run["error"]), None)
     else:
         yield "error", _error(job)
-    yield "next run", show.moment(job["due"])
+    yield "next run" if job["attempts"] else "runs at", show.moment(job["due"])
+    yield "expires at", show.moment(job["expires"])
 
 
 def _pipeline(job: dict[str, Any]) -> Iterable[tuple[str, object]]:

@@ -11,10 +11,16 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from mlq import MLQ, InputError, MLQError
+from mlq.batches.hosting import host_files
+from mlq.running.listeners import Listener
 from mlq.system.importing import importing
 from mlq.worker.leaving import Stopped
+
+if TYPE_CHECKING:
+    from mlq.models.config import Entry
 
 log = logging.getLogger("mlq.cli")
 
@@ -30,8 +36,13 @@ def queues_of(target: str, namespace: str | None) -> list[MLQ]:
     Or the queue of the models that `models.toml` names. With `namespace`, only those of that namespace. Raises
     InputError with the reason if there are none.
     """
-    if target.endswith(".toml"):
-        return [_queue_of_models(Path(target), namespace)]
+    found = [_queue_of_models(Path(target), namespace)] if target.endswith(".toml") else _of_module(target, namespace)
+    for queue in found:
+        host_files(queue, queue.listeners)
+    return found
+
+
+def _of_module(target: str, namespace: str | None) -> list[MLQ]:
     place, _, wanted = target.partition(":")
     module = _imported(place)
     found = [_named(module, place, wanted)] if wanted else _all_queues(module)
@@ -49,22 +60,53 @@ def queues_of(target: str, namespace: str | None) -> list[MLQ]:
 
 
 def _queue_of_models(path: Path, namespace: str | None) -> MLQ:
-    from mlq.models import config, hosting
+    from mlq.models import config
+    from mlq.models.foreign import description
 
     queue = MLQ() if namespace is None else MLQ(namespace)
     entries = config.read(path, os.environ)
     sys.path.insert(0, str(path.resolve().parent))
+    description.learn(one.source for one in entries if one.source is not None)
     for entry in entries:
-        kind: object = _imported(entry.module, entry.place)
-        for name in entry.qualified_name.split("."):
-            if not hasattr(kind, name):
-                raise InputError(f"{entry.place}: there is no {entry.qualified_name!r} in module {entry.module}")
-            kind = getattr(kind, name)
-        listener = hosting.hosting_of(kind, entry.place, entry.options, queue.listeners.loads).listener
+        if (listener := _listener_of(entry, queue)) is None:
+            continue
         if listener.name in queue.listeners.names():
             raise InputError(f"{entry.place}: {path} has another model of this name and version ({listener.name})")
         queue.listeners.add(listener)
+    if not queue.listeners.names():
+        raise InputError(f"no model of {path} is available")
     return queue
+
+
+def descriptions_for(target: str) -> list[int]:
+    """The file descriptor from which children read what models of other interpreters are, if `target` has some.
+
+    Each interpreter is asked once and not by each child. Raises InputError.
+    """
+    if not target.endswith(".toml"):
+        return []
+    from mlq.models import config
+    from mlq.models.foreign import description
+
+    sources = [one.source for one in config.read(Path(target), os.environ) if one.source is not None]
+    description.learn(sources)
+    return [description.handed_on()] if sources else []
+
+
+def _listener_of(entry: "Entry", queue: MLQ) -> Listener | None:
+    """The listener of a model in models.toml; None if it is not available."""
+    from mlq.models import hosting
+    from mlq.models.foreign.hosting import hosting_of_foreign
+
+    if entry.source is not None:
+        found = hosting_of_foreign(entry.source, entry.place, entry.options, queue.listeners.loads)
+        return found and found.listener
+    kind: object = _imported(entry.module, entry.place)
+    for name in entry.qualified_name.split("."):
+        if not hasattr(kind, name):
+            raise InputError(f"{entry.place}: there is no {entry.qualified_name!r} in module {entry.module}")
+        kind = getattr(kind, name)
+    return hosting.hosting_of(kind, entry.place, entry.options, queue.listeners.loads).listener
 
 
 def _all_queues(module: ModuleType) -> list[MLQ]:

@@ -2,15 +2,19 @@
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import click
+
+from mlq.batches.allowed import Allowed
+from mlq.core.checks import size_in
+from mlq.errors import InputError
 
 log = logging.getLogger("mlq.cli")
 
 _SERVICE = re.compile(r"(tcp|udp|sctp)://\S*")
 AUTO = "auto"
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 class Port(click.Option):
@@ -54,6 +58,37 @@ class Names(click.ParamType[Any]):
         return names
 
 
+class FilePlaces(Names):
+    """Directories and URLs, as absolute ones."""
+
+    name = "places"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """`data,s3://b/c` as ("/home/me/data", "s3://b/c")."""
+        found = tuple(
+            place if "://" in place else str(Path(place).absolute()) for place in super().convert(value, param, ctx)
+        )
+        try:
+            Allowed(found)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        return found
+
+
+class Directory(click.ParamType[Any]):
+    """A directory of this machine, as an absolute path."""
+
+    name = "directory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`files` as /home/me/files. Nothing is made yet."""
+        if "://" in value:
+            self.fail(f"{value!r} is a URL: it must be a directory, which may be a network mount", param, ctx)
+        if Path(value).exists() and not Path(value).is_dir():
+            self.fail(f"{value!r} is no directory", param, ctx)
+        return str(Path(value).absolute())
+
+
 class Size(click.ParamType[Any]):
     """Bytes, as a number with or without a unit: 500M is 500 * 1024 * 1024."""
 
@@ -63,7 +98,6 @@ class Size(click.ParamType[Any]):
         """The number of bytes."""
         if isinstance(value, int):
             return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
-        if found is None:
+        if (size := size_in(value)) is None:
             self.fail(f"{value!r} is not a size: write 500M or 8G", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2]])
+        return size

@@ -1,5 +1,6 @@
 """Commands on a whole namespace and its server: count, status, workers, clear, server."""
 
+import json
 import time
 
 import click
@@ -74,8 +75,12 @@ def workers(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         show.emit_json(found)
     elif found:
-        heads = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "JOBS", "UP", "QUEUES", "FUNCTIONS")
-        show.table(heads, map(_worker_row, found), whole=("WORKER",), less=("HOST", "PID", "POOL", "UP"))
+        heads: tuple[str, ...] = ("WORKER", "HOST", "PID", "POOL", "RUNNING", "JOBS", "UP", "QUEUES", "FUNCTIONS")
+        rows = [_worker_row(worker) for worker in found]
+        gpus = [_gpus(worker.get("gpus", "")) for worker in found]
+        if any(gpus):
+            heads, rows = (*heads, "GPUS"), [(*row, used) for row, used in zip(rows, gpus, strict=True)]
+        show.table(heads, rows, whole=("WORKER",), less=("HOST", "PID", "POOL", "UP"))
     else:
         report(f"no workers in namespace {mlq.namespace!r}")
 
@@ -93,6 +98,17 @@ def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
         worker.get("queues", "").replace(",", ", "),
         worker.get("functions", "").replace(",", ", "),
     )
+
+
+def _gpus(seen: str) -> str:
+    """How full a worker's GPUs are, in words; nothing if it tells nothing that can be read."""
+    try:
+        return ", ".join(
+            f"{number}: {used / 1e9:.1f} of {total / 1e9:.1f} GB" + ("" if busy is None else f", {busy:d} % busy")
+            for number, _, used, total, busy in json.loads(seen or "[]")
+        )
+    except (ValueError, TypeError, RecursionError):
+        return ""
 
 
 @click.command

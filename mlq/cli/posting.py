@@ -40,6 +40,10 @@ timeout_option = click.option("--timeout", type=float, metavar="S", help="Give u
               help="If a job of --after ends badly: fail, too (as without this option), or run.")  # fmt: skip
 @click.option("--then", metavar="NAME", multiple=True,
               help="The listener that gets the result. Repeat it, or use commas, for several in a row.")  # fmt: skip
+@click.option("--delay", type=float, metavar="S", help="Run S seconds from now at the earliest.")
+@click.option("--at", metavar="TIME", help="Run then at the earliest: 2026-12-01T08:00+01:00, or seconds since 1970.")
+@click.option("--expires", type=float, metavar="S", help="Cancel the job if no worker has begun it S seconds from now.")
+@click.option("--priority", type=int, metavar="N", help="-100 to 100; jobs with a larger one run sooner. Default: 0.")
 @click.option("--wait", "waits", is_flag=True, help="Wait for the result and write it instead of the id.")
 @timeout_option
 @json_option
@@ -70,7 +74,7 @@ def post(
     names = _split(functions)
     mlq = settings.queue()
     message = _from_stdin() if msg == "-" else read_message(msg)
-    with _without_warnings():
+    with without_warnings():
         job = mlq.submit(
             message, callback, names, timeout=job_timeout, after=after or None, then=_split(then), **options
         )
@@ -92,7 +96,7 @@ def _split(groups: tuple[str, ...]) -> list[str] | None:
 
 
 @contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """The client's warning about a post is not logged: it is reported in the words of the command."""
     logger = logging.getLogger("mlq.client")
     level = logger.level

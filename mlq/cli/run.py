@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from mlq import MLQ, InputError, MLQError
 from mlq.cli.base import WATCHER, Settings, report
-from mlq.cli.load import queues_of
+from mlq.cli.load import descriptions_for, queues_of
 from mlq.cli.options import AUTO
+from mlq.cli.shadows import aside_of
 from mlq.core.policy import Policy
 from mlq.pools.contract import Loader, Pool
 from mlq.pools.loading import LocalLoader
 from mlq.queue import MOST
 from mlq.running.listeners import Listener, Listeners
+from mlq.running.loads import Residency
 from mlq.system import cores, gpus, launch
 from mlq.system.extras import require
 from mlq.worker import exit as way_out
@@ -28,6 +30,7 @@ from mlq.worker.worker import Worker
 
 if TYPE_CHECKING:
     from mlq.pools.child_process import Program
+    from mlq.pools.model_children import ModelChildren
     from mlq.pools.process import ProcessPool
 
 log = logging.getLogger("mlq.cli")
@@ -96,6 +99,7 @@ def _work_here(settings: Settings, target: str, options: dict[str, Any]) -> None
     queues = queues_of(target, settings.namespace)
     logs.settle()
     for queue in queues:
+        _check_unloading(queue.listeners, options)
         (queue.listeners.only(options["functions"]) if options["functions"] else queue.listeners).warm_up()
     slots = _slots(options)
     if options["pool"] == "solo" and (slots > 1 or len(queues) > 1):
@@ -125,10 +129,10 @@ def _pool(kind: str, slots: int) -> Pool:
 
 def _listener_of(row: list[Any]) -> Listener:
     """A listener as a child describes it; see `ready` in pools/frames.py."""
-    name, takes, is_async, queue, batch, wait, most, about, *policy = row
+    name, takes, is_async, queue, batch, wait, most, about, residency, *policy = row
     return Listener(
         name, None, takes, is_async, queue, Policy(*policy),
-        batch=batch, max_wait=wait, per_worker=most, about=about,
+        batch=batch, max_wait=wait, per_worker=most, about=about, residency=Residency(*residency),
     )  # fmt: skip
 
 
@@ -142,17 +146,11 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         require("gevent", "the gevent pool")
     options = _with_gpus(options)
     count = _slots(options)
-    command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
-               "--log-format", settings.log_format or "plain"]  # fmt: skip
-    if settings.namespace is not None:
-        command += ["--namespace", settings.namespace]
-    if options["functions"]:
-        command += ["--functions", ",".join(options["functions"])]
-    command += ["--green"] * green + ["--weigh"] * (options["max_memory"] is not None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it would stop the worker; there are no children to replace yet
     limits = Limits(options["max_jobs"], options["max_memory"])
-    programs = _programs(command, 1 if green else count, options["gpus"] or ())
+    programs = _programs(*_command(settings, target, options), 1 if green else count, options["gpus"] or ())
     pool = ProcessPool(programs, slots=count if green else 1, limits=limits, name=options["pool"])
-    # before children start, which may take minutes; without this handler, a SIGHUP stops the worker
+    # before children start, which may take minutes
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=pool.renew, daemon=True).start())
     children = "a child" if len(programs) == 1 else f"{len(programs)} children"
     log.info("starting %s from %s", children, target)
@@ -164,6 +162,8 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     namespace, url, declared = found[0]
     listeners = Listeners(map(_listener_of, declared))
     try:
+        placing = _place(pool, programs, listeners, options)
+        options |= {"unloads": placing is not None, "aside": None if green else aside_of(programs, limits, placing)}
         made = _begin(settings, MLQ(namespace, url=url), listeners, pool, pool, options)
     except InputError:
         pool.close()
@@ -171,12 +171,56 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
     _stay([made], None, options)
 
 
+def _command(settings: Settings, target: str, options: dict[str, Any]) -> tuple[list[str], list[int]]:
+    """The command line of a child, and the file descriptors that it inherits."""
+    green, budget = options["pool"] == "gevent", options["memory_budget"]
+    command = [*launch.command("mlq.cli.child", green=green), target, "--log-level", settings.log_level or "info",
+               "--log-format", settings.log_format or "plain"]  # fmt: skip
+    if settings.namespace is not None:
+        command += ["--namespace", settings.namespace]
+    if options["functions"]:
+        command += ["--functions", ",".join(options["functions"])]
+    command += ["--green"] * green + ["--weigh"] * (options["max_memory"] is not None or budget is not None)
+    command += ["--cold"] * (budget is not None)
+    if files := descriptions_for(target):
+        command += ["--described", str(files[0])]
+    return command, files
+
+
+def _place(
+    pool: "ProcessPool", programs: Sequence["Program"], listeners: Listeners, options: dict[str, Any]
+) -> "ModelChildren | None":
+    """If models are to be unloaded, have each child host one; returns what places them. Raises InputError."""
+    _check_unloading(listeners, options)
+    chosen = options["functions"] or listeners.names()
+    residencies = {one.name: one.residency for one in listeners.all() if one.about and one.name in chosen}
+    if options["memory_budget"] is None and all(one.idle is None for one in residencies.values()):
+        return None
+    from mlq.pools.model_children import ModelChildren
+
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = MOST if allowed < 0 else min(MOST, (allowed - OTHER_FILES) // FILES_OF_A_CHILD)
+    placing = ModelChildren(programs, residencies, options["memory_budget"], most, pool.counts)
+    pool.place_by(placing)
+    return placing
+
+
+def _check_unloading(listeners: Listeners, options: dict[str, Any]) -> None:
+    """Raises InputError if models are to be unloaded, which only the process pool can do."""
+    pool, idle = options["pool"], [one.name for one in listeners.all() if one.residency.idle is not None]
+    if pool != "process" and (idle or options["memory_budget"] is not None):
+        what = f"idle (of model {idle[0]})" if idle else "--memory-budget"
+        raise InputError(f"{what} needs --pool process: memory comes back when a process ends, and {pool} has only one")
+
+
 def _with_gpus(options: dict[str, Any]) -> dict[str, Any]:
     """The options with the GPUs that `--gpus` means."""
     return options | {"gpus": gpus.choose(options["gpus"], os.environ)} if options["gpus"] else options
 
 
-def _programs(command: list[str], children: int, devices: Sequence[str]) -> list["Program"]:
+def _programs(
+    command: list[str], files: list[int], children: int, devices: Sequence[str]
+) -> list["Program"]:  # fmt: skip
     """What each child runs: the same command, on the GPU whose turn it is, with its share of threads."""
     from mlq.pools.child_process import Program
 
@@ -185,12 +229,12 @@ def _programs(command: list[str], children: int, devices: Sequence[str]) -> list
         each = ", ".join(f"{name}={value}" for name, value in threads.items())
         log.info("usable CPU cores: %d, children: %d; each has %s", usable, children, each)
     if not devices:
-        return [Program(command, threads) for _ in range(children)]
+        return [Program(command, threads, files) for _ in range(children)]
     if unused := devices[children:]:
         log.warning("unused GPUs, as there are fewer children: %s (see --concurrency)", ", ".join(unused))
     chosen = list(islice(cycle(devices), children))
     log.info("GPUs of the children, one each: %s", ", ".join(chosen))
-    return [Program(command, {**threads, **gpus.variables(gpu, os.environ)}) for gpu in chosen]
+    return [Program(command, {**threads, **gpus.variables(gpu, os.environ)}, files) for gpu in chosen]
 
 
 def _loaded(pool: "ProcessPool") -> list[Any]:
@@ -211,8 +255,18 @@ def _begin(
         raise InputError(f"--url has no effect: the module's own queue names the server {queue.server}")
     if options["functions"]:
         listeners = listeners.only(options["functions"])
-    wanted = WorkerSettings(options["queues"] or (), options["name"], options["max_losses"])
-    made = queue.make_worker(pool, listeners, wanted, loader if options["accept_uploads"] else None)
+    ahead = not options.get("unloads", False)
+    wanted = WorkerSettings(
+        options["queues"] or (),
+        options["name"],
+        options["max_losses"],
+        tuple(options["gpus"] or ()),
+        ahead,
+        affinity_wait=options["affinity_wait"],
+    )
+    made = queue.make_worker(
+        pool, listeners, wanted, loader if options["accept_uploads"] else None, options.get("aside")
+    )
     log.info("namespace %r: listeners %s", queue.namespace, ", ".join(listeners.names()))
     way_out.keep(made, options["grace"], stays=True)  # before the start, so that any signal can stop the worker
     made.start()

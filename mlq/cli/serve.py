@@ -1,6 +1,7 @@
 """The command that serves HTTP: mlq serve."""
 
 import logging
+from collections.abc import Sequence
 
 import click
 
@@ -8,6 +9,8 @@ from mlq.cli.base import Settings, with_settings
 from mlq.cli.options import Names, Size
 from mlq.cli.shared_options import (
     address_option,
+    file_places_option,
+    files_option,
     log_format_option,
     port_option,
     token_file_option,
@@ -59,6 +62,19 @@ log = logging.getLogger("mlq.http")
     "--connections", type=click.IntRange(min=1), default=4096, show_default=True, metavar="N",
     help="Connections at a time, including event streams.",
 )  # fmt: skip
+@files_option
+@file_places_option
+@click.option(
+    "--file-limit", type=Size(), default="200M", show_default=True, metavar="SIZE", help="The largest file to keep."
+)
+@click.option(
+    "--files-limit",
+    type=Size(),
+    default="10G",
+    show_default=True,
+    metavar="SIZE",
+    help="Bytes of all files together, from which on no more are accepted.",
+)
 @click.option(
     "--local-uploads",
     is_flag=True,
@@ -69,7 +85,7 @@ log = logging.getLogger("mlq.http")
 @with_settings
 def serve(
     settings: Settings, /, address: str, port: int, token_file: str | None, cors: list[str] | None,
-    host_name: list[str] | None, prefix: str, log_format: str, **limits: object,
+    host_name: list[str] | None, file_places: Sequence[str] | None, prefix: str, log_format: str, **limits: object,
 ) -> None:  # fmt: skip
     """Accept jobs over HTTP, until SIGTERM or Ctrl-C.
 
@@ -83,6 +99,7 @@ def serve(
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         raise click.BadParameter("it must begin with a slash and not end with one", param_hint="--prefix")
     how = settings_for(address, read_tokens(token_file), origins=tuple(cors or ()), prefix=prefix,
+                       places=tuple(file_places or ()),
                        hosts=(*LOOPBACK, *(host_name or ())), **limits)  # fmt: skip
     settings.log_level, settings.log_format = settings.log_level or "info", log_format
     settings.start_logging()

@@ -10,10 +10,15 @@ import click
 from mlq.cli.base import Settings, with_settings
 from mlq.cli.shared_options import (
     address_option,
+    affinity_wait_option,
     concurrency_option,
+    file_places_option,
+    files_option,
     gpus_option,
     grace_option,
     log_format_option,
+    memory_budget_option,
+    note_files,
     pool_option,
     port_option,
     token_file_option,
@@ -34,9 +39,13 @@ _USUAL = {"queues": None, "functions": None, "accept_uploads": False, "max_jobs"
 @pool_option
 @concurrency_option
 @gpus_option
+@memory_budget_option
+@affinity_wait_option
 @address_option
 @port_option
 @token_file_option
+@files_option
+@file_places_option
 @grace_option
 @log_format_option
 @with_settings
@@ -58,7 +67,9 @@ def serve_models(
     config.read(Path(check_models(file)), os.environ)  # mistakes in it are told before anything starts
     settings.log_level, settings.log_format = settings.log_level or "info", options["log_format"]
     settings.start_logging()
-    how = settings_for(address, read_tokens(token_file))
+    files, places = options.pop("files"), options.pop("file_places")
+    note_files(files, places)
+    how = settings_for(address, read_tokens(token_file), files=files, places=tuple(places or ()))
     mlq = settings.queue()
     plan = Plan(mlq.namespace, mlq.url, how, settings.log_level, settings.log_format)
     serving = ServerProcess(plan, address, port)

@@ -80,11 +80,11 @@ def _fitted(widths: dict[str, int], columns: int | None, whole: Sequence[str], l
 
 
 def described(pairs: Iterable[tuple[str, object]]) -> None:
-    """Write names and values, one per line, without those that are None."""
+    """Write names and values, without those that are None. Further lines of a value are indented: no name is there."""
     present = [(name, value) for name, value in pairs if value is not None]
     width = max(len(name) for name, _ in present)
     for name, value in present:
-        terminal.write(f"{name.ljust(width)}  {value}")
+        terminal.write(f"{name.ljust(width)}  {value}".replace("\n", "\n" + " " * (width + 2)))
 
 
 def _cell(value: object) -> Coloured:

@@ -12,10 +12,15 @@ from mlq import InputError, ServerError
 from mlq.cli.base import Settings, report, with_settings_alone
 from mlq.cli.options import Names, Size
 from mlq.cli.shared_options import (
+    affinity_wait_option,
     concurrency_option,
+    file_places_option,
+    files_option,
     gpus_option,
     grace_option,
     log_format_option,
+    memory_budget_option,
+    note_files,
     pool_option,
 )
 from mlq.core.policy import LOSSES
@@ -32,6 +37,8 @@ from mlq.core.policy import LOSSES
 @pool_option
 @concurrency_option
 @gpus_option
+@memory_budget_option
+@affinity_wait_option
 @click.option(
     "--queues",
     type=Names(),
@@ -59,6 +66,8 @@ from mlq.core.policy import LOSSES
     metavar="N",
     help="Make a job a dead letter once it was lost alone N times because its worker or child died.",
 )
+@files_option
+@file_places_option
 @grace_option
 @click.option("--burst", is_flag=True, help="Stop when no jobs are left.")
 @click.option("--watch", is_flag=True, help="Restart when a Python file below the listeners' folder changes.")
@@ -82,6 +91,7 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
         settings.start_logging()
     if options["check"]:
         click.get_current_context().exit(0 if _is_alive(settings, options["name"]) else 1)
+    note_files(options.pop("files"), options.pop("file_places"))
     if (models := options.pop("models")) is not None:
         if target is not None:
             raise click.UsageError("Give a module or --models, not both.")

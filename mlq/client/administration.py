@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlq.client.arguments import CHORES, PAGE
 from mlq.client.model_states import ModelState, readable, states_of
+from mlq.client.shadows import figures_of, states_in
 from mlq.client.unserved import unserved, why_waiting
 from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
 from mlq.core.keys import Keys
+from mlq.core.shadow import ShadowState
 from mlq.core.states import FINISHED, State
 from mlq.core.tree import STEPS, Growing, Tree
 from mlq.errors import InputError
@@ -19,9 +21,10 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
 from mlq.ops import models as model_ops
 from mlq.ops import pipelines as pipeline_ops
+from mlq.ops import presence as presence_ops
+from mlq.ops import shadows as shadow_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
-from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts
 from mlq.ops.lists import DeadLetter, Listed
 from mlq.ops.stats import Stats
@@ -92,6 +95,12 @@ class Administration:
         names = self._shell.run(model_ops.names(self._keys))
         asked = self._shell.run_each([model_ops.versions(self._keys, name) for name in names]) if names else []
         return states_of(readable(asked), self.workers(), self.namespace)
+
+    def shadows(self) -> list[ShadowState]:
+        """The shadows of all models that have one, and how they compare; `Model.shadow` tells also if one is idle."""
+        found = self._shell.run(shadow_ops.settings(self._keys))
+        ops = [op for model, shadow in found.items() for op in figures_of(self._keys, model, shadow)]
+        return states_in(found, self._shell.run_each(ops) if ops else [])
 
     def jobs(self, state: State | None = None) -> Iterator[Listed]:
         """All jobs of the namespace, newest first; fetched page by page."""
@@ -222,7 +231,7 @@ class Administration:
 
     def workers(self) -> list[dict[str, str]]:
         """The workers that are alive, and what each reports about itself."""
-        return self._shell.run(work_ops.workers(self._keys))
+        return self._shell.run(presence_ops.workers(self._keys))
 
     def clear(self) -> int:
         """Remove everything in this namespace except the counter of ids; returns how many keys were removed."""

@@ -1,6 +1,6 @@
 """The asyncio twin of `blocking.py`: the same operations, awaited. A test compares the two."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -8,10 +8,12 @@ from typing import Any, Self, Unpack
 from mlq.client.aio_waiting import AsyncWaiting
 from mlq.client.arguments import chunks, data_key
 from mlq.client.handle import AsyncJobHandle
-from mlq.client.models import AsyncModel, Known
+from mlq.client.known_models import Known
+from mlq.client.models import AsyncModel
 from mlq.client.unserved import LaneChecks
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
+from mlq.core.file_job import FileJob, own_options
 from mlq.core.job_options import JobOptions, PostOptions, options_of
 from mlq.core.keys import Keys
 from mlq.core.progress import progress_of, progress_words
@@ -85,22 +87,23 @@ class AsyncMLQ(AsyncWaiting):
         if idempotency_key is None:
             return await self._post(wanted, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
-        lane, needs = wanted.lane, wanted.needs
+        lane, needs, when = wanted.lane, wanted.needs, wanted.when
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs)
+            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs, when)
 
         posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
         await self._check(lane, posted)
         return posted
 
     async def _post(self, wanted: JobOptions, bodies: Sequence[bytes]) -> Posted:
-        keys, staged, lane, needs = self._keys, post_ops.staging_name(bodies), wanted.lane, wanted.needs
+        keys, staged, lane = self._keys, post_ops.staging_name(bodies), wanted.lane
+        needs, when = wanted.needs, wanted.when
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs)
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs, when)
 
             posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
         await self._check(lane, posted)
@@ -145,8 +148,29 @@ class AsyncMLQ(AsyncWaiting):
         posted = await self._post_one(wanted, wanted.body(msg), idempotency_key)
         return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
+    async def predict_file(
+        self,
+        model: str,
+        input: str,  # noqa: A002 - its word everywhere
+        output: str,
+        callback: str | None = None,
+        *,
+        errors: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        keep: Iterable[str] = (),
+        restart: bool = False,
+        idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
+    ) -> AsyncJobHandle:
+        """Post a job that predicts each row of a file, as the sync twin does."""
+        given = {"model": model, "input": input, "output": output, "errors": errors, "fields": fields, "keep": keep,
+                 "restart": restart}  # fmt: skip
+        wanted, message = own_options(callback, options), FileJob.of(given).message()
+        posted = await self._post_one(wanted, wanted.body(message), idempotency_key)
+        return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+
     def model(self, name: str, version: str | None = None) -> AsyncModel:
-        """A hosted model, to submit predictions to; without `version`, the newest hosted one. Raises InputError."""
+        """A hosted model, to submit predictions to; without `version`, as its traffic says. Raises InputError."""
         return AsyncModel(self, name, version)
 
     def job(self, job_id: str) -> AsyncJobHandle:

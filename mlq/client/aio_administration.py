@@ -1,17 +1,20 @@
 """The asyncio twin of `administration.py`."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mlq.client.arguments import CHORES, PAGE
 from mlq.client.model_states import ModelState, states_of
+from mlq.client.shadows import figures_of
 from mlq.client.unserved import unserved, why_waiting
 from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
 from mlq.core.keys import Keys
-from mlq.core.model import ModelInfo
+from mlq.core.shadow import ShadowState, state_of
 from mlq.core.states import FINISHED, State
 from mlq.core.tree import STEPS, Growing, Tree
+from mlq.core.versions import Versions
 from mlq.errors import InputError, MLQError
 from mlq.ops import Op
 from mlq.ops import data as data_ops
@@ -20,9 +23,10 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
 from mlq.ops import models as model_ops
 from mlq.ops import pipelines as pipeline_ops
+from mlq.ops import presence as presence_ops
+from mlq.ops import shadows as shadow_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
-from mlq.ops import work as work_ops
 from mlq.ops.jobs import Counts
 from mlq.ops.lists import DeadLetter, Listed
 from mlq.ops.stats import Stats
@@ -63,14 +67,23 @@ class AsyncAdministration:
         """All versions of all models that were ever hosted, and where they are loaded; the newest version first."""
         names = await self._shell.run(model_ops.names(self._keys))
         asked = [await self._read(name) for name in names]
-        return states_of((info for infos in asked for info in infos), await self.workers(), self.namespace)
+        return states_of(asked, await self.workers(), self.namespace)
 
-    async def _read(self, name: str) -> list[ModelInfo]:
+    async def shadows(self) -> list[ShadowState]:
+        """The shadows of all models that have one, and how they compare; `Model.shadow` tells also if one is idle."""
+        found, states = await self._shell.run(shadow_ops.settings(self._keys)), []
+        for model, shadow in found.items():
+            with suppress(MLQError):
+                counts, last = await self._shell.run_many(figures_of(self._keys, model, shadow))
+                states.append(state_of(model, shadow, counts, last, None))
+        return states
+
+    async def _read(self, name: str) -> Versions:
         """The versions of a model; none if they can't be read, which must not hide all other models."""
         try:
             return await self._shell.run(model_ops.versions(self._keys, name))
         except MLQError:
-            return []
+            return Versions([])
 
     async def counts(self) -> Counts:
         """How many jobs wait (by lane), are scheduled, run, and are dead letters."""
@@ -217,7 +230,7 @@ class AsyncAdministration:
 
     async def workers(self) -> list[dict[str, str]]:
         """The workers that are alive, and what each reports about itself."""
-        return await self._shell.run(work_ops.workers(self._keys))
+        return await self._shell.run(presence_ops.workers(self._keys))
 
     async def clear(self) -> int:
         """Remove everything in this namespace except the counter of ids; returns how many keys were removed."""

@@ -1,17 +1,19 @@
 """The blocking client: one short method per operation. `aio.py` is its asyncio twin."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mlq.client.arguments import chunks, data_key
 from mlq.client.handle import JobHandle
-from mlq.client.models import Known, Model
+from mlq.client.known_models import Known
+from mlq.client.models import Model
 from mlq.client.unserved import LaneChecks
 from mlq.client.waiting import Waiting
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
+from mlq.core.file_job import FileJob, own_options
 from mlq.core.job_options import JobOptions, PostOptions, options_of
 from mlq.core.keys import Keys
 from mlq.core.progress import progress_of, progress_words
@@ -93,6 +95,10 @@ class Client(Waiting):
         that one attempt may take; `retries`: further attempts after one that raised or timed out; `backoff`: seconds
         before the first retry, doubled for each further one. Options that are left out are as the listener declares.
         `callback`, `webhook`: URLs that get a GET or a signed POST when the job ends.
+        `delay`: seconds until it may begin; or `at`: when, as a datetime with a time zone or in seconds since 1970; up
+        to a minute ago is now, earlier is refused. `expires`: seconds after which it is cancelled if no worker has
+        begun it. `priority`: from -100 to 100; of the jobs that wait, those with a larger one are sooner, and those
+        with the same one in the order of their posts. Times are by the server's clock.
         `idempotency_key`: a string; repeating the same post with the same key within a day posts no second job, and
         returns the first one's id. Raises InputError (nothing was written; KeyReused if the key was used for another
         post) or ServerError.
@@ -105,22 +111,23 @@ class Client(Waiting):
         if idempotency_key is None:
             return self._post(wanted, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
-        lane, needs = wanted.lane, wanted.needs
+        lane, needs, when = wanted.lane, wanted.needs, wanted.when
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs)
+            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs, when)
 
         posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
         self._check(lane, posted)
         return posted
 
     def _post(self, wanted: JobOptions, bodies: Sequence[bytes]) -> Posted:
-        keys, staged, lane, needs = self._keys, post_ops.staging_name(bodies), wanted.lane, wanted.needs
+        keys, staged, lane = self._keys, post_ops.staging_name(bodies), wanted.lane
+        needs, when = wanted.needs, wanted.when
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs)
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs, when)
 
             posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
         self._check(lane, posted)
@@ -167,8 +174,35 @@ class Client(Waiting):
         posted = self._post_one(wanted, wanted.body(msg), idempotency_key)
         return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
 
+    def predict_file(
+        self,
+        model: str,
+        input: str,  # noqa: A002 - its word everywhere
+        output: str,
+        callback: str | None = None,
+        *,
+        errors: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        keep: Iterable[str] = (),
+        restart: bool = False,
+        idempotency_key: str | None = None,
+        **options: Unpack[PostOptions],
+    ) -> JobHandle:
+        """Post a job that predicts each row of a file, and writes a file of the same kind; returns a handle on it.
+
+        `model`: a hosted model or a listener. `input`, `output`, `errors` (of the rows that failed; beside the output
+        if left out): paths or URLs as the worker sees them, which must allow them (MLQ_FILE_PLACES). `fields`: the
+        columns of fields that have other names. `keep`: columns to carry over. `restart`: predict it anew, although an
+        earlier job has left a part of it. Raises InputError, ServerError.
+        """
+        given = {"model": model, "input": input, "output": output, "errors": errors, "fields": fields, "keep": keep,
+                 "restart": restart}  # fmt: skip
+        wanted, message = own_options(callback, options), FileJob.of(given).message()
+        posted = self._post_one(wanted, wanted.body(message), idempotency_key)
+        return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+
     def model(self, name: str, version: str | None = None) -> Model:
-        """A hosted model, to submit predictions to; without `version`, the newest hosted one. Raises InputError."""
+        """A hosted model, to submit predictions to; without `version`, as its traffic says. Raises InputError."""
         return Model(self, name, version)
 
     def job(self, job_id: str) -> JobHandle:
@@ -180,12 +214,12 @@ class Client(Waiting):
 
         A mapping: `id`, `state`, `msg`, `timestamp` (of the post), `queue`, `functions`, `timeout`, `worker`,
         `processing_started`, `processing_finished`, `progress`, `short_result`, `result` (of a failed job, the text of
-        its error), `due` (when a scheduled one runs again), `retries` (runs after the first), `attempts` (a mapping for
-        each of the last 20 runs), `error`, `error_type`, `traceback`, `reason`, `callback`, `callback_outcome`,
-        `webhook`, and `deliveries` (the last 20 tries to send these two). In pipelines: `after`, `on_failure`, `then`,
-        `root` (of a step), `becomes` (the job whose outcome it will have), `gave` (the job that got its result),
-        `cause` (the job because of which it failed), `steps` (how many it has). What does not apply, or not yet, is
-        None.
+        its error), `due` (when a scheduled one is to run), `expires` (when it is cancelled unless begun), `priority`,
+        `retries` (runs after the first), `attempts` (a mapping for each of the last 20 runs), `error`, `error_type`,
+        `traceback`, `reason`, `callback`, `callback_outcome`, `webhook`, and `deliveries` (the last 20 tries to send
+        these two). In pipelines: `after`, `on_failure`, `then`, `root` (of a step), `becomes` (the job whose outcome it
+        will have), `gave` (the job that got its result), `cause` (the job because of which it failed), `steps` (how
+        many it has). What does not apply, or not yet, is None.
         """
         return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 

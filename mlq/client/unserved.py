@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from mlq.core.checks import DEFAULT_QUEUE, functions_of, nearest, queue_of
+from mlq.core.chunk import ROWS_QUEUE
+from mlq.core.file_job import FILES_QUEUE, KEPT_IN, PLACES, PREDICT_FILE
 from mlq.core.states import State
 from mlq.ops.jobs import Counts, Place
 
@@ -14,6 +16,7 @@ EVERY = 60.0  # seconds between two checks of a lane that is served, and between
 AGAIN = 1.0  # seconds between two checks of a lane that is not served, and for which a list of workers is used
 LANES = 1000  # lanes that are remembered; beyond that, all are checked again
 
+OWN_QUEUES = (FILES_QUEUE, ROWS_QUEUE)  # nobody names them with --queues
 Worker = dict[str, str]  # what a worker reports about itself
 
 
@@ -21,6 +24,8 @@ def can_serve(worker: Worker, lane: str) -> bool:
     """Whether a worker, by what it reports about itself, serves a lane's queue and has all functions of the lane."""
     names, wanted = _functions(worker), functions_of(lane)
     queues = _queues(worker)
+    if queue_of(lane) in OWN_QUEUES:  # nothing tells for which queues its listeners are
+        return wanted <= names
     if not wanted:  # its listeners may all belong to other queues; a worker of an older version does not report `open`
         queues = worker.get("open", ",".join(queues)).split(",")
     return queue_of(lane) in queues and bool(names) and wanted <= names
@@ -43,11 +48,13 @@ def missing(lane: str, workers: Sequence[Worker], namespace: str) -> str | None:
     if not workers:
         return f"no worker is running in namespace {namespace!r}"
     queue, wanted = queue_of(lane), functions_of(lane)
-    here = [worker for worker in workers if queue in _queues(worker)]
+    here = [worker for worker in workers if queue in _queues(worker) or queue in OWN_QUEUES]
     if not here:
         queues = {name for worker in workers for name in _queues(worker)}
         return f"no live worker serves the queue {queue!r}{nearest(queue, queues)}"
     names = frozenset[str]().union(*map(_functions, here))
+    if PREDICT_FILE in wanted - names:
+        return f"no live worker predicts files: start one with {KEPT_IN} or {PLACES}"
     if not wanted:
         return f"no live worker has a listener for the queue {queue!r}"
     lacking = sorted(wanted - names)

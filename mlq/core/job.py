@@ -37,6 +37,16 @@ class Record(NamedTuple):
     options: JobOptions
     message: bytes  # packed
 
+    @property
+    def due(self) -> float:
+        """From when on it may begin, if it comes after no others."""
+        return max(self.posted, self.options.at or 0.0) + (self.options.delay or 0.0)
+
+    @property
+    def last(self) -> float | None:
+        """When it is cancelled if no worker has begun it; None for never."""
+        return None if self.options.expires is None else self.posted + self.options.expires
+
     @classmethod
     def parse(cls, record: bytes) -> "Record":
         """Raises Undecodable if `record` is not what the client and `post.lua` write."""
@@ -137,7 +147,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
     """The mapping that `get_job` returns: what was posted, and what became of it.
 
     `posted`, `started` and `finished` are seconds since the epoch; the first MLQ's names for them are here, too. `due`:
-    when a scheduled job runs again; None also for one that waits to run apart. `errors` counts attempts that raised or
+    when a scheduled job is to run; None also for one that waits to run apart. `errors` counts attempts that raised or
     timed out, and after which the job was retried; `losses` those lost with their worker or child. `callback_outcome`
     is "sent", or why the last try failed. Of `attempts` and `deliveries`, only the last 20 are kept.
     """
@@ -163,7 +173,7 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
         "posted": posted.posted,
         "started": started,
         "finished": finished,
-        "due": due if due is not None and due < APART else None,
+        **_times(posted, state, now, due),
         **{name: text(now.get(name)) for name in _TEXTS},
         "timeout": options.timeout,
         "attempts": attempts_of(now),
@@ -172,6 +182,18 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
         "webhook": shown_url(options.webhook),
         "deliveries": deliveries_of(now),
         **_place_in_pipeline(options, now),
+    }
+
+
+def _times(posted: Record, state: State, now: dict[str, bytes], due: float | None) -> dict[str, Any]:
+    """When the job is to run, if it waits for a time, now or after others; when it expires; and its priority."""
+    if state == State.BLOCKED:
+        due = posted.due if posted.due > posted.posted else None
+    expires = not (is_finished(state) or "lasts" in now or int(now.get("attempts", b"0")))
+    return {
+        "due": due if due is not None and due < APART else None,
+        "expires": posted.last if expires else None,
+        "priority": posted.options.priority or 0,
     }
 
 

@@ -25,6 +25,7 @@ from typing import Any, NoReturn, Self
 
 from mlq.errors import InputError, Undecodable
 
+MOST_PARTS = 500_000  # of a text that others send, as `parts_in` counts: 0.1 s to decode, if half belong to keys
 MOST = 10_000_000  # most parts of a value, containers included, that are converted: some seconds, and 1 GB
 TURN = 5_000  # parts after which to yield to other greenlets of the process: some milliseconds
 
@@ -161,6 +162,16 @@ def from_json(text: str) -> Any:
         return _decode(text)
     except RecursionError:
         raise InputError("the JSON is nested too deeply") from None
+
+
+def parts_in(text: bytes) -> int:
+    """Commas, colons and opening brackets of a text of JSON: it has not many more values and keys."""
+    return sum(map(text.count, (b",", b":", b"[", b"{")))
+
+
+def has_too_many_parts(text: bytes) -> bool:
+    """Whether parsing a text of JSON would take too much memory, or block others too long."""
+    return len(text) > MOST_PARTS and parts_in(text) > MOST_PARTS
 
 
 def read_message(text: str) -> Any:

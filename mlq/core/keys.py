@@ -10,13 +10,17 @@ worker or caller.
     post:<id>       string   the record: what was posted; never changes (job.py describes the bytes)
     job:<id>        hash     what became of the job; created by the first claim or cancellation
     job:<id>:next   zset     jobs that come after this one, until they have succeeded; it is kept as long
+    job:<id>:ready  string   when a model's job came back into its lane; for a minute
     job:<id>:bad    set      of those that it came after, or of its parts, the ones that ended badly and were counted
     job:<id>:steps  zset     the jobs that a pipeline posted for this one, as ranges `<first>-<last>` of ids
     job:<id>:held   list     ranges of the parts of a split that are not open yet; its join is job <id>
     job:<id>:<token>:plan  list  ranges of the parts that an attempt has posted for a split that has not begun
+    expiring        zset     ids of jobs that are cancelled unless they begin, by the time until when; some have begun
+    low-priority    string   exists once a job with a priority below 0 was posted: others may come before it in its lane
     blocked         zset     ids of jobs that wait for other jobs, by the time since when
     chores          list     what is left to do after the end of a job that concerns many others (shared/work.lua)
-    lane:<lane>     zset     ids of waiting jobs by place; a lane is a queue and a set of functions
+    lane:<lane>     zset     ids of waiting jobs by place (place_of in shared/part.lua); a lane is a queue and a
+                             set of functions
     lanes           set      the lanes in which jobs wait
     classes         zset     classes of workers by the time until which they are registered; workers that serve the same
                              queues and functions are one class
@@ -28,8 +32,8 @@ worker or caller.
     serves:<what>   set      classes that serve <what>: jobs of queue q that name no functions (`q`), jobs of q that
                              do (`q:`), jobs that name function f (`:f`). The classes in all sets of a lane serve it
     leases          zset     `<id>:<token>` of every running attempt by deadline
-    scheduled       zset     ids of jobs that wait for their retry, by its time; and of jobs that wait to run apart from
-                             others, by 1e11 plus the time since when they wait
+    scheduled       zset     ids of jobs that wait for a time, that of their post or of a retry, by it; and of jobs that
+                             wait to run apart from others, by 1e11 plus the time since when they wait
     apart-turn      string   the worker whose turn it is to pause claiming until it can run a job apart
     lost:<name>     string   how many attempts a worker lost a moment ago
     dead            zset     dead letters by time of failure
@@ -48,8 +52,15 @@ worker or caller.
     uploads         hash     heads of uploaded listeners by name (uploads/sealed.py describes the bytes)
     upload:<name>   string   the code of one
     uploads-version string   when `uploads` last changed
+    holders:<function>  zset  workers that hold a model (it is loaded there, or about to be), by the time until which
+                             that counts if they live
     models          set      names of the models that were ever hosted
-    model:<name>    hash     what each version of a model tells of itself, by version (model.py describes it)
+    model:<name>    hash     what each version of a model tells of itself, by version (model.py); how requests are
+                             spread over them, under `#traffic` (versions.py)
+    shadows         hash     the shadow of each model, by its name (shadow.py)
+    shadow:<function>  hash  how often the outputs of a shadow were alike, different, ...
+    shadow:<function>:waiting  list  predictions for a shadow to repeat; for ten minutes
+    shadow:<function>:last  list  the last ones whose outputs differed; for a day
     metrics         hash     counts, as `<queue>:<what>`; see ops/stats.py
     format          string   version of this layout
 """
@@ -64,9 +75,10 @@ class Keys:
 
     __slots__ = (
         "apart_turn", "blocked", "chores", "class_", "classes", "counter", "data", "dead", "deliveries", "delivery",
-        "epoch", "followers", "format", "inbox", "job", "lane", "lanes", "leases", "lost", "metrics", "model",
-        "models", "namespace", "post", "reaping", "replay", "root", "scheduled", "serves", "skipped_ids", "staged",
-        "stream", "upload", "uploads", "uploads_version", "waiters", "worker", "workers",
+        "epoch", "expiring", "followers", "format", "holders", "inbox", "job", "lane", "lanes", "leases", "lost",
+        "low_priority", "metrics", "model", "models", "namespace", "post", "reaping", "replay", "root", "scheduled",
+        "serves", "shadow", "shadows", "skipped_ids", "staged", "stream", "upload", "uploads", "uploads_version",
+        "waiters", "worker", "workers",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -78,15 +90,14 @@ class Keys:
         self.skipped_ids = root + "skipped-ids"
         self.post = root + "post:"
         self.job = root + "job:"
-        self.lane = root + "lane:"
-        self.lanes = root + "lanes"
+        self.lane, self.lanes, self.low_priority = root + "lane:", root + "lanes", root + "low-priority"
         self.classes = root + "classes"
         self.class_ = root + "class:"
         self.serves = root + "serves:"
         self.blocked = root + "blocked"
         self.chores = root + "chores"
         self.leases = root + "leases"
-        self.scheduled = root + "scheduled"
+        self.scheduled, self.expiring = root + "scheduled", root + "expiring"
         self.apart_turn = root + "apart-turn"
         self.lost = root + "lost:"
         self.dead = root + "dead"
@@ -98,14 +109,14 @@ class Keys:
         self.followers = root + "followers"
         self.stream = root + "stream:"
         self.inbox = root + "inbox:"
-        self.deliveries = root + "deliveries:"
-        self.delivery = root + "delivery:"
+        self.deliveries, self.delivery = root + "deliveries:", root + "delivery:"
         self.staged = root + "staged:"
         self.data = root + "data:"
         self.uploads = root + "uploads"
         self.upload = root + "upload:"
         self.uploads_version = root + "uploads-version"
-        self.models = root + "models"
-        self.model = root + "model:"
+        self.holders = root + "holders:"
+        self.models, self.model = root + "models", root + "model:"
+        self.shadows, self.shadow = root + "shadows", root + "shadow:"
         self.metrics = root + "metrics"
         self.format = root + "format"

@@ -2,13 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlq.core.checks import nearest
 from mlq.core.job import text
 from mlq.core.schemas import weight
-from mlq.errors import InputError, Undecodable, UnknownModel
+from mlq.errors import InputError, Undecodable
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # a segment of a URL's path, and a queue's name
 LIMIT = 64 * 1024  # bytes of a description: its schemas go to every client, and into the OpenAPI document
@@ -27,6 +25,7 @@ class ModelInfo(NamedTuple):
     output: dict[str, Any]  # JSON Schema of what it gives
     queue: str  # where its jobs wait
     timeout: float | None = TIMEOUT  # seconds of one attempt, as its configuration says; None if there is no limit
+    chat: bool = False  # it takes requests of OpenAI's chat completions, and gives such answers
 
     @property
     def function(self) -> str:
@@ -64,6 +63,7 @@ class ModelInfo(NamedTuple):
         schemas = (info.input, info.output)
         is_limited = info.timeout is None or (isinstance(info.timeout, (int, float)) and info.timeout > 0)
         are_right = all(isinstance(one, str) for one in words) and all(isinstance(one, dict) for one in schemas)
+        are_right = are_right and isinstance(info.chat, bool) and all(NAME.fullmatch(one) for one in words[:2])
         if not (are_right and is_limited):
             raise Undecodable("this description of a model is damaged")
         try:
@@ -77,6 +77,13 @@ class ModelInfo(NamedTuple):
         return info
 
 
+def check_chat(chat: object) -> bool:
+    """Whether a model says that it chats. Raises InputError."""
+    if not isinstance(chat, bool):
+        raise InputError(f"its chat must be True or False, not {chat!r:.80}")
+    return chat
+
+
 def check_model_name(what: str, name: object) -> str:
     """A model's name or version: 1 to 64 letters, digits and ._- of ASCII. Raises InputError."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -85,48 +92,6 @@ def check_model_name(what: str, name: object) -> str:
             f"digit, since it is a part of URLs, not {name!r:.80}"
         )
     return name
-
-
-def by_version(infos: list[ModelInfo]) -> list[ModelInfo]:
-    """The newest version first: 1.10 comes before 1.9, and 1.0 before 1.0-rc1."""
-
-    def order(info: ModelInfo) -> list[tuple[int, int, str]]:
-        parts = re.findall(r"\d+|[^\d.]+", info.version)
-        end = (1, -1, "")  # is above what follows a hyphen, and below a further number
-        return [*((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), end]
-
-    return sorted(infos, key=order, reverse=True)
-
-
-def chosen(
-    infos: list[ModelInfo],
-    name: str,
-    version: str | None,
-    namespace: str,
-    is_hosted: Callable[[ModelInfo], bool] = lambda _: True,
-) -> ModelInfo:
-    """One version of a model: if none is named, the newest one that is hosted now, or of all. Raises UnknownModel."""
-    if not infos:
-        raise UnknownModel(f"no worker has ever hosted a model {name!r} in namespace {namespace!r}")
-    if version is None:
-        return next(filter(is_hosted, infos), infos[0]) if len(infos) > 1 else infos[0]
-    found = next((info for info in infos if info.version == version), None)
-    if found is None:
-        there = ", ".join(info.version for info in infos)
-        hint = nearest(version, [info.version for info in infos])
-        raise UnknownModel(f"model {name!r} has no version {version!r:.80}, but {there}{hint}")
-    return found
-
-
-def parsed(reply: list[bytes]) -> list[ModelInfo]:
-    """The versions in the reply of HVALS, newest first; those that are damaged are left out."""
-    found = []
-    for packed in reply:
-        try:
-            found.append(ModelInfo.parse(packed))
-        except Undecodable:
-            continue
-    return by_version(found)
 
 
 def names_in(reply: list[bytes]) -> list[str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 BACKOFF = 1.0  # seconds before the first retry, by default
 LONGEST = 3600.0  # most seconds before any retry
 LOSSES = 3  # attempts that a job may lose with their workers or children: the third loss makes it a dead letter
+AFFINITY_WAIT, LONGEST_AFFINITY_WAIT = 1.0, 60.0  # seconds for which a job is for workers that hold its model
 DOUBLINGS = 30  # keeps 2**n within a float's range
 
 

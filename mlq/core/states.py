@@ -26,7 +26,9 @@ class Event(StrEnum):
 
     POST = "post"
     POST_AFTER = "post after others"
+    POST_EARLY = "post before its time"
     UNBLOCK = "unblock"
+    UNBLOCK_EARLY = "unblock before its time"
     BECOME = "become another job"
     STEP_SUCCEEDED = "step succeeded"
     STEP_FAILED = "step failed"
@@ -43,6 +45,7 @@ class Event(StrEnum):
     OVERRUN = "overrun"
     OVERRUN_TOO_OFTEN = "overrun too often"
     CANCEL = "cancel"
+    EXPIRE = "expire"
     REQUEUE = "requeue"
     REQUEUE_STEP = "requeue a step"
     DELETE = "delete"
@@ -51,33 +54,39 @@ class Event(StrEnum):
 MEANING: dict[State, str] = {
     State.BLOCKED: "waits for other jobs: for those that it comes after, or for the one that its result comes from",
     State.QUEUED: "waits in its lane until a worker that has its functions claims it",
-    State.SCHEDULED: "waits for the time of its retry, or after losses, for a worker that runs it apart from others",
+    State.SCHEDULED: "waits for its time, or that of a retry; or after losses, for a worker that runs it apart",
     State.RUNNING: "an attempt runs under a lease; its worker settles it, or it is requeued once the lease has expired",
     State.SUCCEEDED: "the result is stored, until it is deleted or its time to live is over",
     State.FAILED: "a dead letter: waits for a person to requeue or discard it",
-    State.CANCELLED: "was cancelled before it ended; kept as a result is",
+    State.CANCELLED: "was cancelled before it ended, or expired before it began; kept as a result is",
     State.GONE: "not (or no longer) in Redis",
 }
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.GONE, Event.POST): State.QUEUED,
     (State.GONE, Event.POST_AFTER): State.BLOCKED,
+    (State.GONE, Event.POST_EARLY): State.SCHEDULED,
     (State.BLOCKED, Event.UNBLOCK): State.QUEUED,
+    (State.BLOCKED, Event.UNBLOCK_EARLY): State.SCHEDULED,
     (State.BLOCKED, Event.STEP_SUCCEEDED): State.SUCCEEDED,
     (State.BLOCKED, Event.STEP_FAILED): State.FAILED,
     (State.BLOCKED, Event.CANCEL): State.CANCELLED,
+    (State.BLOCKED, Event.EXPIRE): State.CANCELLED,
     (State.QUEUED, Event.CLAIM): State.RUNNING,
     (State.QUEUED, Event.CANCEL): State.CANCELLED,
+    (State.QUEUED, Event.EXPIRE): State.CANCELLED,
     (State.QUEUED, Event.DELETE): State.GONE,
     (State.SCHEDULED, Event.COME_DUE): State.QUEUED,
     (State.SCHEDULED, Event.CLAIM_APART): State.RUNNING,
     (State.SCHEDULED, Event.CANCEL): State.CANCELLED,
+    (State.SCHEDULED, Event.EXPIRE): State.CANCELLED,
     (State.SCHEDULED, Event.DELETE): State.GONE,
     (State.RUNNING, Event.SUCCEED): State.SUCCEEDED,
     (State.RUNNING, Event.BECOME): State.BLOCKED,
     (State.RUNNING, Event.FAIL): State.FAILED,
     (State.RUNNING, Event.RETRY): State.SCHEDULED,
     (State.RUNNING, Event.CANCEL): State.CANCELLED,
+    (State.RUNNING, Event.EXPIRE): State.CANCELLED,
     (State.RUNNING, Event.HAND_BACK): State.QUEUED,
     (State.RUNNING, Event.LOSE_LEASE): State.QUEUED,
     (State.RUNNING, Event.LOSE_LEASE_AGAIN): State.SCHEDULED,

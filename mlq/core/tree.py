@@ -67,7 +67,8 @@ class Page(NamedTuple):
     now: float  # the server's clock
     progress: Progress | None
     after: str  # the id after which the next page begins; empty at the end
-    rows: list[Row]  # the first page begins with the root, and jobs that it comes after
+    needed: int  # rows of jobs that the root comes after; they follow its own, in the first page
+    rows: list[Row]
 
 
 class Growing:
@@ -90,8 +91,7 @@ class Growing:
         """The next page."""
         steps = page.rows
         if self._root is None:
-            needed = page.rows[0].record and page.rows[0].record.options.after
-            first = 1 + min(100, len(needed or ()))  # rows that are no steps
+            first = 1 + page.needed
             self._root = _node(page.rows[0], "root", page)._replace(progress=page.progress)
             self._nodes[self._root.id] = self._root, 0
             self._root.steps.extend(_node(row, "needed", page) for row in page.rows[1:first])

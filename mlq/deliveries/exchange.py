@@ -84,9 +84,12 @@ def _connected(scheme: str, host: str, port: int, addresses: list[str], deadline
 
 
 def _answer(connection: "HTTPConnection", request: Request, parts: SplitResult, host: str, deadline: float) -> Answer:
+    from mlq.deliveries.bounded_answer import BoundedAnswer
+
     name = f"[{host}]" if ":" in host else host
     headers = {"Host": name if parts.port is None else f"{name}:{parts.port}"} | request.headers
     path = quote(f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}", safe=_ASCII)
+    connection.response_class = BoundedAnswer
     try:
         with _Deadline(connection, max(0.001, deadline - time.monotonic())):
             connection.request(request.method, path, request.body, headers, preload_content=False)

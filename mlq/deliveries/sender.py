@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from mlq.core.checks import STRANGERS
 from mlq.core.keys import Keys
 from mlq.deliveries import callback, webhook
 from mlq.deliveries.allowed import Targets
 from mlq.deliveries.exchange import Answer, Request, exchange
+from mlq.deliveries.receivers import Receiver, Receivers, receiver_of
 from mlq.deliveries.signing import SECRETS, read_secrets
 from mlq.errors import ServerError
 from mlq.ops import Op
@@ -26,8 +28,6 @@ from mlq.system.service import Service, TroubleLog
 
 log = logging.getLogger("mlq.delivery")
 
-AT_ONCE = 16  # concurrent tries of each kind: so many receivers that hang block other deliveries, but not the worker
-
 
 class Kind(NamedTuple):
     """How one kind of delivery is sent."""
@@ -37,7 +37,7 @@ class Kind(NamedTuple):
     lease: float  # seconds
     request: Callable[[Delivery], Request]
     pause: Callable[[Delivery, Answer], float | None]
-    room: threading.Semaphore
+    receivers: Receivers
 
 
 class Sender(Service):
@@ -53,10 +53,11 @@ class Sender(Service):
         self._pool = Threads("mlq-delivery")
         self._due = threading.Event()
         self._trouble = TroubleLog("can't take deliveries that are due")
-        self._full = False  # something may be due that there was no room for
+        self._full = False  # something may be due that there was no place for
+        self._rest: float | None = None  # seconds until there is one, even if no try ends
         self._kinds = (
-            Kind("callback", callback.TRIES, callback.LEASE, callback.request, callback.pause, _room()),
-            Kind("webhook", webhook.TRIES, webhook.LEASE, self._signed, webhook.pause, _room()),
+            Kind("callback", callback.TRIES, callback.LEASE, callback.request, callback.pause, Receivers()),
+            Kind("webhook", webhook.TRIES, webhook.LEASE, self._signed, webhook.pause, Receivers()),
         )
 
     def due(self) -> None:
@@ -70,15 +71,14 @@ class Sender(Service):
         super().stop(timeout)
         give_up = time.monotonic() + (timeout or 0.0)
         for kind in self._kinds:
-            for _ in range(AT_ONCE):  # all permits are available once no try is under way
-                kind.room.acquire(timeout=max(0.0, give_up - time.monotonic()))
+            kind.receivers.wait_for_all(max(0.0, give_up - time.monotonic()))
         self._pool.stop()
 
     def turn(self) -> None:
         """Wait until something is due, then send everything that is."""
-        self._due.wait()
+        self._due.wait(self._rest)
         self._due.clear()
-        self._full = False
+        self._full, self._rest = False, None
         try:
             for kind in self._kinds:
                 self._send_all(kind)
@@ -87,27 +87,34 @@ class Sender(Service):
             self._trouble.log(error)
 
     def _send_all(self, kind: Kind) -> None:
-        while not self.stopping.is_set() and self._has_room(kind.room):
-            taken: list[Delivery] = []
-            try:
-                taken = self._shell.run(delivery_ops.take(self._keys, kind.name, 1, kind.lease, kind.tries))
-            finally:
-                if not taken:
-                    kind.room.release()
+        while not self.stopping.is_set() and self._has_room(kind):
+            taken = self._shell.run(delivery_ops.take(self._keys, kind.name, 1, kind.lease, kind.tries))
             if not taken:
                 return
-            self._pool.submit(lambda delivery=taken[0]: self._send(kind, delivery))  # type: ignore[misc]
+            self._begin(kind, taken[0])
 
-    def _has_room(self, room: threading.Semaphore) -> bool:
-        """Take a permit, if there is one. If not, the next try that ends wakes the sender again."""
-        if room.acquire(blocking=False):
+    def _begin(self, kind: Kind, delivery: Delivery) -> None:
+        """Send a delivery, or put it back if its receiver has no place."""
+        receiver = _receiver(delivery)
+        if (again := kind.receivers.begin(receiver)) is None:
+            self._pool.submit(lambda: self._send(kind, delivery, receiver))
+        else:
+            self._shell.run(delivery_ops.put_back(self._keys, delivery, again))
+
+    def _has_room(self, kind: Kind) -> bool:
+        """Whether there is a place. If not, the next try that ends wakes the sender again."""
+        if not kind.receivers.until_room():
             return True
         self._full = True
-        return room.acquire(blocking=False)  # a try may have ended just before `_full` was set
+        rest = kind.receivers.until_room()  # a try may have ended just before `_full` was set
+        self._rest = rest if self._rest is None else min(rest, self._rest)
+        return not rest
 
-    def _send(self, kind: Kind, delivery: Delivery) -> None:
+    def _send(self, kind: Kind, delivery: Delivery, receiver: Receiver) -> None:
+        began = took = time.monotonic()
         try:
             answer = self._try(kind, delivery)
+            took = time.monotonic() - began
             again = None if answer.error is None else kind.pause(delivery, answer)
             if answer.error is not None:
                 log.warning("%s of job %s, try %d of %d: %s%s", kind.name, delivery.id, delivery.attempt,
@@ -116,7 +123,7 @@ class Sender(Service):
                 self._keys, delivery, answer.status, answer.error or "sent", again
             ))  # fmt: skip
         finally:
-            kind.room.release()
+            kind.receivers.end(receiver, took)
             if self._full:
                 self._due.set()
 
@@ -135,8 +142,7 @@ class Sender(Service):
 
     def _try(self, kind: Kind, delivery: Delivery) -> Answer:
         try:
-            is_strangers = delivery.text("url").endswith(STRANGERS)
-            allowed = self._targets.for_strangers() if is_strangers else self._targets
+            allowed = self._targets.for_strangers() if _is_strangers(delivery) else self._targets
             return exchange(kind.request(delivery), allowed)
         except (_Unsigned, KeyError, ValueError, OverflowError) as error:  # unsigned, or not queued by our scripts
             return Answer(None, str(error) if isinstance(error, _Unsigned) else f"can't be sent: {error!r:.200}")
@@ -151,5 +157,14 @@ class _Unsigned(Exception):
     """This worker has no secret to sign with."""
 
 
-def _room() -> threading.Semaphore:
-    return threading.Semaphore(AT_ONCE)
+def _is_strangers(delivery: Delivery) -> bool:
+    return delivery.text("url").endswith(STRANGERS)
+
+
+def _receiver(delivery: Delivery) -> Receiver:
+    """Who gets it; nobody if its URL can't be read, which the try says."""
+    try:
+        parts = urlsplit(delivery.text("url"))
+        return receiver_of(parts.hostname or "", parts.port, is_strangers=_is_strangers(delivery))
+    except (KeyError, ValueError):
+        return Receiver("", "")

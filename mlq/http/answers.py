@@ -14,8 +14,10 @@ JSON = "application/json"
 STREAM = "text/event-stream"
 ALWAYS_JSON = "mlq.json"  # in the environment of requests to routes that speak JSON alone
 INFERENCE = "/v2"  # the routes of the Open Inference Protocol, which has a form of its own for refusals
+OPENAI = "/v1"  # those of OpenAI's API, which has another one
 _KINDS = [JSON, "application/problem+json", "text/plain"]  # the first wins if the client accepts several equally
 _LONGEST = 1000  # characters; longer Accept headers are not parsed; browsers send 150
+_CODES = {401: "invalid_api_key", 404: "not_found", 413: "file_too_large", 429: "rate_limit_exceeded"}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -33,6 +35,11 @@ def link(path: str) -> str:
     return f"{request.script_root}{path}"
 
 
+def _encoded(text: str) -> bytes:
+    """As UTF-8. Lone surrogates, which a client may have sent as escapes in JSON, are escaped as they are there."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def plain_text(text: str, status: int = 200) -> Response:
     """An answer of plain text."""
     return Response(text, status, content_type=TEXT)
@@ -42,7 +49,7 @@ def as_json(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None, *, in_turn: bool = False
 ) -> Response:
     """A struct, or a value that `json_values.py` converts to JSON. `in_turn`: see there."""
-    body = _encode(value) if isinstance(value, msgspec.Struct) else to_json(value, in_turn=in_turn).encode()
+    body = _encode(value) if isinstance(value, msgspec.Struct) else _encoded(to_json(value, in_turn=in_turn))
     return Response(body, status, headers, content_type=JSON)
 
 
@@ -54,8 +61,11 @@ def problem(
     more: Mapping[str, str] | None = None,
 ) -> Response:
     """A refusal with its reason: as text, or in the format of RFC 9457 if the client wants JSON; `more`: members."""
-    if request.path == INFERENCE or request.path.startswith(INFERENCE + "/"):
+    reason = _encoded(reason).decode()
+    if _is_below(INFERENCE):
         answer = Response(_encode({"error": reason}), status, content_type=JSON)
+    elif _is_below(OPENAI):
+        answer = Response(_encode({"error": _as_openai(status, reason, errors)}), status, content_type=JSON)
     elif not wants_json():
         answer = plain_text(reason, status)
     else:
@@ -66,6 +76,17 @@ def problem(
         answer = Response(_encode(fields), status, content_type="application/problem+json")
     answer.headers.update(headers or {})
     return answer
+
+
+def _is_below(path: str) -> bool:
+    return request.path == path or request.path.startswith(path + "/")
+
+
+def _as_openai(status: int, reason: str, errors: list[dict[str, str]] | None) -> dict[str, str | None]:
+    """A refusal in the form that clients of OpenAI's API read."""
+    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
+    wrong = errors[0]["pointer"].removeprefix("#/").replace("/", ".") if errors else ""
+    return {"message": reason, "type": kind, "param": wrong or None, "code": _CODES.get(status)}
 
 
 def _title(status: int) -> str:

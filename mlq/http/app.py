@@ -8,11 +8,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mlq import MLQ
 from mlq.http import (
+    batches,
     bodies,
     consumer,
     deliveries,
     documents,
     events,
+    file_predictions,
+    files,
     health,
     inference,
     jobs,
@@ -27,7 +30,8 @@ from mlq.http.peer import OwnClient
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
 
-MODULES = (jobs, trees, results, events, models, inference, deliveries, consumer, health)
+MODULES = (jobs, trees, results, events, models, file_predictions, inference, files, batches, deliveries, consumer,
+           health)  # fmt: skip
 
 
 def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
@@ -41,7 +45,7 @@ def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:
     routes = [route for module in MODULES for route in module.routes(mlq, settings)]
     routes += documents.routes(routes, settings, Documented(mlq))
     for route in routes:
-        view = bodies.with_body(route.view, route.before) if route.body else route.view
+        view = bodies.with_body(route.view, route.before) if route.body and not route.reads else route.view
         app.add_url_rule(route.path, _endpoint(route), view, methods=[route.method])
     problems.handle_all(app, mlq)
     Guard(settings, routes).install(app)

@@ -3,7 +3,7 @@
 import functools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from mlq import InputError
 from mlq.core.checks import nearest
-from mlq.core.json_values import from_json
+from mlq.core.json_values import MOST_PARTS, from_json, parts_in
 from mlq.http.forms import Part, read_form
 from mlq.http.problems import Refused, pointer_to
 from mlq.http.shapes import NewJob
@@ -22,20 +22,22 @@ T = TypeVar("T")
 LARGE_JSON = 65_536  # bytes of JSON, which take up to 3 ms to parse; longer ones take up to 0.1 s
 _short, _long, _forms = Turns(most_waiting=200), Turns(most_waiting=50), Turns(most_waiting=200)
 TAKE = "mlq.take"  # in the environment, if there is a body: reads it, or returns a status and a reason to refuse it
+PIECES = "mlq.pieces"  # in the environment, if there is a body: gives it in pieces instead, up to so many bytes
+STICKY = "sticky"  # the option of a prediction by which the same callers get the same version
 SHARE = "mlq.share"  # in the environment: the request's share of the memory for bodies, until it is answered
 KEEP = "mlq.keep"  # in the environment: reserves memory for so many bytes of an answer, until it is sent, if it can
 FULL = "the bodies of other requests take all the memory that is allowed"
 AGAIN = "5"  # seconds after which there may be room
 JSON_LIMIT = 16 * 1024 * 1024  # bytes of a JSON text
-MOST_PARTS = 500_000  # commas, colons and opening brackets of a JSON text: 0.1 s to decode, if half belong to keys
 PART = 100  # bytes of memory for each, at most; strings in them are counted separately
+PIECE = 65_536  # bytes of a body that are read at once, if it comes in pieces
 OPTION = 65_536  # bytes of a field of a form
 UNCOUNTED = 4096  # bytes; the memory for shorter JSON texts is not counted
 SHOWN = 500  # characters shown of either end of an error of msgspec, which may contain an unknown field of 16 MB
 _PLACE = re.compile(r"^(?P<why>.*?)(?: - at `\$?(?P<where>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile("unknown field `([^`]{1,100})`")
 _FORM = "multipart/form-data"
-_NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff"})
+_NUMBERS = frozenset({"ttl", "timeout", "retries", "backoff", "delay", "expires", "priority"})
 _LISTS = frozenset({"functions", "after", "then"})
 
 
@@ -54,6 +56,26 @@ def with_body(view: Callable[..., Response], before: Callable[[], None] | None) 
         return view(**parts)
 
     return reading_body
+
+
+def pieces(most: int) -> Iterator[bytes]:
+    """The body of up to `most` bytes as it comes; none of it is kept. Raises Refused if it is longer, or breaks off."""
+    given = request.environ.get(PIECES)
+    if given is not None:
+        yield from given(most)
+        return
+    source = request.environ["wsgi.input"]  # called without a socket
+    left = min(request.content_length or 0, most + 1)
+    while left > 0 and (piece := source.read(min(left, PIECE))):
+        left -= len(piece)
+        yield piece
+    if (request.content_length or 0) > most:
+        raise too_long(most)
+
+
+def too_long(most: int) -> Refused:
+    """The refusal of a body of more than `most` bytes."""
+    return Refused(413, f"the body may have {most:,} bytes here", headers={"Connection": "close"})
 
 
 def drop() -> None:
@@ -77,7 +99,9 @@ def inputs() -> tuple[Any, NewJob]:
         raise Refused(415, "send the body as JSON, with the header Content-Type: application/json")
     if wrong := sorted({"functions", "msg", "queue"} & request.args.keys()):
         raise Refused(422, f"a prediction has no option {wrong[0]!r}")
-    return json_of(request.get_data(cache=False)), _job(None, request.args)
+    options = request.args.copy()
+    options.poplist(STICKY)  # it says which version is asked
+    return json_of(request.get_data(cache=False)), _job(None, options)
 
 
 def json_of(text: bytes | str, most: int = JSON_LIMIT) -> Any:
@@ -103,7 +127,7 @@ def _admitted(text: bytes, most: int) -> str:
         raise Refused(
             413, f"JSON may have {most:,} bytes here; post a larger message as a file, with its own content type"
         )
-    parts = sum(map(text.count, (b",", b":", b"[", b"{")))
+    parts = parts_in(text)
     if parts > MOST_PARTS:
         raise Refused(413, f"JSON may have {MOST_PARTS:,} values and keys: post a file, or several jobs")
     decoded_text = text.decode()
@@ -192,6 +216,7 @@ def _job(message: Any, options: Any) -> NewJob:
         given |= {name: float(given[name]) for name in _NUMBERS & given.keys()}
     except ValueError:
         raise Refused(422, f"{', '.join(sorted(_NUMBERS & given.keys()))}: send numbers") from None
-    if "retries" in given and given["retries"].is_integer():
-        given["retries"] = int(given["retries"])
+    for name in ("retries", "priority"):
+        if name in given and given[name].is_integer():
+            given[name] = int(given[name])
     return shaped(given | {"msg": message}, NewJob)

@@ -6,6 +6,7 @@ import logging
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -15,12 +16,13 @@ from wsgiref.types import WSGIEnvironment
 
 import gevent  # type: ignore[import-untyped]
 
-from mlq.http.bodies import FULL, KEEP, SHARE, TAKE
+from mlq.http.bodies import FULL, KEEP, PIECES, SHARE, TAKE, too_long
 from mlq.http.budget import Share
 from mlq.http.exchange import Exchange
 from mlq.http.heads import Broken, Head
 from mlq.http.incoming import Full, Incoming, TooLong
 from mlq.http.peer import CONNECTED, is_known_closed, is_open
+from mlq.http.problems import Refused
 
 if TYPE_CHECKING:
     from mlq.http.serving import Serving
@@ -29,6 +31,7 @@ log = logging.getLogger("mlq.http")
 access = logging.getLogger("mlq.http.access")
 
 PIECE = 262_144  # bytes that are sent at once; the time limit for a client that reads nothing applies to each piece
+INCOMPLETE = "the body is incomplete"
 SILENT = 300.0  # seconds after which a connection is closed whose client reads nothing or makes no further request
 _TITLES = {
     400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 500: "Internal Server Error"
@@ -92,8 +95,8 @@ class Connection:
     def _answer(self, head: Head) -> bool:
         """Answer a request; whether the connection may be kept."""
         began = time.monotonic()
-        if head.method in ("GET", "HEAD") and self._serving.is_busy() and is_known_closed(partial(is_open, self._sock)):
-            return False  # nobody would read the answer
+        if is_known_closed(partial(is_open, self._sock)) and self._serving.leaves_undone():
+            return False  # nobody would read the answer, and nothing was done yet
         with Share(self._serving.budget) as share, self.answer:
             environ = self._environ(head, share)
             environ[KEEP], environ[CONNECTED] = self._keep, partial(is_open, self._sock)
@@ -161,7 +164,26 @@ class Connection:
         environ[SHARE] = share
         if head.has_body:
             environ[TAKE] = partial(self._take, head, environ, share)
+            environ[PIECES] = partial(self._pieces, head, environ)
         return environ
+
+    def _pieces(self, head: Head, environ: WSGIEnvironment, limit: int) -> Iterator[bytes]:
+        """The body as it comes. Raises Refused."""
+        del environ[TAKE]
+        try:
+            if head.length <= limit:
+                self._ask_for_body(head)
+            yield from self._incoming.pieces(head, limit)
+        except TooLong:
+            raise too_long(limit) from None
+        except Broken as error:
+            raise Refused(error.status, str(error), headers={"Connection": "close"}) from None
+        except OSError:
+            raise Refused(400, INCOMPLETE, headers={"Connection": "close"}) from None
+
+    def _ask_for_body(self, head: Head) -> None:
+        if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor:
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _take(self, head: Head, environ: WSGIEnvironment, share: Share) -> tuple[int, str] | None:
         """Read the whole body, or return a status and a reason. The application refuses a body over the limit."""
@@ -169,8 +191,8 @@ class Connection:
         del environ[TAKE]
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         try:
-            if head.fields.get("HTTP_EXPECT", "").lower() == "100-continue" and head.minor and head.length <= limit:
-                self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            if head.length <= limit:
+                self._ask_for_body(head)
             body = self._incoming.body(head, limit, share)
         except TooLong:
             environ["CONTENT_LENGTH"] = str(max(head.length, limit + 1))
@@ -180,7 +202,7 @@ class Connection:
         except Broken as error:
             return error.status, str(error)
         except OSError:
-            return 400, "the body is incomplete"
+            return 400, INCOMPLETE
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         return None

@@ -19,7 +19,7 @@ from mlq.http.peer import is_own
 from mlq.http.problems import Refused
 from mlq.http.routes import Role, Route
 from mlq.http.settings import LOCAL_UPLOADS, Settings
-from mlq.http.shapes import NewUpload, PickledFunction, Removed, Upload, Uploads
+from mlq.http.upload_shapes import NewUpload, PickledFunction, Removed, Upload, Uploads
 from mlq.uploads.sealed import LIMIT, PYTHON, fingerprint
 from mlq.uploads.secret import VARIABLE, configured
 

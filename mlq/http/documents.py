@@ -128,6 +128,8 @@ def _content(kind: str, route: Route, schemas: dict[type, Any]) -> dict[str, Any
     if kind == "application/json" and route.body is not None:
         shown = {} if route.example is None else {"example": route.example}
         return {"schema": schemas[route.body]} | shown
+    if kind.startswith("multipart/") and route.reads and route.body is not None:
+        return {"schema": schemas[route.body]}
     if kind.startswith("multipart/"):
         file = {"type": "string", "contentMediaType": "application/octet-stream"}
         return {"schema": {"type": "object", "properties": {"msg": file}, "required": ["msg"]}}

@@ -36,23 +36,27 @@ def read_form(body: bytes, boundary: str) -> list[Part]:
         end = body.find(b"\r\n" + mark, head + 4)
         if head < 0 or end < 0 or not body.startswith(b"\r\n", at):
             raise ValueError("a part has no end, or its headers are missing or too long")
-        name, is_file = _named(body[at + 2 : head])
-        found.append(Part(name, body[head + 4 : end], is_file))
+        name, file = named(body[at + 2 : head])
+        found.append(Part(name, body[head + 4 : end], file is not None))
         if len(found) > MOST:
             raise ValueError(f"it has more than {MOST} parts")
         at = end + 2 + len(mark)
     return found
 
 
-def _named(headers: bytes) -> tuple[str, bool]:
-    """The name of a part, and whether it is a file."""
+def named(headers: bytes) -> tuple[str, str | None]:
+    """The name of a part, and that of its file: empty if it is written in another way, None if it is no file.
+
+    Raises ValueError.
+    """
     for line in headers.decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-disposition":
             if value.count(";") > PARAMETERS:
                 raise ValueError("the Content-Disposition of a part is too long")
             options = {option.lower(): _unquoted(given) for option, given in _PARAMETER.findall(value)}
-            return options.get("name", ""), not options.keys().isdisjoint(("filename", "filename*"))
+            other = "" if "filename*" in options else None
+            return options.get("name", ""), options.get("filename", other)
     raise ValueError("a part has no name")
 
 

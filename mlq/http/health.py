@@ -1,7 +1,7 @@
 """The routes for monitoring: alive, ready, metrics for Prometheus, and the number to scale on."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from flask import Response, request
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from mlq import MLQ, ServerError
 from mlq.core.checks import check_queue
+from mlq.core.shadow import COUNTED, ShadowState
 from mlq.http.answers import as_json, plain_text, wants_json
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
@@ -28,14 +29,14 @@ _NOTHING = Histogram((0,) * len(_EDGES), 0.0)
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
     """The routes for one queue."""
-    group, stats = "Monitoring", AskedOnce(partial(MLQ.stats, mlq))
+    group, stats, shadows = "Monitoring", AskedOnce(partial(MLQ.stats, mlq)), AskedOnce(partial(MLQ.shadows, mlq))
     return [
         Route("GET", "/healthz", lambda: plain_text("ok"), Role.NOBODY, "Alive", {200: "This process responds."}, group,
               about="Does not use the server: for a probe that restarts the process."),
         Route("GET", "/readyz", partial(_ready, AskedOnce(partial(MLQ.workers, mlq))), Role.NOBODY, "Ready",
               {200: "The server responds, and a worker is alive.", 503: "Not ready; the body says why."}, group,
               reply=Ready),
-        Route("GET", "/metrics", partial(_metrics, stats), Role.READ, "Metrics for Prometheus",
+        Route("GET", "/metrics", partial(_metrics, stats, shadows), Role.READ, "Metrics for Prometheus",
               {200: "In Prometheus' text format, or as OpenMetrics if that is asked for."}, group),
         Route("GET", "/scale", partial(_scale, stats), Role.READ, "The number to scale on",
               {200: "`wanted` is how many slots would be busy if there were enough: waiting + running."}, group,
@@ -74,12 +75,12 @@ def _scale(asked: AskedOnce[Stats]) -> Response:
     return as_json(scale, headers={"Cache-Control": "no-store"})
 
 
-def _metrics(asked: AskedOnce[Stats]) -> Response:
+def _metrics(asked: AskedOnce[Stats], asked_of_shadows: AskedOnce[list[ShadowState]]) -> Response:
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
-    stats = asked.answer()
+    stats, shadows = asked.answer(), asked_of_shadows.answer()
     with _turns.take(ALWAYS):
         registry = CollectorRegistry()
-        registry.register(_Families(stats))
+        registry.register(_Families(stats, shadows))
         return Response(encode(registry), content_type=kind)
 
 
@@ -107,10 +108,11 @@ def _is_counted(queue: QueueStats) -> bool:
 
 
 class _Families(Collector):
-    """The metrics of a namespace. Labels are queues, states and outcomes: nothing that grows with the jobs."""
+    """The metrics of a namespace. Labels are queues, models, states and outcomes: nothing that grows with the jobs."""
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, shadows: Sequence[ShadowState]) -> None:
         self._stats = stats
+        self._shadows = shadows
         self._queues = _bounded(stats.queues)
 
     def collect(self) -> Iterator[Metric]:
@@ -132,6 +134,8 @@ class _Families(Collector):
             for family, histogram in ((wait, queue.wait), (run, queue.run)):
                 family.add_metric([name], _cumulated(histogram), histogram.seconds)
         yield from (oldest, attempts, wait, run, batches, batched)
+        yield from self._models()
+        yield self._compared()
         yield from self._totals()
 
     def _jobs(self) -> Metric:
@@ -145,9 +149,30 @@ class _Families(Collector):
         family.add_metric(["", "failed"], self._stats.dead)
         return family
 
+    def _models(self) -> Iterator[Metric]:
+        loads = CounterMetricFamily("mlq_model_loads", "Loads of models into processes.", labels=["queue"])
+        seconds = CounterMetricFamily("mlq_model_load_seconds", "How long these took together.", labels=["queue"])
+        evictions = CounterMetricFamily("mlq_model_evictions", "Models unloaded, unused or to make place for others.",
+                                        labels=["queue"])  # fmt: skip
+        for name, queue in self._queues.items():
+            if queue.loads:
+                loads.add_metric([name], queue.loads)
+                seconds.add_metric([name], queue.load_seconds)
+                evictions.add_metric([name], queue.evictions)
+        yield from (loads, seconds, evictions)
+
+    def _compared(self) -> Metric:
+        family = CounterMetricFamily("mlq_shadow_predictions", "Predictions chosen for shadows, by how these compare.",
+                                     labels=["model", "version", "outcome"])  # fmt: skip
+        for one in self._shadows:
+            for outcome in COUNTED:
+                family.add_metric([one.model, one.version, outcome], getattr(one, outcome))
+        return family
+
     def _totals(self) -> Iterator[Metric]:
         stats = self._stats
         for name, about, value in (
+            ("mlq_model_memory_bytes", "What the processes hold that have loaded models.", stats.memory),
             ("mlq_workers", "Live workers.", stats.workers),
             ("mlq_slots", "Jobs that these workers can run at a time.", stats.slots),
             ("mlq_slots_busy", "Slots in which a job runs.", stats.busy),

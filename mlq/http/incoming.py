@@ -8,6 +8,7 @@ import contextlib
 import re
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -122,23 +123,57 @@ class Incoming:
         self._usable, self._unread = True, None
         return made
 
+    def pieces(self, head: Head, limit: int) -> Iterator[bytes]:
+        """The same body in pieces, for a reader that does not keep them. Raises Broken, Slow, TooLong and OSError."""
+        self._usable = False
+        if head.length > limit:
+            raise TooLong
+        read = 0
+        for piece in self._content() if head.chunked else self._parts(head.length, self._timeout):
+            read += len(piece)
+            if read > limit:
+                raise TooLong
+            yield piece
+        self._usable, self._unread = True, None
+
     def _counted(self, size: int, seconds: float) -> bytes:
-        some, self._some = self._some[:size], self._some[size:]
-        if len(some) == size:
+        if len(self._some) >= size:
+            some, self._some = self._some[:size], self._some[size:]
             return some
-        made = bytearray(some)
-        deadline = time.monotonic() + seconds
-        while len(made) < size:
-            piece = self._more(min(size - len(made), PIECE), deadline)
-            if not piece:
-                raise Broken("the body is broken")
+        made = bytearray()
+        for piece in self._parts(size, seconds):
             made += piece
-            deadline += len(piece) / SLOWEST
-            gevent.sleep(0)
         return bytes(made)
 
+    def _parts(self, size: int, seconds: float) -> Iterator[bytes]:
+        """The next `size` bytes as they come."""
+        piece, self._some = self._some[:size], self._some[size:]
+        left, deadline = size - len(piece), time.monotonic() + seconds
+        yield piece
+        while left:
+            piece = self._more(min(left, PIECE), deadline)
+            if not piece:
+                raise Broken("the body is broken")
+            left -= len(piece)
+            deadline += len(piece) / SLOWEST
+            gevent.sleep(0)
+            yield piece
+
     def _chunked(self, limit: int, share: Share) -> bytes:
-        chunks, made, room = Chunks(), bytearray(), FREE
+        made, room = bytearray(), FREE
+        for some in self._content():
+            made += some
+            if len(made) > limit:
+                raise TooLong
+            if len(made) > room:
+                if not share.hold(LARGER):
+                    raise Full
+                room += LARGER
+        return bytes(made)
+
+    def _content(self) -> Iterator[bytes]:
+        """What is in the chunks of a body, as they come."""
+        chunks = Chunks()
         deadline = time.monotonic() + self._timeout
         waiting, self._some = self._some, b""
         while not chunks.ended:
@@ -149,17 +184,10 @@ class Incoming:
             while chunks.paused:
                 with _turns.take(PARSED):
                     some += chunks.feed(b"", MORE_LINES)
-            made += some
             deadline += len(some) / SLOWEST
-            if len(made) > limit:
-                raise TooLong
-            if len(made) > room:
-                if not share.hold(LARGER):
-                    raise Full
-                room += LARGER
+            yield some
             gevent.sleep(0)
         self._some = chunks.rest + waiting
-        return bytes(made)
 
     def may_go_on(self) -> bool:
         """Whether another request can follow: a body that was not read must be small enough to skip."""

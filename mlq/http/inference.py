@@ -31,6 +31,7 @@ from mlq.http.inference_shapes import (
     TensorMetadata,
 )
 from mlq.http.jobs import FEW
+from mlq.http.models import states
 from mlq.http.problems import Refused, checked
 from mlq.http.results import LARGE, keep, reading
 from mlq.http.routes import Parameter, Role, Route
@@ -54,8 +55,8 @@ States = AskedOnce[list[ModelState]]
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
     """The routes for one queue."""
-    states, workers = AskedOnce(partial(MLQ.models, mlq)), AskedOnce(partial(MLQ.workers, mlq))
-    show, ready = partial(_show, states), partial(_model_ready, states)
+    hosted, workers = states(mlq), AskedOnce(partial(MLQ.workers, mlq))
+    show, ready = partial(_show, hosted), partial(_model_ready, hosted)
     infer = partial(_infer, mlq, Waiting(mlq))
     limit = Parameter("Prefer", "header", "`wait=5` waits up to 5 s for the outputs; 60 s at most, 30 s if left out.")
     found = {200: "The outputs of all rows, in their order.", 400: "The tensors do not fit the model.",
@@ -156,7 +157,7 @@ class _Asked(NamedTuple):
 
 def _infer(mlq: MLQ, waiting: Waiting, name: str, version: str | None = None) -> Response:
     with ExitStack() as places:
-        asked = _posted(mlq, mlq.model(name, version).info(), waiting, places)
+        asked = _posted(mlq, mlq.model(name, version).version_for(request.args.get(bodies.STICKY)), waiting, places)
         bodies.drop()
         _wait(mlq, asked)
     return _answer(mlq, asked)

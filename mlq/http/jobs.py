@@ -25,20 +25,23 @@ from mlq.http.routes import Parameter, Role, Route
 from mlq.http.settings import Settings
 from mlq.http.shapes import Count, Job, Line, NewJob, NewJobs, Page, Posted, PostedMany, StateName
 from mlq.http.turns import AskedOnce, Places
-from mlq.http.waiting import Waiting, given_options, is_number, links, preferred, state_of
+from mlq.http.waiting import Waiting, given_options, is_number, is_queued, links, preferred, state_of
 from mlq.ops import jobs as job_ops
 from mlq.ops.lists import Listed
 
 PAGE, MOST = 50, 500  # jobs of one page
 _NUMBER = {"type": "integer"}
 FEW = 100  # jobs of a post that waits for no other
-LINKS = 10_000  # of the jobs of one post to those that they come after: each costs the server 2 us and 100 bytes
+LINKS = 10_000  # of the jobs of one post to those that they come after: each costs the server 3 us and 100 bytes
 REPEATED = 16 * 1024 * 1024  # bytes of options in one post, each job's counted: a short request could take gigabytes
-_bulk = Places(4, most_waiting=20)  # larger ones at a time: 500 clients that do nothing else would keep the server busy
+# Larger ones at a time, and changes, each of which may end or requeue thousands of others: clients that do nothing else
+# would keep the server busy.
+_bulk, _changing = Places(4, most_waiting=20), Places(2, most_waiting=50)
+_listing = Places(2, most_waiting=20)  # a page takes the server up to 10 ms, and this process as long
 _STATES = [str(state) for state in State if state is not State.GONE]
-_SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "worker", "attempts",
-          "errors", "losses", "error", "error_type", "reason", "after", "on_failure", "then", "root", "becomes", "gave",
-          "cause", "steps")  # fmt: skip
+_SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "expires",
+          "priority", "worker", "attempts", "errors", "losses", "error", "error_type", "reason", "after", "on_failure",
+          "then", "root", "becomes", "gave", "cause", "steps")  # fmt: skip
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
@@ -93,14 +96,14 @@ _POSTING = (
 
 def _post(mlq: MLQ, settings: Settings, waiting: Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would take 5 us
-    job_id, warning = _submitted(mlq, trusts, key)
+    job_id, warning, queued = _submitted(mlq, trusts, key)
     bodies.drop()
     wanted = preferred()
     seconds = wanted if waiting.has_room() else None
     if seconds is not None:
         state = waiting.state(job_id, seconds)
-    else:  # with a key, the job may be that of an earlier post; otherwise it is queued, without asking
-        state = state_of(mlq, job_id) if key is not None and wants_json() else State.QUEUED
+    else:
+        state = State.QUEUED if queued or not wants_json() else state_of(mlq, job_id)
     if seconds is not None and state is not None and is_finished(state):
         answer = result_of(mlq, settings, job_id, "result", "")
     else:
@@ -112,11 +115,15 @@ def _post(mlq: MLQ, settings: Settings, waiting: Waiting, trusts: bool) -> Respo
     return answer
 
 
-def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> tuple[JobId, str | None]:  # noqa: FBT001
-    """Post the job. This is a separate function so that no frame holds the message while the request waits."""
+def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> tuple[JobId, str | None, bool]:  # noqa: FBT001
+    """Post the job; returns its id, a warning, and whether it is known to be queued.
+
+    This is a separate function so that no frame holds the message while the request waits.
+    """
     given = given_options(bodies.new_job(), trusts=trusts)
-    job = mlq.submit(given.pop("msg", None), **given, idempotency_key=key)
-    return checked(job.reference), job.warning
+    with _bulk.take() if len(given.get("after", ())) > FEW else nullcontext():
+        job = mlq.submit(given.pop("msg", None), **given, idempotency_key=key)
+    return checked(job.reference), job.warning, is_queued(given, key)
 
 
 def _posted(job_id: str, state: State | None, plain: int, warning: str | None) -> Response:
@@ -139,7 +146,7 @@ def _post_many(mlq: MLQ, trusts: bool) -> Response:  # noqa: FBT001
         raise Refused(422, f"after: jobs times the jobs that they come after may be {LINKS:,} in one request")
     if len(msgs) * options.size > REPEATED:
         raise Refused(422, f"each job stores the options: in one request, that may be {REPEATED:,} bytes")
-    with _bulk.take() if len(msgs) > FEW else nullcontext():
+    with _bulk.take() if len(msgs) * (1 + len(options.after or ())) > FEW else nullcontext():
         ids = mlq.post_many(msgs, **given)
     return as_json(PostedMany(ids), 202)
 
@@ -187,7 +194,8 @@ def _links(job_id: str, found: Mapping[str, Any]) -> dict[str, str]:
 
 def _change(mlq: MLQ, change: Callable[[MLQ, str], None], job_id: str) -> Response:
     wanted = checked(job_id)
-    change(mlq, wanted)
+    with _changing.take():
+        change(mlq, wanted)
     if request.method == "DELETE":
         return Response(status=204)
     return _job(mlq, wanted, 202) if wants_json() else plain_text("ok", 202)
@@ -200,13 +208,14 @@ def _list(mlq: MLQ) -> Response:
     if limit and not (is_number(limit) and 1 <= int(limit) <= MOST):
         raise Refused(400, f"limit must be a number from 1 to {MOST}, not {limit:.80}")
     queue, function = request.args.get("queue"), request.args.get("function")
-    found, after = mlq.list_jobs(State(state) if state else None, cursor, int(limit or PAGE))
-    lines = [
-        _line(one)
-        for one in found
-        if queue in (None, queue_of(one.lane)) and (function is None or function in functions_of(one.lane))
-    ]
-    return as_json(Page(lines, after and _next(after)))
+    with _listing.take():
+        found, after = mlq.list_jobs(State(state) if state else None, cursor, int(limit or PAGE))
+        lines = [
+            _line(one)
+            for one in found
+            if queue in (None, queue_of(one.lane)) and (function is None or function in functions_of(one.lane))
+        ]
+        return as_json(Page(lines, after and _next(after)))
 
 
 def _line(one: Listed) -> Line:

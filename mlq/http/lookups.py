@@ -19,14 +19,14 @@ _turns = Turns(MOST_WAITING)
 
 
 @contextlib.contextmanager
-def looked_up(mlq: MLQ, *ops: Op[Any]) -> Iterator[list[Callable[[], Any]]]:
+def looked_up(mlq: MLQ, *ops: Op[Any], turns: Turns = _turns) -> Iterator[list[Callable[[], Any]]]:
     """Run the ops in one round trip; gives a function for each that decodes its reply, for use within the block.
 
-    Raises Refused (503) if too many large replies wait to be decoded.
+    `turns`: those of this kind of replies. Raises Refused (503) if too many large ones wait to be decoded.
     """
     raw = [Op(op.command, lambda reply: reply, op.script, op.about) for op in ops]
     replies = [result() for result in mlq._shell.run_each(raw)]  # noqa: SLF001 - only this code decodes later
-    with _turns.take(weight(replies)):
+    with turns.take(weight(replies)):
         yield [partial(op.result, reply) for op, reply in zip(ops, replies, strict=True)]
 
 

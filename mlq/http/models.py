@@ -1,5 +1,6 @@
 """The routes of models: list and describe them, predict, and give outputs. They speak JSON alone."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -7,12 +8,13 @@ from typing import Any, cast
 from flask import Response, request
 
 from mlq import MLQ, State, ValidationError
-from mlq.client.model_states import ModelState, default_first
+from mlq.client.model_states import LoadedIn, ModelState, default_first
 from mlq.client.models import post_options
 from mlq.core import codec
 from mlq.core.exceptions import faults_in
 from mlq.core.identity import JobId, reference_of
 from mlq.core.model import NAME
+from mlq.core.shadow import ShadowState
 from mlq.deliveries import allowed
 from mlq.http import answers, bodies
 from mlq.http.answers import ALWAYS_JSON, as_json, link
@@ -27,16 +29,16 @@ from mlq.http.shapes import (
     ModelFigures,
     ModelVersion,
     PostedPrediction,
+    ShadowFigures,
     StateName,
 )
-from mlq.http.turns import AskedOnce, Turns
-from mlq.http.waiting import Waiting, given_options, links, preferred, state_of
+from mlq.http.turns import ALWAYS, AskedOnce, Turns, pausing
+from mlq.http.waiting import Waiting, check_retries, given_options, is_queued, links, preferred, state_of
 from mlq.ops.jobs import stored_field
 from mlq.ops.stats import QueueStats, Stats
 
 GROUP = "Models"
 WHOLE = 50  # versions that are listed with their schemas; of more, the schemas are at /models/<name> alone
-RETRIES = 10  # that a client may ask for: an input that makes a model run out of time must not come back for ever
 _REFUSAL = f"{ValidationError.__module__}.{ValidationError.__qualname__}"
 _turns = Turns(most_waiting=50)  # to check inputs, to decode outputs, and to describe models
 View = Callable[..., Response]
@@ -45,9 +47,9 @@ View = Callable[..., Response]
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     """The routes for one queue."""
     waiting, trusts = Waiting(mlq), not settings.tokens or allowed.trusts_strangers()
-    hosted, stats = AskedOnce(partial(MLQ.models, mlq)), AskedOnce(partial(MLQ.stats, mlq))
+    hosted, stats, shadows = states(mlq), AskedOnce(partial(MLQ.stats, mlq)), AskedOnce(partial(MLQ.shadows, mlq))
     predict = _speaking_json(partial(_predict, mlq, settings, waiting, trusts))
-    show = _speaking_json(partial(_show, hosted, stats))
+    show = _speaking_json(partial(_show, hosted, stats, shadows))
     result = _speaking_json(partial(_result, mlq, settings))
     posted = {200: "The output, if it was waited for.", 202: "The prediction was posted: its id, state and links.",
               400: "Not JSON.", 404: "No such model.", 413: "Too large.", 415: "Wrong content type.",
@@ -59,6 +61,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
         Parameter("Idempotency-Key", "header", "Within a day, the same post with the same key makes no second job."),
         Parameter("Prefer", "header", "`wait=5` waits up to 5 s for the output."),
         Parameter("webhook", "query", "A URL that gets a signed event when the prediction has ended."),
+        Parameter("sticky", "query", "Of requests that name no version, those with the same text get the same one."),
         Parameter("ttl", "query", "Seconds for which the output is kept; a day if left out.", {"type": "number"}),
     )
 
@@ -71,12 +74,22 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
             Route("GET", f"{path}/result/<job_id>", result, Role.READ, "The output of a prediction", given, GROUP),
         ]  # fmt: skip
 
-    listed = _speaking_json(partial(_list, hosted, stats))
+    listed = _speaking_json(partial(_list, hosted, stats, shadows))
     return [
         Route("GET", "/models", listed, Role.READ, "List models", {200: "All models."}, GROUP, reply=HostedModels),
         *under("/models/<name>"),
         *under("/models/<name>/versions/<version>"),
     ]
+
+
+def states(mlq: MLQ) -> AskedOnce[list[ModelState]]:
+    """Asks for all models. Thousands of them take half a second to read, after which others have their turn."""
+
+    def ask() -> list[ModelState]:
+        with pausing():
+            return mlq.models()
+
+    return AskedOnce(ask)
 
 
 def _speaking_json(view: View) -> View:
@@ -87,42 +100,61 @@ def _speaking_json(view: View) -> View:
     return speaking
 
 
-def _list(hosted: AskedOnce[list[ModelState]], stats: AskedOnce[Stats]) -> Response:
-    states, queues = hosted.answer(), stats.answer().queues
-    names = dict.fromkeys(state.info.name for state in states)
-    if len(states) > WHOLE:
-        states = [state._replace(info=state.info._replace(input={}, output={})) for state in states]
-    return as_json(HostedModels([_described(name, states, queues) for name in names]))
+def _list(
+    hosted: AskedOnce[list[ModelState]], stats: AskedOnce[Stats], shadows: AskedOnce[list[ShadowState]]
+) -> Response:
+    states, queues, known = hosted.answer(), stats.answer().queues, shadows.answer()
+    with _turns.take(ALWAYS if len(states) > WHOLE else 0):
+        by_name: defaultdict[str, list[ModelState]] = defaultdict(list)
+        for state in states:
+            plain = state.info if len(states) <= WHOLE else state.info._replace(input={}, output={})
+            by_name[plain.name].append(state._replace(info=plain))
+        return as_json(HostedModels([_described(name, versions, queues, known) for name, versions in by_name.items()]))
 
 
 def _show(
-    hosted: AskedOnce[list[ModelState]], stats: AskedOnce[Stats], name: str, version: str | None = None
-) -> Response:
+    hosted: AskedOnce[list[ModelState]], stats: AskedOnce[Stats], shadows: AskedOnce[list[ShadowState]],
+    name: str, version: str | None = None,
+) -> Response:  # fmt: skip
     states = [one for one in hosted.answer() if one.info.name == name and version in (None, one.info.version)]
     if not states:
         raise Refused(
             404, f"no worker has ever hosted a model {name!r:.80}{f' of version {version!r:.80}' if version else ''}"
         )
-    return as_json(_described(name, states, stats.answer().queues))
+    queues, known = stats.answer().queues, shadows.answer()
+    with _turns.take(ALWAYS if len(states) > WHOLE else 0):
+        return as_json(_described(name, states, queues, known))
 
 
-def _described(name: str, states: list[ModelState], queues: dict[str, QueueStats]) -> HostedModel:
-    versions = [one for one in states if one.info.name == name]
+def _described(
+    name: str, versions: list[ModelState], queues: dict[str, QueueStats], shadows: list[ShadowState]
+) -> HostedModel:
     first = default_first(versions)[0]
     return HostedModel(
         name, first.info.about, first.state, [_version(one) for one in versions],
         {what: link(f"/models/{name}{path}") for what, path in (("self", ""), ("predict", "/predict"))},
-        _figures(queues.get(first.info.queue)),
+        _figures(queues.get(first.info.queue)), next((_compared(one) for one in shadows if one.model == name), None),
     )  # fmt: skip
 
 
 def _version(state: ModelState) -> ModelVersion:
     info, base = state.info, link(f"/models/{state.info.name}/versions/{state.info.version}")
     return ModelVersion(
-        info.version, info.about, state.state, state.why or None, state.unserved, info.input, info.output,
-        [LoadedModel(one.worker, one.host, one.state, one.since, one.took, one.why or None) for one in state.processes],
+        info.version, info.about, state.state, state.why or None, state.unserved, state.share, state.is_default,
+        info.input, info.output,
+        list(map(_loaded, state.processes)),
         {"self": base, "predict": f"{base}/predict"},
     )  # fmt: skip
+
+
+def _loaded(one: LoadedIn) -> LoadedModel:
+    return LoadedModel(
+        one.worker, one.host, one.state, one.since, one.took, one.why or None, one.memory or None, one.device or None
+    )  # fmt: skip
+
+
+def _compared(one: ShadowState) -> ShadowFigures:
+    return ShadowFigures(one.version, one.share, one.compared, one.different, one.failed, one.dropped)
 
 
 def _figures(queue: QueueStats | None) -> ModelFigures | None:
@@ -132,7 +164,10 @@ def _figures(queue: QueueStats | None) -> ModelFigures | None:
     failed = sum(number for outcome, number in queue.attempts.items() if outcome != "succeeded")
     mean = [histogram.seconds / histogram.total if histogram.total else None for histogram in (queue.wait, queue.run)]
     batch = queue.batched / queue.batches if queue.batches else None
-    return ModelFigures(queue.waiting, queue.running, succeeded, failed, mean[0], mean[1], batch)
+    load = queue.load_seconds / queue.loads if queue.loads else None
+    return ModelFigures(
+        queue.waiting, queue.running, succeeded, failed, mean[0], mean[1], batch, queue.loads, load, queue.evictions
+    )
 
 
 def _predict(
@@ -144,7 +179,7 @@ def _predict(
     version: str | None = None,
 ) -> Response:
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    job_id, warning = _submitted(mlq, name, version, trusts, key)
+    job_id, asked, warning, queued = _submitted(mlq, name, version, trusts, key)
     bodies.drop()
     wanted = preferred()
     seconds = wanted if waiting.has_room() else None
@@ -154,8 +189,8 @@ def _predict(
     elif ended:  # it failed, or its output is large
         answer = _result(mlq, settings, name, job_id)
     else:
-        state = State.QUEUED if seconds is None and key is None else state_of(mlq, job_id)
-        answer = _posted(name, job_id, state, warning)
+        state = State.QUEUED if seconds is None and queued else state_of(mlq, job_id)
+        answer = _posted(name, asked, job_id, state, warning)
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
     answer.headers["Location"] = _links(name, job_id)["result"]
@@ -175,24 +210,29 @@ def _submitted(
     version: str | None,
     trusts: bool,  # noqa: FBT001
     key: str | None,
-) -> tuple[JobId, str | None]:
-    """Post the prediction. This is a separate function so that no frame holds the input while the request waits."""
+) -> tuple[JobId, str, str | None, bool]:
+    """Post the prediction; returns its id, the version that it is for, a warning, and if it is known to be queued.
+
+    This is a separate function so that no frame holds the input while the request waits.
+    """
     inputs, options = bodies.inputs()
     given = given_options(options, trusts=trusts)
-    info = mlq.model(name, version).info()
+    info = mlq.model(name, version).version_for(
+        request.args.get(bodies.STICKY, key)
+    )  # a repeated post has the same key
     longest = info.timeout
     if longest is not None and given.get("timeout", 0) > longest:  # else one request could keep a worker for ever
         raise Refused(422, f"timeout: an attempt of model {name} may take {longest:g} s, as its configuration says")
-    if given.get("retries", 0) > RETRIES:
-        raise Refused(422, f"retries: a prediction may be tried again {RETRIES} times")
+    check_retries(given)
     with _turns.take(request.content_length or bodies.JSON_LIMIT):
         message = mlq._models.checker(info).check(inputs)  # noqa: SLF001 - in a turn: large ones take long
     job = mlq.submit(message, **post_options(info, given), idempotency_key=key)
-    return checked(job.reference), job.warning
+    return checked(job.reference), info.version, job.warning, is_queued(given, key)
 
 
-def _posted(name: str, job_id: JobId, state: State | None, warning: str | None) -> Response:
-    posted = PostedPrediction(str(job_id), str(job_id), cast("StateName | None", state), _links(name, job_id), warning)
+def _posted(name: str, version: str, job_id: JobId, state: State | None, warning: str | None) -> Response:
+    known = cast("StateName | None", state)
+    posted = PostedPrediction(str(job_id), str(job_id), known, version, _links(name, job_id), warning)
     return as_json(posted, 202, {"Retry-After": POLL})
 
 

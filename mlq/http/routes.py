@@ -40,6 +40,7 @@ class Route:
     group: str = "Jobs"
     body: type | None = None  # the msgspec type of a JSON body
     example: Any = None  # of a JSON body
+    reads: bool = False  # the view reads the body itself, in pieces
     before: Callable[[], None] | None = None  # called before the body is read; may raise Refused
     body_kinds: tuple[str, ...] = ("application/json",)
     reply: type | None = None  # the msgspec type of a JSON answer

@@ -27,7 +27,11 @@ FLUSH = 0.5  # seconds that connections get after that
 FILES = 65_536  # descriptors, if the system allows so many: a connection takes one, and sometimes one to the server
 OWN = 64  # descriptors that the process needs for other things
 SLOW = 5.0  # seconds for one piece of an answer (256 KiB), after which its memory may be given to others
-BUSY_AT = 50  # requests at a time from which on nothing is done for clients that have closed their connection
+BUSY_AT, GONE_AT = (
+    50,
+    100,
+)  # requests at a time, and requests a second of clients that have closed their connection, from
+# which on nothing is done for such clients: each would take 2 ms, and thousands may lie in the queue of the socket
 LOOKED_AT = 100  # idle connections among which one is closed to make room
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -49,6 +53,7 @@ class Serving:
         self._open: dict[Connection, Any] = {}  # and its greenlet
         self._idle: dict[Connection, None] = {}  # without a request, longest first
         self._sending: dict[Connection, float] = {}  # sending an answer, and since when; longest first
+        self._second = self._gone = 0  # requests in this second whose client had closed its connection
         self._active: set[Connection] = set()  # with a request, except event streams
         self._streams: set[Connection] = set()
         self._stopping = gevent.event.Event()
@@ -128,9 +133,13 @@ class Serving:
         self._active.discard(connection)
         self._streams.discard(connection)
 
-    def is_busy(self) -> bool:
-        """Whether so many requests are being answered that those whose client has gone must not delay others."""
-        return len(self._active) > BUSY_AT
+    def leaves_undone(self) -> bool:
+        """Whether to do nothing for a request whose client has gone: it would delay others, or very many do that."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._gone = second, 0
+        self._gone += 1
+        return len(self._active) > BUSY_AT or self._gone > GONE_AT
 
     def begin(self, connection: Connection) -> None:
         """A request begins."""

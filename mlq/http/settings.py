@@ -14,6 +14,8 @@ from mlq.http.routes import Role
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes of a request; a message may not be larger either
 REQUEST_TIMEOUT = 30.0  # seconds that a client has to send its request
+FILE_LIMIT = 200 * 1024 * 1024  # bytes of a file that is uploaded for batches: as in OpenAI's API
+FILES_LIMIT = 10 * 1024**3  # bytes of all files together
 CONNECTIONS = 4096  # 0.1 to 0.6 GB if each is an event stream; 16 kB each if it has sent half a request
 TOKENS = "MLQ_SERVE_TOKENS"  # the environment variable
 LOCAL_UPLOADS = "MLQ_SERVE_LOCAL_UPLOADS"  # the environment variable of the option --local-uploads
@@ -43,6 +45,10 @@ class Settings:
     access_log: bool = False
     is_local: bool = True  # bound to loopback
     local_uploads: bool = False  # if there are no tokens, everybody who reaches it may upload
+    places: tuple[str, ...] = ()  # directories and URLs below which clients may have files predicted
+    files: str | None = None  # the directory that keeps uploaded files and those of batches; None: there are none
+    file_limit: int = FILE_LIMIT  # bytes of an uploaded file
+    files_limit: int = FILES_LIMIT  # bytes of all files together, from which on no more are accepted
     failed_is_200: bool = False  # as in the first MLQ: the result of a failed job, as text, is that of its error
 
 

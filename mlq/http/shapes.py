@@ -2,13 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Seconds = Annotated[float, Meta(gt=0, le=1e9, description="Seconds.")]
+Backoff = Annotated[float, Meta(ge=0.1, le=1e9, description="Seconds.")]  # less would starve other jobs
 Url = Annotated[str, Meta(max_length=8000, description="An http:// or https:// URL.")]
 Names = Annotated[list[str], Meta(min_length=1, max_length=100, description="Names of listeners.")]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Reference = Annotated[str, Meta(pattern=r"^\d{1,18}(@\d{1,12}\.\d{6})?$")]
+Moment = (
+    Annotated[float, Meta(gt=0, lt=1e10, description="Seconds since 1970.")]
+    | Annotated[str, Meta(max_length=40, description="A time with its zone, as 2026-12-01T08:00+01:00.")]
+)
 StateName = Literal["blocked", "queued", "scheduled", "running", "succeeded", "failed", "cancelled"]
 
 
@@ -22,12 +27,18 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     ttl: Seconds | None = None
     timeout: Seconds | None = None
     retries: Annotated[int, Meta(ge=0, le=10**9)] | None = None
-    backoff: Seconds | None = None
+    backoff: Backoff | None = None
     after: Annotated[list[Reference], Meta(max_length=1000, description="Ids of jobs that must have ended.")] | None = (
         None
     )
     on_failure: Literal["fail", "run"] | None = None
     then: Annotated[list[Name], Meta(max_length=100)] | None = None
+    delay: Annotated[float, Meta(ge=0, le=1e9, description="Seconds from the post until it may begin.")] | None = None
+    at: Moment | None = None
+    expires: (
+        Annotated[float, Meta(gt=0, le=1e9, description="Seconds from the post until it must have begun.")] | None
+    ) = None
+    priority: Annotated[int, Meta(ge=-100, le=100, description="Larger is sooner.")] | None = None
 
 
 class NewJob(Options, kw_only=True):
@@ -63,6 +74,7 @@ class PostedPrediction(Struct, omit_defaults=True):
     id: str
     task_id: str
     state: StateName | None
+    version: str  # of the model
     links: dict[str, str]
     warning: str | None = None  # why no live worker can run it; left out if one can
 
@@ -76,6 +88,8 @@ class LoadedModel(Struct):
     since: float  # seconds since 1970
     took: float  # seconds that loading took
     why: str | None  # of a broken one
+    memory: int | None  # bytes that the process holds
+    device: str | None  # where it loaded the model, such as "cpu" or "cuda:0"
 
 
 class ModelVersion(Struct):
@@ -86,6 +100,8 @@ class ModelVersion(Struct):
     state: str  # cold, loading, ready or broken
     why: str | None  # it is broken
     unserved: str | None  # why no live worker hosts it; null if one does
+    share: float  # of the requests that name no version, from 0 to 1
+    default: bool  # it gets those that no other version gets
     input: dict[str, Any]  # JSON Schema
     output: dict[str, Any]  # JSON Schema
     processes: list[LoadedModel]
@@ -102,6 +118,20 @@ class ModelFigures(Struct):
     mean_wait: float | None  # seconds from the post to the first attempt
     mean_run: float | None  # seconds of an attempt
     mean_batch: float | None  # inputs per call of a model that takes batches
+    loads: int  # into processes
+    mean_load: float | None  # seconds of a load
+    evictions: int  # times that it was unloaded, unused or to make place for others
+
+
+class ShadowFigures(Struct):
+    """The version that repeats predictions of the others, and how its outputs compare with theirs."""
+
+    version: str
+    share: float  # of the successful predictions of the others, from 0 (off) to 1
+    compared: int
+    different: int
+    failed: int  # it raised, crashed or took too long
+    dropped: int  # chosen, but not repeated
 
 
 class HostedModel(Struct):
@@ -113,6 +143,7 @@ class HostedModel(Struct):
     versions: list[ModelVersion]
     links: dict[str, str]
     figures: ModelFigures | None
+    shadow: ShadowFigures | None
 
 
 class HostedModels(Struct):
@@ -145,7 +176,9 @@ class Job(Struct):
     posted: float
     started: float | None
     finished: float | None
-    due: float | None  # when it runs again, if it is scheduled
+    due: float | None  # when it is to run, if it waits for a time
+    expires: float | None  # when it is cancelled if no worker has begun it
+    priority: int
     worker: str | None
     attempts: list[Run]
     errors: int  # attempts that raised or timed out, and after which the job was retried
@@ -181,7 +214,7 @@ class Line(Struct):
     attempts: int
     errors: int  # attempts that raised or timed out, and after which the job was retried
     losses: int  # attempts that were lost with their worker or child
-    reason: str | None  # why it failed: error, timeout, lost or oom
+    reason: str | None  # why it failed: error, timeout, lost or oom; or expired
     progress: Any  # what a running job reported last, if that is short; of a pipeline an object; otherwise null
 
 
@@ -232,7 +265,7 @@ class Scale(Struct):
 
     queue: str | None
     waiting: int
-    scheduled: int | None  # retries that are not due yet; null for a single queue
+    scheduled: int | None  # jobs and retries that are not due yet; null for a single queue
     running: int
     workers: int
     capacity: int  # slots of these workers
@@ -257,37 +290,3 @@ class Deliveries(Struct):
     callback: str | None
     webhook: str | None
     deliveries: list[Try]
-
-
-class PickledFunction(Struct, forbid_unknown_fields=True):
-    """A function that was pickled by cloudpickle and encoded by jsonpickle."""
-
-    code: Annotated[str, Meta(min_length=4, description="Base64.")] = field(name="py/b64")
-
-
-class NewUpload(Struct, kw_only=True):
-    """A function that was uploaded; `size` is in bytes of code."""
-
-    name: str
-    python: str
-    fingerprint: str
-    size: int
-
-
-class Upload(NewUpload, kw_only=True):
-    """An uploaded function; `uploaded` is in seconds since 1970."""
-
-    uploaded: float
-
-
-class Uploads(Struct):
-    """All uploaded functions, by name."""
-
-    uploads: list[Upload]
-
-
-class Removed(Struct):
-    """Whether there was an uploaded function to remove."""
-
-    name: str
-    removed: bool

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from mlq.http.problems import Refused
 from mlq.http.trial_program import LATE
-from mlq.pools.child_process import exit_text
+from mlq.system.exits import exit_text
 
 # Not with `launch.command`, which only finds the library: the code may import anything on this process's path.
 # -P leaves out the current folder.

@@ -88,12 +88,12 @@ class Turns:
             with self._light.take(yields=False):
                 yield
         else:
-            with self._one.take(), _pausing():
+            with self._one.take(), pausing():
                 yield
 
 
 @contextlib.contextmanager
-def _pausing() -> Iterator[None]:
+def pausing() -> Iterator[None]:
     """After long work, wait for half as long: so this kind of work leaves a third of the time to others."""
     began = time.monotonic()
     try:

@@ -18,6 +18,7 @@ from mlq.http.problems import Refused
 
 LONGEST = 60.0  # seconds that a post may wait for its result; proxies cut requests that take longer
 WAITERS = 200  # posts that may wait at a time, each with a connection to the server; others are answered at once
+RETRIES = 10  # of a prediction: an input that makes a model run out of time must not come back for ever
 
 
 class Waiting:
@@ -83,6 +84,11 @@ def state_of(mlq: MLQ, job_id: str) -> State | None:
         return None
 
 
+def is_queued(given: dict[str, Any], key: str | None) -> bool:
+    """Whether a job posted with these options waits in its lane; with a key, it may be that of an earlier post."""
+    return key is None and given.keys().isdisjoint(("after", "delay", "at"))
+
+
 def preferred() -> float | None:
     """How many seconds the client wants to wait (`Prefer: wait=...`, the first one counts); None if it does not."""
     prefer = request.environ.get("HTTP_PREFER")
@@ -97,10 +103,31 @@ def preferred() -> float | None:
 def given_options(options: msgspec.Struct, *, trusts: bool) -> dict[str, Any]:
     """The options that were given. Unless trusted, callback and webhook are marked for public addresses only."""
     given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
+    _check_models(given)
     for name in () if trusts else ("callback", "webhook"):
         if (url := check_url(name, given.get(name))) is not None:
             given[name] = from_outside(url)
     return given
+
+
+def _check_models(given: dict[str, Any]) -> None:
+    """Raises Refused for several models, since each set of them would get a process, and for endless retries of one.
+
+    Also for MLQ's own listeners: their messages are made here, after a look at what the client may do.
+    """
+    if any(name.rpartition(":")[2].startswith("#") for name in (*given.get("functions", ()), *given.get("then", ()))):
+        raise Refused(422, "functions: names that begin with # are those of MLQ's own listeners")
+    models = [name for name in given.get("functions", ()) if "@" in name]  # name@version
+    if len(models) > 1:
+        raise Refused(422, "functions: a job may name one model here")
+    if models:
+        check_retries(given)
+
+
+def check_retries(given: dict[str, Any]) -> None:
+    """Raises Refused for more retries than a prediction may have."""
+    if given.get("retries", 0) > RETRIES:
+        raise Refused(422, f"retries: a prediction may be tried again {RETRIES} times")
 
 
 def links(job_id: str) -> dict[str, str]:

@@ -4,4 +4,4 @@
 -- RETURNS  how many chores are left
 --- include clock
 --- include work
-return work(clock())
+return work(clock(), 500)

@@ -1,13 +1,15 @@
 -- Claims up to `count` of the jobs that a class of workers serves, oldest first across its lanes, each under a lease.
 -- Guarantee: a job is in its lane or under a lease, never both or neither; the same call sent again claims nothing more.
 -- An entry whose record is missing becomes a dead letter instead of blocking the queue. However many lanes there are, it
--- reads only those whose first jobs are oldest, `count` of them at most.
+-- reads only those whose first jobs are oldest, `count` of them at most, and up to 32 more that it passes over.
 -- KEYS  lanes set · lane prefix · serves prefix · class prefix · posts prefix · jobs prefix · leases zset · replay string · dead zset
---       · followers string · waiters prefix · inboxes prefix
+--       · followers string · waiters prefix · inboxes prefix · holders prefix · workers zset
 -- ARGV  number of the call · class · token · worker · lease in seconds · count of slots · packed map of the sizes of batches
---       and of the rooms of limited listeners (see `batches` in ops/work.py), or '' if there are none
+--       and of the rooms of limited listeners (see `batches` in ops/work.py), or '' if there are none · seconds for which jobs
+--       of models are for workers that hold these, 0 for none
 -- RETURNS  {'ok', now, id, attempt, record, id, ...}, the record '' where it is large: the worker reads it with GET ·
---       {'unknown'} if the class is not registered, or not completely; `attempt` is as in shared/claim_reply.lua
+--       {'unknown'} if the class is not registered, or not completely; `attempt` is as in shared/claim_reply.lua, and `now` has
+--       the seconds until a job that was passed over is for any worker, if there is one: 'now seconds'
 --- include wake
 --- include broken
 --- include claim_reply
@@ -15,8 +17,11 @@
 --- include merge
 local lanes, lane_prefix, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local leases, replay, dead, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local holders, living = KEYS[13], KEYS[14]
 local number, class, token, worker = ARGV[1], classes .. ARGV[2], ARGV[3], ARGV[4]
 local lease, count, sizes = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] ~= '' and cmsgpack.unpack(ARGV[7])
+local wait, now = tonumber(ARGV[8]), clock()
+--- include affinity
 
 local last = redis.call('GET', replay)
 local before = last and tonumber(string.match(last, '^%d+')) or 0
@@ -27,8 +32,9 @@ local ready = redis.pcall('ZRANGE', class .. ':ready', 0, count, 'WITHSCORES')
 if not ready[1] or ready[3] == ':' then return {'unknown'} end
 if ready[1] == '' then return {'ok', '0'} end
 
-local now, size, copied, ids, records, batches = clock(), 0, 0, {}, {}, {}
-local touched, left, unseen = merge(ready, lane_prefix, count, sizes, batch_size, limited_by, function(id, batch, opens)
+if wait > 0 then ready = without_others(class .. ':ready', ready, count) end
+local size, copied, ids, records, batches = 0, 0, {}, {}, {}
+local touched, left, unread, unseen = merge(ready, lane_prefix, count, sizes, batch_size, limited_by, function(id, batch, opens)
   local record, length = small_record(posts, id)
   local small = record and #record or 0
   -- no more large messages than fit into 2 MB, or one: a worker holds them all, and only its slots work on them. Those of a
@@ -40,7 +46,7 @@ local touched, left, unseen = merge(ready, lane_prefix, count, sizes, batch_size
   return true
 end)
 local deadline = string.format('%.6f', now + lease)
-local reply, held = {'ok', now}, {}
+local reply, held = {'ok', again and now .. ' ' .. again or now}, {}
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
 for i, id in ipairs(ids) do
   local record = records[i]
@@ -54,9 +60,7 @@ for i, id in ipairs(ids) do
     bury_broken(posts, jobs, dead, id, now)
   end
 end
-if #held > 0 then
-  redis.call('ZADD', leases, unpack(held))
-end
+if #held > 0 then redis.call('ZADD', leases, unpack(held)) end
 for _, lane in ipairs(touched) do
   if #lane.taken > 0 then
     redis.call('ZREM', lane_prefix .. lane.name, unpack(lane.taken))
@@ -64,13 +68,12 @@ for _, lane in ipairs(touched) do
     redis.call('ZREM', class .. ':ready', lane.name) -- the index was wrong; the class may not even serve this lane
   end
   first_left(lanes, serves, classes, lane.name, lane.place)
+  note_taken(lane)
 end
 if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
   for _, id in ipairs(ids) do notify_followers(waiters, inboxes, id) end
 end
-if left then
-  wake(class)
-end
+wake_others(class, left, unread)
 if unseen then -- the worker is about to sleep as a class without the listeners whose room is used up
   send(inboxes .. worker, 'wake')
 end

@@ -26,15 +26,20 @@ local options = options_of(id)
 for _, other in ipairs(redis.pcall('ZRANGE', jobs .. id .. ':next', 0, 99)) do
   if lane_of(posts, other) then return {'needed'} end
   redis.call('ZREM', jobs .. id .. ':next', other) -- it has expired
+  redis.pcall('SREM', jobs .. id .. ':left', other)
 end
 if redis.call('EXISTS', jobs .. id .. ':next') == 1 then return {'needed'} end -- the next call looks at further ones
-local root = part_of(options).root
+local root, now = part_of(options).root, clock()
 if root and redis.call('EXISTS', posts .. root) == 1 and ARGV[2] ~= 'failed' then
   return {'step', root}
 end
 local has_steps = redis.call('EXISTS', jobs .. id .. ':steps') == 1
+if root and is_dead then
+  redis.call('ZREM', dead, id) -- first, so that a full server does the rest
+  pcall(chore['end'], now, id, 'failed', options) -- if that is still to be done, it is the last chance; twice does no harm
+end
 local removed = delete_one(id)
 if has_steps then
   later('delete steps', id)
 end
-return {(removed or is_dead) and 'ok' or 'gone', work(clock())}
+return {(removed or is_dead) and 'ok' or 'gone', work(now)}

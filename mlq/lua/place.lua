@@ -44,14 +44,13 @@ local function first_part(ranges)
 end
 
 -- The first job that blocked job `one` waits for; nil if that takes too long to find out.
-local function needed_by(one)
+local function first_needed(one)
   local own = read_fields(jobs .. one, 'tail', 'parts')
   if own[1] or own[2] then
     return own[1] or first_part(own[2])
   end
-  local needed = options_of(one).after
-  for _, other in ipairs(type(needed) == 'table' and needed or {}) do
-    if looks <= 0 or type(other) ~= 'string' then return nil end
+  for _, other in ipairs(needed_by(options_of(one))) do
+    if looks <= 0 then return nil end
     if not has_ended(other) then return other end
   end
 end
@@ -61,7 +60,7 @@ if state ~= 'blocked' then
   return {'ok', ahead, lane}
 end
 while state == 'blocked' and looks > 0 do
-  local other = needed_by(waits_for)
+  local other = first_needed(waits_for)
   if not other then break end
   looks = looks - 1
   waits_for, state = other, state_of(other)

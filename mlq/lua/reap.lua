@@ -1,21 +1,23 @@
--- Puts jobs back into their lanes, at their old places: those whose lease expired, those whose retry is due, and those that
--- have waited for an hour to run apart. A job that has lost its lease too often becomes a dead letter (shared/loss.lua).
+-- Puts jobs into their lanes, at their places: those whose lease expired, those whose time has come, and those that have
+-- waited for an hour to run apart. A job that has lost its lease too often becomes a dead letter (shared/loss.lua). Cancels
+-- jobs that expire. Ends blocked jobs that wait for what is lost (shared/losses.lua).
 -- Guarantee: an attempt is ended only after its lease expired, and never right after a pause in which nobody could renew:
 -- if no worker has called this for `pause` seconds, leases get `grace` seconds more.
 -- KEYS  those of shared/lapse.lua · then reaping hash · lost prefix · index of the caller's class zset
 -- ARGV  pause in seconds · grace in seconds · leases that a job may lose and still run again · most jobs of this call
--- RETURNS  {how many leases were taken back, how many callbacks and webhooks are due, microseconds until the next retry is
---          due or -1, how many jobs wait to run apart, chores left, size of the index before}
+-- RETURNS  {how many leases were taken back, how many callbacks and webhooks are due, microseconds until the next job
+--          comes due or -1, how many jobs wait to run apart, chores left, microseconds until
+--          the next job expires or -1, size of the index before}
 --- include clock
---- include transitions
 --- include loss
 --- include work
 --- include lost_together
-local reaping, lost, index = KEYS[18], KEYS[19], KEYS[20]
+local reaping, lost, index = KEYS[20], KEYS[21], KEYS[22]
+--- include losses
 local pause, grace, allowed, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = clock()
 local size = tonumber(redis.pcall('ZCARD', index)) or 0
-local last = redis.call('HMGET', reaping, 'at', 'hold')
+local last = redis.call('HMGET', reaping, 'at', 'hold', 'looked', 'place', 'from')
 local at, hold = tonumber(last[1] or ''), tonumber(last[2] or '0') or 0
 local paused = not at or math.abs(now - at) > pause or hold - now > grace -- also when the clock was set back
 if paused then
@@ -27,29 +29,26 @@ if paused or math.floor(now / 3600) ~= math.floor(at / 3600) then
   redis.call('EXPIRE', reaping, 86400)
 end
 local callbacks, webhooks = deliveries .. 'callback', deliveries .. 'webhook'
-if redis.call('EXISTS', scheduled, leases, callbacks, webhooks, chores) == 0 then -- all that idle workers find, every 1.5 s
-  return {0, 0, -1, 0, 0, size}
+if redis.call('EXISTS', scheduled, leases, callbacks, webhooks, chores, blocked, expiring) == 0 then -- all that idle workers find, every 1.5 s
+  return {0, 0, -1, 0, 0, -1, size}
 end
 
 local due = redis.call('ZCOUNT', callbacks, '-inf', now) + redis.call('ZCOUNT', webhooks, '-inf', now)
-local ready = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, most)
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', scheduled, 1e11, now + 1e11 - 3600, 'LIMIT', 0, most)) do
-  ready[#ready + 1] = id
+--- include due
+-- once a second, however many workers there are, and not while chores are left: these may be to tell jobs of an end or a requeue
+if math.abs(now - whole(last[3])) >= 1 and redis.call('EXISTS', blocked) == 1 and redis.call('EXISTS', chores) == 0 then
+  -- should a look fail, the next one goes on behind that job
+  redis.call('HSET', reaping, 'looked', math.floor(now), 'place', whole(last[4]) + 1, 'from', 0)
+  later('look', tostring(whole(last[4])), whole(last[5]))
 end
-for _, id in ipairs(ready) do
-  local lane = lane_of(posts, id)
-  redis.call('ZREM', scheduled, id)
-  local state = after(redis.pcall('HGET', jobs .. id, 'state'), 'come due')
-  if lane and state then
-    redis.call('HSET', jobs .. id, 'state', state)
-    line_up(lane_prefix, lanes, serves, classes, lane, id, place_of(id, options_of(id)))
-  end
+local left = {} -- microseconds until the first of each
+for i, times in ipairs({scheduled, expiring}) do
+  local first = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')[2]
+  left[i] = first and math.max(0, math.floor((first - now) * 1e6)) or -1
 end
-local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
-local next_due = first and math.max(0, math.floor((first - now) * 1e6)) or -1
 local apart = redis.call('ZCOUNT', scheduled, 1e11, '+inf')
 if now + 0 < hold then
-  return {0, due, next_due, apart, work(now), size}
+  return {0, due, left[1], apart, work(now), left[2], size}
 end
 
 local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
@@ -69,4 +68,4 @@ for _, lease in ipairs(lapsed) do
   count_end(metrics, lane, 'lost')
 end
 note(taken, suspects, lost)
-return {#lapsed, due, next_due, apart, work(now), size}
+return {#lapsed, due, left[1], apart, work(now), left[2], size}

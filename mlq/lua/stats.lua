@@ -5,7 +5,7 @@
 -- ARGV  most running jobs to look at · cursor ('0' to begin) · lanes of one call
 -- RETURNS  {next cursor ('0' at the end), {lane, waiting, when its first job was posted or '', ...}} · at the end also
 --          {now, running, scheduled, dead, callbacks, webhooks, blocked}, {queue, how many of the jobs looked at are its own, ...},
---          {slots, busy, queues of a worker, ...}, {field, count, ...}}
+--          {slots, busy, queues, memory of models of a worker, ...}, {field, count, ...}}
 --- include clock
 --- include head
 --- include fields
@@ -42,9 +42,9 @@ end
 
 local living = {}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', workers, now, '+inf')) do
-  local about = read_fields(worker_prefix .. name, 'slots', 'busy', 'queues')
+  local about = read_fields(worker_prefix .. name, 'slots', 'busy', 'queues', 'memory')
   living[#living + 1], living[#living + 2] = about[1] or '0', about[2] or '0'
-  living[#living + 1] = about[3] or ''
+  living[#living + 1], living[#living + 2] = about[3] or '', about[4] or '0'
 end
 
 local sizes = {now}

@@ -11,6 +11,15 @@
 local counter, epoch, skipped_ids, lanes, metrics, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local run, highest = ARGV[2], tonumber(ARGV[3])
 
+-- Whether attempts were ever counted. What else is counted, such as loads of models, may be so before the first job.
+local function has_run()
+  local names = redis.pcall('HKEYS', metrics)
+  for _, name in ipairs(names) do
+    if string.find(name, ':attempts:', 1, true) then return true end
+  end
+  return names.err ~= nil -- a key of another type
+end
+
 local known = redis.call('MGET', epoch, counter)
 local last = last_id(known[2])
 if highest >= MOST_ID then -- somebody wrote that into the counter: start again, with ids that are checked to be free
@@ -18,7 +27,7 @@ if highest >= MOST_ID then -- somebody wrote that into the counter: start again,
 end
 local current = known[1] and string.match(known[1], '^[!-~]+ [!-~]*$') -- a malformed epoch counts as lost
 local new_run = current and run ~= '' and string.match(current, ' (.*)$') ~= run
-local lost_alone = not last and (current or redis.call('EXISTS', lanes, metrics, dead) > 0)
+local lost_alone = not last and (current or redis.call('EXISTS', lanes, dead) > 0 or has_run())
 local above = math.max(last or 0, highest)
 -- other clients that knew the caller's epoch may have seen higher ids than the caller, and be idle now
 local fell_back = current and ARGV[4] ~= '' and ARGV[4] ~= current and (last or 0) < highest + 1e6

@@ -3,8 +3,9 @@
 -- ARGV  id of one of its jobs · stamp of the job that is meant, or '' for any with that id · last id of the previous page,
 --       or '' to begin · most steps of this page
 -- RETURNS  {'gone'} · {'other'} · {'ok', stamp, current time, steps that there are or false, succeeded, ended badly, id after
---          which the next page begins or '' at the end, row, row, ...}. A row: {id, record with nil for its message or '',
---          field, value, ...}. The first page begins with the row of the root, and those of up to 100 jobs that it comes after
+--          which the next page begins or '' at the end, rows of jobs that the root comes after, row, row, ...}. A row: {id, record
+--          with nil for its message or '', field, value, ...}. The first page begins with the row of the root, and those of up
+--          to 100 jobs that it comes after
 --- include clock
 --- include check_stamp
 --- include fields
@@ -21,7 +22,7 @@ if not lane_of(posts, root) then
   root = id
 end
 local counts = read_fields(jobs .. root, 'steps', 'done', 'bad')
-local reply = {'ok', stamp, clock(), counts[1], counts[2] or '0', counts[3] or '0', ''}
+local reply = {'ok', stamp, clock(), counts[1], counts[2] or '0', counts[3] or '0', '', 0}
 
 local NAMES = {'state', 'attempts', 'started', 'finished', 'reason', 'tail', 'cause', 'gave', 'needs', 'of'}
 
@@ -32,10 +33,10 @@ local function add_row(one)
   if lane and size then
     record = redis.call('GETRANGE', posts .. one, 0, #lane + #posted + #size + 2 + size) .. '\192' -- MessagePack's nil
   end
-  if lane and size and size + 0 > 1000 then -- without the jobs that it comes after: there may be a thousand
+  if lane and size and size + 0 > 1000 then -- without what may be long and no tree shows: it may come after a thousand jobs
     local options = options_of(one)
-    options.after = nil
-    local packed = cmsgpack.pack(options)
+    options.after, options.callback, options.webhook = nil, nil, nil
+    local packed = next(options) and cmsgpack.pack(options) or '' -- an empty table would become a list
     record = lane .. '\n' .. posted .. '\n' .. #packed .. '\n' .. packed .. '\192'
   end
   local row, found = {one, record}, read_fields(jobs .. one, unpack(NAMES))
@@ -58,6 +59,7 @@ if above == '' then
   for i = 1, type(needed) == 'table' and math.min(#needed, 100) or 0 do
     if type(needed[i]) == 'string' then add_row(needed[i]) end
   end
+  reply[8] = #reply - 9
 end
 -- The range that the previous page ended in, and those after it.
 local key, from = jobs .. root .. ':steps', tonumber(above) or 0

@@ -1,8 +1,8 @@
 -- Reads how a job ended; if it has not ended, has an inbox notified when it does.
 -- Guarantee: either the reply has the outcome, or the inbox gets the id when the job ends; so no end is missed. If the
 -- reply has it, the inbox gets the id at once, since the caller has already sent the command that waits for it. If the
--- caller is itself a job, waits that would form a circle are refused.
--- KEYS  job hash · post string · waiters set · inbox list · jobs prefix
+-- caller is itself a job, waits that would form a circle are refused (shared/circle.lua says which).
+-- KEYS  posts prefix · jobs prefix · waiters set · inbox list
 -- ARGV  id · inbox's name · seconds until the caller asks again · lease (or id) of the job that waits, or ''
 --       · 1 if the inbox is for this call alone (leftovers of an earlier one are removed) · stamp of the job that is meant,
 --       or '' for any with that id · 1 for all fields of the job, 0 for its state alone
@@ -11,8 +11,10 @@
 --- include check_stamp
 --- include ended
 --- include delete_if_wrong_type
-local job, post, waiters, inbox, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local posts, jobs, waiters, inbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--- include circle
 local id = ARGV[1]
+local job, post = jobs .. id, posts .. id
 local waiting, token = string.match(ARGV[4], '^([^:]*):?(.*)$')
 
 local function at_once(reply)
@@ -52,18 +54,10 @@ if ENDED[state] then
   return at_once(reply)
 end
 if waiting ~= '' then
-  local other = id
-  for _ = 1, 10000 do
-    if not other or other == waiting then
-      break
-    end
-    other = redis.pcall('HGET', jobs .. other, 'waits_for')
-    other = type(other) == 'string' and other -- a job whose key is of another type waits for nothing
-  end
-  if other then
+  local now = redis.call('HMGET', jobs .. waiting, 'state', 'token', 'waits_for')
+  if now[3] ~= id and waits_already(id, waiting) then -- else it has asked before
     return at_once({'circle'})
   end
-  local now = redis.call('HMGET', jobs .. waiting, 'state', 'token')
   if now[1] == 'running' and (token == '' or now[2] == token) then
     redis.call('HSET', jobs .. waiting, 'waits_for', id)
   end

@@ -2,7 +2,9 @@
 
 [[models]]
 class = "iris_model:Iris"       module and class; the module may lie beside the file
+python = "../old/bin/python"    the interpreter in which it runs, if that is another one; from the folder of the file
 batch = 32                      see `hosting.ModelOptions`
+source = "onnx:./model.onnx"    instead of `class`, with `name` and `version`: a file; or "mlflow:./folder"
 environments = ["prod"]         hosted only there; without it, everywhere
 """
 
@@ -13,10 +15,13 @@ from typing import Any, NamedTuple
 
 from mlq.core.checks import nearest
 from mlq.errors import InputError
+from mlq.models.foreign.description import Source
+from mlq.models.foreign.hosting import source_of, source_of_uri
 from mlq.models.hosting import OPTIONS
 
 ENVIRONMENT, OLD_ENVIRONMENT = "MLQ_ENV", "APP_SETTINGS"  # the old way: a class such as ProdConfig
 SUFFIX = ".toml"
+OWN = ("class", "source", "environments")  # of the file, and not of how the model is hosted
 
 
 class Entry(NamedTuple):
@@ -26,6 +31,7 @@ class Entry(NamedTuple):
     qualified_name: str  # of the class, within the module
     options: dict[str, Any]
     place: str  # for errors
+    source: Source | None  # of a model in another interpreter
 
 
 def read(path: Path, variables: Mapping[str, str]) -> list[Entry]:
@@ -70,12 +76,31 @@ def _environments(path: Path, one: dict[str, Any]) -> list[str]:
 
 
 def _entry(path: Path, one: dict[str, Any]) -> Entry:
+    if "source" in one:
+        return _entry_of_source(path, one)
     named = one.get("class")
     module, _, kind = named.partition(":") if isinstance(named, str) else ("", "", "")
     if not all(part.isidentifier() for part in (*module.split("."), *kind.split("."))):
         raise InputError(f'{path}: each of [[models]] needs  class = "module:Class", not {named!r:.80}')
-    options = {name: value for name, value in one.items() if name not in ("class", "environments")}
+    options = _options(path, one, named)
+    source = source_of(str(named), options["python"], path.parent) if "python" in options else None
+    return Entry(module, kind, options, f"{named} (in {path})", source)
+
+
+def _entry_of_source(path: Path, one: dict[str, Any]) -> Entry:
+    options, named = _options(path, one, one["source"]), str(one["source"])
+    if "class" in one:
+        raise InputError(f"{path}: one of [[models]] has class and source: it has one or the other")
+    try:
+        source = source_of_uri(one["source"], options, path.parent)
+    except InputError as error:
+        raise InputError(f"{path}: {named:.80}: {error}") from None
+    return Entry("", "", options, f"{named} (in {path})", source)
+
+
+def _options(path: Path, one: dict[str, Any], named: object) -> dict[str, Any]:
+    options = {name: value for name, value in one.items() if name not in OWN}
     if unknown := sorted(set(options) - set(OPTIONS)):
-        hint = nearest(unknown[0], [*OPTIONS, "class", "environments"])
+        hint = nearest(unknown[0], [*OPTIONS, *OWN])
         raise InputError(f"{path}: {named} has an option {unknown[0]!r}, which does not exist{hint}")
-    return Entry(module, kind, options, f"{named} (in {path})")
+    return options

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlq.core.model import ModelInfo, check_model_name
+from mlq.core.model import ModelInfo, check_chat, check_model_name
 from mlq.errors import InputError, WrongOutput
-from mlq.running.validation import engine_for
+from mlq.running.validation import engine_for, many_by_pydantic
 from mlq.system.extras import require
 
 REASON = 300  # characters shown of why an output does not fit
@@ -21,23 +21,24 @@ class Declaration(NamedTuple):
     output: Callable[[Any], Any]  # what the model returned, to plain values; raises WrongOutput
     predicts: bool
     predicts_batches: bool
+    streams: bool  # `predict` is a generator
+    # The same for many at once, which takes half of the time. They raise something if one is wrong.
+    convert_many: Callable[[list[Any]], list[Any]] | None = None
+    output_many: Callable[[list[Any]], list[Any]] | None = None
 
 
-def declaration_of(kind: object, place: str, queue: str | None = None) -> Declaration:
-    """Check a class; `place` says where it was named. `queue`: of its jobs; named as the model if left out.
-
-    Raises InputError.
-    """
+def declaration_of(kind: object, place: str) -> Declaration:
+    """Check a class; `place` says where it was named. Raises InputError."""
     require("models", "a hosted model")
     if not isinstance(kind, type):
         raise InputError(f"{place} is not a class, but {kind!r:.80}")
     try:
-        return _declaration_of(kind, queue)
+        return _declaration_of(kind)
     except InputError as error:
         raise InputError(f"{place} is not a valid model: {error}") from None
 
 
-def _declaration_of(kind: type, queue: str | None) -> Declaration:
+def _declaration_of(kind: type) -> Declaration:
     lacking = [name for name in ("name", "version", "Input", "Output") if not hasattr(kind, name)]
     if lacking:
         raise InputError(f"it has no {' and no '.join(lacking)}")
@@ -51,11 +52,13 @@ def _declaration_of(kind: type, queue: str | None) -> Declaration:
     name, version = check_model_name("name", kind.name), check_model_name("version", kind.version)  # type: ignore[attr-defined]
     about = (inspect.getdoc(kind) or "").partition("\n\n")[0] if kind.__doc__ else ""
     schemas = [_schema(kind, which, mode) for which, mode in (("Input", "validation"), ("Output", "serialization"))]
-    info = ModelInfo(name, version, " ".join(about.split()), schemas[0], schemas[1], queue or name)
+    chat = check_chat(getattr(kind, "chat", False))
+    info = ModelInfo(name, version, " ".join(about.split()), schemas[0], schemas[1], name, chat=chat)
     info.packed()  # raises if it is too large
     return Declaration(
         kind, info, engine_for(kind.Input, f"the input of {name}", always="pydantic"), _output_of(kind, name),  # type: ignore[attr-defined]
-        "predict" in methods, "predict_batch" in methods,
+        "predict" in methods, "predict_batch" in methods, inspect.isgeneratorfunction(getattr(kind, "predict", None)),
+        many_by_pydantic(kind.Input), _many_outputs_of(kind),  # type: ignore[attr-defined]
     )  # fmt: skip
 
 
@@ -85,6 +88,13 @@ def _output_of(kind: Any, name: str) -> Callable[[Any], Any]:
             ) from None
 
     return output
+
+
+def _many_outputs_of(kind: Any) -> Callable[[list[Any]], list[Any]]:
+    import pydantic
+
+    adapter: Any = pydantic.TypeAdapter(list[kind.Output])
+    return lambda values: adapter.dump_python(adapter.validate_python(values), mode="json", by_alias=True)
 
 
 def _name_of(hint: Any) -> str:

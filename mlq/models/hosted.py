@@ -131,7 +131,11 @@ class Hosted:
         return f"{self._declared.info.name}.predict_batch"
 
     def _outputs(self, given: Any, count: int) -> list[Any]:
-        return [self._output_or_error(one) for one in answers_of(given, count, self._batch_name)]
+        answers = answers_of(given, count, self._batch_name)
+        if self._declared.output_many is not None:
+            with contextlib.suppress(Exception):  # one is wrong, or an exception, so each is looked at
+                return self._declared.output_many(answers)
+        return [self._output_or_error(one) for one in answers]
 
     def _output_or_error(self, given: Any) -> Any:
         if isinstance(given, BaseException):

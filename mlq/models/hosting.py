@@ -4,14 +4,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypedDict
 
-from mlq.core.checks import check_count, check_queue, nearest
+from mlq.core.checks import check_count, check_memory, check_queue, check_seconds, nearest
 from mlq.core.model import TIMEOUT
 from mlq.core.policy import Policy
 from mlq.errors import InputError
 from mlq.models.declaration import Declaration, declaration_of
 from mlq.models.hosted import Hosted
 from mlq.running.listeners import Listener
-from mlq.running.loads import Loads
+from mlq.running.loads import Loads, Residency
 from mlq.running.portions import Split
 
 BATCH = 32  # jobs per call of a model that can take many
@@ -24,16 +24,23 @@ class ModelOptions(TypedDict, total=False):
     max_cost: float  # what the inputs of a call may cost together, by the model's method cost(self, x)
     max_wait: float  # the longest pause after a batch, for clients that come back at once; 0.005 s if left out
     per_worker: int  # calls that one worker runs at a time; as many as it has slots if left out
-    device: str  # what `load` gets; "cpu" if left out
+    device: str  # what `load` gets; "cpu" if left out; "auto": the first GPU that the process may use, or "cpu"
     per_thread: bool  # no two threads share an instance; for models that can't be shared
     queue: str  # where its jobs wait; a queue of the model's own name if left out
     retries: int  # further attempts after one that raised; none if left out
     timeout: float  # seconds of an attempt, loading included if it comes first; 600 if left out
+    idle: float  # seconds without a prediction after which it is unloaded; it stays if left out
+    memory: str | int  # what its process needs, "2GiB" or bytes, for --memory-budget; measured if left out
     warm: bool  # load it before the first job comes
     warm_inputs: list[Any]  # inputs to predict before the first job comes; for `warm`
+    python: str  # the interpreter that it runs in, if that is another one
+    name: str  # of a model with `python` that may not be available
+    version: str  # the same
+    remote: bool  # its `source` may be an address, which its interpreter downloads: it runs what it finds there
 
 
 OPTIONS = tuple(ModelOptions.__annotations__)
+OF_OTHERS = ("python", "name", "version", "remote")  # options of models in other interpreters
 
 
 class Hosting(NamedTuple):
@@ -48,16 +55,26 @@ def hosting_of(kind: object, place: str, options: Mapping[str, Any], loads: Load
 
     Raises InputError.
     """
+    if given := [name for name in OF_OTHERS if name in options]:
+        raise InputError(
+            f"{place}: {given[0]} is an option of models in another interpreter, and this one is a class here"
+        )
+    check_options(options, place)
+    return hosting_with(declaration_of(kind, place), place, options, loads)
+
+
+def check_options(options: Mapping[str, Any], place: str) -> None:
+    """Raises InputError if one does not exist."""
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise InputError(f"{place}: there is no option {unknown[0]!r}{nearest(unknown[0], OPTIONS)}")
+
+
+def hosting_with(declared: Declaration, place: str, options: Mapping[str, Any], loads: Loads) -> Hosting:
+    """The same for a model whose declaration is known."""
     try:
-        queue = None if options.get("queue") is None else check_queue(options["queue"])
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from None
-    declared = declaration_of(kind, place, queue)
-    try:
+        queue = declared.info.name if options.get("queue") is None else check_queue(options["queue"])
         policy = Policy.of(options.get("timeout", TIMEOUT), options.get("retries"), None)
-        declared = declared._replace(info=declared.info._replace(timeout=policy.timeout))
+        declared = declared._replace(info=declared.info._replace(timeout=policy.timeout, queue=queue))
         return Hosting(declared, _listener(declared, options, policy, loads))
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
@@ -67,7 +84,7 @@ def _listener(declared: Declaration, options: Mapping[str, Any], policy: Policy,
     size = check_count("batch", options.get("batch", BATCH if declared.predicts_batches else 1), 1) or 1
     if size > 1 and not declared.predicts_batches:
         raise InputError(f"batch = {size} needs a method predict_batch(self, xs)")
-    if size > 1 and inspect.isgeneratorfunction(getattr(declared.kind, "predict", None)):
+    if size > 1 and declared.streams:
         raise InputError("its predict streams, but predict_batch would be called instead: set batch = 1, or remove one")
     device = options.get("device", "cpu")
     if not isinstance(device, str) or not device:
@@ -89,7 +106,9 @@ def _listener(declared: Declaration, options: Mapping[str, Any], policy: Policy,
         split=_split(declared, hosted, options) if size > 1 else None,
         per_worker=options.get("per_worker"),
     )
-    return made._replace(convert=declared.convert, about=info.packed(), warm_up=_warming(hosted, options))
+    warm_up, residency = _warming(hosted, options), _residency(options)
+    made = made._replace(convert=declared.convert, convert_many=declared.convert_many)
+    return made._replace(about=info.packed(), warm_up=warm_up, residency=residency)
 
 
 def _split(declared: Declaration, hosted: Hosted, options: Mapping[str, Any]) -> Split | None:
@@ -101,6 +120,11 @@ def _split(declared: Declaration, hosted: Hosted, options: Mapping[str, Any]) ->
         hosted.cost if max_cost is not None else None, max_cost,
         hosted.group if hasattr(declared.kind, "group") else None,
     )  # fmt: skip
+
+
+def _residency(options: Mapping[str, Any]) -> Residency:
+    idle, needs = check_seconds("idle", options.get("idle")), check_memory("memory", options.get("memory"))
+    return Residency(idle, needs, options.get("warm", False))
 
 
 def _warming(hosted: Hosted, options: Mapping[str, Any]) -> Callable[[], None] | None:

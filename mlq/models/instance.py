@@ -1,12 +1,16 @@
 """A loaded model: loaded on first use, once for all threads that want it; if that fails, again after a pause."""
 
 import logging
+import os
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from mlq.errors import NotLoaded
 from mlq.running.loads import Loads
+from mlq.system import gpus
 
 log = logging.getLogger("mlq.models")
 
@@ -16,17 +20,29 @@ FIRST_PAUSE, LONGEST_PAUSE = (
 )  # seconds between two tries to load a model that failed to load; doubled each time
 
 
+class Elsewhere(ABC):
+    """A model that is loaded in another process."""
+
+    successor: Callable[[], Any]  # the model as it is loaded now: this one, or one that took its place
+
+    @property
+    @abstractmethod
+    def is_gone(self) -> bool:
+        """Whether that process has ended, so that the model must be loaded again."""
+
+
 class Instance:
     """One instance of a model."""
 
     def __init__(self, kind: type, function: str, device: str, loads: Loads) -> None:
-        """Loads nothing yet. `function`: the name of its listener; `device`: what its `load` gets."""
+        """Loads nothing yet. `function`: the name of its listener; `device`: what its `load` gets, "auto" to choose."""
         self._kind = kind
         self._function = function
         self._device = device
         self._loads = loads
         self._loading = threading.Lock()
         self._loaded = False
+        self._is_elsewhere = issubclass(kind, Elsewhere)
         self._model: Any = (
             None  # never asked for its truth value or length: models may define `__bool__` or `__len__` oddly
         )
@@ -37,13 +53,13 @@ class Instance:
     @property
     def is_loaded(self) -> bool:
         """Whether `get` returns at once."""
-        return self._loaded
+        return self._loaded and not (self._is_elsewhere and self._model.is_gone)
 
     def get(self) -> Any:
         """The loaded model. Raises NotLoaded."""
-        if not self._loaded:
+        if not self.is_loaded:
             with self._loading:
-                if not self._loaded:
+                if not self.is_loaded:
                     self._load()
         return self._model
 
@@ -52,6 +68,8 @@ class Instance:
         if began < self._retry_at:
             raise NotLoaded(f"{self._why} (the next try is in {self._retry_at - began:.0f} s)")
         self._loads.loading(name)
+        if self._device == gpus.AUTO:
+            self._device = gpus.device_for(os.environ)
         log.info("loading model %s on %s", name, self._device)
         try:
             made = self._kind()
@@ -69,8 +87,10 @@ class Instance:
             self._loads.interrupted(name)
             raise
         took = time.monotonic() - began
+        if self._is_elsewhere:
+            made.successor = self.get
         self._model, self._failures, self._loaded = made, 0, True
-        self._loads.ready(name, took)
+        self._loads.ready(name, took, self._device)
         log.info("model %s is ready; loading took %.1f s", name, took)
 
 

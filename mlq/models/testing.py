@@ -7,7 +7,11 @@ from typing import Any
 
 from mlq.client.json_schema import Checker
 from mlq.core import codec
-from mlq.models.declaration import declaration_of
+from mlq.errors import InputError
+from mlq.models.declaration import Declaration, declaration_of
+from mlq.models.foreign.declaring import declaration_of_foreign
+from mlq.models.foreign.description import Unavailable
+from mlq.models.foreign.hosting import source_of_file
 from mlq.models.hosted import Hosted
 from mlq.running.loads import Loads
 
@@ -17,9 +21,12 @@ class TestClient:
 
     __test__ = False  # pytest takes what is called Test... for tests
 
-    def __init__(self, model: type, device: str = "cpu") -> None:
-        """`device`: what `load` gets. Raises InputError if the class is no model."""
-        self._declared = declaration_of(model, model.__qualname__)
+    def __init__(self, model: type | str, device: str = "cpu", python: str | None = None) -> None:
+        """`device`: what `load` gets. Raises InputError if the class is no model.
+
+        `python`: the path of another interpreter, in which the model runs; then it is named "folder/file.py:Class".
+        """
+        self._declared = _declared(model, python)
         self._hosted = Hosted(self._declared, device, Loads())
         self._checker = Checker(self._declared.info.input, f"the input of {self._declared.info.name}")
 
@@ -50,3 +57,13 @@ class TestClient:
         """An input as a worker reads it: checked against the schema, sent, received and converted."""
         sent = codec.pack(self._checker.check(inputs))
         return self._declared.convert(codec.unpack(sent))
+
+
+def _declared(model: type | str, python: str | None) -> Declaration:
+    if python is None:
+        return declaration_of(model, getattr(model, "__qualname__", str(model)))
+    source = source_of_file(str(model), {"python": python})
+    try:
+        return declaration_of_foreign(source, {})
+    except Unavailable as error:
+        raise InputError(f"{model} is not available: {error}") from None

@@ -28,6 +28,7 @@ def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
             keys.classes,
             keys.class_,
             keys.serves,
+            keys.holders,
             keys.models,
             keys.model,
         )

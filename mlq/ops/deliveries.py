@@ -55,6 +55,13 @@ def end(keys: Keys, delivery: Delivery, status: int | None, note: str, again_in:
     return call(script("end_delivery"), names, args, nothing)
 
 
+def put_back(keys: Keys, delivery: Delivery, seconds: float) -> Op[None]:
+    """A delivery was taken, but not tried: it is due again in so many seconds."""
+    names = (keys.deliveries + delivery.kind, f"{keys.delivery}{delivery.kind}:{delivery.id}")
+    args = (delivery.id, delivery.text("queued"), delivery.taken, seconds)
+    return call(script("put_back_delivery"), names, args, nothing)
+
+
 def redeliver(keys: Keys, job_id: str) -> Op[None]:
     """Queue the webhook of a job that ended once more."""
 

@@ -20,7 +20,7 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
     return (
         keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.serves,
         keys.class_, keys.dead, keys.waiters, keys.inbox, keys.deliveries, keys.delivery, keys.scheduled, keys.stream,
-        keys.blocked, keys.chores, keys.metrics,
+        keys.blocked, keys.chores, keys.metrics, keys.expiring, keys.workers,
     )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def wait(
         bind(job_id, reply[1].decode("utf-8", "replace"))
         return fields_of(reply[2:]) if word == b"ended" else None
 
-    names = (keys.job + job_id, keys.post + job_id, keys.waiters + job_id, keys.inbox + inbox, keys.job)
+    names = (keys.post, keys.job, keys.waiters + job_id, keys.inbox + inbox)
     args = (str(job_id), inbox, seconds, waiting, int(alone), stamp_of(job_id), int(whole))
     return call(script("wait"), names, args, parse, f"job {job_id}")
 
@@ -217,7 +217,7 @@ class Counts(NamedTuple):
 
     running: int
     dead: int  # dead letters
-    scheduled: int  # waiting for the time of their retry
+    scheduled: int  # waiting for their time, or that of their retry
     lanes: dict[str, int]  # waiting for a worker, by lane
     cursor: str = "0"  # from which to go on counting lanes; "0" when all are counted
     blocked: int = 0  # waiting for other jobs

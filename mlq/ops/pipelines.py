@@ -9,6 +9,7 @@ from mlq.core.job import fields_of, number, text
 from mlq.core.keys import Keys
 from mlq.core.progress import Progress
 from mlq.core.tree import Page, Row
+from mlq.errors import UnknownJob
 from mlq.ops import Op, call
 from mlq.ops.jobs import shown
 from mlq.ops.scripts import script
@@ -24,7 +25,13 @@ def ranges_in(stored: str | None) -> list[tuple[int, int]]:
 
 def parts(keys: Keys, join: str) -> Op[list[tuple[int, int]]]:
     """The first and the last id of each range of parts that a join waits for."""
-    return Op(("HGET", keys.job + join, "parts"), lambda reply: ranges_in(text(reply)), about=f"job {join}")
+
+    def parse(reply: bytes | None) -> list[tuple[int, int]]:
+        if reply is None:  # a person has requeued it since
+            raise UnknownJob(f"the server has lost which parts job {join} joins")
+        return ranges_in(text(reply))
+
+    return Op(("HGET", keys.job + join, "parts"), parse, about=f"job {join}")
 
 
 def outcomes(keys: Keys, job_ids: Sequence[str]) -> Op[list[dict[str, bytes]]]:
@@ -42,11 +49,11 @@ def tree(keys: Keys, job_id: str, after: str, most: int) -> Op[Page]:
 
     def parse(reply: list[Any]) -> Page:
         check_exists(keys, job_id, reply[0])
-        _, stamp, now, steps, done, bad, last, *rows = reply
+        _, stamp, now, steps, done, bad, last, needed, *rows = reply
         bind(job_id, stamp.decode("utf-8", "replace"))
         counts = None if steps is None else Progress.counted({"steps": steps, "done": done, "bad": bad})
         found = [Row.read(shown(row[0]), row[1], fields_of(row[2:])) for row in rows]
-        return Page(number(now) or 0.0, counts, last.decode(), found)
+        return Page(number(now) or 0.0, counts, last.decode(), needed, found)
 
     args = (str(job_id), stamp_of(job_id), after, most)
     return call(script("tree"), (keys.post, keys.job), args, parse, f"job {job_id}")

@@ -33,11 +33,19 @@ class Posted(NamedTuple):
 PLAN = "plan"  # instead of the jobs that a post comes after: they are parts of a split that has yet to begin
 
 
+_UNTIMELY = {
+    b"past": "at is over for more than a minute",
+    b"expired": "the job would expire before it may begin (expires counts from the post)",
+}
+
+
 def _posted(reply: bytes, size: int) -> Posted | None:
     if reply in (b"stale", b"unstaged"):
         return None
     if reply.startswith(b"after "):
         raise _refused(*reply.decode("utf-8", "replace").split()[1:3])
+    if (why := _UNTIMELY.get(reply)) is not None:
+        raise InputError(f"{why}, by the server's clock; nothing was posted")
     first, _, stamp = reply.decode().partition(" ")
     return Posted(int(first), size, stamp)
 
@@ -59,7 +67,8 @@ def _refused(job_id: str, word: str) -> MLQError:
 def _post_keys(keys: Keys, caller: str, lane: str, staged: str) -> tuple[str, ...]:
     return (
         keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller, keys.leases,
-        keys.class_, keys.epoch, keys.job, keys.stream, f"{keys.staged}{staged}:", keys.blocked,
+        keys.class_, keys.epoch, keys.job, keys.stream, f"{keys.staged}{staged}:", keys.blocked, keys.scheduled,
+        keys.expiring, keys.low_priority, keys.workers, keys.inbox,
     )  # fmt: skip
 
 
@@ -76,12 +85,12 @@ def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]
 
 def post(
     keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = "",
-    staged: str = "", needs: str = "",
+    staged: str = "", needs: str = "", when: str = "",
 ) -> Op[Posted | None]:  # fmt: skip
     """Post jobs of one lane. The result is None if `epoch` is out of date: run `sync_counter`, then post again.
 
     `staged`: the name under which large bodies were staged, if any. The result is None as well if they are not there.
-    `needs`: the jobs that these come after, as `JobOptions.needs` has them, or `PLAN`.
+    `needs`: the jobs that these come after, as `JobOptions.needs` has them, or `PLAN`; `when`: as `JobOptions.when`.
     `lease`: of the attempt that posts, if the caller is a listener; the post is refused once the attempt has lost it.
     """
 
@@ -90,12 +99,12 @@ def post(
             raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
         return _posted(reply, len(bodies))
 
-    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, needs, *_sent(bodies, staged))
+    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, needs, when, *_sent(bodies, staged))
     return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
 
 
 def post_once(
-    keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "", needs: str = ""
+    keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "", needs: str = "", when: str = ""
 ) -> Op[Posted | None]:
     """Post one job, or return the id of the one that was posted with this idempotency key in the last day.
 
@@ -109,7 +118,7 @@ def post_once(
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
     fingerprint = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, needs, *_sent((body,), staged))
+    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, needs, when, *_sent((body,), staged))
     return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
 
 

@@ -68,8 +68,11 @@ def _packed(ending: Ending) -> bytes:
     }
     if options.part is not None:
         sent["part"] = options.part.packed()
+        sent["part"].pop("routes", None)  # the script needs ids alone
     if options.after is not None:
         sent["after"] = [str(one) for one in options.after]
+    if options.priority is not None:
+        sent["priority"] = options.priority
     if ending.waited or claimed.attempt > 1:
         sent["may_have_left"] = True  # fields of the job's hash that an end removes
     if ending.lost:
@@ -80,7 +83,8 @@ def _packed(ending: Ending) -> bytes:
         sent |= {"verdict": "blocked"} | _next_job(outcome) | ({"staged": ending.staged} if ending.staged else {})
     else:
         sent["verdict"] = str(outcome.state)
-        also = {"ttl": options.ttl, "callback": options.callback, "webhook": options.webhook, "said": outcome.said}
+        also = {"ttl": options.ttl, "callback": options.callback, "webhook": options.webhook, "said": outcome.said,
+                "expires": options.expires}  # fmt: skip
         sent |= {name: value for name, value in also.items() if value is not None}
     packed: bytes = msgpack.packb(sent, use_bin_type=False)  # Redis' cmsgpack has no type for bytes
     return packed

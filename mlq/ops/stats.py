@@ -27,6 +27,9 @@ COUNTERS = (
     *(f"run:{part}" for part in _PARTS),
     "batches",
     "batched",
+    "loads",
+    "load:sum",
+    "evictions",
 )
 
 
@@ -55,6 +58,9 @@ class QueueStats(NamedTuple):
     run: Histogram  # how long attempts ran
     batches: int  # calls of listeners that take batches
     batched: int  # attempts in them
+    loads: int = 0  # of models, into processes
+    load_seconds: float = 0.0  # that these took together
+    evictions: int = 0  # times that a model was unloaded, unused or to make place for others
 
     @property
     def wanted(self) -> int:
@@ -82,6 +88,7 @@ class Stats(NamedTuple):
     slots: int
     busy: int  # slots in which a job runs
     blocked: int = 0  # jobs that wait for others, and need no slot yet
+    memory: int = 0  # bytes of the processes that have loaded models
 
     @property
     def wanted(self) -> int:
@@ -131,9 +138,9 @@ def _parse(
     now, running, scheduled, dead, *pending, blocked = sizes
     waiting, oldest = _waiting(float(now), lanes)
     runs = _running(running, looked_at)
-    serving, slots, busy = Counter[str](), Counter[str](), 0
-    for total, used, queues in _rows(workers):
-        busy += _count(used)
+    serving, slots, busy, memory = Counter[str](), Counter[str](), 0, 0
+    for total, used, queues, held in _rows(workers, 4):
+        busy, memory = busy + _count(used), memory + _count(held)
         for queue in _text(queues).split(","):
             serving[queue] += 1
             slots[queue] += _count(total)
@@ -146,12 +153,12 @@ def _parse(
         },
         waiting.total(), scheduled, running, dead,
         {kind: _deliveries(kind, number, counted.get("", {})) for kind, number in zip(KINDS, pending, strict=True)},
-        len(workers) // 3, sum(_count(total) for total, _, _ in _rows(workers)), busy, blocked,
+        len(workers) // 4, sum(_count(total) for total, *_ in _rows(workers, 4)), busy, blocked, memory,
     )  # fmt: skip
 
 
-def _rows(flat: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (flat[i : i + 3] for i in range(0, len(flat), 3))
+def _rows(flat: Sequence[Any], size: int = 3) -> Iterator[Sequence[Any]]:
+    return (flat[i : i + size] for i in range(0, len(flat), size))
 
 
 def _text(name: bytes) -> str:
@@ -197,10 +204,12 @@ def _deliveries(kind: str, pending: int, counts: dict[str, int]) -> DeliveryStat
     return DeliveryStats(pending, {outcome: counts.get(f"{kind}:{outcome}", 0) for outcome in TRIES})
 
 
-def _measures(counts: dict[str, int]) -> tuple[dict[str, int], Histogram, Histogram, int, int]:
+def _measures(counts: dict[str, int]) -> tuple[Any, ...]:
+    """The last fields of a `QueueStats`."""
     attempts = {outcome: counts.get(f"attempts:{outcome}", 0) for outcome in OUTCOMES}
     histograms = _histogram(counts, "wait"), _histogram(counts, "run")
-    return attempts, *histograms, counts.get("batches", 0), counts.get("batched", 0)
+    batches, batched, loads, microseconds, evictions = (counts.get(name, 0) for name in COUNTERS[-5:])
+    return attempts, *histograms, batches, batched, loads, microseconds / 1e6, evictions
 
 
 def _histogram(counts: dict[str, int], what: str) -> Histogram:

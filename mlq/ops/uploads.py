@@ -36,11 +36,11 @@ def heads(keys: Keys) -> Op[dict[str, bytes]]:
     return Op(("HGETALL", keys.uploads), parse)
 
 
-def read(keys: Keys, name: str) -> Op[tuple[bytes, bytes] | None]:
-    """Head and code of an upload; None if it is gone."""
+def read(keys: Keys, name: str, most: int) -> Op[tuple[bytes, bytes] | None]:
+    """Head and code of an upload, up to `most` bytes of it; None if it is gone."""
 
     def parse(reply: list[Any]) -> tuple[bytes, bytes] | None:
         head, code = reply
         return None if head is None or code is None else (head, code)
 
-    return call(script("read_upload"), (keys.uploads, keys.upload + name), (name,), parse)
+    return call(script("read_upload"), (keys.uploads, keys.upload + name), (name, most), parse)

@@ -1,15 +1,15 @@
-"""Ops of workers: register their class, claim, renew, hand back, report progress, reap, send heartbeats."""
+"""Ops of workers: register their class, claim, renew, hand back, report progress, reap."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
-from mlq.core.job import Claimed, fields_of, text
-from mlq.core.keys import FORMAT, Keys
+from mlq.core.job import Claimed
+from mlq.core.keys import Keys
 from mlq.core.part import Part
-from mlq.errors import Unsupported
 from mlq.ops import Op, call, nothing
 from mlq.ops.jobs import LANES, lapse_keys
 from mlq.ops.scripts import script
@@ -22,9 +22,14 @@ class WorkerClass(NamedTuple):
     serves: tuple[str, ...]  # as in the keys serves:<what>
 
     @classmethod
-    def of(cls, plain: Iterable[str], queues: Iterable[str], functions: Iterable[str]) -> "WorkerClass":
-        """The class that serves jobs of `plain` queues without functions, and of `queues` with any of `functions`."""
-        serves = sorted({*plain, *(f"{queue}:" for queue in queues), *(f":{name}" for name in functions)})
+    def of(
+        cls, plain: Iterable[str], queues: Iterable[str], functions: Iterable[str], own: Iterable[str] = ()
+    ) -> "WorkerClass":
+        """The class that serves jobs of `plain` queues without functions, and of `queues` with any of `functions`.
+
+        `own`: lanes of MLQ's own queues.
+        """
+        serves = sorted({*plain, *(f"{queue}:" for queue in queues), *(f":{name}" for name in functions), *own})
         return cls(hashlib.sha256("\n".join(serves).encode()).hexdigest()[:16], tuple(serves))
 
 
@@ -44,7 +49,12 @@ def batches(
     `rooms`: how many units of a listener may be claimed at most, an attempt or a batch each; `plain`: the listeners
     among these that run the jobs without functions of a queue. No queue or function is named with a comma.
     """
-    given: dict[str, Any] = dict(sizes)
+    names: defaultdict[int, list[str]] = defaultdict(list)
+    for what, size in sizes.items():
+        names[size].append(what)
+    given: dict[str, Any] = {}
+    if names:
+        given[",sizes"] = [(size, "\n".join(("", *each, ""))) for size, each in names.items()]
     if rooms:
         given |= {",rooms": dict(rooms), ",plain": dict(plain or {})}
     packed: bytes = msgpack.packb(given) if given else b""
@@ -57,17 +67,24 @@ def pass_on(keys: Keys, served: str) -> tuple[Op[None], Op[None]]:
     return Op(("RPUSH", name, "1"), nothing), Op(("EXPIRE", name, 60), nothing)
 
 
+class Claim(list[Claimed]):
+    """The attempts that a claim has got."""
+
+    again: float | None = None  # seconds until a job that it passed over is for any worker
+
+
 def claim(
-    keys: Keys, worker: str, number: int, served: str, seconds: float, count: int, sizes: bytes = b""
-) -> Op[list[Claimed] | None]:
+    keys: Keys, worker: str, number: int, served: str, seconds: float, count: int, sizes: bytes = b"", wait: float = 0.0
+) -> Op[Claim | None]:
     """Claim jobs that the class named `served` serves, for `count` slots, under leases of `seconds`.
 
-    A batch takes one slot; `sizes`: of batches, as `batches` returns it. The result is None if that class is not
-    registered: register it, then claim again.
+    A batch takes one slot; `sizes`: of batches, as `batches` returns it. `wait`: seconds for which a model's job is for
+    workers that hold the model, if there are any. The result is None if that class is not registered: register it, then
+    claim again.
     """
     token = f"{worker}.{number}"
 
-    def parse(reply: list[Any]) -> list[Claimed] | None:
+    def parse(reply: list[Any]) -> Claim | None:
         if reply[0] == b"unknown":
             return None
         return _claimed(reply, token, worker)
@@ -85,8 +102,10 @@ def claim(
         keys.followers,
         keys.waiters,
         keys.inbox,
+        keys.holders,
+        keys.workers,
     )
-    return call(script("claim"), names, (number, served, token, worker, seconds, count, sizes), parse)
+    return call(script("claim"), names, (number, served, token, worker, seconds, count, sizes, wait), parse)
 
 
 def record(keys: Keys, job_id: str) -> Op[bytes | None]:
@@ -107,9 +126,11 @@ def _rests(size: int) -> bool:
     return size == 1  # only the marker, an empty name
 
 
-def _claimed(reply: list[Any], token: str, worker: str) -> list[Claimed]:
-    """The attempts in a reply: a word, the time, and three items per attempt."""
-    started, claimed = float(reply[1]), []
+def _claimed(reply: list[Any], token: str, worker: str) -> Claim:
+    """The attempts in a reply: a word, the time (and in how many seconds to look again), three items per attempt."""
+    now, _, again = reply[1].partition(b" ")
+    started, claimed = float(now), Claim()
+    claimed.again = float(again) if again else None
     for i in range(2, len(reply), 3):
         counts = (reply[i + 1],) if isinstance(reply[i + 1], int) else tuple(map(int, reply[i + 1].split()))
         job_id = reply[i].decode("utf-8", "replace")
@@ -124,6 +145,11 @@ def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]
         return {lease.decode() for lease in reply}
 
     return call(script("renew"), (keys.leases,), (seconds, *(one.lease for one in claimed)), parse)
+
+
+def expire(keys: Keys, claimed: Claimed) -> Op[bool]:
+    """Cancel a job that expired before it was claimed; False if it goes on, since a person has requeued it."""
+    return call(script("expire"), lapse_keys(keys), (claimed.id, claimed.token), bool, f"job {claimed.id}")
 
 
 def hand_back(keys: Keys, claimed: Sequence[tuple[Claimed, bool]]) -> Op[list[bool]]:
@@ -178,19 +204,21 @@ class Reaped(NamedTuple):
 
     taken: int  # leases that were taken back
     deliveries_due: int
-    retry_in: float | None  # seconds until the next retry is due
+    retry_in: float | None  # seconds until the next job comes due
     apart: int = 0  # jobs that wait to run apart from others
     chores: int = 0  # what is left to do for the jobs around those that ended
+    expires_in: float | None = None  # seconds until the next job expires
 
 
 def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
-    """Requeue jobs whose lease expired, and jobs whose retry is due; see reap.lua.
+    """Requeue jobs whose lease expired, and those whose time has come, and cancel those that expire; see reap.lua.
 
     `losses`: how many leases a job may lose and still run again.
     """
 
     def parse(reply: list[int]) -> Reaped:
-        return Reaped(reply[0], reply[1], None if reply[2] < 0 else reply[2] / 1e6, reply[3], reply[4])
+        retry_in, expires_in = (None if left < 0 else left / 1e6 for left in (reply[2], reply[5]))
+        return Reaped(reply[0], reply[1], retry_in, reply[3], reply[4], expires_in)
 
     names = (*lapse_keys(keys), keys.reaping, keys.lost, _index(keys, served))
     return call(script("reap"), names, (pause, grace, losses, most), parse)
@@ -219,11 +247,11 @@ def apart(keys: Keys, worker: str, seconds: float) -> Op[Apart]:
     return call(script("apart"), (keys.scheduled, keys.post, keys.job, keys.apart_turn), (worker, seconds), parse)
 
 
-def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: float) -> Op[list[Claimed]]:
+def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: float) -> Op[Claim]:
     """Claim one job that waits to run apart, under a lease of `seconds`; nothing if it no longer waits."""
     token = f"{worker}.{number}"
 
-    def parse(reply: list[Any]) -> list[Claimed]:
+    def parse(reply: list[Any]) -> Claim:
         return _claimed(reply, token, worker)
 
     names = (keys.scheduled, keys.post, keys.job, keys.leases, keys.waiters, keys.inbox)
@@ -237,35 +265,3 @@ def overrun(keys: Keys, limit: float, retries: int, cursor: str = "0") -> Op[tup
         return reply[0].decode(), [job_id.decode() for job_id in reply[1:]]
 
     return call(script("overrun"), lapse_keys(keys), (limit, retries, cursor), parse)
-
-
-def alive(keys: Keys, worker: str, seconds: float, about: dict[str, str | int | float]) -> Op[tuple[str, str]]:
-    """A worker's heartbeat: it counts as alive for `seconds`. Returns the version of the uploads, and the epoch."""
-
-    def parse(reply: list[bytes]) -> tuple[str, str]:
-        if reply[0] == b"format":
-            raise Unsupported(
-                f"namespace {keys.namespace!r} is stored in layout {text(reply[1])!r:.80}, this MLQ reads {FORMAT!r}"
-            )
-        return reply[1].decode("utf-8", "replace"), reply[2].decode("utf-8", "replace")
-
-    flat = [part for pair in about.items() for part in pair]
-    names = (keys.workers, keys.worker + worker, keys.format, keys.uploads_version, keys.epoch)
-    return call(script("alive"), names, (worker, seconds, FORMAT, *flat), parse)
-
-
-def retire(keys: Keys, worker: str) -> tuple[Op[int], Op[int]]:
-    """Remove a worker that stopped from the list of workers."""
-    return Op(("ZREM", keys.workers, worker), int), Op(("DEL", keys.worker + worker, keys.inbox + worker), int)
-
-
-def workers(keys: Keys) -> Op[list[dict[str, str]]]:
-    """The workers that are alive: what each reports about itself, with its name under `name`."""
-
-    def parse(reply: list[Any]) -> list[dict[str, str]]:
-        return [
-            {"name": text(name) or ""} | {key: text(value) or "" for key, value in fields_of(flat).items()}
-            for name, flat in reply
-        ]
-
-    return call(script("workers"), (keys.workers, keys.worker), (), parse)

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from mlq.pools.contract import Pool, Run, Supervisor, Task, Together
-from mlq.running.execution import execute_on_loop, keep_turning, own_context
+from mlq.running.attempts import execute_on_loop
+from mlq.running.execution import keep_turning, own_context
 from mlq.running.outcomes import failure
 from mlq.running.spare_threads import Threads
 from mlq.running.together import execute_together_on_loop

@@ -45,6 +45,7 @@ def _answer(child: Child, run: Run, call: int, name: str, arguments: list[Any]) 
     calls: dict[str, Callable[..., Any]] = {
         "store": channel.store, "fetch": channel.fetch, "post": channel.post, "wait": channel.wait,
         "post_parts": channel.post_parts, "parts": channel.parts, "outcomes": channel.outcomes,
+        "leave": channel.leave, "go_on": channel.go_on,
     }  # fmt: skip
     try:
         kind, value = "", calls[name](*arguments)

@@ -21,7 +21,7 @@ from mlq.pools.frames import Wire
 from mlq.pools.lifeline import orphaned
 from mlq.pools.loading import load_listener
 from mlq.pools.surroundings import Surroundings
-from mlq.running.execution import execute
+from mlq.running.attempts import execute
 from mlq.running.listeners import Listener, Listeners
 from mlq.running.outcomes import failure
 from mlq.running.together import execute_together
@@ -65,7 +65,7 @@ class Child:
         self._surroundings = Surroundings()
         self._on: dict[str, Callable[..., None]] = {
             "run": self._on_run, "cancel": self._on_cancel, "answer": self._on_answer, "stop": self._on_stop,
-            "batch": self._on_batch, "load": self._on_load, "unload": self._on_unload,
+            "batch": self._on_batch, "load": self._on_load, "unload": self._on_unload, "warm": self._on_warm,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -228,6 +228,9 @@ class Child:
 
     def _on_unload(self, name: str) -> None:
         self._uploaded.remove(name)
+
+    def _on_warm(self, names: list[str]) -> None:
+        self._listeners.warm_up(names)
 
     def _on_stop(self) -> None:
         self._tasks.put(None)

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import selectors
-import signal
 import socket
 import subprocess
 import time
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 from mlq.pools.contract import Run, Task, Together
 from mlq.pools.frames import SEND_PATIENCE, Wire
-from mlq.running.loads import Load, Loads
+from mlq.running.loads import Load, LoadCounts, Loads
 
 log = logging.getLogger("mlq.worker")
 
@@ -26,6 +25,7 @@ class Program(NamedTuple):
 
     command: Sequence[str]  # the number of a socket's file descriptor is appended to it
     environment: Mapping[str, str] = {}  # what is set in addition to the worker's own variables
+    files: Sequence[int] = ()  # file descriptors that it inherits
 
 
 class Limits(NamedTuple):
@@ -38,8 +38,10 @@ class Limits(NamedTuple):
 class Child:
     """A child process and the wire to it. Only the pool's own thread starts and ends it."""
 
-    def __init__(self, program: Program, slots: int, *, kills: bool) -> None:
+    def __init__(self, program: Program, slots: int, *, kills: bool, counts: LoadCounts | None = None) -> None:
         """Start a fresh process, never forked from this one. `kills`: it is killed if it doesn't end a given-up run.
+
+        `counts`: hears of models that it loads.
 
         It leads its own session, so that processes which its listeners start can be identified, and a terminal's
         Ctrl-C reaches only the worker. Raises OSError if the system can't start another process.
@@ -48,18 +50,12 @@ class Child:
         with theirs:
             self.process = subprocess.Popen(
                 [*program.command, str(theirs.fileno())], env={**os.environ, **program.environment},
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+                pass_fds=[theirs.fileno(), *program.files], stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self.program = program
         ours.settimeout(SEND_PATIENCE)
         self.wire = Wire(ours)
-        try:
-            self.pidfd = os.pidfd_open(self.process.pid) if hasattr(os, "pidfd_open") else None
-        except OSError:  # no file descriptor is left: the process would not be watched
-            self.process.kill()
-            self.process.wait()
-            ours.close()
-            raise
+        self.pidfd = _pidfd_of(self.process, ours)
         self.ready = False
         self.refusal: str | None = None  # why it can't load the listeners
         self.retiring = False  # takes no more runs; ends when it has none
@@ -67,7 +63,10 @@ class Child:
         self.away: set[int] = set()  # runs that wait for another job; each makes room for one more run
         self.runs: dict[int, Run] = {}
         self.batches: dict[Together, set[int]] = {}  # the runs of each
-        self.loads = Loads()  # what became of models in it
+        self.loads = Loads(counts)  # what became of models in it
+        self.key: tuple[str, ...] | None = None  # the models that it is for; None if it is for all, or not decided yet
+        self.weight = 0  # bytes that it holds, as far as it has told
+        self.used = self.met = time.monotonic()  # when a run ended, and when it said what became of a model
         self.given_up: dict[int, float] = {}  # runs to end, and when to kill the child if they don't
         self.told_places = 0  # the last number of places that the worker was told
         self.uploads_sent = 0  # the number of the last change of uploads (loading.py) up to which it has all of them
@@ -124,6 +123,7 @@ class Child:
         self.served += 1
         self.given_up.pop(number, None)
         self.away.discard(number)  # a wait may outlive its listener
+        self.used = time.monotonic()
         for batch, numbers in list(self.batches.items()):
             numbers.discard(number)
             if not numbers:
@@ -135,12 +135,17 @@ class Child:
         if word == "failed":
             self.refusal = rest[0]
         elif word == "model":
-            name, *load = rest
-            self.loads.put(str(name), Load(*load))
+            name, state, since, took, why, memory, device = rest
+            told = Load(str(state), float(since), float(took), str(why), int(memory), str(device))
+            self.loads.put(str(name), told)
+            self.weight, self.met = told.memory or self.weight, time.monotonic()
         return word in ("failed", "model")
 
     def is_worn(self, limits: "Limits", weight: int) -> bool:
-        """Whether it is to be replaced, now that it holds `weight` bytes."""
+        """Whether it is to be replaced, now that it holds `weight` bytes; 0 if that is not known."""
+        if weight:
+            self.weight = weight
+            self.loads.weigh(weight)
         if limits.memory is not None and weight > limits.memory:
             log.warning("child %d holds %.0f MB, which is above its limit: it is replaced", self.pid, weight / 1e6)
             return True
@@ -195,21 +200,31 @@ class Child:
         return code
 
 
-def missing(programs: Iterable[Program], children: Iterable[Child]) -> Program:
-    """The first program that no child runs; there must be one. Equal programs count as often as they are listed."""
-    left = list(programs)
-    for child in children:
-        left.remove(child.program)
-    return left[0]
+def _pidfd_of(process: "subprocess.Popen[bytes]", wire: socket.socket) -> int | None:
+    """What tells when it ends; None if the system has no such thing."""
+    try:
+        return os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+    except OSError:  # no file descriptor is left: the process would not be watched
+        process.kill()
+        process.wait()
+        wire.close()
+        raise
 
 
-def exit_text(code: int) -> str:
-    """Describe how a process ended, from its exit code."""
-    if code >= 0:
-        return f"exited with code {code}"
-    with contextlib.suppress(ValueError):
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"was killed by signal {-code}"
+def end_all(children: Iterable[Child]) -> Iterator[Child]:
+    """End children, those that run something at once; yields each when it is gone."""
+    several = list(children)
+    for child in several:
+        if child.runs:
+            child.process.kill()
+        else:
+            child.send("stop")
+    give_up = time.monotonic() + STOP_AFTER
+    for child in several:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(max(0.0, give_up - time.monotonic()))
+        child.bury()
+        yield child
 
 
 class Kernel:

@@ -51,10 +51,10 @@ class ChildRun:
         """The value that `store` kept."""
         return self._child.ask(self.number, "fetch", key)  # type: ignore[no-any-return]
 
-    def post(self, lane: str, body: bytes, needs: str = "") -> str:
+    def post(self, lane: str, body: bytes, needs: str = "", when: str = "") -> str:
         """Post another job; returns its id."""
         self._check()
-        return str(self._child.ask(self.number, "post", lane, body, needs))
+        return str(self._child.ask(self.number, "post", lane, body, needs, when))
 
     def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split; returns the id of the first."""
@@ -72,6 +72,14 @@ class ChildRun:
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """Wait until another job has ended; returns its fields."""
         return self._child.ask(self.number, "wait", job_id, timeout)  # type: ignore[no-any-return]
+
+    def leave(self) -> None:
+        """Release the slot."""
+        self._child.ask(self.number, "leave")
+
+    def go_on(self) -> None:
+        """Take a slot again."""
+        self._child.ask(self.number, "go_on")
 
     def _check(self) -> None:
         if not self.held:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from mlq.core.job import Claimed, Outcome, Record
+from mlq.running.attempts import execute
 from mlq.running.context import Channel
-from mlq.running.execution import execute
 from mlq.running.listeners import Listener
-from mlq.running.loads import Load
+from mlq.running.loads import Load, LoadCount
 from mlq.running.together import execute_together
 
 
@@ -19,6 +19,9 @@ class Run(Protocol):
     record: Record
     listeners: tuple[Listener, ...]
     channel: Channel  # what its listeners may ask of the worker, once it has begun
+
+    def is_over(self) -> bool:
+        """Whether the worker does not hold its job any more."""
 
 
 class Together(ABC):
@@ -101,6 +104,10 @@ class Pool(Protocol):
     def loads(self) -> list[dict[str, Load]]:
         """What became of models, in each process but this one."""
         return []
+
+    def load_counts(self) -> dict[str, LoadCount]:
+        """How often models were loaded and unloaded in other processes than this one, since the last call."""
+        return {}
 
     def close(self) -> None:
         """End. Runs that are left are abandoned."""

@@ -6,18 +6,19 @@
         cancel    number: the worker has given that run up
         answer    call · error's class name, or '' · value, or the error's text
         load      name · code: load this upload
+        warm      names: load these models now
         unload    name: this upload is no longer a listener
         stop      end, when all runs have ended
     child -> worker
         ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, max_wait,
-                  per_worker, about, timeout, retries, backoff]]]
+                  per_worker, about, [idle, memory, warm], timeout, retries, backoff]]] · resident memory in bytes
         failed    why the listeners can't be loaded
         loaded    name · takes context · is async: an upload is loaded
         refused   name · why the upload can't be loaded
         done      number · state · fields · said · hint · again · resident memory in bytes, or 0
         report    number · packed progress
         entry     number · kind · bytes
-        model     name · state · since · took · why: what became of a model, see running/loads.py
+        model     name · state · since · took · why · memory · device: what became of a model, see running/loads.py
         call      number · call · name of a method of `context.Channel` · arguments
 
 `number` counts the runs of one pool. Messages and results are sent as the bytes that Redis stores: a worker decodes

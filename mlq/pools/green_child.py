@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mlq.core.job import Outcome
 from mlq.pools.child import Child, Ready
 from mlq.pools.loops import separate
+from mlq.running.attempts import execute_on_loop
 from mlq.running.context import lost
-from mlq.running.execution import end_of_thread, execute_on_loop, keep_turning, own_context
+from mlq.running.execution import end_of_thread, keep_turning, own_context
 from mlq.running.outcomes import failure
 from mlq.running.together import execute_together_on_loop
 

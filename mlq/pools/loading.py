@@ -103,8 +103,15 @@ class ChildUploads:
                 return
         child.uploads_sent = self.number
 
-    def heard(self, child: "Child", name: str, listener: Listener | None, why: str) -> None:
-        """A child has loaded an upload, or can't. The worker is told only the first child's result."""
+    def heard(self, child: "Child", word: str, rest: list[Any]) -> bool:
+        """A child has loaded an upload, or can't; False if the frame is about something else."""
+        if word in ("loaded", "refused"):
+            name = rest[0]
+            self._loaded(child, name, *((_listener_of(rest), "") if word == "loaded" else (None, rest[1])))
+        return word in ("loaded", "refused")
+
+    def _loaded(self, child: "Child", name: str, listener: Listener | None, why: str) -> None:
+        """The worker is told only the first child's result."""
         child.loading = None
         upload = self._wanted.get(name)
         if upload is None or child.known.get(name) != upload.number:  # it has changed since
@@ -127,7 +134,7 @@ class ChildUploads:
             upload.told(name, None, f"{DEATHS} child processes died, or hung, while they loaded it")
 
 
-def listener_of(told: list[Any]) -> Listener:
+def _listener_of(told: list[Any]) -> Listener:
     """The listener that a child has loaded, as its frame describes it."""
     name, takes_context, is_async = told
     return Listener(name, None, takes_context, is_async)

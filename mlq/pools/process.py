@@ -5,14 +5,11 @@ served their number of jobs, or hold too much memory. One thread does everything
 thread which submits a run also sends it to a child with room.
 """
 
-import contextlib
 import itertools
 import logging
 import signal
-import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,13 +17,16 @@ from mlq.core.job import Outcome
 from mlq.core.states import State
 from mlq.pools.answering import Answering, refuse
 from mlq.pools.child_events import ChildEvents
-from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, Program, exit_text, missing
+from mlq.pools.child_process import STOP_AFTER, Child, Kernel, Limits, Program, end_all
 from mlq.pools.contract import Run, Supervisor, Task, Told
 from mlq.pools.groups import Groups
-from mlq.pools.loading import ChildUploads, listener_of
+from mlq.pools.loading import ChildUploads
 from mlq.pools.orphans import Orphans
+from mlq.pools.placing import AnyChild, Placing, Start, end_refused
+from mlq.pools.renewal import Renewal
 from mlq.pools.starts import FAILURES, Starts
-from mlq.running.loads import Load
+from mlq.running.loads import Load, LoadCount, LoadCounts
+from mlq.system.exits import exit_text
 
 log = logging.getLogger("mlq.worker")
 
@@ -36,20 +36,18 @@ NO_LIMITS = Limits()
 
 
 class ProcessPool:
-    """A child for each program, with `slots` runs at a time (1, except for gevent)."""
+    """Children with `slots` runs at a time (1, except for gevent): one for each program, or as `place_by` says."""
 
     def __init__(
         self, programs: Sequence[Program], *, slots: int = 1, limits: Limits = NO_LIMITS, name: str = "process"
     ) -> None:
         """Starts nothing yet."""
         self.name = name
-        self._programs = programs
-        self._size = len(programs)
+        self._placing: Placing = AnyChild(programs)
         self._slots = slots
         self._limits = limits
         self._kills = name == "process"  # a gevent child is not killed: its other runs would die, too
         self._children: list[Child] = []
-        self._waiting: deque[Task] = deque()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._answering = Answering()
@@ -57,12 +55,13 @@ class ProcessPool:
         self._events = ChildEvents()
         self._supervisor: Supervisor[Any] | None = None  # until the worker starts
         self._look_at = 0.0
-        self._to_renew: deque[Child] = deque()
+        self._renewal = Renewal()
         self._closing = False
         self._kernel = Kernel()
         self._groups = Groups()
         self._orphans = Orphans()
         self._uploads = ChildUploads()
+        self.counts = LoadCounts()
         self._thread = threading.Thread(target=self._main, name="mlq-children", daemon=True)
 
     def load(self) -> list[Any]:
@@ -73,19 +72,25 @@ class ProcessPool:
         self._thread.start()
         return self._starts.first()
 
+    def place_by(self, placing: Placing) -> None:
+        """Have this decide which children there are, and what they run. Call it before `start`."""
+        with self._lock:
+            self._placing = placing
+            for child in self._children:
+                placing.heard(child)
+
     def start(self, supervisor: Supervisor[Any]) -> None:
         """Let children get runs, those that are ready and those that start later."""
         with self._lock:
             self._supervisor = supervisor
-            for child in self._children:
-                self._feed(child)
+            supervisor.resize(self._placing.slots)
+            self._feed()
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks to children with room. A child that must end a given-up run has none: they wait for another."""
         with self._lock:
-            self._waiting.extend(tasks)
-            for child in self._children:
-                self._feed(child)
+            self._placing.add(tasks)
+            self._feed()
 
     def leave(self, run: Run) -> None:
         """The run waits: its child has room for one more run, which gets its own thread there."""
@@ -113,28 +118,30 @@ class ProcessPool:
     def loads(self) -> list[dict[str, Load]]:
         """What became of models, in each child."""
         with self._lock:
-            return [known for child in self._children if (known := child.loads.all())]
+            known = [*(child.loads.all() for child in self._children), self._placing.broken()]
+            return [one for one in known if one]
+
+    def load_counts(self) -> dict[str, LoadCount]:
+        """How often models were loaded and unloaded in children, since the last call."""
+        return self.counts.take()
 
     def renew(self) -> None:
         """Replace the children one by one, each when its runs have ended."""
         with self._lock:
-            idle_first = sorted(self._children, key=lambda child: bool(child.runs))  # a long job delays no others
-            self._to_renew = deque(idle_first)
+            self._renewal.begin(self._children)
         self._events.wake()
 
     def load_upload(self, name: str, code: bytes, told: Told) -> None:
         """Have children load an upload, each when it reads; `told` is called with the first child's result."""
         with self._lock:
             self._uploads.load_upload(name, code, told)
-            for child in self._children:
-                self._feed(child)
+            self._feed()
 
     def unload(self, name: str) -> None:
         """Have children forget an upload."""
         with self._lock:
             self._uploads.unload(name)
-            for child in self._children:
-                self._feed(child)
+            self._feed()
 
     def close(self) -> None:
         """Kill children that still run something, and end the others."""
@@ -144,19 +151,23 @@ class ProcessPool:
             self._thread.join(STOP_AFTER + 2)
         self._answering.stop()
 
-    def _feed(self, child: Child) -> None:
+    def _feed(self, changed: Child | None = None) -> None:
+        """Send waiting runs to children with room; if only one of them changed, perhaps only to that one."""
+        if self._supervisor is not None:
+            for child in self._placing.look(self._children, changed):
+                self._feed_one(child, self._supervisor)
+            if self._placing.is_short():
+                self._events.wake()
+
+    def _feed_one(self, child: Child, supervisor: Supervisor[Any]) -> None:
         """Send waiting runs to a child while it has room, and tell the worker if its number of places changed."""
-        supervisor = self._supervisor
-        if supervisor is None:
-            return
-        places, told = child.places(), child.told_places
+        places, told = self._placing.places(child), child.told_places
         if places != told:
             child.told_places = places
             supervisor.resize(places - told)
         if child.uploads_sent != self._uploads.number and self._uploads.send_next(child):
             return
-        while self._waiting and child.room() > 0:
-            task = self._waiting.popleft()
+        while (task := self._placing.take(child)) is not None:
             if supervisor.begin(task):
                 child.run(task, self._numbers)
 
@@ -176,6 +187,8 @@ class ProcessPool:
     def _turn(self) -> None:
         if time.monotonic() >= self._look_at:  # not in each turn: a look costs more than a run's frames
             self._look_after()
+            if self._placing.refused and self._supervisor is not None:
+                self.submit(list(end_refused(self._placing.refused, self._supervisor)))
             self._start_missing()
             self._look_at = time.monotonic() + TICK
         for child, died in self._events.wait(max(0.0, self._look_at - time.monotonic())):
@@ -185,16 +198,21 @@ class ProcessPool:
                 self._hear(child, died=died)
 
     def _start_missing(self) -> None:
-        while len(self._children) < self._size and self._starts.due():
+        while self._starts.due() and (start := self._missing()) is not None:
             try:
-                child = Child(missing(self._programs, self._children), self._slots, kills=self._kills)
+                child = Child(start.program, self._slots, kills=self._kills, counts=self.counts)
             except OSError as error:  # no process or file descriptor is left: the other children go on
                 self._failed(str(error), refused=False)
                 return
+            child.key = start.key
             self._groups.begin(child.pid)
             with self._lock:
                 self._children.append(child)
             self._events.watch(child)
+
+    def _missing(self) -> Start | None:
+        with self._lock:
+            return self._placing.missing(self._children)
 
     def _look_after(self) -> None:
         self._events.resume()
@@ -208,15 +226,9 @@ class ProcessPool:
             elif child.retiring:
                 child.retire()
         with self._lock:
-            self._renew_next()
-
-    def _renew_next(self) -> None:
-        complete = sum(child.ready for child in self._children) == self._size
-        while self._to_renew and self._to_renew[0] not in self._children and complete:
-            self._to_renew.popleft()
-        if self._to_renew and self._to_renew[0].ready:  # a child that still loads the listeners does not read
-            self._to_renew[0].retire()
-            self._feed(self._to_renew[0])
+            complete = self._placing.is_complete(self._children)
+            if (ending := self._renewal.next(self._children, complete=complete)) is not None:
+                self._feed(ending)
 
     def _hear(self, child: Child, *, died: bool) -> None:
         full = [run.channel.full() for run in list(child.runs.values())]
@@ -241,36 +253,35 @@ class ProcessPool:
         if word == "done":
             self._done(child, *rest)
         elif word == "ready":
-            self._ready(child, rest[0])
-        elif child.notes(word, rest):
-            return
-        elif word in ("loaded", "refused"):
-            self._heard(child, word, rest)
-        else:
+            self._ready(child, *rest)
+        elif not self._noted(child, word, rest):
             run = child.runs.get(rest[0])
             if run is not None:
                 self._answering.hear(child, run, word, rest)
             elif word == "call":
                 refuse(child, rest[1])
 
-    def _heard(self, child: Child, word: str, rest: list[Any]) -> None:
+    def _noted(self, child: Child, word: str, rest: list[Any]) -> bool:
+        """Whether the frame is about what the child has loaded."""
         with self._lock:
-            if word == "loaded":
-                self._uploads.heard(child, rest[0], listener_of(rest), "")
-            else:
-                self._uploads.heard(child, rest[0], None, rest[1])
+            if child.notes(word, rest):
+                self._placing.heard(child)
+            elif not self._uploads.heard(child, word, rest):
+                return False
             self._feed(child)
+        return True
 
-    def _ready(self, child: Child, found: list[Any]) -> None:
+    def _ready(self, child: Child, found: list[Any], weight: int) -> None:
         with self._lock:
-            child.ready = True
+            child.weight, child.ready = int(weight), True
+            self._placing.heard(child)
             self._feed(child)
         self._starts.succeeded(found)
         log.info("child %d is ready", child.pid)
 
     def _done(self, child: Child, number: int, state: str, fields: dict[str, Any], said: str | None, hint: str,
               again: bool, weight: int) -> None:  # fmt: skip  # noqa: FBT001 - a frame's item
-        outcome = Outcome(State(state), fields, said, hint, again)  # first: an invalid frame must not end the run
+        outcome, weight = Outcome(State(state), fields, said, hint, again), int(weight)  # it raises before the run ends
         with self._lock:
             run = child.forget(number)
             if child.is_worn(self._limits, weight):
@@ -278,10 +289,6 @@ class ProcessPool:
             self._feed(child)
         if run is not None and self._supervisor is not None:
             self._go_on(self._supervisor.ended(run, outcome))
-
-    def _died(self, run: Run, reason: str, words: str, beside: int) -> None:
-        if self._supervisor is not None:
-            self._go_on(self._supervisor.died(run, reason, words, beside))
 
     def _go_on(self, following: Task | None) -> None:
         if following is not None:
@@ -305,7 +312,9 @@ class ProcessPool:
             self._feed(child)
         suspects = child.runs.keys() - child.away
         for number, run in child.runs.items():
-            self._died(run, reason, f"its child process {exit_text(code)}", len(suspects - {number}))
+            words, beside = f"its child process {exit_text(code)}", len(suspects - {number})
+            if self._supervisor is not None:
+                self._go_on(self._supervisor.died(run, reason, words, beside))
         if not was_ready:
             self._failed(child.refusal or f"it {exit_text(code)}", refused=child.refusal is not None)
         elif not (child.retiring or child.given_up or self._closing):
@@ -323,16 +332,7 @@ class ProcessPool:
             starts.over()
 
     def _end_all(self) -> None:
-        for child in self._children:
-            if child.runs:
-                child.process.kill()
-            else:
-                child.send("stop")
-        give_up = time.monotonic() + STOP_AFTER
-        for child in self._children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.0, give_up - time.monotonic()))
-            child.bury()
+        for child in end_all(self._children):
             self._groups.end(child.pid)
         self._groups.close()
         self._events.close()

@@ -4,12 +4,11 @@ The helpers take and check values; a `Channel` carries bytes to the worker, whet
 other end of a socket pair.
 """
 
-import asyncio
 import contextlib
 import functools
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, Unpack
 
 from mlq.client.arguments import data_key, value_of
@@ -18,6 +17,7 @@ from mlq.core.checks import MESSAGE_LIMIT, PROGRESS_LIMIT, check_id, check_secon
 from mlq.core.job import Claimed, Record
 from mlq.core.job_options import PostOptions, options_of
 from mlq.errors import InputError, LeaseLost, TooLarge
+from mlq.running.aside import aside
 from mlq.running.results import Results
 from mlq.system.capture import capturing_job
 
@@ -50,8 +50,8 @@ class Channel(Protocol):
     def fetch(self, key: str) -> bytes | None:
         """What `store` stored; None if there is nothing."""
 
-    def post(self, lane: str, body: bytes, needs: str = "") -> str:
-        """Post another job, after those that it `needs`; its id."""
+    def post(self, lane: str, body: bytes, needs: str = "", when: str = "") -> str:
+        """Post another job, after those that it `needs`, to begin `when` its options say; its id."""
 
     def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split, or its join, which comes first; the id of the first one."""
@@ -64,6 +64,12 @@ class Channel(Protocol):
 
     def wait(self, job_id: str, timeout: float | None) -> dict[str, bytes]:
         """The fields of another job when it has ended; the slot is released meanwhile."""
+
+    def leave(self) -> None:
+        """Release the slot until `go_on`."""
+
+    def go_on(self) -> None:
+        """Take a slot again at once, whether one is free or not."""
 
 
 class Output:
@@ -203,7 +209,7 @@ class JobContext(dict[str, Any]):
     ) -> str:  # fmt: skip
         """Post another job, with the options of `MLQ.post`; returns its id. Raises LeaseLost."""
         wanted = options_of(callback, functions, options)
-        return self._channel.post(wanted.lane, wanted.body(msg), wanted.needs)
+        return self._channel.post(wanted.lane, wanted.body(msg), wanted.needs, wanted.when)
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for another job's result. This attempt's slot is released meanwhile, so even a single slot is enough.
@@ -218,33 +224,21 @@ class JobContext(dict[str, Any]):
 
     async def wait(self, job_id: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as block_until_result
         """As `block_until_result`, for `async def` listeners."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        return await aside(lambda: self._result(job_id, timeout))
 
-        def run() -> None:
-            result: tuple[Any, BaseException | None]
-            try:
-                result = self._result(job_id, timeout), None
-            except BaseException as error:  # noqa: BLE001 - to be raised where it is awaited
-                result = None, error
-            loop.call_soon_threadsafe(arrive, ended, result)
-
-        threading.Thread(target=run, name="mlq-wait", daemon=True).start()
-        value, error = await ended
-        if error is not None:
-            raise error
-        return value
+    @contextlib.contextmanager
+    def without_slot(self) -> Iterator[None]:
+        """Release the slot for the whole block, which does little but wait for jobs that may need the slot."""
+        self._channel.leave()
+        try:
+            yield
+        finally:
+            self._channel.go_on()
 
     def _result(self, job_id: str, timeout: float | None) -> Any:
         wanted = check_id(job_id)
         seconds = None if timeout is None else check_seconds("timeout", timeout, zero=True)
         return value_of(wanted, self._channel.wait(wanted.reference, seconds), original=True)
-
-
-def arrive(future: "asyncio.Future[Any]", result: Any) -> None:
-    """Set a future's result, if somebody still waits for it."""
-    if not future.done():
-        future.set_result(result)
 
 
 def lost(claimed: Claimed) -> LeaseLost:

@@ -14,12 +14,14 @@ from typing import Any
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.running.answers import only_answer
-from mlq.running.becoming import outcome_of, post_split
-from mlq.running.context import Channel, JobContext, Output, arrive
+from mlq.running.aside import arrive, aside
+from mlq.running.becoming import handed_on, hands_on, outcome_of, post_split
+from mlq.running.context import Channel, JobContext, Output
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
 from mlq.running.outcomes import failure
 from mlq.running.pipeline import Split
+from mlq.running.results import Results
 from mlq.system.capture import capturing
 
 log = logging.getLogger("mlq.worker")
@@ -60,12 +62,13 @@ def _execute(channel: Channel, claimed: Claimed, record: Record, listeners: tupl
         message = codec.unpack(record.message)
         output = Output(channel, claimed.id)
         context = JobContext(channel, output, claimed, record, message)
+        message = context.results if context.joins else message
         value: Any = None
         with capturing(output), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 value = _own_answer(listener, _finished(_called(listener, message, context), context))
             if isinstance(value, Split):
-                value = post_split(value, channel, claimed, record, listeners[-1].retries)
+                value = post_split(value, channel, claimed, record, listeners[-1])
             listener = None
         return outcome_of(value, claimed, record, listeners)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
@@ -88,18 +91,23 @@ async def execute_on_loop(
         output = Output(channel, claimed.id)
         context = JobContext(channel, output, claimed, record, message)
         context.shares_a_loop()
+        message = context.results if context.joins else message
         value: Any = None
         with capturing(output), wrapped(context, listeners[0].middleware if listeners else ()):
             for listener in listeners:
                 if listener.is_async:
-                    value = await _awaited(_called(listener, message, context), context)
+                    reads = context.joins and listener.convert is not None
+                    given = await aside(functools.partial(list, message)) if reads else message
+                    value = await _awaited(_called(listener, given, context), context)
                 else:
                     value = await _on_thread(listener, message, context, submit)
                 value = _own_answer(listener, value)
             if isinstance(value, Split):
-                parts = functools.partial(post_split, value, channel, claimed, record, listeners[-1].retries)
+                parts = functools.partial(post_split, value, channel, claimed, record, listeners[-1])
                 value = await on_thread(parts, submit)
             listener = None
+            if hands_on(value):
+                value = await aside(functools.partial(handed_on, value))
         return outcome_of(value, claimed, record, listeners)
     except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
         return failure(error, again=listener is not None and listener.retries(error))
@@ -123,10 +131,8 @@ def keep_turning(loop: asyncio.AbstractEventLoop) -> None:
 
 def _called(listener: Listener, message: Any, context: JobContext) -> Any:
     assert listener.function is not None  # noqa: S101 - only the parent of child processes has listeners without one
-    if context.joins:
-        message = context.results if listener.convert is None else listener.convert(list(context.results))
-    elif listener.convert is not None:  # this check costs 0.04 us
-        message = listener.convert(message)
+    if listener.convert is not None:  # this check costs 0.04 us
+        message = listener.convert(list(message) if isinstance(message, Results) else message)
     if listener.batch:  # beside other listeners, it gets one message at a time
         return listener.function([message], [context]) if listener.takes_context else listener.function([message])
     return listener.function(message, context) if listener.takes_context else listener.function(message)

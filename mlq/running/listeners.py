@@ -1,21 +1,23 @@
 """Listeners: which functions a worker runs, for which jobs, and with which declared options."""
 
 import contextlib
-import functools
 import inspect
 import logging
 import os
 import threading
-import types
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlq.core.checks import check_count, check_functions, check_queue, check_seconds, functions_of, queue_of
+from mlq.core.checks import check_count, check_functions, check_queue, check_seconds, functions_of, lane_of, queue_of
+from mlq.core.chunk import ROWS_QUEUE
+from mlq.core.file_job import FILES_QUEUE, PREDICT_FILE
 from mlq.core.policy import Policy
 from mlq.errors import InputError, ValidationError
-from mlq.running.loads import Loads
+from mlq.running.loads import Loads, Residency
 from mlq.running.messages import for_message
 from mlq.running.portions import Split
+from mlq.running.signatures import is_async, takes_two
 from mlq.system.importing import is_importing
 
 if TYPE_CHECKING:
@@ -47,9 +49,13 @@ class Listener(NamedTuple):
     per_worker: int = 0  # units (jobs, or batches) that one worker runs at a time; 0: as many as it has slots
     split: Split | None = None  # which messages of a batch share a call; None: all of them
     convert: Callable[[Any], Any] | None = None  # makes the message what the function declares; None if that is nothing
+    convert_many: Callable[[list[Any]], list[Any]] | None = None  # of many at once; raises something if one is wrong
     about: str = ""  # a model's description for clients; see core/model.py
     routes: "Routes | None" = None  # where what it returns goes on
+    # The routes of all listeners, if there are any; set, as the middleware, on listeners that are chosen for a job.
+    declared: Mapping[str, "Routes | None"] = MappingProxyType({})
     warm_up: Callable[[], None] | None = None  # called once in each process, before it gets jobs
+    residency: Residency = Residency()  # of a model
 
     @classmethod
     def of(
@@ -74,7 +80,7 @@ class Listener(NamedTuple):
             raise InputError(f"batch must be at most {MOST_IN_BATCH:,}, not {size:,}")
         longest = MAX_WAIT if max_wait is None else check_seconds("max_wait", max_wait, zero=True) or 0.0
         return cls(
-            name, function, _takes_two(function, name), _is_async(function),
+            name, function, takes_two(function, name), is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
             batch=size, max_wait=longest, per_worker=check_count("per_worker", per_worker, 1) or 0, split=split,
             convert=for_message(function, name, in_list=bool(size)),
@@ -116,51 +122,6 @@ def check_retry_on(retry_on: object) -> RetryOn | None:
     return tuple(given)
 
 
-def _takes_two(function: Callable[..., Any], name: str) -> bool:
-    """Whether to call it with the context, too. Raises InputError if its signature shows that it can't be called.
-
-    If a decorator wraps it, the wrapper's signature says what can be passed, and the inner function's, what is wanted.
-    """
-    try:
-        inner = outer = inspect.signature(function)
-    except (TypeError, ValueError):  # builtins without a signature
-        return False
-    with contextlib.suppress(ValueError):  # wrappers in C, such as that of functools.cache, have no signature
-        outer = inspect.signature(function, follow_wrapped=False)
-    one, two = _takes(outer, 1), _takes(outer, 2)
-    if not (one or two):
-        raise InputError(
-            f"{name}() can't be called as a listener: write {name}(msg), {name}(msg, ctx) or {name}(msg, *args)"
-        )
-    if one != two or _is_opaque(function, outer):
-        return two and one != two
-    positional = [p for p in inner.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) >= 2 or any(p.kind == p.VAR_POSITIONAL for p in inner.parameters.values())
-
-
-def _is_opaque(function: object, signature: inspect.Signature) -> bool:
-    """Whether it is a C object such as an itemgetter: its signature claims any arguments, which is mostly wrong."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    in_c = isinstance(type(function).__call__, types.WrapperDescriptorType)
-    known = hasattr(function, "__code__") or hasattr(function, "__wrapped__")
-    return in_c and not known and str(signature) == "(*args, **kwargs)"
-
-
-def _takes(signature: inspect.Signature, count: int) -> bool:
-    try:
-        signature.bind(*range(count))
-    except TypeError:
-        return False
-    return True
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    call = getattr(function, "__call__", None)  # noqa: B004 - an object's own __call__ may be `async def`
-    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-    return any(kind(candidate) for kind in kinds for candidate in (function, call))
-
-
 class Listeners:
     """The listeners of a worker, in order, unique by name. Threads may read while others change it."""
 
@@ -169,6 +130,7 @@ class Listeners:
         self._all = tuple(known)
         self._middleware = tuple(middleware)
         self._names = tuple(listener.name for listener in self._all)
+        self._routes: tuple[tuple[Listener, ...], Mapping[str, Routes | None]] = (), {}  # of which listeners, and these
         self.loads = Loads()  # what became of the models among them
         self._lock = threading.Lock()
         self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the id of its process
@@ -243,10 +205,10 @@ class Listeners:
             raise InputError(f"the listener {name!r} has routes already: declare all of them in one `route`")
         self.exchange(listener, listener._replace(routes=routes))
 
-    def warm_up(self) -> None:
-        """Have those that ask for it load what they need, before there are jobs."""
+    def warm_up(self, names: Collection[str] | None = None) -> None:
+        """Have those that ask for it load what they need, before there are jobs; with `names`, only these."""
         for listener in self._all:
-            if listener.warm_up is not None:
+            if listener.warm_up is not None and (names is None or listener.name in names):
                 listener.warm_up()
 
     def only(self, names: Collection[str]) -> "Listeners":
@@ -254,7 +216,8 @@ class Listeners:
         if missing := set(names) - set(self.names()):
             there = ", ".join(self.names()) or "none"
             raise InputError(f"there is no listener {', '.join(sorted(missing))}; the listeners are: {there}")
-        chosen = Listeners((listener for listener in self._all if listener.name in names), self._middleware)
+        kept = {*names, PREDICT_FILE}  # whether a worker predicts files is told in another way
+        chosen = Listeners((listener for listener in self._all if listener.name in kept), self._middleware)
         chosen.loads = self.loads
         return chosen
 
@@ -280,13 +243,33 @@ class Listeners:
         """The queues that they declare."""
         return tuple(dict.fromkeys(listener.queue for listener in self._all if listener.queue is not None))
 
+    def own_lanes(self, queues: Collection[str]) -> list[str]:
+        """The lanes of MLQ's own jobs that a worker of these queues serves, whose queues no user names.
+
+        These are the chunks of files, but not of listeners for other queues, and the jobs that predict files.
+        """
+        rows = [lane_of(ROWS_QUEUE, [one.name]) for one in self._all if one.queue is None or one.queue in queues]
+        return rows + [lane_of(FILES_QUEUE, [one.name]) for one in self._all if one.name == PREDICT_FILE]
+
     def chosen(self, lane: str) -> tuple[Listener, ...]:
         """The listeners that run jobs of `lane`, with the middleware: all that it names, or none if one is missing.
 
         For a lane without functions: those that declare its queue, or if there are none, all that declare no queue.
         """
-        chosen, middleware = self._chosen(lane), self._middleware
-        return tuple(one._replace(middleware=middleware) for one in chosen) if middleware else chosen
+        chosen, middleware, declared = self._chosen(lane), self._middleware, self._declared()
+        if not middleware and not declared:
+            return chosen
+        return tuple(one._replace(middleware=middleware, declared=declared) for one in chosen)
+
+    def _declared(self) -> Mapping[str, "Routes | None"]:
+        """The routes of all listeners; nothing if none has any."""
+        everyone, declared = self._routes
+        if everyone is not self._all:
+            everyone = self._all
+            has_routes = any(one.routes is not None for one in everyone)
+            declared = {one.name: one.routes for one in everyone} if has_routes else {}
+            self._routes = everyone, declared
+        return declared
 
     def _chosen(self, lane: str) -> tuple[Listener, ...]:
         everyone, wanted = self._all, functions_of(lane)

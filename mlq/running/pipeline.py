@@ -54,8 +54,8 @@ def _place_of(to: Any) -> tuple[str | None, list[str]]:
     """The queue and the functions of a step for this listener or model."""
     if isinstance(to, str):
         return None, [to]
-    if callable(info := getattr(to, "info", None)) and not callable(to):  # a model
-        found = info()
+    if callable(version_for := getattr(to, "version_for", None)) and not callable(to):  # a model
+        found = version_for()
         return found.queue, [found.function]
     if not callable(to):
         raise InputError(f"a step needs a listener, its name or a model, not {to!r:.80}")

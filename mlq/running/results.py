@@ -1,7 +1,8 @@
 """The results of the jobs that an attempt comes after, read when they are needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from mlq.client.arguments import PAGE, value_of
@@ -9,6 +10,7 @@ from mlq.core.job import text
 from mlq.core.job_options import JobOptions
 from mlq.core.states import FINISHED
 from mlq.errors import JobCancelled, JobFailed, UnknownJob
+from mlq.running.aside import aside
 
 if TYPE_CHECKING:
     from mlq.running.context import Channel
@@ -43,8 +45,15 @@ class Results(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         """Read all of them, in order."""
-        for _, fields in self._read(self._ids(0, len(self))):
+        for fields in self._read(self._ids(0, len(self))):
             yield self._result(fields)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """The same for `async def` listeners: the others on the event loop go on while a page is read."""
+        pages = await aside(lambda: self._pages(self._ids(0, len(self))))
+        while (page := await aside(lambda: next(pages, None))) is not None:
+            for fields in page:
+                yield self._result(fields)
 
     @overload
     def __getitem__(self, at: int) -> Any: ...
@@ -56,11 +65,11 @@ class Results(Sequence[Any]):
         if isinstance(at, slice):
             numbers = range(*at.indices(count))
             if numbers.step == 1:
-                return [self._result(fields) for _, fields in self._read(self._ids(numbers.start, numbers.stop))]
+                return [self._result(fields) for fields in self._read(self._ids(numbers.start, numbers.stop))]
             return [self[i] for i in numbers]
         if not -count <= at < count:
             raise IndexError(f"there are {count} results, none with the number {at}")
-        return self._result(next(self._read(self._ids(at % count, at % count + 1)))[1])
+        return self._result(next(self._read(self._ids(at % count, at % count + 1))))
 
     @property
     def failed(self) -> dict[int, Exception]:
@@ -74,20 +83,16 @@ class Results(Sequence[Any]):
                 yield str(first + number - passed)
             passed += last - first + 1
 
-    def _read(self, ids: Iterator[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
-        page: list[str] = []
-        for one in ids:
-            page.append(one)
-            if len(page) == PAGE:
-                yield from self._read_page(page)
-                page = []
-        yield from self._read_page(page)
+    def _read(self, ids: Iterator[str]) -> Iterator[dict[str, bytes]]:
+        for page in self._pages(ids):
+            yield from page
 
-    def _read_page(self, page: list[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    def _pages(self, ids: Iterator[str]) -> Iterator[list[dict[str, bytes]]]:
+        page = list(islice(ids, PAGE))
         while page:
             found = self._channel.outcomes(page)
-            yield from zip(page, found, strict=False)
-            page = page[len(found) :]
+            yield found
+            page = page[len(found) :] or list(islice(ids, PAGE))
 
     def _result(self, fields: dict[str, bytes]) -> Any:
         job_id, state = fields["id"].decode(), text(fields.get("state")) or ""

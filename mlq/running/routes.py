@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlq.running.listeners import Listeners
 
 D = TypeVar("D")
+T = TypeVar("T")
 Value = str | int | Enum
 
 
@@ -39,8 +40,8 @@ class Routes:
             raise InputError(f"`by` is a name, such as 'kind', or a function of what is returned, not {by!r:.80}")
         self.by = by
         self.given = [*to.items(), *([(None, otherwise)] if otherwise is not None else [])]
-        self._to = {_key(value): _ready(target) for value, target in to.items()}
-        self._otherwise = None if otherwise is None else _ready(otherwise)
+        self.to = {key_of(value): _ready(target) for value, target in to.items()}
+        self.otherwise = None if otherwise is None else _ready(otherwise)
 
     def __rrshift__(self, listener: D) -> D:
         """Declare these routes for a listener, which is returned. Raises InputError."""
@@ -59,28 +60,16 @@ class Routes:
 
     def forward(self, returned: Any) -> Forward:
         """Where what the listener has returned goes on. Raises NoRoute."""
-        msg = returned[1] if isinstance(returned, tuple) and len(returned) == 2 else returned
-        value = self._value_of(msg)
-        try:
-            found = self._to.get(_key(value), self._otherwise)
-        except TypeError:  # a list, a dict: it has no hash
-            found = self._otherwise
+        msg = message_of(returned)
+        value = value_of(msg, self.by)
+        found = found_in(self.to, value)
+        found = self.otherwise if found is None else found
         if found is None:
             known = ", ".join(repr(value) for value, _ in self.given)
             kind = "" if isinstance(value, str) else f" ({type(value).__name__})"
             hint = nearest(value, [key for key, _ in self.given if isinstance(key, str)]) if kind == "" else ""
             raise NoRoute(f"no route for {value!r:.200}{kind}{hint}; the routes are {known:.500}")
         return Forward(msg, found)
-
-    def _value_of(self, msg: Any) -> Any:
-        """What decides. Raises NoRoute if it is missing: that is a mistake in the listener, not a case of its own."""
-        if not isinstance(self.by, str):
-            return self.by(msg)
-        try:
-            return msg[self.by] if isinstance(msg, Mapping) else getattr(msg, self.by)
-        except (KeyError, AttributeError):
-            what = f"a {type(msg).__name__}" if msg is not None else "None"
-            raise NoRoute(f"the listener returned {what} without {self.by!r}, by which its routes are chosen") from None
 
     def branches(self, known: Container[str]) -> Iterator[Branch]:
         """The routes, for people. `known`: the names of listeners that exist."""
@@ -105,13 +94,42 @@ def route(routes: Mapping[Any, To], *, by: str | Callable[[Any], Any], otherwise
     return Routes(routes, by, otherwise)
 
 
-def _key(value: Any) -> tuple[bool, Any]:
-    """True is not 1 here."""
-    return isinstance(value, bool), value
+Key = tuple[str, Any]
+
+
+def key_of(value: Any) -> Key:
+    """What a value is looked up by: True is not 1 here, and a member of an enum is equal to itself alone."""
+    if isinstance(value, Enum) and not isinstance(value, (str, int)):
+        return "enum", f"{type(value).__qualname__}.{value.name}"
+    return "bool" if isinstance(value, bool) else "", value
+
+
+def found_in(table: Mapping[Key, T], value: Any) -> T | None:
+    """What stands in the table under this value."""
+    try:
+        return table.get(key_of(value))
+    except TypeError:  # a list, a dict: it has no hash
+        return None
+
+
+def message_of(returned: Any) -> Any:
+    """What goes on of what a listener has returned: of a pair with a short result, the result."""
+    return returned[1] if isinstance(returned, tuple) and len(returned) == 2 else returned
+
+
+def value_of(msg: Any, by: str | Callable[[Any], Any]) -> Any:
+    """What decides. Raises NoRoute if it is missing: that is a mistake in the listener, not a case of its own."""
+    if not isinstance(by, str):
+        return by(msg)
+    try:
+        return msg[by] if isinstance(msg, Mapping) else getattr(msg, by)
+    except (KeyError, AttributeError):
+        what = f"a {type(msg).__name__}" if msg is not None else "None"
+        raise NoRoute(f"the listener returned {what} without {by!r}, by which its routes are chosen") from None
 
 
 def _is_model(target: To) -> bool:
-    return not callable(target) and hasattr(target, "info")
+    return not callable(target) and hasattr(target, "version_for")
 
 
 def _ready(target: To) -> Any:

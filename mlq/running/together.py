@@ -1,32 +1,23 @@
-"""Runs a listener that declares `batch` on the messages of many jobs, and gives each job an outcome of its own.
-
-If the call raises, it is repeated with halves of the messages, down to the one that is to blame. If the number of
-answers is wrong, nobody knows which answer belongs to which message: it is repeated with each message alone.
-"""
+"""Runs a listener that declares `batch` on the messages of many jobs, and gives each job an outcome of its own."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.running.answers import WrongNumber, answers_of
 from mlq.running.becoming import outcome_of, post_split
+from mlq.running.calls import Aside, Call, Calls
 from mlq.running.context import Channel, JobContext, Output
 from mlq.running.execution import Submit, on_thread, own_context, run_async
 from mlq.running.listeners import Listener
 from mlq.running.middleware import wrapped
 from mlq.running.outcomes import failure
 from mlq.running.pipeline import Split
-from mlq.running.portions import portions
 from mlq.system.capture import capturing
 
 T = TypeVar("T")
-Call = Callable[[list[Any], list[JobContext]], Awaitable[Any]]
-Aside = Callable[[Callable[[], None]], Awaitable[None]]  # runs what waits for the server, not on an event loop
-
-_most: dict[str, int] = {}  # messages per call of listeners that ran out of memory with more
 
 
 class OneRun(Protocol):
@@ -76,7 +67,7 @@ class _Member:
         self.cost = 1.0
         self.context: JobContext | None = None
 
-    def begin(self) -> bool:
+    async def begin(self, aside: Aside) -> bool:
         """Make its message ready; False if that failed, which is its outcome."""
         try:
             message = codec.unpack(self._run.record.message)
@@ -84,7 +75,8 @@ class _Member:
             self.context = context
             self._hooks.enter_context(wrapped(context, self._listener.middleware))
             if context.joins:
-                message = list(context.results)
+                message = []
+                await aside(partial(_read, context, message))
             self.message = message if self._listener.convert is None else self._listener.convert(message)
             if (split := self._listener.split) is not None:
                 self.group = split.group and split.group(self.message)
@@ -112,7 +104,7 @@ class _Member:
         try:
             run = self._run
             if isinstance(value, Split):
-                value = post_split(value, run.channel, run.claimed, run.record, self._listener.retries)
+                value = post_split(value, run.channel, run.claimed, run.record, self._listener)
             self._hooks.close()
             self.outcome = outcome_of(value, run.claimed, run.record, run.listeners)
         except BaseException as error:  # noqa: BLE001 - user code: middleware
@@ -124,17 +116,21 @@ class _Member:
             self.context.end()
 
 
+def _read(context: JobContext, message: list[Any]) -> None:
+    message.extend(context.results)
+
+
 def execute_together(runs: Sequence[OneRun]) -> list[Outcome]:
     """Run the one listener of these runs; returns an outcome for each, in order. Never raises."""
     listener = runs[0].listeners[0]
 
     async def call(messages: list[Any], contexts: list[JobContext]) -> Any:
-        return run_async(_called(listener, messages, contexts))
+        return run_async(called(listener, messages, contexts))
 
     async def aside(act: Callable[[], None]) -> None:
         act()
 
-    return own_context().run(lambda: _at_once(_executed(runs, listener, call, aside)))
+    return own_context().run(lambda: at_once(_executed(runs, listener, call, aside)))
 
 
 async def execute_together_on_loop(runs: Sequence[OneRun], submit: Submit) -> list[Outcome]:
@@ -143,8 +139,8 @@ async def execute_together_on_loop(runs: Sequence[OneRun], submit: Submit) -> li
 
     async def call(messages: list[Any], contexts: list[JobContext]) -> Any:
         if listener.is_async:
-            return await _called(listener, messages, contexts)
-        return await on_thread(lambda: run_async(_called(listener, messages, contexts)), submit)
+            return await called(listener, messages, contexts)
+        return await on_thread(lambda: run_async(called(listener, messages, contexts)), submit)
 
     async def aside(act: Callable[[], None]) -> None:
         await on_thread(act, submit)
@@ -152,12 +148,13 @@ async def execute_together_on_loop(runs: Sequence[OneRun], submit: Submit) -> li
     return await _executed(runs, listener, call, aside)
 
 
-def _called(listener: Listener, messages: list[Any], contexts: list[JobContext]) -> Any:
+def called(listener: Listener, messages: list[Any], contexts: list[JobContext]) -> Any:
+    """What the listener returns for these messages; it may be a coroutine."""
     assert listener.function is not None  # noqa: S101 - only the parent of child processes has listeners without one
     return listener.function(messages, contexts) if listener.takes_context else listener.function(messages)
 
 
-def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that waits for nothing: the code is the same with and without an event loop."""
     try:
         coroutine.send(None)
@@ -168,66 +165,9 @@ def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def _executed(runs: Sequence[OneRun], listener: Listener, call: Call, aside: Aside) -> list[Outcome]:
-    members, calls = [_Member(run) for run in runs], _Calls(listener, call, aside)
+    members, calls = [_Member(run) for run in runs], Calls(listener, call, aside)
     with capturing(_Outputs([member.output for member in members])):
-        await calls.solve_all([member for member in members if member.begin()])
+        await calls.solve_all([member for member in members if await member.begin(aside)])
     for member in members:
         member.end()
     return [member.outcome for member in members]
-
-
-class _Calls:
-    """The calls for one batch. Each gives its members their outcomes."""
-
-    def __init__(self, listener: Listener, call: Call, aside: Aside) -> None:
-        self._listener = listener
-        self._call = call
-        self._aside = aside
-        self._ran_out = False  # of memory
-        self._alone = False  # with a single message, which is to blame for it
-        self._largest = 1  # messages of a call that succeeded
-
-    async def solve_all(self, members: list[_Member]) -> None:
-        """Call the listener as often as it takes."""
-        name, split = self._listener.name, self._listener.split
-        groups, costs = [member.group for member in members], [member.cost for member in members]
-        most = _most.get(name, len(members))
-        for portion in portions(members, groups, costs, most, split and split.max_cost):
-            await self._solve(portion)
-        if self._ran_out and not self._alone:
-            _most[name] = min(self._largest, _most.get(name, self._largest))
-
-    async def _solve(self, members: list[_Member]) -> None:
-        contexts, count = [member.context for member in members if member.context is not None], len(members)
-        try:
-            returned = await self._call([member.message for member in members], contexts)
-            answers = answers_of(returned, count, self._listener.name)
-        except BaseException as error:  # noqa: BLE001 - user code: a listener may raise anything
-            await self._divide(members, error)
-            return
-        self._largest = max(self._largest, count)
-        for member, answer in zip(members, answers, strict=True):
-            if isinstance(answer, BaseException):
-                member.fail(answer)
-            elif isinstance(answer, Split):
-                await self._aside(partial(member.succeed, answer))
-            else:
-                member.succeed(answer)
-
-    async def _divide(self, members: list[_Member], error: BaseException) -> None:
-        """The call raised: repeat it with fewer messages, if there are any for whom that matters."""
-        count = len(members)
-        if _is_out_of_memory(error):
-            self._ran_out, self._alone = True, self._alone or count == 1
-        left = [member for member in members if member.holds()] if count > 1 else []
-        for member in members:
-            if member not in left:
-                member.fail(error)
-        size = 1 if isinstance(error, WrongNumber) else (count + 1) // 2
-        for start in range(0, len(left), size):
-            await self._solve(left[start : start + size])
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Also for the errors of frameworks, which need not be imported here: `torch.cuda.OutOfMemoryError`."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -6,7 +6,9 @@ from mlq.errors import InputError
 
 # What each extra of pyproject.toml brings, as modules.
 EXTRAS = {
+    "files": ("fsspec", "pyarrow"),
     "gevent": ("gevent",),
+    "mlflow": ("jsonschema_rs", "pydantic", "yaml"),
     "models": ("jsonschema_rs", "pydantic"),
     "serve": ("flask", "gevent", "jsonpickle", "msgspec", "prometheus_client"),
 }

@@ -50,12 +50,36 @@ def give_back() -> None:
         library.malloc_trim(0)
 
 
+_others: set[int] = set()  # processes that count as parts of this one
+
+
+def add(pid: int) -> None:
+    """Count what a process holds that this one has started; on Linux alone."""
+    _others.add(pid)
+
+
+def remove(pid: int) -> None:
+    """It has ended."""
+    _others.discard(pid)
+
+
 def resident() -> int:
-    """Resident memory of this process in bytes; its peak if the system reports only that."""
+    """Resident memory of this process and those that were added, in bytes; its peak if the system reports only that."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE
+        return _resident("self") + sum(map(_resident_if_there, tuple(_others)))
     except OSError:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _resident(process: int | str) -> int:
+    with open(f"/proc/{process}/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE
+
+
+def _resident_if_there(process: int) -> int:
+    try:
+        return _resident(process)
+    except (OSError, IndexError):  # it has just ended
+        return 0

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from mlq.core.job import Claimed
 from mlq.errors import ServerError
 from mlq.ops import work as work_ops
+from mlq.ops.work import Claim
 from mlq.system.service import Service, TroubleLog
 from mlq.worker.attempt import Attempt
 from mlq.worker.shared import LEASE, Shared
@@ -122,7 +123,7 @@ class Apart(Service):
     def _claim(self, job_id: str, *, closes: bool) -> Attempt | None:
         """Claim a job for a slot that was taken already; gives the slot back if the job no longer waits."""
         shared = self._shared
-        claimed: list[Claimed] = []
+        claimed = Claim()
         try:
             op = work_ops.claim_apart(shared.keys, shared.name, next(shared.numbers), job_id, LEASE)
             claimed = shared.shell.run(op)

@@ -103,6 +103,7 @@ class Attempt:
         self.beside = 0  # other attempts that died with it
         self.waits = 0  # current waits for other jobs: coroutines and threads of a listener may wait side by side
         self.waited = False  # it has waited for another job
+        self.streams = False  # it has emitted partial results
         self.wait_lock = threading.Lock()  # held while a wait begins or ends
         self.wakes: set[Callable[[], None]] = set()  # called if the attempt ends, to end its waits for other jobs
         self.is_done = False  # its listeners have ended, whatever became of the job
@@ -141,6 +142,10 @@ class Attempt:
         """Whether the attempt runs and still holds its job, so that its listeners' reports count."""
         return self.stage is Stage.BEGUN
 
+    def is_over(self) -> bool:
+        """Whether the worker does not hold its job any more."""
+        return self.stage not in (Stage.CLAIMED, Stage.BEGUN)
+
     def counts(self) -> bool:
         """Whether it counts for its listeners' `per_worker`: it has not ended, or its slot is not given back yet."""
         return self.holds_slot or self.stage in (Stage.CLAIMED, Stage.BEGUN)
@@ -157,7 +162,7 @@ class Attempt:
     def end(self, stage: Stage) -> Stage | None:
         """Move to a final stage; returns the stage before, or None if it had reached a final stage already."""
         with self._lock:
-            if self.stage not in (Stage.CLAIMED, Stage.BEGUN):
+            if self.is_over():
                 return None
             before, self.stage = self.stage, stage
             if before is Stage.BEGUN:

@@ -48,7 +48,7 @@ class Batch(Together):
 
     def is_over(self) -> bool:
         """Whether no member holds its job any more: nothing that the listener returns would count."""
-        return not any(one.stage in (Stage.CLAIMED, Stage.BEGUN) for one in self.members)
+        return all(one.is_over() for one in self.members)
 
     def is_done(self) -> bool:
         """Whether the listener has ended for all members."""

@@ -56,6 +56,7 @@ class RedisChannel:
     def add_entry(self, kind: str, data: bytes) -> None:
         """Have an entry added to the job's stream soon, in order."""
         self._check()
+        self._attempt.streams = self._attempt.streams or kind == "chunk"
         self._shared.note_size(len(data))
         self._shared.outbox.add_entry(self._attempt, kind, data)
 
@@ -75,15 +76,15 @@ class RedisChannel:
         self._shared.note_size(len(packed or b""))
         return packed
 
-    def post(self, lane: str, body: bytes, needs: str = "") -> str:
+    def post(self, lane: str, body: bytes, needs: str = "", when: str = "") -> str:
         """Post another job; returns its id."""
-        return self._post(lane, [body], needs)
+        return self._post(lane, [body], needs, when)
 
     def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split, which begins when this attempt has ended; returns the id of the first."""
         return self._post(lane, bodies, post_ops.PLAN)
 
-    def _post(self, lane: str, bodies: Sequence[bytes], needs: str) -> str:
+    def _post(self, lane: str, bodies: Sequence[bytes], needs: str, when: str = "") -> str:
         self._shared.note_size(max(map(len, bodies)))
         shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
         staged = post_ops.staging_name(bodies)
@@ -92,7 +93,7 @@ class RedisChannel:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":
-                return post_ops.post(keys, name, number, lane, bodies, lease, epoch, staged, needs)
+                return post_ops.post(keys, name, number, lane, bodies, lease, epoch, staged, needs, when)
 
             return str(self._patiently(lambda: post(shell, keys, make, stage)).id)
 
@@ -123,6 +124,14 @@ class RedisChannel:
         if other := given_to(fields):  # a step of a pipeline, whose result another job got
             return self.wait(other, None if give_up is None else max(0.0, give_up - time.monotonic()))
         return fields
+
+    def leave(self) -> None:
+        """Release the slot."""
+        self._supervisor.leave(self._attempt)
+
+    def go_on(self) -> None:
+        """Take a slot again."""
+        self._supervisor.go_on(self._attempt, at_once=True)
 
     def _check(self) -> None:
         if not self._attempt.holds():

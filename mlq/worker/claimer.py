@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 
-from mlq.core.job import Claimed
+from mlq.core.job import Claimed, number
 from mlq.errors import MLQError, ServerError
 from mlq.ops import Op
 from mlq.ops import work as work_ops
+from mlq.ops.work import Claim
 from mlq.shell.trouble import pause
 from mlq.system.service import Service, TroubleLog
 from mlq.worker.shared import LEASE, Shared
@@ -24,7 +25,7 @@ def claim_now(shared: Shared, give: Give) -> None:
     wanted = shared.slots.take(MOST)
     if not wanted:
         return
-    claimed: list[Claimed] = []
+    claimed = Claim()
     try:
         claimed = ask(shared, wanted)
     finally:
@@ -32,10 +33,10 @@ def claim_now(shared: Shared, give: Give) -> None:
         shared.slots.give(wanted - taken)
     if claimed:
         give(claimed)
-    shared.claim_ended(exhausted=taken < wanted)
+    shared.claim_ended(claimed, exhausted=taken < wanted)
 
 
-def ask(shared: Shared, wanted: int) -> list[Claimed]:
+def ask(shared: Shared, wanted: int) -> Claim:
     """Claim jobs of all lanes that are served now; register the class and repeat if the server does not know it."""
     while True:
         if shared.limits:
@@ -48,10 +49,11 @@ def ask(shared: Shared, wanted: int) -> list[Claimed]:
         shared.unknown()
 
 
-def next_claim(shared: Shared, wanted: int) -> Op[list[Claimed] | None]:
+def next_claim(shared: Shared, wanted: int) -> Op[Claim | None]:
     """The worker's next op to claim up to `wanted` jobs."""
     served, sizes = shared.for_claim()
-    return work_ops.claim(shared.keys, shared.name, next(shared.numbers), served, LEASE, wanted, sizes)
+    number, wait = next(shared.numbers), shared.affinity.wait()
+    return work_ops.claim(shared.keys, shared.name, number, served, LEASE, wanted, sizes, wait)
 
 
 class Claimer(Service):
@@ -120,12 +122,14 @@ class Claimer(Service):
             shared.exhausted, self._woken_as = False, served
 
     def _hear(self, item: bytes) -> None:
-        """Act on an inbox message: look again, a lease was lost, uploads changed, or a job ended."""
+        """Act on an inbox message: look again, now or later, a lease was lost, uploads changed, or a job ended."""
         what, _, rest = item.partition(b" ")
         if what == b"wake":
             self._shared.exhausted = False
         elif what == b"lost":
             self._lost(rest.decode("utf-8", "replace"))
+        elif what == b"due":  # in so many seconds
+            self._shared.look_in(number(rest) or 0.0)
         elif what == b"uploads":
             self._shared.uploads_due.set()
         else:

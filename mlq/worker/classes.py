@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from mlq.core.checks import functions_of
 from mlq.ops.work import WorkerClass
 from mlq.running.listeners import Listeners
 
@@ -26,7 +27,8 @@ class Classes:
             chosen = {queue: listeners.chosen(queue) for queue in queues}
             plain = [queue for queue, run in chosen.items() if run and closed.isdisjoint(one.name for one in run)]
             open_ = [name for name in listeners.names() if name not in closed]
-            found = self._by_closed[closed] = WorkerClass.of(plain, queues, open_)
+            own = [lane for lane in listeners.own_lanes(queues) if functions_of(lane).isdisjoint(closed)]
+            found = self._by_closed[closed] = WorkerClass.of(plain, queues, open_, own)
         if found.name in self._known:
             self.registered(found)
         return found

@@ -1,4 +1,4 @@
-"""Looks for expired leases, retries that are due, and lost wake-ups."""
+"""Looks for expired leases, jobs that come due or expire, and lost wake-ups."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +29,7 @@ class Reaping:
         self._apart_due = apart_due
 
     def look(self) -> Question:
-        """Reap expired leases, move retries that are due to their lanes, and ask whether jobs wait for this worker."""
+        """Reap expired leases, move jobs that are due to their lanes, and ask whether jobs wait for this worker."""
         shared = self._shared
         op = work_ops.look(shared.keys, PAUSE, GRACE, shared.settings.max_losses - 1, shared.served.name)
         return op, partial(self._looked, self._clock.retry_at)
@@ -43,12 +43,13 @@ class Reaping:
         return work_ops.rests(shared.keys, shared.served.name), lambda rests: self._wake_if_missed(rests=rests)
 
     def _looked(self, retry_at: float | None, found: tuple[work_ops.Reaped, bool]) -> None:
-        """Act on what the look found; `retry_at` is when the next retry was due before the look."""
+        """Act on what the look found; `retry_at` is when the next job was due before the look."""
         reaped, rests = found
         self._wake_if_missed(rests=rests)
         self._clock.retries_moved(retry_at)
         if reaped.retry_in is not None:
             self._clock.retry_in(reaped.retry_in)
+        self._clock.expiry_in(reaped.expires_in)
         if reaped.taken:
             log.info("jobs of expired leases taken back: %d", reaped.taken)
         if reaped.apart:

@@ -49,10 +49,10 @@ class Renewer(Service):
         started = time.monotonic()
         try:
             if self._halfway:
-                self._ask(self._news())
+                self._ask([*self._news(), *self._presence.holding()])
             else:
                 self._renew()
-                self._ask([self._reaping.look(), *self._presence.due(self._shell)])
+                self._ask([self._reaping.look(), *self._presence.due(self._shell), *self._presence.holding()])
             self._trouble.over()
             self._halfway = not self._halfway
             pause = RENEW / 2

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from mlq.core.states import State
 from mlq.errors import ServerError
@@ -13,6 +12,7 @@ from mlq.ops import Op
 from mlq.ops import settling as settle_ops
 from mlq.ops.posting import stage, staging_name
 from mlq.ops.settling import Ending
+from mlq.ops.work import Claim
 from mlq.running.spare_threads import Threads
 from mlq.shell.known_ids import TRIES, known_ids_of, unstable
 from mlq.shell.sync import Shell
@@ -21,11 +21,9 @@ from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.claimer import MOST, Give, claim_now, next_claim
 from mlq.worker.endings import calls_back, complain, ending_of, is_staged
 from mlq.worker.outbox import Ended, Reported
+from mlq.worker.shadow_offers import Offers
 from mlq.worker.shared import Shared
 from mlq.worker.unrecorded import Unrecorded, record_reports
-
-if TYPE_CHECKING:
-    from mlq.core.job import Claimed
 
 BATCH = 100  # outcomes per settle while jobs are short
 FEW = 8  # outcomes per settle otherwise: if a hundred end together, the first slot would stay empty for 5 ms
@@ -38,7 +36,7 @@ class Settler(Service):
 
     def __init__(
         self, shared: Shared, give: Give, deliveries_due: Callable[[], None], retry_in: Callable[[float], None],
-        died: Callable[[], None],
+        offers: Offers, died: Callable[[], None],
     ) -> None:  # fmt: skip
         """`deliveries_due` is called when a delivery was queued, `retry_in` with the seconds until a retry is due."""
         super().__init__("settler", died)
@@ -46,6 +44,7 @@ class Settler(Service):
         self._give = give
         self._deliveries_due = deliveries_due
         self._retry_in = retry_in
+        self._offers = offers
         self._unrecorded = Unrecorded(shared, self._settle_kept, died)
         self._one_at_a_time = threading.Lock()
         self._pausing = Threads("mlq-pause")
@@ -167,7 +166,7 @@ class Settler(Service):
         freed = shared.slots.let_go([ended.attempt for ended in batch])
         pauses = self._pauses(freed) if shared.batches else []
         self._pace += (sum(ended.attempt.took for ended in batch) / len(batch) - self._pace) * 0.2
-        if shared.batches:  # what is claimed ahead could not join the batch of the next claim
+        if shared.batches or not shared.settings.claims_ahead:  # it could not join the batch of the next claim
             shared.slots.claim_none_ahead()
         else:
             shared.slots.claim_ahead(self._pace)
@@ -220,6 +219,8 @@ class Settler(Service):
         shared.successes.add(
             [ended for ended, ok in zip(batch, accepted, strict=True) if ok and ended.outcome.state is State.SUCCEEDED]
         )
+        if self._offers.on:
+            self._offers.choose(batch, accepted)
         for ended, ending, ok in zip(batch, endings, accepted, strict=True):
             shared.drop(ended.attempt)
             if not ok:
@@ -255,13 +256,13 @@ class Settler(Service):
 
     def _both(self, settle: Callable[[str], Op[list[bool | None]]], wanted: int) -> list[bool | None]:
         shared = self._shared
-        reply: list[Claimed] | None = []
+        reply: Claim | None = Claim()
         claim = next_claim(shared, wanted)
         try:
             settled, got = shared.shell.run_each_here(lambda run: (settle(run), claim))
             reply = got()
         finally:
-            claimed = reply or []
+            claimed = Claim() if reply is None else reply
             taken = shared.slots_of(claimed)
             if taken < wanted:
                 shared.slots.give(wanted - taken)
@@ -271,5 +272,5 @@ class Settler(Service):
         else:
             if claimed:
                 self._give(claimed)
-            shared.claim_ended(exhausted=taken < wanted)
+            shared.claim_ended(claimed, exhausted=taken < wanted)
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool

@@ -13,16 +13,17 @@ from typing import NamedTuple
 from mlq.core.checks import DEFAULT_QUEUE, queue_of
 from mlq.core.job import Claimed
 from mlq.core.keys import Keys
-from mlq.core.policy import LOSSES, Policy
+from mlq.core.policy import AFFINITY_WAIT, LOSSES, Policy
 from mlq.errors import ServerError
 from mlq.ops import data as data_ops
 from mlq.ops import models as model_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import WorkerClass
+from mlq.ops.work import Claim, WorkerClass
 from mlq.running.listeners import Listener, Listeners
 from mlq.shell.known_ids import known_ids_of
 from mlq.shell.sync import Shell
 from mlq.system import memory
+from mlq.worker.affinity import Affinity
 from mlq.worker.attempt import Attempt
 from mlq.worker.batch import slots_of
 from mlq.worker.batch_pause import BatchPause
@@ -52,6 +53,9 @@ class Settings(NamedTuple):
     queues: tuple[str, ...] = ()  # if empty: the default queue, and those that listeners declare
     name: str | None = None  # what the worker's name begins with; by default, host and process
     max_losses: int = LOSSES
+    gpus: tuple[str, ...] = ()  # that its children use
+    claims_ahead: bool = True  # False: jobs may wait here for their models, and are not handed back for that
+    affinity_wait: float = AFFINITY_WAIT  # seconds for which jobs are for workers that hold their model; 0: for all
 
 
 def batch_of(listeners: Sequence[Listener]) -> int:
@@ -61,6 +65,8 @@ def batch_of(listeners: Sequence[Listener]) -> int:
 
 class Shared:
     """Shared by the duties; each attribute may be used from any of their threads."""
+
+    look_in: Callable[[float], None]  # has an idle worker look for jobs in so many seconds; set before use
 
     def __init__(
         self, keys: Keys, shell: Shell, listeners: Listeners, settings: Settings, *, accepts_uploads: bool = False
@@ -82,6 +88,7 @@ class Shared:
         self.served = WorkerClass.of((), (), ())
         self.classes = Classes()
         self.limits = Limits()
+        self.affinity = Affinity(self.settings.affinity_wait)
         self.batches = b""  # the sizes of batches, for claims
         self._sizes: dict[str, int] = {}
         self.pauses: dict[str, BatchPause] = {}  # after batches, by listener
@@ -96,8 +103,7 @@ class Shared:
         self.complete = threading.Event()  # all listeners that were uploaded before the start are loaded
         if not accepts_uploads:
             self.complete.set()
-        self._closed: frozenset[str] = frozenset()  # listeners that run as many units as they may
-        self._claimed_without: frozenset[str] = frozenset()  # those that were closed at the last claim
+        self._closed = self._claimed_without = frozenset[str]()  # listeners at their limits, now and at the last claim
         self._served: dict[str, tuple[tuple[Listener, ...], Policy]] = {}
         self._held: dict[str, Attempt] = {}
         self._lock = threading.RLock()  # `wait_until` looks under it
@@ -112,7 +118,8 @@ class Shared:
         served = self._served  # replaced after each change: what is found for the old one must not get into the new one
         known = served.get(lane)
         if known is None:
-            chosen = self.listeners.chosen(lane) if queue_of(lane) in self.queues() else ()
+            here = queue_of(lane) in self.queues() or lane in self.listeners.own_lanes(self.queues())
+            chosen = self.listeners.chosen(lane) if here else ()
             known = chosen, Policy().over(listener.policy for listener in chosen)
             if len(served) >= LANES_KEPT:
                 served.clear()
@@ -159,6 +166,7 @@ class Shared:
         }  # fmt: skip
         with self._lock:
             self.limits.declare(self.listeners.all())
+            self.affinity.declare(self.listeners.all())
             self.classes.declare()
             self._closed = self._full()
             self.served = self.classes.without(self._closed, self.listeners, self.queues())
@@ -203,8 +211,10 @@ class Shared:
         plain = {queue: [one.name for one in run if one.name in rooms] for queue, run in chosen.items()}
         return served, work_ops.batches(self._sizes, rooms, plain)
 
-    def claim_ended(self, *, exhausted: bool) -> None:
+    def claim_ended(self, claim: Claim, *, exhausted: bool) -> None:
         """A claim has filled all slots that it was for, or not (`exhausted`). Call it with `claiming` held."""
+        if exhausted and claim.again is not None:
+            self.look_in(claim.again)
         if not self.limits:
             self.exhausted = exhausted
             return

@@ -14,6 +14,7 @@ from mlq.worker.attempt import Attempt, Stage
 from mlq.worker.batch import Batch, Unit, goes_on, parts_but_one, slots_of, units
 from mlq.worker.channel import RedisChannel
 from mlq.worker.fetches import Fetches
+from mlq.worker.late import is_late, without_late
 from mlq.worker.outbox import Ended
 from mlq.worker.shared import Shared, batch_of
 from mlq.worker.stuck import Stuck
@@ -57,7 +58,7 @@ class Supervisor:
     def give(self, claimed: list[Claimed]) -> None:
         """Have claimed jobs run, each as soon as a slot is free for it."""
         shared = self._shared
-        attempts = [Attempt(one) for one in claimed]
+        attempts = [Attempt(one) for one in without_late(shared, claimed)]
         shared.hold(attempts)
         found = self._in_batches(attempts) if shared.batches else attempts
         complete = [unit for unit in found if unit.is_complete()]
@@ -83,6 +84,8 @@ class Supervisor:
         """The attempt has its record, or can't get it."""
         if error is not None:
             self.ended(attempt, failure(error))
+        elif is_late(self._shared, attempt.claimed):
+            self._lose(attempt.claimed.lease, logging.INFO, "had expired")
         if attempt.batch is None:
             self._admit([attempt] if attempt.stage is Stage.CLAIMED else [])
         elif attempt.batch.is_last_fetched():
@@ -109,11 +112,11 @@ class Supervisor:
         except Undecodable as error:
             self.ended(attempt, failure(error))
             return False
-        listeners, declared = self._shared.serves(record.lane)
-        attempt.read(record, listeners, declared)
-        if not listeners:  # removed since the claim
+        attempt.read(record, *self._shared.serves(record.lane))
+        self._shared.affinity.claimed(attempt.listeners)
+        if not attempt.listeners:  # removed since the claim
             self._hand_back_later([attempt])
-        return bool(listeners)
+        return bool(attempt.listeners)
 
     def _hand_back_later(self, attempts: list[Attempt]) -> None:
         threading.Thread(target=self._hand_back, args=(attempts,), daemon=True).start()
@@ -135,15 +138,14 @@ class Supervisor:
     def _begin_batch(self, batch: Batch) -> None:
         self._shared.tally.began(batch.members[0].record.lane, len(batch.members))
         if (pause := self._shared.pauses.get(batch.listener)) is not None:
-            pause.begins(one.record.posted for one in batch.members if one.claimed.attempt == 1)
+            pause.begins(one.record.due for one in batch.members if one.claimed.attempt == 1)
 
     def _begin(self, attempt: Attempt) -> bool:
         if not attempt.begin():
             return False
         attempt.channel = RedisChannel(self._shared, attempt, self)
-        claimed, record = attempt.claimed, attempt.record
-        if claimed.attempt == 1:  # a pause before a retry is not a wait for a worker
-            self._shared.tally.waited(record.lane, claimed.started - record.posted)
+        if attempt.claimed.attempt == 1:  # a pause before a retry is not a wait for a worker
+            self._shared.tally.waited(attempt.record.lane, attempt.claimed.started - attempt.record.due)
         if attempt.policy.timeout is not None:
             self._timers.after(attempt.policy.timeout, attempt.holds, lambda: self._time_out(attempt))
         return True
@@ -246,8 +248,7 @@ class Supervisor:
         self._finish(unit)
 
     def _finish(self, unit: Unit) -> None:
-        following = None if goes_on(unit) else self._shared.slots.finish(unit)
-        if following is not None:
+        if not goes_on(unit) and (following := self._shared.slots.finish(unit)) is not None:
             self._pool.submit([following])
 
     # Handing back

@@ -12,12 +12,14 @@ from mlq.core.checks import queue_of
 from mlq.core.keys import Keys
 from mlq.ops import Op
 from mlq.ops.stats import BOUNDS, COUNTERS, OTHER, OUTCOMES, Row, tally
+from mlq.running.loads import LoadCount
 from mlq.worker.outbox import Ended
 
 _OUTCOME: dict[str | bytes, int] = {outcome: COUNTERS.index(f"attempts:{outcome}") for outcome in OUTCOMES}
 _ERROR = _OUTCOME["error"]  # also for unknown reasons: a child may send anything
 _WAIT, _RUN = COUNTERS.index("wait:0"), COUNTERS.index("run:0")
 _BATCHES, _BATCHED = COUNTERS.index("batches"), COUNTERS.index("batched")
+_LOADS = [COUNTERS.index(name) for name in ("loads", "load:sum", "evictions")]  # as `LoadCount` has them
 _WAIT_SUM, _RUN_SUM = COUNTERS.index("wait:sum"), COUNTERS.index("run:sum")
 
 
@@ -48,6 +50,13 @@ class Tally:
             row = self._rows.get(lane) or self._new(lane)
             row[_BATCHES] += 1
             row[_BATCHED] += jobs
+
+    def loaded(self, lane: str, count: LoadCount) -> None:
+        """Count what happened to the model that serves a lane."""
+        with self._lock:
+            row = self._rows.get(lane) or self._new(lane)
+            for place, more in zip(_LOADS, count, strict=True):
+                row[place] += more
 
     def settled(self, batch: Sequence[Ended], accepted: Sequence[bool]) -> None:
         """Count settled attempts, except those whose lease was lost."""

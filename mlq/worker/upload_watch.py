@@ -72,7 +72,7 @@ class Uploads(Service):
 
     def _load(self, name: str) -> None:
         shared = self._shared
-        found = shared.shell.run(upload_ops.read(shared.keys, name))
+        found = shared.shell.run(upload_ops.read(shared.keys, name, sealed.LIMIT))
         if found is None:  # removed meanwhile
             self._drop(name)
             return

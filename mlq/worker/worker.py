@@ -7,7 +7,7 @@ import threading
 from mlq.core.keys import Keys
 from mlq.deliveries.sender import Sender
 from mlq.errors import ServerError
-from mlq.ops import work as work_ops
+from mlq.ops import presence as presence_ops
 from mlq.pools.contract import Loader, Pool
 from mlq.running import execution
 from mlq.running.listeners import Listeners
@@ -18,11 +18,14 @@ from mlq.worker.apart import Apart
 from mlq.worker.attempt import Stage
 from mlq.worker.claimer import Claimer
 from mlq.worker.costly_unions import warn_of_unions
+from mlq.worker.gpu_watch import GpuWatch
 from mlq.worker.presence import Presence
 from mlq.worker.reaping import Reaping
 from mlq.worker.renewer import Renewer
 from mlq.worker.round_clock import RoundClock
 from mlq.worker.settler import Settler
+from mlq.worker.shadow_runner import Aside
+from mlq.worker.shadows import Shadows
 from mlq.worker.shared import CALLS, Settings, Shared
 from mlq.worker.supervisor import Supervisor
 from mlq.worker.upload_watch import Uploads
@@ -38,9 +41,12 @@ class Worker:
 
     def __init__(
         self, keys: Keys, named: Target | None, listeners: Listeners, pool: Pool, settings: Settings | None = None,
-        loader: Loader | None = None,
+        loader: Loader | None = None, aside: Aside | None = None,
     ) -> None:  # fmt: skip
-        """It does not connect to the server before `start`. It accepts uploads only with a `loader` for them."""
+        """It does not connect to the server before `start`. It accepts uploads only with a `loader` for them.
+
+        `aside`: where shadows of models run, if they can.
+        """
         self.stopping = threading.Event()
         self.stopped = threading.Event()
         self.broken = False  # it stopped by itself: the process should end and be started again
@@ -51,12 +57,15 @@ class Worker:
         )
         sender = self._sender = Sender(keys, shared.shell, self._die)
         clock = self._clock = RoundClock()
+        shared.look_in = clock.retry_in
         supervisor = self._supervisor = Supervisor(shared, pool, self._die)
         claimer = self._claimer = Claimer(shared, supervisor.give, supervisor.taken, self._die)
-        self._settler = Settler(shared, supervisor.give, sender.due, clock.retry_in, self._die)
+        shadows = self._shadows = Shadows(shared, aside, self._die)
+        self._settler = Settler(shared, supervisor.give, sender.due, clock.retry_in, shadows.offers, self._die)
         self._apart = Apart(shared, supervisor.give, self._die, separates=pool.name == "process")
         reaping = Reaping(shared, clock, sender.due, self._apart.due)
-        presence = Presence(shared, pool, lambda: claimer.turned)
+        self._gpu_watch = GpuWatch(shared.settings.gpus, self._die)
+        presence = self._presence = Presence(shared, pool, self._gpu_watch, shadows, lambda: claimer.turned)
         self._renewer = Renewer(shared, clock, reaping, presence, supervisor.lost, self._die)
         supervisor.settle_here, supervisor.resized = self._settler.settle_here, self._renewer.hurry
         self._uploads = None if loader is None else Uploads(shared, loader, self._die)
@@ -116,9 +125,11 @@ class Worker:
             log.info("worker %s stopped", self.name)
 
     def _wind_up(self, grace: float) -> None:
+        self._shadows.give_way()
         self._shared.nudge()
         self._claimer.stop(JOIN)
         self._apart.stop(JOIN)
+        self._presence.let_go()
         if self._uploads is not None:
             self._uploads.stop(JOIN)
         self._supervisor.hand_back_all(Stage.CLAIMED)
@@ -131,6 +142,8 @@ class Worker:
         self._sender.stop(JOIN)
         self._supervisor.stop(JOIN)
         self._renewer.stop(JOIN)
+        self._gpu_watch.stop()
+        self._shadows.stop(JOIN)
         self._pool.close()
         with contextlib.suppress(ServerError):
             self._retire()
@@ -139,10 +152,11 @@ class Worker:
     def _retire(self) -> None:
         """Deliver the remaining counts, and remove this worker from the list."""
         shared = self._shared
+        self._presence.count_loads()
         while (delivery := shared.tally.delivery(shared.keys, self.name)) is not None:
             shared.shell.run(delivery)
             shared.tally.delivered()
-        shared.shell.run_many(work_ops.retire(shared.keys, self.name))
+        shared.shell.run_many(presence_ops.retire(shared.keys, self.name))
 
     def _die(self) -> None:
         """Stop because something in this process is broken beyond repair."""

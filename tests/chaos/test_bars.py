@@ -82,10 +82,10 @@ def test_three_seconds_without_a_server_cost_nothing_but_time(scene, wait_until,
 
 @of_each_pool
 def test_workers_that_start_leave_a_job_alone_that_is_just_being_claimed(scene, wait_until, pool):
-    """The claim's reply is still on its way when they come; the job runs once, where it was claimed."""
+    """The line of the claimer is slow, but it can renew its lease; the job runs once, where it was claimed."""
     with closing(Proxy(urlsplit(scene.server.url).port)) as proxy:
         claimer = scene.start(pool, url=f"redis://127.0.0.1:{proxy.port}")
-        proxy.order("delay", 60, 0.8)
+        proxy.order("delay", 60, 0.4)
         job = scene.submit(0.1)
         wait_until(lambda: job.state() == "running", 20)
         others = [scene.start(pool) for _ in range(2)]

@@ -302,7 +302,7 @@ def test_why_a_job_failed_is_pointed_at(run, worker):
     for message in (1, 2):
         worker.submit(message, functions=["fail"], retries=0)
     timed = worker.submit(1, functions=["double"])
-    timed.result(20)
+    timed.result(60)
     wait_until(lambda: len(worker.dead_letters()) == 2)
     assert "mlq job ID shows why a job failed" in run("jobs").stderr
     assert {one["reason"] for one in json.loads(run("jobs", "--json").stdout)} == {"error", None}

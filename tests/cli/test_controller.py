@@ -57,7 +57,7 @@ def test_the_test_listeners_use_all_helpers(mlq, monkeypatch):
     monkeypatch.setattr(app, "STEP", 0)
     mlq.create_listener(app.simple_consumer_func)
     mlq.create_listener(app.my_consumer_func)
-    assert mlq.submit("hello", functions=["my_consumer_func"]).result(20) == "a message from within was processed"
+    assert mlq.submit("hello", functions=["my_consumer_func"]).result(60) == "a message from within was processed"
 
 
 def test_the_application_is_made_without_a_server():

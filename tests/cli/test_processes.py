@@ -81,7 +81,7 @@ def test_a_worker_runs_the_listeners_of_a_module(start, mlq, tmp_path, form):
     (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace=mlq.namespace))
     process, line = start(*COMMAND, "worker", form.format(folder=tmp_path), sign="listeners ")
     assert line.rstrip().endswith("listeners double")
-    assert mlq.submit(4).result(20) == 8
+    assert mlq.submit(4).result(60) == 8
     assert ends(process) == 0
 
 

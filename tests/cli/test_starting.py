@@ -81,13 +81,13 @@ def started(command, **options):
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_in_a_folder_that_shadows_modules(pool, folder, environment, mlq):
     with started([MLQ, "worker", "app/listeners.py", "--pool", pool], cwd=folder, env=environment):
-        assert mlq.submit(7, functions=["echo"]).result(20) == 7
+        assert mlq.submit(7, functions=["echo"]).result(60) == 7
     assert not (folder / "was-run").exists()
 
 
 def test_a_watched_one(folder, environment, mlq):
     with started([MLQ, "worker", "app/listeners.py", "--watch"], cwd=folder, env=environment):
-        assert mlq.submit(7, functions=["echo"]).result(20) == 7
+        assert mlq.submit(7, functions=["echo"]).result(60) == 7
     assert not (folder / "was-run").exists()
 
 
@@ -124,9 +124,9 @@ def test_a_worker_without_stdout_and_stderr(pool, closed, folder, environment, m
     command = ["sh", "-c", closed, "sh", MLQ, "worker", "app/listeners.py", "--pool", pool]
     with started(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL):
         for _ in range(2):
-            said = mlq.submit("*1\r\n$8\r\nFLUSHALL\r\n", functions=["descriptors"]).result(20)
+            said = mlq.submit("*1\r\n$8\r\nFLUSHALL\r\n", functions=["descriptors"]).result(60)
             assert said == ["/dev/null"] * 3
-        assert [mlq.submit(value, functions=["echo"]).result(10) for value in range(3)] == [0, 1, 2]
+        assert [mlq.submit(value, functions=["echo"]).result(60) for value in range(3)] == [0, 1, 2]
 
 
 def test_a_program_that_posts_without_stdout_and_stderr(environment, mlq):

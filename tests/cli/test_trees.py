@@ -3,25 +3,11 @@
 import json
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from mlq import Progress, Split, State
-from mlq.cli.program import program
 from mlq.core.tree import Tree
 from mlq.system import terminal
-
-
-@pytest.fixture
-def run(server_url, namespace):
-    """Runs one command line in the test's namespace."""
-
-    def call(*words: str) -> Result:
-        environment = {"MLQ_URL": server_url, "MLQ_NAMESPACE": namespace}
-        result = CliRunner(env=environment).invoke(program, list(words), prog_name="mlq")
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result
-
-    return call
 
 
 @pytest.fixture
@@ -73,7 +59,7 @@ def test_a_tree_in_eighty_columns(run, pipeline, gate, monkeypatch):
     assert lines[5].endswith("38 succeeded")
     assert all(len(line) <= 80 and line.isprintable() for line in lines)
     gate.set()
-    assert pipeline.result(20) == 40
+    assert pipeline.result(60) == 40
     assert run("tree", "42").stdout.splitlines()[1].endswith("41 steps")
 
 

@@ -108,7 +108,7 @@ def test_connections_that_were_killed_are_made_anew(mlq: MLQ, raw: Any) -> None:
     waiting.join(10)
     assert not waiting.is_alive()
     raw.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    assert mlq.submit(5).result(5) == 5
+    assert mlq.submit(5).result(60) == 5
 
 
 def _refused(error: pytest.ExceptionInfo[MLQError], *words: str) -> None:
@@ -280,7 +280,7 @@ def test_a_worker_outlives_a_full_server(namespace: str) -> None:
         mlq._worker.stopped.wait(1.5)
         assert job.state() == "running"
         mlq._redis.config_set("maxmemory", "0")
-        assert job.result(5) == "x" * 100_000
+        assert job.result(60) == "x" * 100_000
         assert mlq.get_job(job.id)["retries"] == 0
         mlq.shutdown(grace=0)
         mlq.close()

@@ -101,7 +101,7 @@ def test_namespaces_have_keys_of_their_own(mlq, call, server_url):
 
 def test_info_is_the_job_without_its_payloads(mlq, call):
     mlq.create_listener(lambda msg: ("short", msg))
-    mlq.submit("secret").result(10)
+    mlq.submit("secret").result(60)
     told = call("get_info", "1")
     assert "secret" not in repr(told)
     whole = call("get_job", "1")
@@ -203,7 +203,7 @@ def test_a_long_silence_does_not_make_it_deaf(mlq, raw, keys):
             time.sleep(0.01)
         remembered = [raw.ttl(key) for key in (keys.waiters + job_id, keys.followers)]
         mlq.cancel(job_id)
-        assert end.result(10).state is State.CANCELLED
+        assert end.result(60).state is State.CANCELLED
     assert min(remembered) > 60
 
 
@@ -221,7 +221,7 @@ def test_many_followers_take_one_connection(mlq, hand, raw):
         blocked = raw.info("clients")["blocked_clients"]
         for _ in ids:
             hand.end(hand.claim(), success("done"))
-        assert all(end.result(10)[-1].state is State.SUCCEEDED for end in ends)
+        assert all(end.result(60)[-1].state is State.SUCCEEDED for end in ends)
     assert blocked <= before + 1
     assert mlq._inbox._followed == {}
 
@@ -253,7 +253,7 @@ def test_closing_the_client_does_not_end_those_that_follow(mlq, hand):
         one = hand.claim()
         hand.say(one, 1, "part")
         hand.end(one, success("done"))
-        told = end.result(10)
+        told = end.result(60)
     assert [said.kind for one in told for said in one.entries] == ["chunk"]
     assert told[-1].state is State.SUCCEEDED
 
@@ -283,7 +283,7 @@ def test_an_inbox_that_is_told_of_any_job_tells_all(mlq, raw, keys, hand):
         for _ in ids:
             hand.claim()
         raw.rpush(keys.inbox + mlq._inbox.name, ANY_JOB)
-        assert [news.result(5).state for news in coming] == [State.RUNNING] * 3
+        assert [news.result(60).state for news in coming] == [State.RUNNING] * 3
     for news in told:
         news.close()
 

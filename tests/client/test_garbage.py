@@ -37,7 +37,7 @@ def full(mlq):
     mlq.create_listener()
     for job in jobs.values():
         with contextlib.suppress(ValueError):
-            job.result(10)
+            job.result(60)
     jobs[State.QUEUED] = mlq.submit("waits", functions=["nobody"])
     jobs[State.CANCELLED] = mlq.submit("waits", functions=["nobody"])
     jobs[State.CANCELLED].cancel()
@@ -217,7 +217,7 @@ def test_a_worker_goes_on_whatever_the_keys_of_other_jobs_hold(full, raw, kept):
                 continue  # a key of the whole namespace that has another type is said, and mended by a person
             damage()
             try:
-                assert mlq.submit("y", functions=["good"]).result(10) == "y", (name, how)
+                assert mlq.submit("y", functions=["good"]).result(60) == "y", (name, how)
             except MLQError as error:
                 pytest.fail(f"{name!r} is {how}: {error!r}")
             kept.put_one_back(name)

@@ -247,7 +247,7 @@ def test_stream_that_is_left_early(mlq: MLQ, hand: Hand) -> None:
     hand.say(one, 2, "second")
     waiting = threading.Thread(target=lambda: hand.end(hand.claim(), success("of the second")))
     waiting.start()
-    assert second.result(5) == "of the second"
+    assert second.result(60) == "of the second"
     waiting.join()
 
 
@@ -334,4 +334,4 @@ def test_listeners_chunks_reach_the_stream(mlq: MLQ) -> None:
     mlq.create_listener(count)
     job = mlq.submit(50)
     assert list(job.stream()) == list(range(50))
-    assert (job.result(5), job.logs()) == ("done", "counted\n")
+    assert (job.result(60), job.logs()) == ("done", "counted\n")

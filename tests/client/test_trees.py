@@ -69,7 +69,7 @@ def test_a_tree_while_it_grows_and_when_it_has_ended(pipeline, gate):
     assert (failed.state, failed.error_type, failed.error) == (State.FAILED, "builtins.ValueError", "page 3")
     assert [(one.runs_as, one.functions) for one in join.steps[5].steps] == [("next", ["ocr"])]
     gate.set()
-    assert job.result(20) == 9
+    assert job.result(60) == 9
     root = pipeline.tree(join.steps[5].steps[0].id)  # of a step: that of the whole
     assert (root.id, root.state, [one.runs_as for one in root.steps]) == (job.id, "succeeded", ["join", "next"])
     assert (root.progress, root.left_out) == (Progress(11, 1, 12), 0)
@@ -126,8 +126,8 @@ def test_the_result_of_a_step_is_that_of_the_job_that_got_it(pipeline, gate, fun
         with pytest.raises(WaitTimeout):
             pipeline.job(step).result(0.1)
     gate.set()
-    assert pipeline.job(step).result(20) == wanted
-    job.result(20)
+    assert pipeline.job(step).result(60) == wanted
+    job.result(60)
     assert (pipeline.wait(step, 20), pipeline.get_result(step), pipeline.wait_many([step, job])) == (
         wanted,
         wanted,
@@ -153,7 +153,7 @@ def test_with_asyncio(pipeline, gate, server_url):
 
     job = pipeline.submit(6, functions=["scan"])
     gate.set()
-    job.result(20)
+    job.result(60)
     root, results, progress = asyncio.run(look(job.id))
     assert (root, results, progress) == (job.tree(), (6, 6, [6]), 100)
 

@@ -38,14 +38,14 @@ def test_an_object_there_and_back(mlq: MLQ) -> None:
 
     mlq.create_listener()
     job = classify.submit(Iris(1.5))
-    assert job.result(10) == Species(name="setosa")
+    assert job.result(60) == Species(name="setosa")
     assert mlq.wait(classify.post(Iris(3)), 10) == {"name": "other", "chance": 1.0}
     kept = mlq.get_job(job.id)
     assert kept["msg"] == {"length": 1.5, "width": 1.0, "pixels": None}
     assert kept["result"] == kept["short_result"] == {"name": "setosa", "chance": 1.0}
     assert classify(Iris(1.0)).name == "setosa"
     plain = mlq.submit({"length": 1}, functions=["classify"])
-    assert plain.result(10) == mlq.job(plain.id).result(10) == {"name": "setosa", "chance": 1.0}
+    assert plain.result(60) == mlq.job(plain.id).result(60) == {"name": "setosa", "chance": 1.0}
 
 
 def test_arrays_within(mlq: MLQ) -> None:
@@ -56,7 +56,7 @@ def test_arrays_within(mlq: MLQ) -> None:
 
     mlq.create_listener()
     job = total.submit(Iris(np.float32(0.5), pixels=np.arange(4)))
-    found = job.result(10)
+    found = job.result(60)
     assert (type(found), found.length, list(found.pixels)) == (Iris, 0.5, [0, 2, 4, 6])
     assert mlq.get_job(job.id)["short_result"] == "6"
 
@@ -91,7 +91,7 @@ def test_bad_input_from_elsewhere_fails_at_once(mlq: MLQ) -> None:
     mlq.create_listener()
     job = mlq.submit({"width": "wide"}, functions=["classify"])
     with pytest.raises(JobFailed) as caught:
-        job.result(10)
+        job.result(60)
     assert (caught.value.error_type, caught.value.reason) == ("mlq.errors.ValidationError", "error")
     kept = mlq.get_job(job.id)
     words = "the message to classify does not fit Iris: length: is missing; width: Expected float, got str"
@@ -119,7 +119,7 @@ def test_each_listener_converts_its_own(mlq: MLQ) -> None:
 
     mlq.create_listener()
     sent = {"length": 1, "name": "a"}
-    assert mlq.submit(sent).result(10) == sent
+    assert mlq.submit(sent).result(60) == sent
     assert seen == [Iris(99), (Species(name="a"), sent), sent]
 
 
@@ -129,8 +129,8 @@ def test_loose_hints_are_not_enforced(mlq: MLQ) -> None:
         return number  # type: ignore[return-value]
 
     mlq.create_listener()
-    assert loose.submit("words").result(10) == "words"  # type: ignore[arg-type]
-    assert mlq.submit([1.5], functions=["loose"]).result(10) == [1.5]
+    assert loose.submit("words").result(60) == "words"  # type: ignore[arg-type]
+    assert mlq.submit([1.5], functions=["loose"]).result(60) == [1.5]
 
 
 def test_generators_of_objects(mlq: MLQ) -> None:
@@ -142,7 +142,7 @@ def test_generators_of_objects(mlq: MLQ) -> None:
     mlq.create_listener()
     job = count.submit(Job(2))
     assert list(job.stream()) == [{"number": 0}, {"number": 1}]
-    assert job.result(10) == [Job(0), Job(1)]
+    assert job.result(60) == [Job(0), Job(1)]
 
 
 def test_a_result_that_does_not_fit(mlq: MLQ) -> None:
@@ -153,7 +153,7 @@ def test_a_result_that_does_not_fit(mlq: MLQ) -> None:
     mlq.create_listener()
     job = wrong.submit(1)
     with pytest.raises(ValidationError, match="the result of wrong does not fit Job: number: Expected int, got str"):
-        job.result(10)
+        job.result(60)
     assert mlq.get_result(job.id) == {"number": "one"}
 
 
@@ -181,8 +181,8 @@ def test_methods_and_objects(mlq: MLQ) -> None:
 
     method, instance = mlq.listener(Model().predict), mlq.listener(name="called")(Model())
     mlq.create_listener()
-    assert method.submit(Iris(5)).result(10) == Job(5)
-    assert instance.submit(Iris(5)).result(10) == Job(6)
+    assert method.submit(Iris(5)).result(60) == Job(5)
+    assert instance.submit(Iris(5)).result(60) == Job(6)
     with pytest.raises(ValidationError):
         method.submit({})  # type: ignore[arg-type]
 
@@ -208,6 +208,6 @@ def test_from_a_context_and_from_asyncio(mlq: MLQ, namespace: str, server_url: s
 
     async def main() -> Any:
         async with AsyncMLQ(namespace, url=server_url) as client:
-            return await (await client.submit(Job(7), functions=["inner"])).result(10)
+            return await (await client.submit(Job(7), functions=["inner"])).result(60)
 
     assert asyncio.run(main()) == 7

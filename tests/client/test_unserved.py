@@ -20,7 +20,7 @@ def trained(mlq):
 
     mlq.listener(train)
     mlq.create_listener()
-    mlq.submit(0, functions=["train"]).result(10)  # it lives
+    mlq.submit(0, functions=["train"]).result(60)  # it lives
     return mlq
 
 
@@ -63,7 +63,7 @@ def test_a_typo_is_told_of_on_an_event_loop(trained, server_url, namespace, capl
 def test_a_job_that_can_be_run_is_not_warned_of(trained, server_url, namespace, caplog):
     with MLQ(namespace, url=server_url) as client, caplog.at_level(logging.WARNING, "mlq"):
         job = client.submit(1, functions=["train"])
-        assert job.result(10) == 1
+        assert job.result(60) == 1
         assert (job.warning, job.missing(), told(caplog)) == (None, None, [])
 
 

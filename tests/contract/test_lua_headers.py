@@ -13,6 +13,7 @@ import pytest
 from mlq.core.job import Claimed, Outcome
 from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
+from mlq.core.shadow import Sample
 from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import following as follow_ops
@@ -20,7 +21,9 @@ from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
 from mlq.ops import pipelines as pipeline_ops
 from mlq.ops import posting as post_ops
+from mlq.ops import presence as presence_ops
 from mlq.ops import settling as settle_ops
+from mlq.ops import shadows as shadow_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
@@ -67,21 +70,26 @@ OPS = {
         settle_ops.settle(K, [Ending(ONE, Outcome(State.SUCCEEDED, {"result": b"\x01"}), PLAIN)], 2),
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
+        work_ops.expire(K, ONE),
         work_ops.report(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),
         follow_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
         work_ops.reap(K, 3, 2, 2),
         work_ops.overrun(K, 60, 5),
         work_ops.apart(K, "w", 5),
         work_ops.claim_apart(K, "w", 1, "1", 6),
-        work_ops.alive(K, "w", 10, {"host": "here"}),
-        work_ops.workers(K),
+        presence_ops.alive(K, "w", 10, {"host": "here"}),
+        presence_ops.workers(K),
+        presence_ops.hold(K, "w", ["iris@1"], ["spam@1"]),
+        shadow_ops.settings(K),
+        shadow_ops.offer(K, "iris@2", [Sample("1", b"\x01", b"\x01")], 1),
         upload_ops.put(K, "f", b"head", b"code"),
         upload_ops.remove(K, "f"),
-        upload_ops.read(K, "f"),
+        upload_ops.read(K, "f", 100),
         stats_ops.tally(K, "w", 1, [("default", [1] * len(stats_ops.COUNTERS))]),
         stats_ops.stats(K),
         delivery_ops.take(K, "webhook", 1, 10, 3),
         delivery_ops.end(K, Delivery("webhook", "1", {"tries": b"1", "queued": b"1.0"}), 200, "sent", None),
+        delivery_ops.put_back(K, Delivery("webhook", "1", {"tries": b"1", "queued": b"1.0"}), 1.0),
         delivery_ops.redeliver(K, "1"),
     )
 }

@@ -9,6 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from mlq.core.shadow import ShadowState
 from mlq.http.health import _Families
 from mlq.ops.stats import KINDS, OUTCOMES, TRIES, DeliveryStats, Histogram, QueueStats, Stats
 
@@ -21,10 +22,12 @@ LABEL = re.compile(r'[{,]\s*(\w+)\s*(=~|!=|=)\s*"([^"]*)"')
 def samples():
     """All that /metrics may tell: names, each with its labels and their values."""
     times = Histogram((1,) * 15, 1.0)
-    queue = QueueStats(1, 1, 1.0, 1, 1, dict.fromkeys(OUTCOMES, 1), times, times, 1, 1)
+    queue = QueueStats(1, 1, 1.0, 1, 1, dict.fromkeys(OUTCOMES, 1), times, times, 1, 1, 1, 1.0, 1)
     deliveries = {kind: DeliveryStats(1, dict.fromkeys(TRIES, 1)) for kind in KINDS}
     registry = CollectorRegistry()
-    registry.register(_Families(Stats({"default": queue}, 1, 1, 1, 1, deliveries, 1, 1, 1)))
+    registry.register(
+        _Families(Stats({"default": queue}, 1, 1, 1, 1, deliveries, 1, 1, 1), [ShadowState("iris", "2", 0.1)])
+    )
     found = {}
     for family in parse(generate_latest(registry).decode()):
         for one in family.samples:

@@ -24,6 +24,8 @@ from mlq.system.extras import EXTRAS
 
 pytestmark = pytest.mark.slow
 
+OTHERWISE = {"pyyaml": "yaml"}  # packages whose modules have another name
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 SHIPPED = ("mlq/**/*.py", "mlq/**/*.lua", "mlq/**/*.html", "mlq/py.typed")
@@ -146,8 +148,9 @@ def test_the_core_posts_and_works(core, pool, tmp_path):
         (["mlq.cli", "serve", "--port", "0"], "serve"),
         (["mlq.cli", "worker", "listeners.py", "--pool", "gevent"], "gevent"),
         (["controller.app", "consumer", "--server", "--server_port", "0"], "serve"),
+        (["mlq.cli", "predict", "iris", "s3://bucket/in.csv", "-o", "out.csv"], "files"),
     ],
-    ids=["serve", "gevent", "controller"],
+    ids=["serve", "gevent", "controller", "predict"],
 )
 def test_a_missing_extra_is_named(core, command, extra, tmp_path):
     """With the command that installs it, in one line; the pool's children are not even started."""
@@ -165,7 +168,8 @@ def test_a_missing_extra_is_named(core, command, extra, tmp_path):
 def test_extras_are_those_of_the_project():
     """The modules that are looked for, and the packages that are installed."""
     for extra, modules in EXTRAS.items():
-        assert set(modules) == {requirement.name.replace("-", "_") for requirement in wanted(extra)}
+        names = (requirement.name.replace("-", "_") for requirement in wanted(extra))
+        assert set(modules) == {OTHERWISE.get(name, name) for name in names}
 
 
 def test_all_is_all():

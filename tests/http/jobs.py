@@ -6,14 +6,14 @@ import pytest
 def ended(mlq, msg, **options):
     """The id of a job that succeeded."""
     handle = mlq.submit(msg, **options)
-    handle.result(10)
+    handle.result(60)
     return handle.id
 
 
 def failed(mlq):
     handle = mlq.submit({"raise": "too small"})
     with pytest.raises(ValueError, match="too small"):
-        handle.result(10)
+        handle.result(60)
     return handle.id
 
 

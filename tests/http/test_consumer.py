@@ -55,7 +55,7 @@ def test_an_old_program_uploads_and_removes(client, mlq):
     mlq.create_listener()
     added = client.post("/consumer", data=body, content_type=JSON)
     assert (added.status_code, added.text, added.mimetype) == (200, "True", "text/plain")
-    assert mlq.submit(4, functions=["f"]).result(10) == 8
+    assert mlq.submit(4, functions=["f"]).result(60) == 8
     gone = [client.delete("/consumer", data=body, content_type=JSON) for _ in range(2)]
     assert [(answer.status_code, answer.text) for answer in gone] == [(200, "True"), (200, "False")]
     assert mlq.uploads() == []
@@ -85,14 +85,14 @@ def test_the_newer_one_of_a_name_replaces_the_older(client, mlq):
         assert client.post("/consumer", data=encoded(made(source)), content_type=JSON).status_code == 200
     assert len(mlq.uploads()) == 1
     mlq.create_listener()
-    assert mlq.submit(4, functions=["f"]).result(10) == 12
+    assert mlq.submit(4, functions=["f"]).result(60) == 12
 
 
 def test_coroutines_can_be_uploaded(client, mlq):
     mlq.create_listener()
     function = made("async def f(value): return value + 1")
     assert client.post("/consumer", data=encoded(function), content_type=JSON).status_code == 200
-    assert mlq.submit(4, functions=["f"]).result(10) == 5
+    assert mlq.submit(4, functions=["f"]).result(60) == 5
 
 
 REDUCE = json.dumps({"py/reduce": [{"py/function": "os.system"}, {"py/tuple": ["touch {path}"]}]})

@@ -112,7 +112,7 @@ def test_requests_under_way_are_answered_before_the_end(serve, waiting, times):
     stopping.start()
     assert eventually(lambda: not _answers(serving))
     go.set()
-    assert (given.result(10).status, given.result(10).text) == (200, "done")
+    assert (given.result(60).status, given.result(60).text) == (200, "done")
     stopping.join(15)
     assert (serving.stopped.is_set(), serving._process.returncode, serving.broken) == (True, 0, False)
 
@@ -144,7 +144,7 @@ def test_a_stop_without_grace_waits_for_nobody(serve, waiting):
     serving.stop(0)
     assert time.monotonic() - began < 5
     with pytest.raises((OSError, http.client.HTTPException)):
-        given.result(10)
+        given.result(60)
     go.set()
     serving.stop(0)
 

@@ -51,7 +51,7 @@ def test_an_upgrade_is_answered_as_if_nobody_had_asked(serve, mlq, upgrade):
 def test_a_stream_of_unknown_length_comes_in_chunks_or_to_the_end(serve, mlq):
     mlq.create_listener(lambda msg: msg)
     job = mlq.submit(1)
-    job.result(10)
+    job.result(60)
     asked = f"GET /jobs/{job.id}/events HTTP/1.%d\r\nHost: localhost\r\n%s\r\n"
     serving = serve()
     chunked = raw(serving, (asked % (1, CLOSE.decode())).encode())

@@ -244,6 +244,17 @@ def test_rows_are_answered_in_order(mlq, client, host):
     assert mlq.get_job("1")["functions"] == ["iris@1"]
 
 
+def test_lone_surrogates_come_back_as_they_were_sent(client, host):
+    """JSON can hold them, and UTF-8 can't."""
+    host(Iris)
+    answer = client.post(INFER, data=json.dumps(flowers(1.5, id="\ud800")), content_type="application/json")
+    assert (answer.status_code, answer.json["id"]) == (200, "\ud800")
+    wrong = {"inputs": [tensor("sepal", [1.0], "\ud800"), tensor("\udfff", [1.0])]}
+    answer = client.post(INFER, data=json.dumps(wrong), content_type="application/json")
+    assert answer.status_code == 400
+    assert r"\ud800" in answer.json["error"]
+
+
 def test_many_rows_are_batched_and_stay_in_order(client, host):
     host(Iris)
     petals = [1 + i / 1000 for i in range(1500)]
@@ -414,7 +425,7 @@ def test_a_job_that_is_cancelled_or_deleted_meanwhile(mlq, client, host):
             while mlq.last_id() < number:
                 waited.wait(0.01)
             change(mlq, str(number))
-            status, reason = refusal(asked.result(20))
+            status, reason = refusal(asked.result(60))
         assert status in (500, 503)
         assert str(number) in reason
     Stuck.go.set()

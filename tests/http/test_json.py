@@ -154,7 +154,7 @@ def test_a_job_that_is_cancelled_while_its_poster_waits(mlq, client):
         while not mlq.job_count():
             time.sleep(0.01)
         mlq.cancel("1")
-        assert waiting.result(10).status_code == 410
+        assert waiting.result(60).status_code == 410
 
 
 def test_a_post_with_conditions_of_a_get_ignores_them(client, echo):
@@ -298,3 +298,26 @@ def test_a_listener_may_raise_what_waiting_raises(mlq, client, error):
 def test_a_misspelt_option_is_refused_with_the_nearest_name(client):
     given = client.post("/jobs", json={"msg": 1, "retrys": 3})
     assert (given.status_code, "(did you mean 'retries'?)" in given.text) == (422, True)
+
+
+@pytest.mark.parametrize("backoff", [0, 1e-300, 0.09])
+def test_retries_leave_room_for_others(mlq, client, backoff):
+    """Jobs that fail and come back at once would keep all others from running."""
+    given = client.post("/jobs", json={"msg": 1, "retries": 10**9, "backoff": backoff})
+    assert (given.status_code, "backoff" in given.text) == (422, True)
+    given = client.post(f"/jobs?retries=5&backoff={backoff}", data=b"x", content_type="application/x-any")
+    assert given.status_code == 422
+    assert mlq.job_count() == 0
+    assert client.post("/jobs", json={"msg": 1, "retries": 5, "backoff": 0.1}, headers=JSON).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "job", [{"functions": ["a@1", "b@1"]}, {"functions": ["a@1", "x", "a@2"]}, {"functions": ["a@1"], "retries": 11}]
+)
+def test_a_job_names_one_model_at_most(mlq, client, job):
+    """Each set of models would get a process of its own, and there are very many sets."""
+    for path, message in (("/jobs", {"msg": 1}), ("/jobs/bulk", {"msgs": [1]})):
+        assert client.post(path, json=message | job).status_code == 422
+    assert mlq.job_count() == 0
+    given = client.post("/jobs", json={"msg": 1, "functions": ["a@1", "x"], "retries": 10}, headers=JSON)
+    assert given.status_code == 202

@@ -70,6 +70,6 @@ def test_after_a_refusal_the_next_large_value_has_its_turn():
 def test_an_empty_array_of_ten_million_rows_is_told_and_not_listed(mlq: MLQ, client):
     mlq.create_listener(lambda _msg: np.zeros((10**7, 0)))
     job = mlq.submit(1)
-    job.result(20)
+    job.result(60)
     given = client.get(f"/jobs/{job.id}/result", headers={"Accept": "application/json"})
     assert (given.status_code, "too many for JSON" in given.json["detail"]) == (422, True)

@@ -116,7 +116,7 @@ def test_a_failed_prediction_is_a_final_answer_with_type_and_message(zoo, client
 
 def test_what_is_not_there(zoo, client):
     job = zoo.model("number").submit(1)
-    job.result(20)
+    job.result(60)
     for path in ("/models/irs", "/models/iris/versions/3", "/models/iris/result/999", f"/models/iris/result/{job.id}",
                  f"/models/number/versions/2/result/{job.id}", "/models/number/result/x"):  # fmt: skip
         given = client.get(path)
@@ -249,3 +249,26 @@ def test_references_are_right_at_their_new_place_and_values_are_left_alone():
         "discriminator": {"propertyName": "kind", "mapping": {"cat": there}},
         "oneOf": [{"$ref": there}],
     }
+
+
+def test_requests_are_spread_over_versions(zoo, client):
+    until(lambda: sum(one.unserved is None for one in zoo.models()) == 5)
+    zoo._lanes.remember_workers(zoo.workers())
+    zoo.model("iris").set_traffic(default="1", shares={"1.10": 0.5})
+    users = {user: post(client, f"/models/iris/predict?sticky={user}", GOOD).json["version"] for user in range(40)}
+    assert set(users.values()) == {"1", "1.10"}
+    assert users == {user: post(client, f"/models/iris/predict?sticky={user}", GOOD).json["version"] for user in users}
+    for key in map(str, range(20)):
+        first, again = (post(client, "/models/iris/predict", GOOD, **{"Idempotency-Key": key}).json for _ in range(2))
+        assert (first["id"], first["version"]) == (again["id"], again["version"])
+    assert post(client, "/models/iris/versions/1.10/predict?sticky=0", GOOD).json["version"] == "1.10"
+    told = {one["version"]: (one["share"], one["default"]) for one in client.get("/models/iris").json["versions"]}
+    assert told == {"1": (0.5, True), "1.10": (0.5, False)}
+    given = post(client, "/models/iris/predict?sticky=", GOOD)
+    assert (given.status_code, "sticky must be a text" in given.text) == (400, True)
+    inputs = [{"name": name, "shape": [1], "datatype": "FP64", "data": [1.0]} for name in ("length", "width")]
+    told = {
+        post(client, f"/v2/models/iris/infer?sticky={user}", {"inputs": inputs}).json["model_version"]
+        for user in (0, 0)
+    }
+    assert told == {users[0]}

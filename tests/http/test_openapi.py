@@ -173,13 +173,14 @@ def test_the_document_is_made_once(mlq, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def fuzzed():
-    """The document's operations over an application with jobs in several states."""
+def fuzzed(tmp_path_factory):
+    """The document's operations over an application with jobs in several states, and with a directory of files."""
+    files = str(tmp_path_factory.mktemp("files"))
     with server.scratch(appendfsync=None, port=0) as running:
         queue = MLQ("fuzzed", url=running.url)
         queue.post_many(range(5), functions=["nobody"])
         queue.cancel("2")
-        app = make_app(queue)
+        app = make_app(queue, Settings(files=files, places=(files,)))
         app.config["PROPAGATE_EXCEPTIONS"] = False
         yield schemathesis.openapi.from_wsgi("/openapi.json", app)
         queue.close()

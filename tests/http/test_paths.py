@@ -37,7 +37,7 @@ def answer(mlq, client):
         values.append(value)
         handle = mlq.submit(None, functions=["give"])
         with contextlib.suppress(ValueError):
-            handle.result(10)
+            handle.result(60)
         return client.get(f"/jobs/{handle.id}/{path}")
 
     return get
@@ -154,6 +154,7 @@ def test_an_unknown_job_is_404_with_the_reason(client, path, job_id):
         (b'{"msg": 1, "functions": []}', 422, "length >= 1"),
         (b'{"msg": 1, "functions": [1]}', 422, "at .functions[0]"),
         (b'{"msg": 1, "functions": ["a,b"]}', 400, "functions must be"),
+        (b'{"msg": 1, "queue": "#rows"}', 400, "queue must not begin with #"),
         (b'{"msg": 1, "callback": 5}', 422, "at .callback"),
         (b'{"msg": 1, "callback": "ftp://x"}', 400, "callback must be"),
         (b'{"msg": 1, "timeout": 0}', 422, "at .timeout"),

@@ -1,8 +1,10 @@
 """What one client does must not keep others waiting: a second one is answered all the while."""
 
 import contextlib
+import os
 import re
 import select
+import signal
 import socket
 import threading
 import time
@@ -17,6 +19,7 @@ from mlq.http.settings import Settings
 from tests.http.asking import Answer, ask, connect, port_of
 from tests.http.test_serving import eventually
 from tests.http.tokens import GIVEN
+from tests.programs import until
 
 pytestmark = pytest.mark.slow
 
@@ -135,16 +138,34 @@ def test_who_only_holds_connections_keeps_nobody_out(serve):
 
 @pytest.mark.parametrize(("busy_at", "answers"), [(50, 2), (-1, 1)])
 def test_a_busy_service_reads_nothing_for_a_client_that_has_gone(serve, prepared, busy_at, answers):
-    """Thousands that ask and hang up would keep others waiting. But what they post is posted."""
+    """Thousands that ask and hang up would keep others waiting. But what was posted before stays."""
     prepared(f"import mlq.http.serving; mlq.http.serving.BUSY_AT = {busy_at}")
     serving = serve()
     post = b'Content-Type: application/json\r\nPrefer: wait=1\r\nContent-Length: 10\r\n\r\n{"msg": 1}'
     with contextlib.ExitStack() as stack:
         connection = opened(stack, serving, HEAD % b"POST /jobs" + post + HEAD % b"GET /healthz" + b"\r\n")
+        until(lambda: ask(serving, "/jobs/count").text == "1")
         connection.shutdown(socket.SHUT_WR)  # while the post waits for its result
         told = b"".join(iter(lambda: connection.recv(10_000), b""))
     assert told.count(b"HTTP/1.1 20") == answers
     assert ask(serving, "/jobs/count").text == "1"
+
+
+@pytest.mark.parametrize(("busy_at", "gone_at", "posted"), [(50, 100, "1"), (-1, 100, "0"), (50, 0, "0")])
+def test_a_busy_service_posts_nothing_for_a_client_that_had_gone_before(serve, prepared, busy_at, gone_at, posted):
+    """It was too slow for that client, which may have posted again since."""
+    prepared(f"from mlq.http import serving; serving.BUSY_AT, serving.GONE_AT = {busy_at}, {gone_at}")
+    serving = serve()
+    with contextlib.ExitStack() as stack:
+        os.kill(serving.pid, signal.SIGSTOP)
+        try:
+            post = HEAD % b"POST /jobs" + b'Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"msg": 1}'
+            connection = opened(stack, serving, post)
+            connection.shutdown(socket.SHUT_WR)
+        finally:
+            os.kill(serving.pid, signal.SIGCONT)
+        assert bool(connection.recv(10_000)) == (posted == "1")
+    assert ask(serving, "/jobs/count").text == posted
 
 
 def test_who_sends_heads_byte_by_byte_keeps_nobody_out(serve):
@@ -313,7 +334,7 @@ def large(mlq):
 
     mlq.create_listener(large)
     job = mlq.submit(1)
-    job.result(20)
+    job.result(60)
     return f"/jobs/{job.id}/result"
 
 
@@ -340,7 +361,7 @@ def test_who_holds_no_room_is_not_given_up_for_it(serve, mlq, prepared, large):
 
     mlq.create_listener(small)
     job = mlq.submit(1, functions=["small"])
-    job.result(20)
+    job.result(60)
     asking = HEAD % f"GET /jobs/{job.id}/result".encode()
     with contextlib.ExitStack() as stack:
         slow = opened(stack, serving, (asking + b"\r\n") * (answers - 1) + asking + b"Connection: close\r\n\r\n")
@@ -363,7 +384,7 @@ def test_followers_that_take_nothing_have_a_bound_together(serve, mlq):
 
     mlq.create_listener(emits)
     job = mlq.submit(10)
-    job.result(20)
+    job.result(60)
     serving = serve(body_limit=10_000_000)  # of entries, 40 MB fit
     before = memory(serving)
     with contextlib.ExitStack() as stack:
@@ -402,8 +423,8 @@ def test_small_results_do_not_wait_for_large_ones(serve, prepared, mlq):
     """All values were read by four at a time, whatever their size: a small one came after half a minute."""
     mlq.create_listener(lambda count: [{}] * count)
     small, large = mlq.submit(1), mlq.submit(60_000)  # as JSON, this takes 50 ms
-    assert len(large.result(20)) == 60_000
-    assert small.result(20) == [{}]
+    assert len(large.result(60)) == 60_000
+    assert small.result(60) == [{}]
     prepared("from mlq.http import turns; turns.PATIENCE = 60.0")  # on a busy machine, the last ones wait for long
     serving = serve()
     with contextlib.ExitStack() as stack:

@@ -4,6 +4,8 @@ import pytest
 
 from mlq import Progress, Split, State
 from mlq.core.json_values import to_json
+from mlq.http import jobs, trees
+from mlq.http.turns import Places
 
 JSON = {"Accept": "application/json"}
 
@@ -48,9 +50,36 @@ def test_a_tree(client, mlq, pipeline, gate):
     step = client.get("/jobs/7").json
     assert (step["root"], "tree" in step["links"]) == ("1", True)
     gate.set()
-    assert pipeline.result(20) == 5
+    assert pipeline.result(60) == 5
     assert client.get("/jobs/7/tree").text == client.get("/jobs/1/tree").text == to_json(mlq.tree("1"))
     assert client.get("/jobs/1/tree?limit=2").json["left_out"] == 4
+
+
+def test_few_changes_and_posts_after_many_are_made_at_a_time(client, mlq, monkeypatch):
+    """Each of them may concern thousands of jobs."""
+    mlq.post_many([1] * (jobs.FEW + 1))
+    for places in ("_changing", "_bulk"):
+        monkeypatch.setattr(jobs, places, Places(1, most_waiting=0))  # as if too many waited
+    after = [str(number + 1) for number in range(jobs.FEW + 1)]
+    asked = [
+        client.post("/jobs/1/cancel"), client.post("/jobs/1/requeue"), client.delete("/jobs/1"),
+        client.post("/jobs", json={"msg": 1, "after": after}),
+        client.post("/jobs/bulk", json={"msgs": [1, 2], "after": after[: jobs.FEW // 2]}),
+    ]  # fmt: skip
+    assert [answer.status_code for answer in asked] == [503] * 5
+    assert client.post("/jobs", json={"msg": 1, "after": after[1:]}).status_code == 200
+    assert mlq.get_state("1") == "queued"
+
+
+@pytest.mark.parametrize(
+    ("module", "places", "path"), [(trees, "_reading", "/jobs/1/tree"), (jobs, "_listing", "/jobs")]
+)
+def test_few_long_answers_are_made_at_a_time(client, mlq, monkeypatch, module, places, path):
+    mlq.post(1)
+    assert client.get(path).status_code == 200
+    monkeypatch.setattr(module, places, Places(1, most_waiting=0))  # as if too many waited
+    given = client.get(path)
+    assert (given.status_code, given.headers["Retry-After"]) == (503, "1")
 
 
 def test_a_tree_of_what_is_no_pipeline(client, mlq):
@@ -99,7 +128,7 @@ def test_metrics_and_the_number_to_scale_on(client, pipeline):
 def test_the_result_of_a_step_is_that_of_the_job_that_got_it(client, pipeline, gate):
     """With its state while that one has not ended."""
     gate.set()
-    pipeline.result(20)
+    pipeline.result(60)
     assert client.get("/jobs/2").json["gave"] == "1"
     for path in ("result", "short_result"):
         found = client.get(f"/jobs/2/{path}")

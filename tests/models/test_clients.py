@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from mlq import MLQ, AsyncMLQ, InputError, JobFailed, UnknownModel, ValidationError
-from mlq.client import models as module
+from mlq.client import known_models as module
 from mlq.core.model import ModelInfo
+from mlq.core.versions import Versions
 from mlq.models.hosting import hosting_of
 from mlq.ops import models as model_ops
 from mlq.running.loads import Loads
@@ -28,7 +29,7 @@ def zoo(mlq):
 
 def test_a_prediction(zoo):
     job = zoo.model("iris", "1").submit({"length": 1, "width": 2})
-    assert job.result(20) == {"species": "short"}
+    assert job.result(60) == {"species": "short"}
     assert job.ready()
     assert zoo.get_job(job.id)["queue"] == "iris"
     assert zoo.model("iris", "1").predict(Flower(length=2, width=2), 20) == {"species": "long on cpu"}
@@ -41,7 +42,7 @@ def test_the_newest_version_is_the_default(zoo):
 
 def test_many_predictions_are_batched(zoo):
     jobs = zoo.model("numbers").submit_many(range(100))
-    assert [job.result(20) for job in jobs] == [2 * n for n in range(100)]
+    assert [job.result(60) for job in jobs] == [2 * n for n in range(100)]
 
 
 def test_a_wrong_input_is_refused_at_once_and_nothing_is_posted(zoo):
@@ -57,7 +58,7 @@ def test_a_wrong_input_is_refused_at_once_and_nothing_is_posted(zoo):
 def test_what_only_the_model_can_refuse_has_the_same_shape(zoo):
     job = zoo.model("iris").submit({"length": 1, "width": 7}, retries=5)
     with pytest.raises(ValidationError, match="seven is for the model alone") as refused:
-        job.result(20)
+        job.result(60)
     assert [path for path, _ in refused.value.faults] == ["width"]
     assert len(zoo.get_job(job.id)["attempts"]) == 1
 
@@ -72,9 +73,9 @@ def test_an_error_of_the_model_arrives_with_its_traceback(mlq):
 
 def test_an_exception_in_the_place_of_an_output_fails_that_prediction_alone(zoo):
     jobs = zoo.model("iris", "1").submit_many([{"length": n, "width": 1} for n in (1, 13, 1)])
-    assert (jobs[0].result(20), jobs[2].result(20)) == ({"species": "short"}, {"species": "short"})
+    assert (jobs[0].result(60), jobs[2].result(60)) == ({"species": "short"}, {"species": "short"})
     with pytest.raises(ArithmeticError, match="thirteen"):
-        jobs[1].result(20)
+        jobs[1].result(60)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +97,9 @@ def test_failures_are_told(zoo, model, given, error_type, words):
 
 def test_a_wrong_number_of_answers_shifts_none(zoo):
     jobs = zoo.model("numbers").submit_many([1, 404, 2])
-    assert (jobs[0].result(20), jobs[2].result(20)) == (2, 4)
+    assert (jobs[0].result(60), jobs[2].result(60)) == (2, 4)
     with pytest.raises(JobFailed, match="a list of 2 for 1 message"):
-        jobs[1].result(20)
+        jobs[1].result(60)
 
 
 @pytest.mark.parametrize(("model", "given", "output"), [("odd", 3, ["3"]), ("waiting", 3, -3), ("words", "a b", "A B")])
@@ -109,7 +110,7 @@ def test_odd_models(zoo, model, given, output):
 def test_words_are_streamed(zoo):
     job = zoo.model("words").submit("a b c")
     assert list(job.stream()) == ["a", "b", "c"]
-    assert job.result(20) == "A B C"
+    assert job.result(60) == "A B C"
 
 
 def test_unknown_models(zoo, mlq):
@@ -139,7 +140,7 @@ def test_a_new_version_is_found_soon(zoo, monkeypatch):
         zoo.add_model(NewestIris)
         until(lambda: any(one.info.version == "2" and not one.unserved for one in client.models()))
         assert client.model("iris", "2").info().version == "2"
-        client._models.remember("iris", [before])
+        client._models.remember("iris", Versions([before]))
         assert asked.info().version == "1.10"
         monkeypatch.setattr(module, "FRESH", 0.0)
         until(lambda: asked.info().version == "2")  # the list of workers is read once a second
@@ -153,7 +154,7 @@ def test_a_version_that_nobody_hosts_any_more_is_not_the_default(mlq):
     mlq.add_model(Iris)
     mlq.create_listener()
     until(lambda: [one for one in mlq.models() if one.unserved is None])
-    mlq._models.remember("iris", [])
+    mlq._models.remember("iris", Versions([]))
     with MLQ(mlq.namespace, url=mlq.url) as client:
         assert client.model("iris").predict({"length": 1, "width": 2}, 20) == {"species": "short"}
         assert client.model("iris", "2").info().version == "2"
@@ -165,7 +166,7 @@ async def _predictions(namespace, url):
         assert (await model.info()).name == "iris"
         assert await model.predict({"length": 1, "width": 2}, 20) == {"species": "short"}
         jobs = await mlq.model("numbers").submit_many([1, 2])
-        assert [await job.result(20) for job in jobs] == [2, 4]
+        assert [await job.result(60) for job in jobs] == [2, 4]
         with pytest.raises(ValidationError):
             await model.submit({"length": 1})
         with pytest.raises(ValidationError, match="seven"):
@@ -214,7 +215,7 @@ def test_garbage_in_the_descriptions_hides_no_other_model(zoo, raw, keys):
 def test_descriptions_outlive_clear(zoo):
     zoo.model("odd").predict(1, 20)
     zoo.clear()
-    zoo._models.remember("odd", [])
+    zoo._models.remember("odd", Versions([]))
     assert zoo.model("odd").predict(1, 20) == ["1"]
 
 
@@ -242,10 +243,10 @@ def test_inputs_of_one_group_share_a_call_up_to_a_cost(mlq):
     blocks = mlq.submit(1, functions=[mlq.listeners.called(wait)])
     jobs = mlq.model("texts").submit_many(["a", "b", "ab", "bc", "a", "abc", "accccccc"])
     go.set()
-    blocks.result(20)
+    blocks.result(60)
     with pytest.raises(ZeroDivisionError):  # in its cost: it concerns that one alone
-        jobs.pop(5).result(20)
-    assert [job.result(20) for job in jobs] == [
+        jobs.pop(5).result(60)
+    assert [job.result(60) for job in jobs] == [
         ["a", "ab", "a"], ["b", "bc"], ["a", "ab", "a"], ["b", "bc"], ["a", "ab", "a"], ["accccccc"],
     ]  # fmt: skip
 

@@ -68,6 +68,13 @@ def test_what_is_no_class(kind):
         ({"queue": "a,b"}, "queue"),
         ({"device": 0}, "device"),
         ({"per_thread": 1}, "per_thread"),
+        ({"idle": 0}, "idle must be a number of seconds above 0"),
+        ({"idle": "long"}, "idle must be"),
+        ({"memory": "much"}, "memory must be a size such as '500M' or '2GiB'"),
+        ({"memory": -1}, "memory must be"),
+        ({"memory": True}, "memory must be"),
+        ({"memory": 1.5}, "memory must be"),
+        ({"memory": "9" * 30}, "memory must be"),
         ({"warm": 1}, "warm must be"),
         ({"warm_inputs": [1]}, "needs warm = true"),
         ({"warm": True, "warm_inputs": 1}, "warm_inputs"),
@@ -138,3 +145,9 @@ def test_a_model_may_be_limited_in_each_worker():
     assert hosting(Iris, per_worker=1).listener.per_worker == 1
     assert hosting(Iris).listener.per_worker == 0
     assert "per_worker must be a whole number of at least 1, not 0" in refused(Iris, per_worker=0)
+
+
+@pytest.mark.parametrize(("given", "size"), [("2GiB", 2**31), ("1.5 kb", 1536), (10, 10), ("10", 10), (None, None)])
+def test_how_long_it_stays_and_what_it_takes(given, size):
+    made = hosting(Number, idle=600, memory=given, warm=True).listener
+    assert made.residency == (600.0, size, True)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlq import InputError, Undecodable, UnknownModel
-from mlq.core.model import LIMIT, ModelInfo, by_version, chosen
+from mlq.core.model import LIMIT, ModelInfo
+from mlq.core.versions import Versions, by_version, chosen
 
 
 def info(version="1", **schema):
@@ -35,6 +36,13 @@ def test_one_without_a_timeout_has_the_default():
     for timeout in ("5", [], 0, -1):
         with pytest.raises(Undecodable):
             ModelInfo.parse(json.dumps(fields | {"timeout": timeout}).encode())
+
+
+@pytest.mark.parametrize("version", ["\u00b2", "1" * 5000, "", "a/b"])
+def test_a_version_that_none_can_have_is_damage(version):
+    """One of them would hide all versions of its model: it has no place in their order."""
+    with pytest.raises(Undecodable):
+        ModelInfo.parse(json.dumps(info()._asdict() | {"version": version}).encode())
 
 
 def bomb(width, depth):
@@ -70,9 +78,9 @@ def test_any_versions_have_an_order(versions):
 
 
 def test_one_is_chosen():
-    several = [info("2"), info("1")]
+    several = Versions([info("2"), info("1")])
     assert chosen(several, "a", None, "here").version == "2"
     assert chosen(several, "a", "1", "here").version == "1"
-    for found, version in ((several, "3"), ([], None)):
+    for found, version in ((several, "3"), (Versions([]), None)):
         with pytest.raises(UnknownModel):
             chosen(found, "a", version, "here")

@@ -3,57 +3,16 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import urllib.request
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from mlq import JobFailed
-from tests.programs import environment, free_port, until
+from tests.programs import free_port, until
 
 pytestmark = pytest.mark.slow
-
-ALL = "Iris NewerIris Number Numbers Odd Words Waiting Broken"
-
-
-@pytest.fixture
-def models_toml(tmp_path):
-    """Writes a file with some models of the tests, each with options."""
-
-    def write(names=ALL, **options):
-        lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
-        path = tmp_path / "models.toml"
-        path.write_text("\n".join(f'[[models]]\nclass = "tests.models.zoo:{name}"\n{lines}' for name in names.split()))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def start(mlq, server_url, tmp_path):
-    """Runs a command in the test's namespace, until the block ends; with what it said so far."""
-
-    @contextmanager
-    def run(*words, **more):
-        said = tmp_path / f"said-{len(list(tmp_path.iterdir()))}"
-        with said.open("wb") as output:
-            process = subprocess.Popen(
-                (sys.executable, "-m", "mlq.cli", *words), stdout=output, stderr=subprocess.STDOUT,
-                env=environment(server_url) | {"MLQ_NAMESPACE": mlq.namespace} | more,
-            )  # fmt: skip
-        process.said = lambda: said.read_text("utf-8")
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            process.wait(30)
-            print(process.said())
-
-    return run
 
 
 def hosted(mlq):
@@ -66,11 +25,11 @@ def test_in_every_pool(mlq, start, models_toml, pool):
     with start("worker", "--models", str(models_toml()), "--pool", pool):
         hosted(mlq)
         jobs = mlq.model("numbers").submit_many(range(100))
-        assert [job.result(30) for job in jobs] == [2 * n for n in range(100)]
+        assert [job.result(60) for job in jobs] == [2 * n for n in range(100)]
         assert mlq.model("iris", "1").predict({"length": 1, "width": 1}, 30) == {"species": "short"}
         assert mlq.model("waiting").predict(4, 30) == -4
         words = mlq.model("words").submit("a b")
-        assert (list(words.stream()), words.result(30)) == (["a", "b"], "A B")
+        assert (list(words.stream()), words.result(60)) == (["a", "b"], "A B")
         with pytest.raises(JobFailed, match=r"weights\.bin"):
             mlq.model("broken").predict(1, 30)
         until(lambda: {"broken", "ready"} <= {one.state for one in mlq.models()})
@@ -101,7 +60,7 @@ def test_one_that_hangs_is_ended(mlq, start, models_toml):
         hosted(mlq)
         hangs = mlq.model("number").submit(-2)
         with pytest.raises(JobFailed) as failed:
-            hangs.result(30)
+            hangs.result(60)
         assert failed.value.reason == "timeout"
         assert mlq.model("number").predict(1, 30) == 2
 
@@ -138,7 +97,7 @@ def f(message):
     (tmp_path / "with_a_hook.py").write_text(program)
     with start("worker", str(tmp_path / "with_a_hook.py"), "--functions", "f"):
         job = mlq.submit(1, functions=["f"])
-        job.result(30)
+        job.result(60)
         assert job.logs() == "around\n"
 
 
@@ -258,7 +217,33 @@ def test_models_are_listed(mlq, start, models_toml):
         with start("models") as listed:
             assert listed.wait(30) == 0
             rows = [line.split() for line in listed.said().splitlines()]
-            assert ["number", "1", "ready", "1"] in [row[:4] for row in rows]
+            assert ["number", "1", "ready", "100", "%", "1", "cpu"] in [row[:7] for row in rows]
         with start("models", "--json") as listed:
             listed.wait(30)
             assert {one["name"] for one in json.loads(listed.said())} >= {"iris", "broken"}
+
+
+SMI = """\
+#!/bin/sh
+if [ "$1" = -L ]; then echo "GPU 0: NVIDIA A100 (UUID: GPU-aa)"
+else echo "0, GPU-aa, NVIDIA A100, 2000, 80000, 37"
+fi
+"""
+
+
+@pytest.mark.parametrize("pool", ["process", "thread"])
+def test_where_models_are_loaded_and_how_full_the_gpu_is(mlq, start, models_toml, tmp_path, pool):
+    """With a program in place of nvidia-smi; the model itself needs no GPU."""
+    (program := tmp_path / "nvidia-smi").write_text(SMI)
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    models = str(models_toml("Iris Number", more={"Iris": {"device": "auto"}}))
+    with start("worker", "--models", models, "--pool", pool, PATH=path, CUDA_VISIBLE_DEVICES="0"):
+        hosted(mlq)
+        assert mlq.model("iris", "1").predict({"length": 7, "width": 1}, 30) == {"species": "long on cuda:0"}
+        mlq.model("number").predict(1, 30)
+        until(lambda: len([one for one in mlq.models() if one.state == "ready"]) == 2)
+        devices = {one.info.function: {process.device for process in one.processes} for one in mlq.models()}
+        assert devices == {"iris@1": {"cuda:0"}, "number@1": {"cpu"}}
+        (worker,) = until(lambda: [one for one in mlq.workers() if one["gpus"]])
+        assert json.loads(worker["gpus"]) == [["0", "NVIDIA A100", 2000 * 2**20, 80000 * 2**20, 37]]

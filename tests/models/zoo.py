@@ -150,6 +150,16 @@ def _odd() -> None:
     raise Unprintable(object())
 
 
+class Halves:
+    """Gives what is no number, and what is no end."""
+
+    name, version = "halves", "1"
+    Input, Output = int, float
+
+    def predict(self, x: int) -> float:
+        return float(("nan", "inf")[x])
+
+
 class Slow:
     """Takes 20 ms for a batch."""
 

@@ -67,7 +67,7 @@ class Worker:
         return self._process.poll() is None
 
     def children(self) -> list[int]:
-        """The processes that it started, but for the shell that ends what they leave behind."""
+        """The Python processes that it started."""
         return children_of(self.pid)
 
     def end(self) -> None:
@@ -90,7 +90,7 @@ class Tell:
         self._client = client
         self._stem = f"{{{namespace}}}:data:"
 
-    def heard(self, name: str, timeout: float = 20) -> str:
+    def heard(self, name: str, timeout: float = 60) -> str:
         """The next thing said under `name`; fails when nothing comes."""
         item = self._client.blpop([self._stem + name], timeout)
         assert item is not None, f"nobody said {name!r} within {timeout} s"
@@ -110,12 +110,16 @@ class Tell:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that one started, but for shells, such as the one that ends what listeners leave behind."""
+    """The Python processes that one started: no shell that ends what listeners leave behind, no nvidia-smi.
+
+    A process that has not begun its program yet still shows its parent's command line.
+    """
+    own = command_line(pid)
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
             found += [int(child) for child in (task / "children").read_text().split()]
-    return [child for child in found if not command_line(child).startswith(b"/bin/sh\0")]
+    return [child for child in found if (line := command_line(child)) != own and b"mlq.cli" in line]
 
 
 def command_line(pid: int) -> bytes:

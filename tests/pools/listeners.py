@@ -19,6 +19,7 @@ import limited  # noqa: F401 - more listeners
 import routed  # noqa: F401 - more listeners
 import typed  # noqa: F401 - more listeners
 import untidy  # noqa: F401 - more listeners
+import whole_files  # noqa: F401 - more listeners
 from side_channel import NAMESPACE, hear, mlq, say, side
 
 from mlq.running.context import JobContext
@@ -113,6 +114,11 @@ def keeps(value: Any, context: JobContext) -> list[Any]:
     key = context.store_data(value)
     posted = context.post("from a listener", functions=["echo"])
     return [key, context.fetch_data(key), context.fetch_data("unknown"), posted]
+
+
+@mlq.listener
+def posts_for_later(options: dict[str, Any], context: JobContext) -> str:
+    return context.post("later", functions=["echo"], **options)
 
 
 @mlq.listener

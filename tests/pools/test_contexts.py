@@ -11,9 +11,9 @@ KINDS = ("swaps", "swaps_async", "swaps_and_yields", "swaps_and_yields_async", "
 @pytest.mark.parametrize("name", KINDS)
 def test_a_job_sees_nothing_of_an_earlier_one(shared, name):
     for _ in range(3):
-        assert shared.mlq.submit("somebody", functions=[name]).result(20) == FRESH
+        assert shared.mlq.submit("somebody", functions=[name]).result(60) == FRESH
     for other in KINDS:
-        assert shared.mlq.submit("somebody", functions=[other]).result(20) == FRESH
+        assert shared.mlq.submit("somebody", functions=[other]).result(60) == FRESH
 
 
 def test_jobs_side_by_side_see_nothing_of_each_other(begin, mlq, tell):
@@ -23,4 +23,4 @@ def test_jobs_side_by_side_see_nothing_of_each_other(begin, mlq, tell):
         tell.heard("swapped")
     for _ in jobs:
         tell.say("go on")
-    assert [job.result(20) for job in jobs] == [[*FRESH, "a"], [*FRESH, "b"]]
+    assert [job.result(60) for job in jobs] == [[*FRESH, "a"], [*FRESH, "b"]]

@@ -64,7 +64,7 @@ def test_listeners_see_their_gpu_and_threads_when_they_are_imported(begin, mlq, 
     (tmp_path / "sees.py").write_text(SEES)
     with one_core():
         begin("process", "--gpus", "3,3", target="sees.py")
-    seen = {name: mlq.submit(name).result(20) for name in (*CUDA, *cores.THREADS)}
+    seen = {name: mlq.submit(name).result(60) for name in (*CUDA, *cores.THREADS)}
     assert seen == {"CUDA_VISIBLE_DEVICES": "3", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} | dict.fromkeys(cores.THREADS, ONE)
 
 

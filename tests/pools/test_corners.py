@@ -16,8 +16,8 @@ def test_waits_side_by_side_cost_no_slot(shared):
     """With one slot: the three wait while the jobs that they wait for run in it."""
     for _ in range(3):
         job = shared.mlq.submit(None, functions=[THREE[shared.pool]])
-        assert job.result(20) == [0, 1, 2]
-    assert shared.mlq.submit(7, functions=["echo"]).result(10) == 7
+        assert job.result(60) == [0, 1, 2]
+    assert shared.mlq.submit(7, functions=["echo"]).result(60) == 7
 
 
 def test_forked_processes_of_a_listener_speak_for_no_job(begin, mlq):
@@ -25,22 +25,22 @@ def test_forked_processes_of_a_listener_speak_for_no_job(begin, mlq):
     worker = begin("process")
     for _ in range(3):
         job = mlq.submit(None, functions=["forks"])
-        assert job.result(20) == [number * number for number in range(12)]
+        assert job.result(60) == [number * number for number in range(12)]
         assert "squaring" not in job.logs()
     assert worker.running()
-    assert mlq.submit(7, functions=["echo"]).result(10) == 7
+    assert mlq.submit(7, functions=["echo"]).result(60) == 7
 
 
 @pytest.mark.parametrize("words", [("--max-jobs", "1"), ()])
 def test_a_child_that_retires_while_it_waits_goes_on(begin, mlq, words):
     """The only child must still run what its own run waits for."""
     worker = begin("process", *words)
-    assert mlq.submit(1, functions=["echo"]).result(20) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     job = mlq.submit(None, functions=["waits_twice"])
     if not words:
         worker.signal(signal.SIGHUP)
-    assert job.result(20) == [0, 1]
-    assert mlq.submit(7, functions=["echo"]).result(20) == 7
+    assert job.result(60) == [0, 1]
+    assert mlq.submit(7, functions=["echo"]).result(60) == 7
 
 
 def test_a_plain_listener_may_run_a_loop_of_its_own(begin, mlq, pool):
@@ -50,7 +50,7 @@ def test_a_plain_listener_may_run_a_loop_of_its_own(begin, mlq, pool):
     for value in range(5):
         jobs += [mlq.submit(value, functions=[name]) for name in ("runs_a_loop", "returns_a_coroutine", "echo_async")]
     expected = [found for value in range(5) for found in ([*range(value), value], value, value)]
-    assert [job.result(20) for job in jobs] == expected
+    assert [job.result(60) for job in jobs] == expected
 
 
 def test_many_time_limits_at_once_do_no_harm(begin, mlq):
@@ -59,16 +59,16 @@ def test_many_time_limits_at_once_do_no_harm(begin, mlq):
     jobs = [mlq.submit(60, functions=["sleeps_on_the_loop"], timeout=0.3) for _ in range(20)]
     for job in jobs:
         with pytest.raises(JobFailed, match="limit"):
-            job.result(20)
-    assert mlq.submit(7, functions=["echo"]).result(10) == 7
+            job.result(60)
+    assert mlq.submit(7, functions=["echo"]).result(60) == 7
     assert worker.running()
 
 
 def test_a_context_is_dead_when_its_attempt_is(begin, mlq, pool):
     """No use of it hangs, and none writes."""
     begin(pool, "--concurrency", "1")
-    mlq.submit(None, functions=["keeps_its_context"]).result(20)
-    told = mlq.submit(None, functions=["uses_a_kept_context"]).result(20)
+    mlq.submit(None, functions=["keeps_its_context"]).result(60)
+    told = mlq.submit(None, functions=["uses_a_kept_context"]).result(60)
     assert told == ["True", "LeaseLost", "LeaseLost", "LeaseLost"]
 
 
@@ -80,9 +80,9 @@ def test_a_task_that_ends_the_process_ends_itself_alone(kind, begin, mlq, tell):
     tell.heard("begun")
     guilty = mlq.submit(3, functions=["leaves_in_a_task"])
     with pytest.raises((SystemExit, JobFailed)):
-        guilty.result(20)
-    assert innocent.result(20) is None
-    assert mlq.submit(7, functions=["echo_async"]).result(10) == 7
+        guilty.result(60)
+    assert innocent.result(60) is None
+    assert mlq.submit(7, functions=["echo_async"]).result(60) == 7
     worker.signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 
@@ -92,11 +92,11 @@ def test_a_wait_that_outlives_its_listener_leaves_no_room_behind(begin, mlq, tel
     begin("process", "--concurrency", "1")
     never = mlq.post(1, functions=["nobody"])
     for _ in range(3):
-        assert mlq.submit(never, functions=["waits_no_longer"]).result(20) == "impatient"
+        assert mlq.submit(never, functions=["waits_no_longer"]).result(60) == "impatient"
     jobs = [mlq.submit(name, functions=["waits"]) for name in "ab"]
     tell.heard("begun")
     assert mlq.job(jobs[1].id).state() == "queued"
     assert tell.count("begun") == 0
     for name in "ab":
         tell.say(f"end {name}")
-    assert [job.result(10) for job in jobs] == ["a", "b"]
+    assert [job.result(60) for job in jobs] == ["a", "b"]

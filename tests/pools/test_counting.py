@@ -15,8 +15,8 @@ def test_a_killed_childs_attempt_is_counted_as_lost(begin, mlq, tell):
     os.kill(int(tell.heard("begun")), signal.SIGKILL)
     tell.heard("begun")
     tell.say("end on")
-    assert job.result(10) == "on"
-    assert [echo.result(10) for echo in echoes] == list(range(5))
+    assert job.result(60) == "on"
+    assert [echo.result(60) for echo in echoes] == list(range(5))
     for one in fails:
         assert one.state() == "failed"
     worker.signal(signal.SIGTERM)

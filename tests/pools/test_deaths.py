@@ -19,13 +19,13 @@ def test_a_job_that_kills_its_child_thrice_is_a_dead_letter(begin, mlq, function
     worker = begin("process")
     job = mlq.submit(message, functions=[function])
     with pytest.raises(JobFailed, match="in 3 attempts"):
-        job.result(20)
+        job.result(60)
     kept = mlq.get_job(job.id)
     assert [run["reason"] for run in kept["attempts"]] == ["lost"] * 3
     assert all(words in run["error"] for run in kept["attempts"])
     assert kept["reason"] == "lost"
     assert [letter.id for letter in mlq.dead_letters()] == [job.id]
-    assert mlq.submit(1, functions=["echo"]).result(10) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     assert worker.running()
 
 
@@ -51,7 +51,7 @@ def test_max_losses_1_makes_one_death_enough(begin, mlq, tell):
     begin("process", "--max-losses", "1")
     job = mlq.submit(None, functions=["dies_at_first"])
     with pytest.raises(JobFailed):
-        job.result(20)
+        job.result(60)
     assert tell.count("ran") == 1
     assert "was killed by SIGKILL" in mlq.get_job(job.id)["error"]
 
@@ -65,24 +65,24 @@ def test_a_killed_childs_job_runs_again_at_once_and_others_are_unharmed(begin, m
     victim = int(tell.heard("begun"))
     for i in range(2):
         tell.say(f"end {i}")
-    assert [other.result(5) for other in others] == [0, 1]
+    assert [other.result(60) for other in others] == [0, 1]
     more = mlq.submit("on", functions=["waits"])
     assert int(tell.heard("begun")) in pids
     os.kill(victim, signal.SIGKILL)
-    assert int(tell.heard("begun", 1)) in pids
+    assert int(tell.heard("begun")) in pids
     first = mlq.get_job(job.id)["attempts"][0]
     assert (first["reason"], first["error"]) == ("lost", "its child process was killed by SIGKILL")
     tell.say("end on")
-    assert more.result(5) == "on"
+    assert more.result(60) == "on"
     assert {mlq.get_job(one.id)["retries"] for one in (*others, more)} == {0}
     job.cancel()
 
 
 def test_a_child_that_dies_between_jobs_is_replaced(begin, mlq):
     begin("process")
-    (pid, *_) = mlq.submit(None, functions=["identity"]).result(20)
+    (pid, *_) = mlq.submit(None, functions=["identity"]).result(60)
     os.kill(pid, signal.SIGKILL)
-    (other, *_) = mlq.submit(None, functions=["identity"]).result(10)
+    (other, *_) = mlq.submit(None, functions=["identity"]).result(60)
     assert other != pid
 
 
@@ -95,8 +95,8 @@ def test_a_listener_that_holds_the_gil_keeps_its_lease(begin, mlq, tell):
     blocked = mlq.submit(8, functions=["blocks_the_loop"], queue="loop")
     tell.heard("begun")
     begin("thread", "--queues", "default,loop")
-    assert job.result(20) == "held"
-    assert blocked.result(20) == 8
+    assert job.result(60) == "held"
+    assert blocked.result(60) == 8
     assert (mlq.get_job(job.id)["retries"], mlq.get_job(blocked.id)["retries"]) == (0, 0)
     assert tell.count("begun") == 0
 
@@ -109,7 +109,7 @@ def test_a_listener_that_ignores_its_cancellation_is_killed(begin, mlq, tell, ev
     job.cancel()
     took = eventually(lambda: not Path(f"/proc/{pid}").exists(), 5)
     assert took > 0.5  # it has a second to end by itself
-    assert mlq.submit(1, functions=["echo"]).result(5) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     kept = mlq.get_job(job.id)
     assert (kept["state"], kept["retries"]) == ("cancelled", 0)
 
@@ -120,8 +120,8 @@ def test_a_stopped_child_is_killed_when_its_time_is_up(begin, mlq, tell):
     pid = int(tell.heard("begun"))
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises((TimeoutError, JobFailed), match="limit of 1 s"):
-        job.result(5)
-    assert mlq.submit(1, functions=["echo"]).result(5) == 1
+        job.result(60)
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     assert not Path(f"/proc/{pid}").exists()
 
 
@@ -132,9 +132,9 @@ def test_children_that_are_killed_together_do_not_end_their_worker(begin, mlq):
     jobs = [mlq.submit(30, functions=["sleeps"], timeout=1) for _ in range(8)]
     for job in jobs:
         with pytest.raises((TimeoutError, JobFailed), match="limit of 1 s"):
-            job.result(20)
+            job.result(60)
     worker.logs(" is ready", times=16)
-    assert mlq.submit(1, functions=["echo"]).result(20) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     assert worker.running()
 
 
@@ -145,9 +145,9 @@ def test_children_die_with_their_worker(begin, mlq, tell, eventually, function):
     job = mlq.submit(4, functions=[function])
     pid = int(tell.heard("begun"))
     begin("process")
-    assert mlq.submit(1, functions=["echo"]).result(20) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     worker.signal(signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{pid}").exists(), 2)
-    tell.heard("begun", 10)
-    assert job.result(10) in (4, "held")
+    tell.heard("begun")
+    assert job.result(60) in (4, "held")
     assert mlq.get_job(job.id)["attempts"][0]["reason"] == "lost"

@@ -8,28 +8,28 @@ from mlq import JobCancelled, JobFailed
 
 pytestmark = pytest.mark.slow
 
-SLOW = 1.0  # seconds that a record may take
+SLOW = 3.5  # seconds that a record may take; what is cut off here would take 4 or more
 
 
 def test_a_time_limit_of_a_job(shared):
     job = shared.mlq.submit(5, functions=["asks"], timeout=0.5)
     with pytest.raises((TimeoutError, JobFailed), match=r"limit of 0\.5 s"):
-        job.result(20)
-    assert shared.tell.heard("saw", 3) == job.id
+        job.result(60)
+    assert shared.tell.heard("saw") == job.id
     _took(shared, job.id, 0.5)
     shared.tell.heard("begun")
-    assert shared.mlq.submit(1, functions=["echo"]).result(5) == 1
+    assert shared.mlq.submit(1, functions=["echo"]).result(60) == 1
 
 
 def test_a_time_limit_of_a_listener(shared):
     job = shared.mlq.submit(5, functions=["hurries"])
     with pytest.raises((TimeoutError, JobFailed), match=r"limit of 0\.4 s"):
-        job.result(20)
-    assert shared.tell.heard("saw", 3) == job.id
+        job.result(60)
+    assert shared.tell.heard("saw") == job.id
     _took(shared, job.id, 0.4)
     shared.tell.heard("begun")
     within = shared.mlq.submit(0.1, functions=["hurries"])
-    assert within.result(5) == "not cancelled"
+    assert within.result(60) == "not cancelled"
     shared.tell.heard("begun")
 
 
@@ -42,10 +42,10 @@ def _took(shared, job_id, limit):
 def test_a_listener_that_does_not_ask_runs_out_of_time_too(shared):
     job = shared.mlq.submit(4.0, functions=["sleeps"], timeout=0.3)
     with pytest.raises((TimeoutError, JobFailed), match="limit"):
-        job.result(20)
+        job.result(60)
     _took(shared, job.id, 0.3)
     shared.tell.heard("begun")
-    assert shared.mlq.submit(1, functions=["echo"]).result(10) == 1
+    assert shared.mlq.submit(1, functions=["echo"]).result(60) == 1
 
 
 @pytest.mark.parametrize("kind", ["thread", "asyncio", "solo"])
@@ -55,7 +55,7 @@ def test_a_listener_that_holds_the_gil_runs_out_of_time_too(kind, workers):
     for _ in range(3):
         job = shared.mlq.submit(1, functions=["holds_the_gil"], timeout=0.2)
         with pytest.raises((TimeoutError, JobFailed), match=r"limit of 0\.2 s"):
-            job.result(20)
+            job.result(60)
         assert shared.mlq.get_job(job.id)["reason"] == "timeout"
         shared.tell.heard("begun")
 
@@ -63,11 +63,11 @@ def test_a_listener_that_holds_the_gil_runs_out_of_time_too(kind, workers):
 def test_an_attempt_that_took_too_long_is_retried(shared):
     job = shared.mlq.submit(5, functions=["asks"], timeout=0.2, retries=1, backoff=0.05)
     with pytest.raises((TimeoutError, JobFailed)):
-        job.result(20)
+        job.result(60)
     runs = shared.mlq.get_job(job.id)["attempts"]
     assert [(run["attempt"], run["reason"]) for run in runs] == [(1, "timeout"), (2, "timeout")]
     for _ in range(2):
-        assert shared.tell.heard("saw", 3) == job.id
+        assert shared.tell.heard("saw") == job.id
         shared.tell.heard("begun")
 
 
@@ -80,17 +80,17 @@ def test_cancelling_what_runs(shared, name):
     following = shared.mlq.submit(1, functions=["echo"])
     job.cancel()
     with pytest.raises(JobCancelled):
-        job.result(5)
+        job.result(60)
     assert time.monotonic() - begun < SLOW
     kept = shared.mlq.get_job(job.id)
     assert (kept["state"], kept["reason"]) == ("cancelled", "cancelled")
     if name == "asks":
-        assert shared.tell.heard("saw", 2) == job.id
+        assert shared.tell.heard("saw") == job.id
         assert time.monotonic() - begun < SLOW
     if (shared.pool, name) != ("solo", "sleeps_async"):  # its thread can't be interrupted
-        assert following.result(5) == 1
-        assert time.monotonic() - begun < 3
-    assert following.result(20) == 1
+        assert following.result(60) == 1
+        assert time.monotonic() - begun < SLOW
+    assert following.result(60) == 1
     assert job.state() == "cancelled"
 
 
@@ -99,7 +99,7 @@ def test_a_coroutine_is_cancelled_where_it_can_be(workers):
     job = shared.mlq.submit(30, functions=["minds_its_cancellation"])
     shared.tell.heard("begun")
     job.cancel()
-    assert shared.tell.heard("saw", 2) == "CancelledError"
+    assert shared.tell.heard("saw") == "CancelledError"
 
 
 @pytest.mark.parametrize("name", ["awaits", "awaits_async"])
@@ -108,9 +108,9 @@ def test_a_cancelled_job_that_waits_lets_go(shared, name):
     never = shared.mlq.submit(1, functions=["nobody"])
     job = shared.mlq.submit(never.id, functions=[name])
     shared.tell.heard("begun")
-    assert shared.mlq.submit(1, functions=["echo"]).result(5) == 1
+    assert shared.mlq.submit(1, functions=["echo"]).result(60) == 1
     job.cancel()
     for _ in range(3):
-        assert shared.mlq.submit(1, functions=["echo"]).result(5) == 1
+        assert shared.mlq.submit(1, functions=["echo"]).result(60) == 1
     assert job.state() == "cancelled"
     never.cancel()

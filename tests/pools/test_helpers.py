@@ -39,7 +39,7 @@ def test_with_a_child_that_is_killed_for_its_job(helpers, mlq, eventually, lives
     worker, job, pids = helpers("hang")
     job.cancel()
     eventually(lambda: not any(lives(pid) for pid in pids))
-    assert mlq.submit(1, functions=["echo"]).result(20) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     assert worker.running()
 
 
@@ -59,9 +59,9 @@ def test_with_a_child_that_has_served(helpers, mlq, tell, eventually, lives):
     """It ends by itself; and until then what its job has left there goes on."""
     _, job, pids = helpers("end", "--max-jobs", "2")
     tell.say("go on")
-    job.result(10)
+    job.result(60)
     assert all(lives(pid) for pid in pids)
-    assert mlq.submit(1, functions=["echo"]).result(10) == 1
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     eventually(lambda: not any(lives(pid) for pid in pids))
 
 
@@ -127,6 +127,6 @@ def test_the_first_process_of_a_container_collects_orphans(mlq, tell, server_url
         pids = tell.heard("helpers").split()
         tell.say("go on")
         eventually(lambda: not any(Path("/proc", pid).exists() for pid in pids))
-        assert mlq.submit(1, functions=["echo"]).result(20) == 1
+        assert mlq.submit(1, functions=["echo"]).result(60) == 1
         worker.terminate()
         assert worker.wait(20) == 0

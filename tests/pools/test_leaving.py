@@ -41,7 +41,7 @@ while True:
 
 def test_a_stop_ends_the_process(pool, begin, mlq, lives, eventually):
     worker = begin(pool, "--grace", "60", "--concurrency", "1")
-    left = mlq.submit(None, functions=["leaves_all_behind"]).result(20)
+    left = mlq.submit(None, functions=["leaves_all_behind"]).result(60)
     assert lives(left)
     worker.signal(signal.SIGTERM)
     assert worker.wait(30) == 0
@@ -85,7 +85,7 @@ def program(mlq, server_url):
         with subprocess.Popen(
             [sys.executable, "-c", PROGRAM + more], env=os.environ | ours, stdout=subprocess.PIPE, text=True
         ) as process:
-            mlq.submit(left, functions=["leaves"]).result(20)
+            mlq.submit(left, functions=["leaves"]).result(60)
             process.send_signal(number)
             said = process.communicate(timeout=30)[0]
         return process.returncode, said
@@ -124,7 +124,7 @@ def ticks(pid):
 def test_a_stop_ends_a_main_thread_that_is_in_c_code(begin, mlq, tell, eventually, before):
     """Python calls no handler meanwhile. An event loop that a job had may have taken the word of signals for itself."""
     worker = begin("solo", "--grace", "0.5")
-    mlq.submit(None, functions=[before]).result(20)
+    mlq.submit(None, functions=[before]).result(60)
     job = mlq.submit(None, functions=["computes"])
     tell.heard("begun")
     begun = ticks(worker.pid)
@@ -139,6 +139,6 @@ def test_a_signal_for_a_forked_process_is_not_for_its_parent(begin, mlq, tell):
     worker = begin("solo")
     job = mlq.submit(None, functions=["forks_one"])
     os.kill(int(tell.heard("forked")), signal.SIGTERM)  # Python itself loses a SIGINT that comes as early
-    assert job.result(10) == -signal.SIGTERM
-    assert mlq.submit(1, functions=["echo"]).result(10) == 1
+    assert job.result(60) == -signal.SIGTERM
+    assert mlq.submit(1, functions=["echo"]).result(60) == 1
     assert worker.running()

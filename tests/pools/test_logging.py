@@ -45,7 +45,7 @@ def test_a_module_that_configures_nothing(pool, begin, mlq, module):
     """The worker's way is used, from the first line on."""
     worker = begin(pool, target=module())
     job = mlq.submit(1, functions=["logs"])
-    assert job.result(20) == [["StreamHandler"], 20]
+    assert job.result(60) == [["StreamHandler"], 20]
     assert job.logs() == "INFO app: a fact\nWARNING app: a warning\n"
     assert "INFO early: imported" in worker.logs("early")
     worker.logs("INFO app: a fact")
@@ -56,7 +56,7 @@ def test_a_module_that_configures_logging(level, kept, pool, begin, mlq, module,
     """As where it is run by itself: its handlers, and its level, or Python's own where it says none."""
     worker = begin(pool, target=module(FILE.format(level=level)))
     job = mlq.submit(1, functions=["logs"])
-    handlers, effective = job.result(20)
+    handlers, effective = job.result(60)
     assert (handlers, effective) == (["FileHandler"], {3: 10, 2: 20, 1: 30}[kept])
     words = ["DEBUG app: a detail\n", "INFO app: a fact\n", "WARNING app: a warning\n"][-kept:]
     assert job.logs() == "".join(words)
@@ -69,5 +69,5 @@ def test_a_job_that_configures_logging_is_kept_as_well(pool, begin, mlq, module)
     begin(pool, target=module())
     for name in ("configures_late", "logs"):
         job = mlq.submit(1, functions=[name])
-        job.result(20)
+        job.result(60)
         assert "WARNING app: a warning\n" in job.logs()

@@ -38,4 +38,4 @@ def test_a_listener_runs_within_it(begin, mlq, tmp_path, pool):
     begin(pool, target="wrapped.py")
     for name in ("plain", "coroutine"):
         job = mlq.submit(None, functions=[name])
-        assert job.result(30) == f"session of {job.id}"
+        assert job.result(60) == f"session of {job.id}"

@@ -58,7 +58,7 @@ def test_burst_waits_for_what_runs(begin, mlq, tell):
     later = mlq.submit(2, functions=["echo"])
     tell.say("end this")
     assert worker.wait(20) == 0
-    assert (job.result(20), later.result(1)) == ("this", 2)
+    assert (job.result(60), later.result(1)) == ("this", 2)
 
 
 def test_check(begin, call, mlq, eventually):
@@ -82,10 +82,10 @@ def test_watch_starts_again_when_a_file_changes(kind, begin, mlq, tmp_path):
     module = tmp_path / "watched.py"
     module.write_text(MODULE.format(version=1))
     worker = begin(kind, "--watch", target="watched.py")
-    assert mlq.submit(None).result(20) == 1
+    assert mlq.submit(None).result(60) == 1
     module.write_text(MODULE.format(version=2))
     worker.logs(" stopped")
-    assert mlq.submit(None).result(20) == 2
+    assert mlq.submit(None).result(60) == 2
     worker.signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert mlq.workers() == []
@@ -117,7 +117,7 @@ def test_a_watched_worker_that_is_stopped_lets_its_jobs_end(watched, mlq, tell, 
     watched.logs("running jobs have 20 s")
     tell.say("end this")
     assert watched.wait() == 0
-    assert job.result(20) == "this"
+    assert job.result(60) == "this"
     assert [run["reason"] for run in mlq.get_job(job.id)["attempts"]] == [None]
 
 
@@ -161,7 +161,7 @@ def test_a_change_is_no_first_signal(watched, mlq, tell, tmp_path):
     watched.signal(signal.SIGTERM)
     tell.say("end this")
     assert watched.wait() == 0
-    assert job.result(20) == "this"
+    assert job.result(60) == "this"
 
 
 def test_a_watched_worker_that_ended_is_started_again_at_the_next_change(begin, mlq, tmp_path, eventually):
@@ -170,7 +170,7 @@ def test_a_watched_worker_that_ended_is_started_again_at_the_next_change(begin, 
     worker = begin("process", "--watch", target="watched.py")
     worker.logs("No module named 'nothing_of_that_name'")
     module.write_text(MODULE.format(version=1))
-    assert mlq.submit(None).result(20) == 1
+    assert mlq.submit(None).result(60) == 1
     module.write_text("import nothing_of_that_name")
     worker.logs("No module named 'nothing_of_that_name'", times=2)
     eventually(lambda: all(_is_over(pid) for pid in worker.children()))
@@ -196,12 +196,12 @@ def test_a_watcher_goes_on_ignoring_what_it_was_started_to_ignore(deaf, begin, m
     module = tmp_path / "watched.py"
     module.write_text(MODULE.format(version=1))
     worker = begin("thread", "--watch", target="watched.py")
-    assert mlq.submit(None).result(20) == 1
+    assert mlq.submit(None).result(60) == 1
     worker.signal(signal.SIGHUP)
     worker.signal(signal.SIGINT)
     module.write_text(MODULE.format(version=20))
     worker.logs(" stopped")
-    assert mlq.submit(None).result(20) == 20
+    assert mlq.submit(None).result(60) == 20
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
 
@@ -211,7 +211,7 @@ def test_watch_from_the_environment(begin, mlq, tmp_path, monkeypatch):
     monkeypatch.setenv("MLQ_WORKER_WATCH", "1")
     (tmp_path / "watched.py").write_text(MODULE.format(version=1))
     worker = begin("thread", target="watched.py")
-    assert mlq.submit(None).result(20) == 1
+    assert mlq.submit(None).result(60) == 1
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
 
@@ -225,7 +225,7 @@ def test_watch_of_a_folder_that_is_not_there(call):
 def test_json_logs(pool, begin, mlq):
     worker = begin(pool, "--log-format", "json")
     job = mlq.submit(1, functions=["talks"])
-    job.result(20)
+    job.result(60)
     worker.logs('"app"')
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
@@ -347,4 +347,4 @@ def test_two_queues_in_one_module(call, begin, mlq, tmp_path):
     assert repr(mlq.namespace) in line
     assert "choose one with --namespace" in line
     begin("process", "--namespace", mlq.namespace, target="two.py")
-    assert mlq.submit(None).result(20) == 2
+    assert mlq.submit(None).result(60) == 2

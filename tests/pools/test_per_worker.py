@@ -22,14 +22,14 @@ def test_a_killed_child_counts_no_more(begin, mlq, tell):
     begin("process", "--concurrency", "3")
     jobs = [mlq.submit(number, functions=["limited_until_told"]) for number in range(3)]
     child = int(tell.heard("begun"))
-    assert mlq.submit("beside", functions=["echo"]).result(20) == "beside"
+    assert mlq.submit("beside", functions=["echo"]).result(60) == "beside"
     assert tell.count("begun") == 0
     os.kill(child, signal.SIGKILL)
     for _ in range(3):  # one after the other, the lost one among them
         tell.heard("begun")
         assert tell.count("begun") == 0
         tell.say("go on")
-    assert [job.result(20) for job in jobs] == [0, 1, 2]
+    assert [job.result(60) for job in jobs] == [0, 1, 2]
 
 
 def test_halves_of_a_lost_batch_run_one_after_the_other(begin, mlq, tell):

@@ -18,7 +18,7 @@ def test_a_generator_streams(shared, name):
         assert job.state() == "running"
         shared.tell.say("go on")
     assert seen == [0, 1, 2]
-    assert job.result(5) == [0, 1, 2]
+    assert job.result(60) == [0, 1, 2]
     assert list(job.stream()) == [0, 1, 2]
 
 
@@ -31,7 +31,7 @@ def test_emit_streams(shared):
         assert not job.ready()
         shared.tell.say("go on")
     assert seen == chunks
-    assert job.result(5) == "emitted"
+    assert job.result(60) == "emitted"
 
 
 def test_progress_is_told_live(shared):
@@ -44,20 +44,27 @@ def test_progress_is_told_live(shared):
             assert job.progress() == value
             shared.tell.say("go on")
     assert seen == [10, {"epoch": 2}]
-    assert (job.result(5), job.progress()) == ("reported", 100)
+    assert (job.result(60), job.progress()) == ("reported", 100)
 
 
 def test_store_fetch_and_post(shared):
     value = {"x": [1, b"\xff"]}
-    key, fetched, unknown, posted = shared.mlq.submit(value, functions=["keeps"]).result(20)
+    key, fetched, unknown, posted = shared.mlq.submit(value, functions=["keeps"]).result(60)
     assert (fetched, unknown) == (value, None)
     assert shared.mlq.fetch_data(key) == value
     assert shared.mlq.wait(posted, 20) == "from a listener"
 
 
+def test_post_for_later(shared):
+    options = {"delay": 600, "expires": 900, "priority": 3}
+    job = shared.mlq.get_job(shared.mlq.submit(options, functions=["posts_for_later"]).result(60))
+    assert (job["state"], job["priority"], job["due"] - job["posted"]) == ("scheduled", 3, pytest.approx(600, abs=0.01))
+    shared.mlq.cancel(job["id"])
+
+
 @pytest.mark.parametrize("name", ["nests", "nests_async"])
 def test_nested_waits_in_one_slot(shared, name):
-    assert shared.mlq.submit(2, functions=[name]).result(20) == 2
+    assert shared.mlq.submit(2, functions=[name]).result(60) == 2
 
 
 def test_many_wait_in_one_slot(shared):
@@ -70,16 +77,16 @@ def test_how_the_other_job_ended_is_raised(shared):
     never = shared.mlq.submit(1, functions=["nobody"])
     failed = shared.mlq.submit(1, functions=["fails"])
     for job_id, kind in ((never.id, "WaitTimeout"), (failed.id, "ZeroDivisionError"), ("999999", "UnknownJob")):
-        assert shared.mlq.submit(job_id, functions=["waits_for"]).result(20) == kind
+        assert shared.mlq.submit(job_id, functions=["waits_for"]).result(60) == kind
     never.cancel()
-    assert shared.mlq.submit(never.id, functions=["waits_for"]).result(20) == "JobCancelled"
+    assert shared.mlq.submit(never.id, functions=["waits_for"]).result(60) == "JobCancelled"
 
 
 def test_a_shared_loop_is_not_held_up(workers):
     """In the asyncio pool alone, where others run on it."""
     shared = workers("asyncio")
     job = shared.mlq.submit(1, functions=["echo"])
-    job.result(20)
+    job.result(60)
     with pytest.raises(JobFailed, match=r"InputError: .*await context"):
-        shared.mlq.submit(job.id, functions=["blocks_its_loop"]).result(20)
-    assert workers("thread").mlq.submit(1, functions=["echo"]).result(20) == 1
+        shared.mlq.submit(job.id, functions=["blocks_its_loop"]).result(60)
+    assert workers("thread").mlq.submit(1, functions=["echo"]).result(60) == 1

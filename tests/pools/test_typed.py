@@ -9,14 +9,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["typed", "typed_async"])
 def test_messages_are_converted(shared, name):
-    assert shared.mlq.submit({"size": 4}, functions=[name]).result(20) == {"size": 5}
+    assert shared.mlq.submit({"size": 4}, functions=[name]).result(60) == {"size": 5}
 
 
 @pytest.mark.parametrize("name", ["typed", "typed_async"])
 def test_what_does_not_fit_fails_at_once(shared, name):
     job = shared.mlq.submit({"size": "large"}, functions=[name])
     with pytest.raises(JobFailed) as caught:
-        job.result(20)
+        job.result(60)
     assert caught.value.error_type == "mlq.errors.ValidationError"
     assert f"the message to {name} does not fit " in str(caught.value)
     assert ": size: " in str(caught.value)
@@ -24,5 +24,5 @@ def test_what_does_not_fit_fails_at_once(shared, name):
 
 
 def test_an_unknown_type_is_said_in_the_log(shared):
-    assert shared.mlq.submit({"size": "large"}, functions=["type_unknown"]).result(20) == {"size": "large"}
+    assert shared.mlq.submit({"size": "large"}, functions=["type_unknown"]).result(60) == {"size": "large"}
     shared.worker.logs("the message to type_unknown is not converted to the type that is declared: NameError: ")

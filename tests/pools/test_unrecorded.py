@@ -40,7 +40,7 @@ def test_others_go_on_while_much_can_not_be_recorded(begin, tmp_path, kind):
         flood = mlq.submit(12, functions=["floods"])
         worker.logs("can't record", timeout=60)
         for number in range(5):
-            assert mlq.submit(number, functions=["echo"]).result(20) == number
+            assert mlq.submit(number, functions=["echo"]).result(60) == number
         assert flood.state() == "running"
         flood.cancel()
-        assert [mlq.submit(number, functions=["echo"]).result(20) for number in range(5)] == list(range(5))
+        assert [mlq.submit(number, functions=["echo"]).result(60) for number in range(5)] == list(range(5))

@@ -26,4 +26,4 @@ def test_a_watched_worker_ends_in_order_when_its_watcher_is_killed(kind, begin, 
     begin("thread")
     tell.heard("begun")
     tell.say("end this")
-    assert job.result(20) == "this"
+    assert job.result(60) == "this"

@@ -40,8 +40,8 @@ def tells_its_surroundings(_: Any) -> dict[str, Any]:
 
 
 @mlq.listener
-def changes_its_surroundings(what: str) -> dict[str, Any]:
-    """All at once."""
+def changes_its_surroundings(message: dict[str, Any]) -> dict[str, Any]:
+    """All at once; standard input is closed too, if the message says so."""
     folder = tempfile.mkdtemp()
     os.chdir(folder)
     Path(folder).rmdir()  # it can't even be asked for
@@ -49,7 +49,8 @@ def changes_its_surroundings(what: str) -> dict[str, Any]:
     for number in (1, 2):
         os.dup2(elsewhere, number)
     os.close(elsewhere)
-    os.close(0)
+    if message["closes"]:
+        os.close(0)
     sys.excepthook = sys.unraisablehook = threading.excepthook = strange
     sys.stdout, sys.stderr = sys.__stderr__, sys.__stdout__
     for number in SIGNALS:
@@ -57,8 +58,8 @@ def changes_its_surroundings(what: str) -> dict[str, Any]:
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     locale.setlocale(locale.LC_ALL, "C.UTF-8" if locale.setlocale(locale.LC_ALL) == "C" else "C")
     os.umask(0o027)
-    if what == "fail":
-        raise ValueError(what)
+    if message["how"] == "fail":
+        raise ValueError("fail")
     return {"pid": os.getpid(), "mask": 0o027}
 
 

@@ -16,7 +16,7 @@ import redis
 from mlq.core import codec
 from mlq.core.checks import lane_of
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.core.job_options import pack_body
+from mlq.core.job_options import JobOptions, pack_body
 from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.ops import Op
@@ -31,6 +31,7 @@ from mlq.running.outcomes import death
 from mlq.shell.aio import AsyncShell
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+from tests.scripts.pipes import Pipes
 
 Run = Callable[[Op[Any]], Any]
 LOSSES = 2  # attempts that a job may lose and still run again
@@ -75,6 +76,12 @@ def runner(kind: str, url: str) -> Iterator[Run]:
         loop.run(shell_.close())
 
 
+def when_of(options: dict[str, Any]) -> str:
+    """When a job with these options may begin and how soon, as posts send it."""
+    names = ("delay", "at", "expires", "priority")
+    return JobOptions.of({name: value for name, value in options.items() if name in names}).when
+
+
 class World:
     """A namespace to act on and to look at."""
 
@@ -96,7 +103,8 @@ class World:
         """Post jobs; their ids."""
         kept = options | ({"functions": list(functions)} if functions else {})
         bodies = [pack_body(codec.pack(f"message {i}"), kept) for i in range(count)]
-        first = self.run(job_ops.post(self.keys, "poster", self.number(), lane_of(queue, functions), bodies)).first
+        lane, when = lane_of(queue, functions), when_of(options)
+        first = self.run(job_ops.post(self.keys, "poster", self.number(), lane, bodies, when=when)).first
         return [str(first + i) for i in range(count)]
 
     def serving(self, kind: WorkerClass = EVERYTHING) -> str:
@@ -256,6 +264,19 @@ def run(request: pytest.FixtureRequest, server_url: str) -> Iterator[Run]:
 def world(keys: Keys, raw: redis.Redis, run: Run) -> World:
     """The test's namespace."""
     return World(keys, raw, run)
+
+
+@pytest.fixture
+def pipes(world: World) -> Pipes:
+    """A namespace for pipelines."""
+    return Pipes(world)
+
+
+@pytest.fixture
+def root(pipes: Pipes) -> Claimed:
+    """Job 1, which runs."""
+    (claimed,) = pipes.take(pipes.post())
+    return claimed
 
 
 @pytest.fixture

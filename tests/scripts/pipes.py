@@ -2,7 +2,7 @@
 
 from mlq.core import codec
 from mlq.core.job import Outcome, Record
-from mlq.core.job_options import pack_body
+from mlq.core.job_options import JobOptions, pack_body
 from mlq.core.part import Part
 from mlq.core.states import State
 from mlq.ops import jobs as job_ops
@@ -28,7 +28,9 @@ class Pipes:
             options |= {"after": ids.split()} | ({"on_failure": "run"} if policy == "run" else {})
             needs = " ".join([policy, *(f"{one}:" for one in ids.split())])
         body = pack_body(codec.pack(None), options)
-        op = job_ops.post(self.keys, "poster", self.world.number(), lane, [body], needs=needs)
+        times = {name: options[name] for name in ("delay", "expires", "priority") if name in options}
+        when = JobOptions.of(times).when
+        op = job_ops.post(self.keys, "poster", self.world.number(), lane, [body], needs=needs, when=when)
         return str(self.run(op).first)
 
     def take(self, *ids):
@@ -119,6 +121,13 @@ class Pipes:
         """Do all that is left to do."""
         while self.run(job_ops.chores(self.keys)):
             pass
+
+    def look_out(self):
+        """Look at what waits as a worker does, although that may have been done a moment ago, and do what follows."""
+        self.world.watched()
+        self.raw.hdel(self.keys.reaping, "looked")
+        self.world.reap()
+        self.chores()
 
     def rest_of(self, *but):
         """The names of keys that only jobs have, without these jobs'."""

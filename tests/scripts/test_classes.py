@@ -4,35 +4,22 @@ import random
 import time
 
 import pytest
-import redis
 
-from mlq import server
 from mlq.core.checks import lane_of
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import work as work_ops
 from mlq.ops.jobs import LANES
-from mlq.ops.scripts import script
 from mlq.ops.work import WorkerClass
+from tests.scripts.counting import commands, raw, server_url
+
+__all__ = ["raw", "server_url"]
 
 pytestmark = pytest.mark.slow
 
 PLAIN = WorkerClass.of(["default"], ["default"], ["f"])
 MANY = WorkerClass.of([f"q{i}" for i in range(10_000)], [], [])
-
-
-@pytest.fixture(scope="module")
-def server_url(isolated_environment, chosen_server_program):
-    """A server that no worker of other tests uses: commands are counted here."""
-    with server.scratch(appendfsync=None, port=0) as running:
-        yield running.url
-
-
-@pytest.fixture(scope="module")
-def raw(server_url):
-    with redis.Redis.from_url(server_url) as client:
-        yield client
 
 
 def post(world, lane, count=1):
@@ -51,17 +38,6 @@ def index(world, served):
     """The lanes that a class knows, with the places of their first jobs."""
     found = world.raw.zrange(f"{world.keys.class_}{served.name}:ready", 0, -1, withscores=True)
     return {name.decode(): place for name, place in found if name not in (b"", b":")}
-
-
-def commands(world, act):
-    """What the server carried out meanwhile, those of scripts too, by command."""
-    for name in ("post", "claim", "register"):
-        world.raw.script_load(script(name).source)  # else it would count where this is the first test to use it
-    before = world.raw.info("commandstats")
-    act()
-    after = world.raw.info("commandstats")
-    calls = {name: stat["calls"] - before.get(name, {"calls": 0})["calls"] for name, stat in after.items()}
-    return {name: count for name, count in calls.items() if count and name != "cmdstat_info"}
 
 
 def fill(world, first, last):

@@ -8,6 +8,7 @@ from mlq.core.identity import JobId
 from mlq.core.states import State
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import presence as presence_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
@@ -48,7 +49,7 @@ def scene(world, raw, keys):
     lapsed, lapsed_beside = world.running(webhook="http://localhost/"), world.running(webhook="http://localhost/")
     due, due_beside = world.scheduled(), world.scheduled()
     running, dead, queued = world.running(), world.failed(webhook="http://localhost/"), world.post()[0]
-    world.run(work_ops.alive(keys, "w", 60, {"slots": 1, "queues": "default"}))
+    world.run(presence_ops.alive(keys, "w", 60, {"slots": 1, "queues": "default"}))
     world.lapse(lapsed)
     world.lapse(lapsed_beside)
     world.come_due()
@@ -74,7 +75,7 @@ def test_recovery_goes_on(world, raw, keys, scene):
     own_stems = tuple((stem + job_id).encode() for stem in (keys.post, keys.job) for job_id in beside)
     not_ours = tuple((stem + job_id).encode() for stem in (keys.post, keys.job) for job_id in healthy)
     duties = [
-        work_ops.alive(keys, "w", 60, {"slots": 1}),
+        presence_ops.alive(keys, "w", 60, {"slots": 1}),
         work_ops.overrun(keys, 1e6, 1),
         work_ops.apart(keys, "w", 1.0),
         stats_ops.tally(keys, "w", 1, []),
@@ -134,8 +135,8 @@ def test_a_job_of_another_type_does_not_hold_up_those_that_wait_to_run_apart(wor
 
 def test_a_worker_of_another_type_hides_no_other(world, raw, keys):
     """Nor does it keep an upload from being told."""
-    world.run(work_ops.alive(keys, "w", 60, {"slots": 2, "queues": "default", "uploads": "accepted"}))
-    world.run(work_ops.alive(keys, "damaged", 60, {"slots": 1}))
+    world.run(presence_ops.alive(keys, "w", 60, {"slots": 2, "queues": "default", "uploads": "accepted"}))
+    world.run(presence_ops.alive(keys, "damaged", 60, {"slots": 1}))
     of_another_type(raw, keys.worker + "damaged")
     assert world.run(stats_ops.stats(keys)).slots == 2
     world.run(upload_ops.put(keys, "f", b"head", b"code"))

@@ -15,7 +15,9 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from mlq.core import codec
 from mlq.core.checks import functions_of, queue_of
+from mlq.core.job_options import JobOptions, pack_body
 from mlq.core.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
@@ -61,6 +63,7 @@ class Machine(RuleBasedStateMachine):
         self.raw = redis.Redis.from_url(url)
         self.numbers = itertools.count(1)
         self.waiting: dict[int, str] = {}  # job: lane
+        self.priorities: dict[int, int] = {}  # of all jobs
         self.out = []  # attempts that run
         self.gone: dict[int, str] = {}  # cancelled ones
         self.registered = set()
@@ -74,27 +77,34 @@ class Machine(RuleBasedStateMachine):
     def run(self, op):
         return self.shell.run(op)
 
+    def in_turn(self):
+        """The jobs that wait, in order: those with the larger priority first."""
+        return sorted(self.waiting, key=lambda job_id: (-self.priorities[job_id], job_id))
+
     def heads(self):
-        """The first job of each lane that has some."""
+        """The place of the first job of each lane that has some."""
         found: dict[str, int] = {}
-        for job_id, lane in sorted(self.waiting.items()):
-            found.setdefault(lane, job_id)
+        for job_id in self.in_turn():
+            found.setdefault(self.waiting[job_id], job_id - self.priorities[job_id] * 2**43)
         return found
 
-    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3))
-    def post(self, lane, count):
-        first = self.run(job_ops.post(self.keys, "poster", next(self.numbers), lane, [b"0\n\xc0"] * count)).first
+    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3), priority=st.sampled_from([0, 0, 0, 5, 100, -5, -100]))
+    def post(self, lane, count, priority):
+        options, number = JobOptions(priority=priority or None), next(self.numbers)
+        bodies = [pack_body(codec.pack(None), {"priority": priority} if priority else {})] * count
+        first = self.run(job_ops.post(self.keys, "poster", number, lane, bodies, when=options.when)).first
         self.waiting |= dict.fromkeys(range(first, first + count), lane)
+        self.priorities |= dict.fromkeys(range(first, first + count), priority)
 
     @rule(served=st.sampled_from(SERVED), count=st.integers(1, 5))
     def claim(self, served, count):
-        """The oldest of what it serves; who is not registered is told so."""
+        """The first of what it serves; who is not registered is told so."""
         name = class_of(served).name
         claimed = self.run(work_ops.claim(self.keys, name, next(self.numbers), name, 60, count))
         if served not in self.registered:
             assert claimed is None
             return
-        due = [job_id for job_id, lane in sorted(self.waiting.items()) if serves(served, lane)]
+        due = [job_id for job_id in self.in_turn() if serves(served, self.waiting[job_id])]
         assert [int(one.id) for one in claimed] == due[:count]
         for one in claimed:
             del self.waiting[int(one.id)]
@@ -174,7 +184,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_lanes_and_classes_that_come_and_go(server_url):
-    """No job is forgotten, none is claimed by who can't run it, and the oldest goes first."""
+    """No job is forgotten, none is claimed by who can't run it, and of the largest priority, the oldest goes first."""
     run_state_machine_as_test(
         lambda: Machine(server_url),
         settings=settings(

@@ -17,6 +17,7 @@ from mlq.ops import deliveries as delivery_ops
 from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
+from mlq.ops import presence as presence_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
@@ -106,7 +107,7 @@ WRITERS = {
     "wait alone": lambda k, s: job_ops.wait(k, "2", "alice", 10, alone=True),
     "follow": lambda k, s: follow_ops.follow(k, "2", "alice", 10, ("running", b""), (0, 0)),
     "wait in a job": lambda k, s: job_ops.wait(k, "5", "alice", 10, s.running.id),
-    "alive": lambda k, s: work_ops.alive(k, "w", 10.0, {"host": "here"}),
+    "alive": lambda k, s: presence_ops.alive(k, "w", 10.0, {"host": "here"}),
     "upload": lambda k, s: upload_ops.put(k, "f", b"head", b"code"),
     "tally": lambda k, s: stats_ops.tally(k, "w", 1, [("default", [1] * len(stats_ops.COUNTERS))]),
     "take callbacks": lambda k, s: delivery_ops.take(k, "callback", 10, 10.0, 3),
@@ -125,9 +126,9 @@ READERS = {
     "counts": lambda k, s: job_ops.counts(k),
     "list": lambda k, s: list_ops.listing(k),
     "dead": lambda k, s: list_ops.dead(k, 0, -1),
-    "workers": lambda k, s: work_ops.workers(k),
+    "workers": lambda k, s: presence_ops.workers(k),
     "uploads": lambda k, s: upload_ops.heads(k),
-    "upload": lambda k, s: upload_ops.read(k, "f"),
+    "upload": lambda k, s: upload_ops.read(k, "f", 100),
     "stats": lambda k, s: stats_ops.stats(k),
     "scan": lambda k, s: data_ops.scan(k, "0"),
     "fetch": lambda k, s: data_ops.fetch(k, "key"),

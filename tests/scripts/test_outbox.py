@@ -128,6 +128,31 @@ def test_late_end_of_an_older_try_changes_nothing(world, keys):
         world.run(delivery_ops.end(keys, first, 200, "sent", None))
 
 
+def test_one_that_was_put_back(world, keys, about):
+    """It is due later, and was not tried."""
+    callback = queued(world)
+    _, changed = world.changes(delivery_ops.put_back(keys, callback, 5.0))
+    assert changed == {
+        "deliveries:callback": {"1": about(5)}, "delivery:callback:1": {**changed["delivery:callback:1"], "tries": "0"}
+    }  # fmt: skip
+    come_due(world)
+    (again,) = take(world)
+    assert (again.attempt, again.taken) == (1, 1)
+    for _ in range(12):  # more often than senders may die
+        world.run(delivery_ops.put_back(keys, again, 5.0))
+        come_due(world)
+        (again,) = take(world)
+
+
+def test_one_that_somebody_else_took_is_not_put_back(world, keys):
+    callback = queued(world)
+    come_due(world)
+    (theirs,) = take(world)
+    assert world.changes(delivery_ops.put_back(keys, callback, 5.0))[1] == {}
+    world.run(delivery_ops.end(keys, theirs, 200, "sent", None))
+    assert world.changes(delivery_ops.put_back(keys, theirs, 5.0))[1] == {}
+
+
 def test_end_after_the_job_was_deleted(world, keys):
     """Nothing comes back to life."""
     callback = queued(world)

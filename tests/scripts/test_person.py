@@ -265,6 +265,8 @@ def test_read(world, keys, about):
         "started": None,
         "finished": None,
         "due": None,
+        "expires": None,
+        "priority": 0,
         "error": None,
         "error_type": None,
         "traceback": None,

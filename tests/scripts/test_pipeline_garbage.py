@@ -9,7 +9,7 @@ from mlq.core.states import State
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops.settling import Ending
-from tests.scripts.pipes import LOSSES, Pipes
+from tests.scripts.pipes import LOSSES
 from tests.scripts.test_garbage import BYTES, damages, of_another_type, put_back
 
 pytestmark = pytest.mark.slow
@@ -18,12 +18,6 @@ PARTS = [
     1, "x", [], {"root": 7, "tail": [], "into": {}}, {"root": "x", "into": "99999999999999999", "tail": "-1"},
     {"root": "999", "tail": "999", "into": "999"}, {"root": "9" * 40},
 ]  # fmt: skip
-
-
-@pytest.fixture
-def pipes(world):
-    """A namespace for pipelines."""
-    return Pipes(world)
 
 
 def pipeline(pipes):
@@ -121,6 +115,15 @@ def test_chores_may_say_anything(pipes, stored):
     pipes.end("1")
     pipes.chores()
     assert pipes.states("1", "2") == ["succeeded", "queued"]
+    assert not pipes.raw.exists(pipes.keys.chores)
+
+
+def test_chores_that_say_nothing_are_bounded_too(pipes):
+    """One script meets no more of them than of those that say something."""
+    pipes.raw.rpush(pipes.keys.chores, *[b""] * 1200)
+    left = pipes.run(job_ops.chores(pipes.keys))
+    assert 0 < left == pipes.raw.llen(pipes.keys.chores)
+    pipes.chores()
     assert not pipes.raw.exists(pipes.keys.chores)
 
 

@@ -21,13 +21,14 @@ from mlq.core.job import Outcome, Record
 from mlq.core.job_options import pack_body
 from mlq.core.keys import Keys
 from mlq.core.states import State
-from mlq.errors import JobError, MLQError
+from mlq.errors import JobError, MLQError, WaitCircle
 from mlq.ops import jobs as job_ops
-from mlq.ops import scripts
 from mlq.ops import settling as settle_ops
+from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+from tests.scripts.chores import chores_of
 from tests.scripts.conftest import World
 from tests.scripts.pipes import LOSSES, Pipes
 
@@ -38,6 +39,7 @@ STEPS = 40
 PICK = st.integers(0, 10_000)
 POLICY = st.sampled_from(["fail", "run"])
 MANY = 8  # jobs, from which on no new ones are posted: much is to happen to few
+OPEN = ("queued", "blocked", "running", "scheduled")
 BADLY = ("failed", "cancelled")
 
 
@@ -194,9 +196,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def come_due(self):
-        """And leases are looked at, and chores done."""
+        """And leases and blocked jobs are looked at, and chores done."""
         self.world.come_due()
         self.world.watched()
+        self.raw.hdel(self.keys.reaping, "looked")
         self.world.reap()
         self.look()
 
@@ -205,12 +208,39 @@ class Machine(RuleBasedStateMachine):
         self.shell.run(job_ops.chores(self.keys))
         self.look()
 
+    @rule(number=PICK, other=PICK, is_over=st.booleans())
+    def wait(self, number, other, is_over):
+        """A listener waits for another job, unless that waits for it."""
+        held, target = [one for one in self.attempts if self.holds(one)], self.pick(other, *OPEN)
+        if held and target:
+            claimed = held[number % len(held)]
+            is_new = self.pipes.field(claimed.id, "waits_for") != target
+            try:
+                self.shell.run(job_ops.wait(self.keys, target, "w", 10, claimed.lease))
+                is_refused = False
+            except WaitCircle:
+                is_refused = True
+            is_circle = is_new and claimed.id in self.waited_for(target)  # one who asks again has been told before
+            assert is_refused == is_circle, (claimed.id, target, self.jobs)
+            if is_over:
+                self.shell.run(work_ops.waits_no_more(self.keys, claimed))
+        self.look()
+
+    def waited_for(self, job_id):
+        """The jobs that must end before this one can, and itself."""
+        found = [job_id]
+        for one in found:  # grows
+            tail, other = self.pipes.field(one, "tail"), self.pipes.field(one, "waits_for")
+            needs = ([tail] if tail else self.jobs[one].needs) if self.state_of(one) == "blocked" else []
+            found += [i for i in (*needs, *([other] if other else [])) if i in self.jobs and i not in found]
+        return found
+
     # --- what people do
 
     @precondition(lambda self: self.jobs)
     @rule(number=PICK)
     def cancel(self, number):
-        if one := self.pick(number, "queued", "blocked", "running", "scheduled"):
+        if one := self.pick(number, *OPEN):
             with self.refused():
                 self.pipes.cancel(one)
         self.look()
@@ -219,14 +249,33 @@ class Machine(RuleBasedStateMachine):
     @rule(number=PICK)
     def requeue(self, number):
         if one := self.pick(number, *BADLY):
+            had_chores = self.raw.exists(self.keys.chores)
+            reasons = {i: self.why(i) for i, job in self.jobs.items() if job.last in BADLY and not job.root}
             for job in self.jobs.values():
                 job.ended = ["requeued"]
             with self.refused():
                 self.pipes.requeue(one)
             self.look()
             if not self.raw.exists(self.keys.chores):
+                if not had_chores:
+                    self.check_requeued(one, reasons)
                 for job in self.jobs.values():
                     job.ended = []
+
+    def why(self, job_id):
+        """Why a job ended badly: the reason, and the job that was the cause."""
+        return self.pipes.field(job_id, "reason"), self.pipes.field(job_id, "cause")
+
+    def check_requeued(self, one, reasons):
+        """Of the jobs that people posted, those came back that it needs, and what had failed only because of these."""
+        asked = [self.jobs[one].root or one]
+        for job_id in asked:  # grows
+            asked += [i for i in self.jobs[job_id].needs if i in self.jobs and i not in asked]
+        for job_id, (reason, cause) in reasons.items():
+            if self.jobs[job_id].last not in BADLY and job_id not in asked:
+                seen = (one, job_id, reason, cause, self.jobs)
+                assert reason == "step", seen
+                assert self.state_of(cause) not in BADLY, seen
 
     @precondition(lambda self: self.jobs)
     @rule(number=PICK, discard=st.booleans())
@@ -261,7 +310,8 @@ class Machine(RuleBasedStateMachine):
         held = [self.jobs[one] for one in self.held() if not self.jobs[one].root]
         assert not held, [(job, self.world.raw_job(job.id)) for job in held]
         dead = {one.decode() for one in self.raw.zrange(self.keys.dead, 0, -1)}
-        assert dead == {i for i, job in self.jobs.items() if job.last == "failed"}
+        failed = {i for i, job in self.jobs.items() if job.last == "failed"}
+        assert dead == {i for i in failed if self.raw.ttl(self.keys.job + i) == -1}  # others expire with their root
         running = {one.decode().split(":")[0] for one in self.raw.zrange(self.keys.leases, 0, -1)}
         assert running == {i for i, job in self.jobs.items() if job.last == "running"}
 
@@ -284,7 +334,7 @@ class Machine(RuleBasedStateMachine):
         return self.jobs[job_id].last if job_id in self.jobs else "gone"
 
     def check_roots(self):
-        """The counters are right, and no step of a root that was cancelled waits or runs."""
+        """The counters are right, and no step of a root that ended badly waits or runs."""
         for root in (job for job in self.jobs.values() if not job.root and job.last != "gone"):
             steps = [job for job in self.jobs.values() if job.root == root.id]
             counted = {name: int(self.pipes.field(root.id, name) or 0) for name in ("steps", "done", "bad")}
@@ -292,7 +342,9 @@ class Machine(RuleBasedStateMachine):
             assert there["succeeded"] <= counted["done"] <= there["succeeded"] + there["gone"], (root, counted, there)
             bad = there["failed"] + there["cancelled"]
             assert bad <= counted["bad"] <= bad + there["gone"], (root, counted, there)
-            if root.last == "cancelled":
+            if (
+                root.last in BADLY and not there["gone"]
+            ):  # if its join was discarded, a part that is requeued runs alone
                 assert there["running"] == there["blocked"] == 0, (root, there)
                 assert not set(self.pipes.waiting()) & {job.id for job in steps}, root
 
@@ -307,8 +359,12 @@ class Machine(RuleBasedStateMachine):
             self.pipes.chores()
             self.world.come_due()
             self.world.watched()
-            self.world.reap()
             claimed = self.world.claim(20)
+            for _ in self.jobs:  # until each blocked job was looked at
+                if not claimed:
+                    self.world.reap()
+                    self.pipes.chores()
+                    claimed = self.world.claim(20)
             if not claimed:
                 break
             for one in claimed:
@@ -322,31 +378,8 @@ class Machine(RuleBasedStateMachine):
         for one in reversed(left):
             self.shell.run(job_ops.delete(self.keys, one))
             self.pipes.chores()
-        assert self.pipes.rest_of() == []
-
-
-@contextlib.contextmanager
-def chores_of(budget: int, page: int):
-    """Have each script do only so much of what an end changes for other jobs, and raise what goes wrong with that."""
-    whole = scripts._whole
-    changes = {
-        "budget, done, waiting = 500": f"budget, done, waiting = {budget}",
-        "PAGE = 100": f"PAGE = {page}",
-        "pcall(what, now, unpack(todo[done], 2))": "true, what(now, unpack(todo[done], 2))",
-    }
-
-    def changed(path, included):
-        found = whole(path, included)
-        for old, new in changes.items():
-            assert path.stem != "chores" or "shared" not in path.parts or old in found
-            found = found.replace(old, new)
-        return found
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(scripts, "_whole", changed)
-        scripts.script.cache_clear()
-        yield
-    scripts.script.cache_clear()
+        rest = self.pipes.rest_of()
+        assert not rest, {name: self.world.look()[name] for name in rest}
 
 
 @pytest.mark.timeout(600)

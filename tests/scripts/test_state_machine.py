@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mlq.core import codec
 from mlq.core.job import Outcome, Record, announced
-from mlq.core.job_options import pack_body
+from mlq.core.job_options import JobOptions, pack_body
 from mlq.core.keys import Keys
 from mlq.core.states import FINISHED, Event, State, after
 from mlq.errors import LeaseLost, UnknownJob, WrongState
@@ -46,7 +46,8 @@ CLASSES = {  # what workers serve
 }
 LEASE, PAUSE, GRACE, LIMIT = 5500.0, 2500.0, 1500.0, 3500.0
 LOSSES, RETRIES = 2, 2
-PAUSES = (500.0, 2500.0)  # before retries
+PAUSES = (500.0, 2500.0)  # before retries, and of jobs that are not to begin at once
+EXPIRIES = (3500.0, 6500.0)
 APART, HOUR = 1e11, 3600.0  # where those wait that are to run apart, and how long
 FREE, SHARED = 2, 20  # losses with others after which a job runs apart, and after which each is its own
 PICK = st.integers(0, 10_000)
@@ -69,7 +70,10 @@ class Job:
     errors: int = 0  # that were followed by a retry
     token: str | None = None  # of the attempt that holds it, or that settled it
     settled: str | None = None  # token of the last attempt that ended, but not the job
-    due: float = 0.0  # time of the retry
+    due: float = 0.0  # its time, or that of its retry
+    priority: int = 0
+    last: float | None = None  # when it expires unless it has begun
+    lasts: bool = False  # a person has requeued it
     runs: set[int] = field(default_factory=set)  # past attempts that are remembered
     said: list[tuple[int, int]] = field(default_factory=list)  # entries of its stream
     deadline: float = 0.0
@@ -91,6 +95,11 @@ class Job:
             self.token, self.callback = None, False
         if new is State.CANCELLED:
             self.token = None
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """Its place in its lane, which does not change."""
+        return -self.priority, self.id
 
     def remember(self) -> None:
         """A run ends, and the job goes on."""
@@ -177,6 +186,18 @@ class Machine(RuleBasedStateMachine):
             self.jobs[job_id] = Job(job_id, lane, calls_back)
         self.last_id = first + count - 1
 
+    @rule(lane=st.sampled_from(LANES), delay=st.sampled_from([None, *PAUSES]),
+          expires=st.sampled_from([None, *EXPIRIES]), priority=st.sampled_from([None, 7, -7]))  # fmt: skip
+    def post_with_times(self, lane, delay, expires, priority):
+        given = {"delay": delay, "expires": expires, "priority": priority}
+        options = JobOptions.of({name: value for name, value in given.items() if value is not None})
+        op = job_ops.post(self.keys, "poster", next(self.numbers), lane, [options.body("m")], when=options.when)
+        job_id = self.run(op).first
+        job = self.jobs[job_id] = Job(job_id, lane, calls_back=False, priority=priority or 0)
+        job.state = State.SCHEDULED if delay else State.QUEUED
+        job.due, job.last = self.now + (delay or 0.0), self.now + expires if expires else None
+        self.last_id = job_id
+
     @rule(served=st.sampled_from(list(CLASSES)), count=st.integers(1, 4), worker=st.sampled_from("ab"))
     def claim(self, served, count, worker):
         op = work_ops.claim(self.keys, worker, next(self.numbers), served.name, LEASE, count)
@@ -186,8 +207,8 @@ class Machine(RuleBasedStateMachine):
             assert self.run(work_ops.register(self.keys, served, 60))
             self.registered.add(served)
             return
-        waiting = sorted(job.id for job in self.in_state(State.QUEUED) if job.lane in CLASSES[served])
-        assert [int(one.id) for one in claimed] == waiting[:count]
+        waiting = sorted(job.turn for job in self.in_state(State.QUEUED) if job.lane in CLASSES[served])
+        assert [int(one.id) for one in claimed] == [job_id for _, job_id in waiting[:count]]
         for one in claimed:
             job = self.jobs[int(one.id)]
             job.happen(Event.CLAIM)
@@ -199,6 +220,20 @@ class Machine(RuleBasedStateMachine):
         self.attempts += claimed
         if claimed:
             self.last_claim = op
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK)
+    def expire(self, pick):
+        """A worker finds that it has claimed a job that had expired; a stale one may ask, too."""
+        one = self.attempt(pick)
+        job = self.jobs.get(int(one.id))
+        if job is None or job.last is None or job.last > self.now or one.attempt > 1:
+            return
+        holds, goes_on = self.holds(one), job.lasts or job.attempts > 1
+        assert self.run(work_ops.expire(self.keys, one)) == (not (holds and goes_on))
+        if holds and not goes_on:
+            job.happen(Event.EXPIRE)
+            job.attempts, job.began = 0, False
 
     @rule(served=st.sampled_from(list(CLASSES)))
     def lapse(self, served):
@@ -388,8 +423,9 @@ class Machine(RuleBasedStateMachine):
             self.raw.hset(name, "started", float(self.raw.hget(name, "started")) - seconds)
         for worker in "ab":
             self.raw.delete(self.keys.lost + worker)
-        for job_id in self.raw.zrange(self.keys.scheduled, 0, -1):
-            self.raw.zincrby(self.keys.scheduled, -seconds, job_id)
+        for times in (self.keys.scheduled, self.keys.expiring):
+            for job_id in self.raw.zrange(times, 0, -1):
+                self.raw.zincrby(times, -seconds, job_id)
         for name in ("at", "hold"):
             if kept := self.raw.hget(self.keys.reaping, name):
                 self.raw.hset(self.keys.reaping, name, float(kept) - seconds)
@@ -403,6 +439,12 @@ class Machine(RuleBasedStateMachine):
         for job in self.in_state(State.SCHEDULED):
             if job.due < self.now or APART / 2 < job.due < self.now + APART - HOUR:
                 job.happen(Event.COME_DUE)
+        for job in self.in_state(State.QUEUED, State.SCHEDULED, State.RUNNING):
+            if job.last is not None and job.last < self.now and not job.lasts:
+                if job.state is State.RUNNING:
+                    job.last = self.now + 60 if job.attempts == 1 else None  # it may come back without having begun
+                elif not job.attempts:
+                    job.happen(Event.EXPIRE)
         waiting = [job.due - self.now for job in self.in_state(State.SCHEDULED)]
         assert reaped.retry_in == (pytest.approx(min(waiting), abs=60) if waiting else None)
         lapsed = [job for job in self.in_state(State.RUNNING) if job.deadline < self.now and self.now > self.hold]
@@ -440,6 +482,7 @@ class Machine(RuleBasedStateMachine):
         failed = job_id in self.jobs and self.jobs[job_id].state in (State.FAILED, State.CANCELLED)
         self.changed(job_id, Event.REQUEUE, job_ops.requeue)
         if failed:
+            self.jobs[job_id].lasts = True
             self.jobs[job_id].losses = self.jobs[job_id].shared = self.jobs[job_id].overruns = self.jobs[
                 job_id
             ].errors = 0
@@ -468,7 +511,10 @@ class Machine(RuleBasedStateMachine):
             *lanes, leases, dead, callbacks, scheduled = (found := seen.execute())[: len(LANES) + 4]
         self.check_places(lanes, leases, dead, callbacks, scheduled)
         self.check_jobs(found[len(LANES) + 4 :])
-        self.check_index({lane: float(ids[0]) for lane, ids in zip(LANES, lanes, strict=True) if ids})
+        self.check_index({lane: self.place(ids[0]) for lane, ids in zip(LANES, lanes, strict=True) if ids})
+
+    def place(self, job_id):
+        return int(job_id) - self.jobs[int(job_id)].priority * 2**43
 
     def check_index(self, heads):
         """Each class that is registered knows the first jobs of its lanes, and nothing is kept of the others."""
@@ -487,9 +533,10 @@ class Machine(RuleBasedStateMachine):
                 assert not self.raw.exists(*(f"{stem}:{what}" for what in ("ready", "serves", "wake", "cursor")))
 
     def check_places(self, lanes, leases, dead, callbacks, scheduled):
-        """Each job is in exactly one place, lanes are in the order of the ids, and the counts agree."""
+        """Each job is in exactly one place, lanes are in their order, and the counts agree."""
         for lane, ids in zip(LANES, lanes, strict=True):
-            assert list(map(int, ids)) == sorted(job.id for job in self.in_state(State.QUEUED) if job.lane == lane)
+            waiting = sorted(job.turn for job in self.in_state(State.QUEUED) if job.lane == lane)
+            assert list(map(int, ids)) == [job_id for _, job_id in waiting]
         held = {f"{job.id}:{job.token}" for job in self.in_state(State.RUNNING)}
         assert {lease.decode() for lease in leases} == held
         assert set(map(int, dead)) == {job.id for job in self.in_state(State.FAILED)}

@@ -27,6 +27,13 @@ def test_a_new_namespace_begins_with_1(world, keys):
     assert post(world, epoch).first == 1
 
 
+@pytest.mark.parametrize(("counted", "first"), [("iris:loads", 1), ("default:attempts:succeeded", FAR + 1)])
+def test_only_attempts_tell_of_earlier_jobs(world, keys, counted, first):
+    """A worker counts the loads of its models before there is a job."""
+    world.raw.hset(keys.metrics, mapping={"queues": 1, counted.partition(":")[0] + ":": 1, counted: 2})
+    assert post(world, world.run(post_ops.sync_counter(keys, "run", 0))).first == first
+
+
 def test_a_known_epoch_changes_nothing(world, keys):
     epoch = world.run(post_ops.sync_counter(keys, "run", 0))
     post(world, epoch)
@@ -113,7 +120,7 @@ def test_a_counter_that_is_lost_with_its_epoch(world, keys, left):
     world.failed()
     world.raw.delete(*(keys.root + name for name in world.look() if name != left))
     if left == "metrics":
-        world.raw.hset(keys.metrics, "queues", 1)
+        world.raw.hset(keys.metrics, "default:attempts:succeeded", 1)
     if left == "lanes":
         world.raw.sadd(keys.lanes, "default")
     epoch = world.run(post_ops.sync_counter(keys, "run", 0))

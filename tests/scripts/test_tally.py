@@ -6,6 +6,7 @@ import pytest
 
 from mlq.ops import deliveries as delivery_ops
 from mlq.ops import jobs as job_ops
+from mlq.ops import presence as presence_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import work as work_ops
 from mlq.ops.stats import BOUNDS, COUNTERS, OTHER, OUTCOMES, SAMPLE, TRIES, Histogram
@@ -109,7 +110,7 @@ def test_what_stands_in_the_place_of_the_tally_stops_no_recovery(world, keys):
 def test_an_empty_namespace_has_numbers(world, keys):
     none = (0, dict.fromkeys(TRIES, 0))
     deliveries = {"callback": none, "webhook": none}
-    assert world.run(stats_ops.stats(keys)) == ({}, 0, 0, 0, 0, deliveries, 0, 0, 0, 0)
+    assert world.run(stats_ops.stats(keys)) == ({}, 0, 0, 0, 0, deliveries, 0, 0, 0, 0, 0)
 
 
 def test_numbers_of_jobs_by_queue(world, keys):
@@ -176,13 +177,19 @@ def test_deliveries_are_counted_by_what_became_of_each_try(world, keys):
 
 
 def test_numbers_of_workers_are_those_that_live(world, keys):
-    world.run(work_ops.alive(keys, "one", 10.0, {"slots": 4, "busy": 3, "queues": "default,gpu"}))
-    world.run(work_ops.alive(keys, "two", 10.0, {"slots": 2, "busy": 0, "queues": "gpu"}))
-    world.run(work_ops.alive(keys, "old", 10.0, {"host": "an earlier version"}))
+    world.run(presence_ops.alive(keys, "one", 10.0, {"slots": 4, "busy": 3, "queues": "default,gpu", "memory": 7}))
+    world.run(presence_ops.alive(keys, "two", 10.0, {"slots": 2, "busy": 0, "queues": "gpu"}))
+    world.run(presence_ops.alive(keys, "old", 10.0, {"host": "an earlier version"}))
     world.raw.zadd(keys.workers, {"gone": time.time() - 1})
     stats = world.run(stats_ops.stats(keys))
-    assert (stats.workers, stats.slots, stats.busy) == (3, 6, 3)
+    assert (stats.workers, stats.slots, stats.busy, stats.memory) == (3, 6, 3, 7)
     assert {name: (q.workers, q.slots) for name, q in stats.queues.items()} == {"default": (1, 4), "gpu": (2, 6)}
+
+
+def test_loads_and_evictions_come_back(world, keys):
+    deliver(world, 1, ("iris", row(loads=2, load_sum=2.5, evictions=1)))
+    found = world.run(stats_ops.stats(keys)).queues["iris"]
+    assert (found.loads, found.load_seconds, found.evictions) == (2, 2.5, 1)
 
 
 def test_what_was_counted_comes_back(world, keys):

@@ -36,6 +36,8 @@ def put(world, state, **fields):
         world.raw.zadd(world.keys.leases, {f"1:{HELD}": time.time() + 60})
     elif state is State.BLOCKED:
         world.raw.zadd(world.keys.blocked, {"1": time.time()})
+        job["tail"] = "2"  # which runs; else it would wait for what was lost
+        world.raw.hset(world.keys.job + "2", "state", "running")
     else:
         job["finished"] = time.time()
     if state is State.FAILED:
@@ -112,11 +114,34 @@ def post_after(world):
     world.run(job_ops.post(world.keys, "poster", world.number(), "default", [b"0\n\xc0"], needs="fail 998:"))
 
 
+def post_early(world):
+    """A job that may begin in ten minutes."""
+    world.run(job_ops.post(world.keys, "poster", world.number(), "default", [b"0\n\xc0"], when="- 600.0 - -"))
+
+
+def unblock_early(world):
+    """As `unblock`, but the job may begin in ten minutes."""
+    if world.raw.hget(world.keys.job + "1", "state") == b"blocked":
+        lane, posted, _ = world.raw.get(world.keys.post + "1").split(b"\n", 2)
+        world.raw.set(world.keys.post + "1", b"%b\n%b\n" % (lane, posted) + pack_body(b"\xc0", {"delay": 600.0}))
+    unblock(world)
+
+
+def expire(world):
+    """Its time is over; somebody looks, or if it runs, the worker that has not begun it tells that."""
+    if world.raw.hget(world.keys.job + "1", "state") in (b"blocked", b"scheduled"):
+        world.raw.hset(world.keys.job + "1", "attempts", 0)
+    world.raw.zadd(world.keys.expiring, {"1": time.time() - 1})
+    world.reap()
+    world.run(work_ops.expire(world.keys, attempt(world)))
+
+
 def unblock(world):
     """The job that it comes after succeeds."""
     world.raw.zadd(world.keys.job + "998:next", {"1": 1})
     if world.raw.exists(world.keys.job + "1"):
         world.raw.hset(world.keys.job + "1", "needs", 1)
+        world.raw.hdel(world.keys.job + "1", "tail")
     assert world.settle(needed(world))
 
 
@@ -146,7 +171,10 @@ def requeue_step(world):
 ACTS = {
     Event.POST: post,
     Event.POST_AFTER: post_after,
+    Event.POST_EARLY: post_early,
     Event.UNBLOCK: unblock,
+    Event.UNBLOCK_EARLY: unblock_early,
+    Event.EXPIRE: expire,
     Event.BECOME: become,
     Event.STEP_SUCCEEDED: lambda world: end_step(world, State.SUCCEEDED),
     Event.STEP_FAILED: lambda world: end_step(world, State.FAILED),
@@ -210,7 +238,7 @@ REFUSED = [
     for state in State
     for event in Event
     if after(state, event) is None
-    and event not in {Event.POST, Event.POST_AFTER}
+    and event not in {Event.POST, Event.POST_AFTER, Event.POST_EARLY}
     and (state, event)
     not in {
         (done, settled)

@@ -85,6 +85,18 @@ def test_a_job_alone_is_shown_with_those_that_it_comes_after(world, keys):
         grown(world, "9")
 
 
+def test_a_job_after_many_others_with_long_urls(world, keys):
+    """Its row has neither their names nor its URL; each of those is shown as one that it comes after."""
+    needed = [world.post()[0] for _ in range(120)]
+    world.post(after=needed, webhook="http://localhost/" + "x" * 2000)
+    page = world.run(pipeline_ops.tree(world.keys, "121", "", 10))
+    assert (page.needed, len(page.rows)) == (100, 101)
+    record = page.rows[0].record
+    assert record is not None
+    assert (record.options.after, record.options.webhook) == (None, None)
+    assert {one.runs_as for one in grown(world, "121").steps} == {"needed"}
+
+
 def test_a_step_that_is_gone_or_damaged_does_not_hide_the_others(world, keys):
     """It is shown without what is not known."""
     split(world)

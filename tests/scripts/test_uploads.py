@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlq.ops import presence as presence_ops
 from mlq.ops import uploads as upload_ops
-from mlq.ops import work as work_ops
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def workers(world, keys):
         ("strict", "refused", 10.0),
         ("gone", "accepted", -1.0),
     ):
-        world.run(work_ops.alive(keys, name, seconds, {"uploads": uploads}))
+        world.run(presence_ops.alive(keys, name, seconds, {"uploads": uploads}))
     yield
     world.raw.delete(keys.workers)
 
@@ -36,8 +36,14 @@ def test_replaced(world, keys):
         world.run(upload_ops.put(keys, "f", b"head", code))
         versions.append(world.run(upload_ops.version(keys)))
     assert versions[0] < versions[1]
-    assert world.run(upload_ops.read(keys, "f"))[1] == b"newer"
+    assert world.run(upload_ops.read(keys, "f", 100))[1] == b"newer"
     assert list(world.run(upload_ops.heads(keys))) == ["f"]
+
+
+def test_no_more_is_read_than_may_be(world, keys):
+    """Whoever can write to Redis may have put a gigabyte there."""
+    world.run(upload_ops.put(keys, "f", b"head", b"0123456789"))
+    assert world.run(upload_ops.read(keys, "f", 4))[1] == b"0123"
 
 
 def test_removed(world, keys, workers):
@@ -47,7 +53,7 @@ def test_removed(world, keys, workers):
     before = world.run(upload_ops.version(keys))
     assert world.run(upload_ops.remove(keys, "f"))
     assert list(world.run(upload_ops.heads(keys))) == ["g"]
-    assert world.run(upload_ops.read(keys, "f")) is None
+    assert world.run(upload_ops.read(keys, "f", 100)) is None
     assert world.look()["inbox:eager"] == ["uploads"] * 3
     assert world.run(upload_ops.version(keys)) > before
     with world.unchanged():
@@ -61,6 +67,6 @@ def test_a_worker_that_does_not_listen_is_told_a_hundred_times_at_most(world, ke
 
 
 def test_a_sign_of_life_is_answered_with_the_version(world, keys, workers):
-    assert world.run(work_ops.alive(keys, "eager", 10.0, {})) == ("", "")
+    assert world.run(presence_ops.alive(keys, "eager", 10.0, {})) == ("", "")
     world.run(upload_ops.put(keys, "f", b"head", b"code"))
-    assert world.run(work_ops.alive(keys, "eager", 10.0, {}))[0] == world.run(upload_ops.version(keys))
+    assert world.run(presence_ops.alive(keys, "eager", 10.0, {}))[0] == world.run(upload_ops.version(keys))

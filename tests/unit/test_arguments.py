@@ -142,5 +142,5 @@ def test_get_result_raises_job_failed_always():
 
 def test_chunks_with_links():
     """A script adds few links to other jobs at a time."""
-    assert [len(page) for page in chunks([b"x"] * 25, links=100)] == [10, 10, 5]
-    assert [len(page) for page in chunks([b"x"] * 3, links=5000)] == [1, 1, 1]
+    assert [len(page) for page in chunks([b"x"] * 25, links=500)] == [10, 10, 5]
+    assert [len(page) for page in chunks([b"x"] * 3, links=5001)] == [1, 1, 1]

@@ -119,7 +119,8 @@ def test_callbacks(url):
         "http://faß.example/",  # one host here, another one in a browser
         "http://a\u3002b/",
         f"http://{'ü' * 60}.b/",
-        f"http://{'é.' * 21}a/",  # each label takes 25 us to encode
+        f"http://{'é.' * 50}a/",  # each label takes 25 us to encode, and each character 10 us
+        f"http://{('é' * 10 + '.') * 15}a/",
         f"http://{'ﷺ' * 15}.a/",  # which becomes 270 characters
         f"http://{'a.' * 127}a/",
         "http://" + "\u0301" * 3990 + "\u0334" * 3990,  # whose order takes 60 ms to find
@@ -187,7 +188,7 @@ def test_queue_by_default():
     assert check_queue(None) == "default"
 
 
-@pytest.mark.parametrize("queue", ["", "a,b", "a:b", "a\n", "x" * 101, 5, b"a", ["a"], "\ud800", True])
+@pytest.mark.parametrize("queue", ["", "a,b", "a:b", "a\n", "#rows", "#", "x" * 101, 5, b"a", ["a"], "\ud800", True])
 def test_no_queues(queue):
     """The error names the argument."""
     with pytest.raises(InputError, match="queue"):

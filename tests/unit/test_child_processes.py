@@ -42,3 +42,17 @@ def test_the_helper_learns_of_all_groups_though_its_pipe_was_full():
     helper.stdin.close()  # as the end of this process would
     assert leader.wait(SOON) == -signal.SIGTERM
     helper.wait(SOON)
+
+
+@pytest.mark.parametrize("memory", ["much", None, [1]])
+def test_what_a_child_says_of_its_memory_must_be_a_number(memory):
+    """Other code may write to its wire; sums of memory would raise in the pool's own thread."""
+    child = child_process.Child(child_process.Program(["/bin/sh", "-c", "sleep 60"]), 1, kills=True)
+    try:
+        with pytest.raises((TypeError, ValueError)):
+            child.notes("model", ["a@1", "ready", 1.0, 1.0, "", memory, "cpu"])
+        assert (child.loads.all(), child.weight) == ({}, 0)
+        assert child.notes("model", ["a@1", "ready", 1.0, 1.0, "", 5, "cpu"])
+        assert child.weight == 5
+    finally:
+        child.bury()

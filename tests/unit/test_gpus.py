@@ -1,4 +1,4 @@
-"""Which GPUs `--gpus` means, with a program in place of nvidia-smi."""
+"""Which GPUs `--gpus` means, and how full they are, with a program in place of nvidia-smi."""
 
 import pytest
 
@@ -18,14 +18,14 @@ GPU 2: NVIDIA H100 (UUID: GPU-cc)
 
 @pytest.fixture
 def smi(tmp_path, monkeypatch):
-    """Puts a program on the path that lists GPUs; before, there is none."""
+    """Puts a program on the path that tells of GPUs when it is asked so; before, there is none."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
 
-    def install(listing):
+    def install(listing, asked="-L"):
         program = folder / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n[ \"$*\" = -L ] && echo '{listing}'\n")
+        program.write_text(f"#!/bin/sh\n[ \"$*\" = '{asked}' ] && echo '{listing}'\n")
         program.chmod(0o755)
 
     return install
@@ -91,3 +91,47 @@ def test_numbers_are_those_of_nvidia_smi_unless_the_user_chose_others():
     assert gpus.variables("1", {}) == {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     assert gpus.variables("1", {"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}) == {"CUDA_VISIBLE_DEVICES": "1"}
     assert gpus.variables("1", {"CUDA_VISIBLE_DEVICES": "1,0"}) == {"CUDA_VISIBLE_DEVICES": "1"}
+
+
+FIGURES = "--query-gpu=index,uuid,name,memory.used,memory.total,utilization.gpu --format=csv,noheader,nounits"
+FULL = """\
+0, GPU-aa11, NVIDIA A100-SXM4-80GB, 2048, 81920, 37
+1, GPU-bb22, NVIDIA GeForce RTX 4090, 1, 24564, [N/A]
+2, GPU-cc33, NVIDIA GB10, [N/A], [N/A], 5
+"""
+FIRST = gpus.GpuUse("0", "NVIDIA A100-SXM4-80GB", 2 * 2**30, 80 * 2**30, 37)
+SECOND = gpus.GpuUse("1", "NVIDIA GeForce RTX 4090", 2**20, 24564 * 2**20, None)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "visible", "expected"),
+    [
+        ((), None, [FIRST, SECOND]), (("1",), None, [SECOND]), (("GPU-aa", "GPU-aa"), None, [FIRST]),
+        (("MIG-c1",), None, []), ((), "1", [SECOND]), ((), "", []), (("0",), "0,1", [FIRST]),
+    ],
+)  # fmt: skip
+def test_how_full_they_are(smi, chosen, visible, expected):
+    """As nvidia-smi prints it; one that shares the memory of the machine does not tell."""
+    smi(FULL, FIGURES)
+    assert gpus.usage(chosen, {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}) == expected
+
+
+@pytest.mark.parametrize(
+    "listing", [None, "", "NVIDIA-SMI has failed because it could not communicate", "a,b\n,,,,,\n"]
+)
+def test_nothing_is_known_of_how_full_they_are(smi, listing):
+    if listing is not None:
+        smi(listing, FIGURES)
+    assert gpus.usage((), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("listing", "visible", "expected"),
+    [(TWO, None, "cuda:0"), (TWO, "1", "cuda:0"), (TWO, "", "cpu"), (TWO, "-1", "cpu"), (None, None, "cpu"),
+     (None, "0", "cpu"), ("No devices found.", None, "cpu")],
+)  # fmt: skip
+def test_what_auto_means_for_a_model(smi, tmp_path, listing, visible, expected):
+    if listing is not None:
+        smi(listing)
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert gpus.device_for(environment, tmp_path / "missing") == expected

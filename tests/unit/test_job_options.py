@@ -4,9 +4,9 @@ import pytest
 
 from mlq.core import codec, job_options
 from mlq.core.job import Record
-from mlq.core.job_options import PLAIN, JobOptions, PostOptions, options_of
+from mlq.core.job_options import PLAIN, JobOptions, PostOptions, options_of, read_options
 from mlq.core.policy import Policy
-from mlq.errors import InputError, TooLarge, Unserializable
+from mlq.errors import InputError, TooLarge, Undecodable, Unserializable
 from mlq.http import shapes
 
 
@@ -25,6 +25,25 @@ def test_options_travel_with_the_message():
     assert read == posted
     assert read == JobOptions("http://localhost/", ("g", "f"), "slow", 60.0, 5.0, 0, 0.0, "http://localhost/w")
     assert read.policy == Policy(5.0, 0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["callback", "webhook"])
+def test_the_host_of_a_stored_url_is_not_checked_again(name):
+    """That takes milliseconds, and whoever reads a hundred records would pay for it."""
+    url = "http://" + ("é" * 10 + ".") * 15 + "de/"
+    with pytest.raises(InputError, match=name):
+        JobOptions.of({name: url})
+    packed = codec.pack({name: url})
+    read = Record.parse(b"default\n1\n%d\n%b" % (len(packed), packed) + codec.pack("m")).options
+    assert getattr(read, name) == url
+
+
+@pytest.mark.parametrize("url", [5, "", "http://a\nb/", "http://a/" + "x" * 8000])
+def test_what_is_stored_is_text_of_a_bounded_length(url):
+    packed = codec.pack({"webhook": url})
+    record = b"default\n1\n%d\n%b" % (len(packed), packed) + codec.pack("m")
+    with pytest.raises(Undecodable, match="webhook"):
+        Record.parse(record)
 
 
 def test_posts_alike_share_their_options():
@@ -104,3 +123,11 @@ def test_a_message_is_refused(monkeypatch):
     monkeypatch.setattr(job_options, "check_size", lambda what, packed: (_ for _ in ()).throw(TooLarge(what)))
     with pytest.raises(TooLarge, match="message"):
         PLAIN.body("m")
+
+
+@pytest.mark.parametrize("given", [{"queue": "#rows"}, {"then": ["#rows:f"]}])
+def test_queues_of_mlq_itself_are_refused(given):
+    """But they are read in stored jobs."""
+    with pytest.raises(InputError, match="must not begin with #"):
+        JobOptions.of(given)
+    assert read_options("#rows:f", b"").queue == "#rows"

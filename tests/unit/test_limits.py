@@ -84,10 +84,14 @@ def test_classes_leave_out_what_is_closed():
     made, listeners = Classes(), Listeners([ONE._replace(queue="q"), TWO, FREE])
     queues = ("default", "q")
     assert made.without(frozenset(), listeners, queues).serves == (
-        ":free", ":one", ":two", "default", "default:", "q", "q:",
+        "#rows:free", "#rows:one", "#rows:two", ":free", ":one", ":two", "default", "default:", "q", "q:",
     )  # fmt: skip
-    assert made.without(frozenset({"one"}), listeners, queues).serves == (":free", ":two", "default", "default:", "q:")
-    assert made.without(frozenset({"two"}), listeners, queues).serves == (":free", ":one", "default:", "q", "q:")
+    assert made.without(frozenset({"one"}), listeners, queues).serves == (
+        "#rows:free", "#rows:two", ":free", ":two", "default", "default:", "q:",
+    )  # fmt: skip
+    assert made.without(frozenset({"two"}), listeners, queues).serves == (
+        "#rows:free", "#rows:one", ":free", ":one", "default:", "q", "q:",
+    )  # fmt: skip
 
 
 def test_only_classes_in_use_are_kept_known(monkeypatch):

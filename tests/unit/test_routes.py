@@ -13,6 +13,7 @@ from mlq import MLQ, Forward, InputError, NoRoute, route, step
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.core.job_options import PLAIN, JobOptions
 from mlq.core.states import State
+from mlq.core.versions import Versions
 from mlq.running.becoming import outcome_of
 from mlq.running.listeners import Listener
 from mlq.running.pipeline import Step
@@ -272,5 +273,5 @@ def test_the_version_of_a_model_is_found_when_a_job_goes_there(shop):
     routes = route({"flower": shop.model("iris")}, by="kind")  # asks no server, and the model need not be hosted yet
     assert list(routes.branches(())) == [("flower", "<Model iris in 'shop'>", None, "")]
     shop.add_model(Iris)
-    shop._models.remember("iris", [])  # what the server would say
+    shop._models.remember("iris", Versions([]))  # what the server would say
     assert name_of(routes.forward({"kind": "flower"}).to) == "iris:iris@2"

@@ -95,3 +95,8 @@ def test_colours(monkeypatch, capsys, variable, value, coloured):
     out = capsys.readouterr().out
     assert ("\x1b[31mfailed" in out, "\x1b[33mqueued (no worker)" in out) == (coloured, coloured)
     assert "\x1b[31mevil" not in out
+
+
+def test_no_value_looks_like_a_line_of_its_own(capsys):
+    show.described([("reason", "lost\nstate    succeeded"), ("state", "failed"), ("worker", None)])
+    assert capsys.readouterr().out == "reason  lost\n        state    succeeded\nstate   failed\n"

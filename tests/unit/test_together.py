@@ -15,7 +15,6 @@ from mlq.core import codec
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.core.job_options import PLAIN
 from mlq.core.states import State
-from mlq.running import together
 from mlq.running.execution import execute
 from mlq.running.listeners import Listener
 from mlq.running.portions import Split
@@ -134,7 +133,7 @@ def test_answers_may_be_any_iterable():
 
 def test_with_less_memory_it_takes_fewer(monkeypatch):
     """Also later on: the limit is learned."""
-    monkeypatch.setattr(together, "_most", {})
+    monkeypatch.setattr("mlq.running.calls._most", {})
 
     class OutOfMemoryError(RuntimeError):
         """As that of frameworks, which need not be imported."""
@@ -156,7 +155,7 @@ def test_with_less_memory_it_takes_fewer(monkeypatch):
 
 def test_one_message_that_takes_all_memory_does_not_end_batching(monkeypatch):
     """It would have cost all later jobs of the process their batches."""
-    monkeypatch.setattr(together, "_most", {})
+    monkeypatch.setattr("mlq.running.calls._most", {})
     calls: list[int] = []
 
     def f(messages: list[Any]) -> list[Any]:

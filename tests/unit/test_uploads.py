@@ -265,9 +265,9 @@ def test_a_child_learns_one_after_the_other_and_runs_nothing_meanwhile():
     assert uploads.send_next(child)
     assert child.sent == [("load", "f")]
     assert child.load_by > time.monotonic() + LOAD_TIME - 10
-    uploads.heard(child, "f", named("f"), "")
+    uploads.heard(child, "loaded", ["f", False, False])
     assert uploads.send_next(child)
-    uploads.heard(child, "g", None, "no")
+    uploads.heard(child, "refused", ["g", "no"])
     assert not uploads.send_next(child)
     assert child.sent == [("load", "f"), ("load", "g")]
     assert [(name, listener is None, why) for name, listener, why in news] == [("f", False, ""), ("g", True, "no")]
@@ -280,10 +280,10 @@ def test_a_busy_child_learns_later_and_the_first_speaks_for_all():
     assert uploads.send_next(busy)
     assert not busy.sent
     assert uploads.send_next(idle)
-    uploads.heard(idle, "f", named("f"), "")
+    uploads.heard(idle, "loaded", ["f", False, False])
     busy.busy = False
     assert uploads.send_next(busy)
-    uploads.heard(busy, "f", None, "not here")
+    uploads.heard(busy, "refused", ["f", "not here"])
     assert len(news) == 1
 
 
@@ -291,7 +291,7 @@ def test_a_child_forgets_and_one_that_never_knew_is_not_told():
     uploads, child, other = ChildUploads(), Child(), Child()
     uploads.load_upload("f", b"code", lambda *told: None)
     uploads.send_next(child)
-    uploads.heard(child, "f", named("f"), "")
+    uploads.heard(child, "loaded", ["f", False, False])
     uploads.send_next(child)
     uploads.unload("f")
     assert not uploads.send_next(child)

@@ -72,7 +72,7 @@ class Tell:
         self._client = client
         self._stem = f"{{{namespace}}}:data:"
 
-    def heard(self, name: str, timeout: float = 10) -> str:
+    def heard(self, name: str, timeout: float = 60) -> str:
         """The next thing said under `name`; fails when nothing comes."""
         item = self._client.blpop([self._stem + name], timeout)
         assert item is not None, f"nobody said {name!r} within {timeout} s"

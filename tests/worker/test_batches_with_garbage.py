@@ -24,8 +24,8 @@ def test_a_batch_of_which_no_record_can_be_read(mlq, raw, keys, count):
     mlq.create_listener()
     for job in broken:
         with pytest.raises(JobFailed, match="not a job's record"):
-            job.result(20)
-    assert [double.submit(number).result(20) for number in (1, 2)] == [2, 4]
+            job.result(60)
+    assert [double.submit(number).result(60) for number in (1, 2)] == [2, 4]
 
 
 def test_a_batch_whose_records_are_gone_takes_no_slot(mlq, raw, keys):
@@ -44,11 +44,11 @@ def test_a_batch_whose_records_are_gone_takes_no_slot(mlq, raw, keys):
     worker = mlq.make_worker(ThreadPool(2))
     worker.start()
     try:
-        assert [job.result(20) for job in left] == [0, 1]
+        assert [job.result(60) for job in left] == [0, 1]
         waiting = [echo.submit("wait") for _ in range(4)]  # two batches, side by side
         assert [inside.acquire(timeout=20) for _ in range(2)] == [True, True]
         go.set()
-        assert [job.result(20) for job in waiting] == ["wait"] * 4
+        assert [job.result(60) for job in waiting] == ["wait"] * 4
     finally:
         worker.stop(0)
 
@@ -69,7 +69,7 @@ def test_a_batch_whose_listener_takes_single_messages_now_is_handed_back(mlq, mo
     jobs = [mlq.submit(number, functions=["f"]) for number in range(2)]
     mlq.listener(lambda messages: messages, name="f", batch=8)
     mlq.create_listener()
-    assert [job.result(20) for job in jobs] == [[0], [1]]
+    assert [job.result(60) for job in jobs] == [[0], [1]]
 
 
 def test_large_messages_of_a_batch_are_fetched_a_few_at_a_time(mlq, monkeypatch):

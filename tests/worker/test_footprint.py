@@ -24,7 +24,7 @@ def test_a_worker_takes_three_connections_at_most_and_rests_when_idle(start: Cal
         start(url=scratch.url, space="small", concurrency=16)
         handles = [mlq.submit(["sleep", 0.1]) for _ in range(48)]
         for handle in handles:
-            handle.result(20)
+            handle.result(60)
 
         def of_the_worker() -> list[dict[str, str]]:
             return [c for c in asking.client_list() if c["id"] not in before and c["name"] != "side"]

@@ -29,10 +29,10 @@ def test_all_listeners_run_in_order_and_the_last_output_is_the_result(mlq: MLQ) 
 
     mlq.create_listener(first)
     mlq.create_listener(second)
-    assert mlq.submit(1).result(5) == "from second"
+    assert mlq.submit(1).result(60) == "from second"
     assert calls == ["first", "second"]
-    assert mlq.submit(1, functions=["first"]).result(5) == "from first"
-    assert mlq.submit(1, functions=["second", "first"]).result(5) == "from second"
+    assert mlq.submit(1, functions=["first"]).result(60) == "from first"
+    assert mlq.submit(1, functions=["second", "first"]).result(60) == "from second"
 
 
 def test_a_job_waits_for_a_worker_that_has_all_its_functions(mlq: MLQ, namespace: str, server_url: str) -> None:
@@ -46,14 +46,14 @@ def test_a_job_waits_for_a_worker_that_has_all_its_functions(mlq: MLQ, namespace
 
     mlq.create_listener(one)
     both = mlq.submit(1, functions=["one", "two"])
-    assert mlq.submit(1, functions=["one"]).result(5) == "one"
+    assert mlq.submit(1, functions=["one"]).result(60) == "one"
     assert both.state() == "queued"
     assert both.progress() is None
     mlq.create_listener(two)
-    assert both.result(5) == "two"
+    assert both.result(60) == "two"
     assert mlq.remove_listener(two)
     again = mlq.submit(1, functions=["two"])
-    assert mlq.submit(1).result(5) == "one"
+    assert mlq.submit(1).result(60) == "one"
     assert again.state() == "queued"
 
 
@@ -68,7 +68,7 @@ def test_a_worker_without_listeners_claims_nothing(mlq: MLQ) -> None:
     time.sleep(0.3)
     assert job.state() == "queued"
     mlq.create_listener(echo)
-    assert job.result(5) == 1
+    assert job.result(60) == 1
     assert mlq.remove_listener(echo) is True
     assert mlq.remove_listener(echo) is False
     assert mlq.remove_listener("never there") is False
@@ -84,16 +84,16 @@ def test_a_job_posted_right_after_clear_is_claimed(mlq: MLQ) -> None:
         return message
 
     mlq.create_listener(after_clear)
-    assert mlq.submit(1).result(5) == 1
+    assert mlq.submit(1).result(60) == 1
     mlq.clear()
-    assert mlq.submit(2, functions=["after_clear"]).result(5) == 2
+    assert mlq.submit(2, functions=["after_clear"]).result(60) == 2
 
 
 def test_any_number_of_lanes_can_be_kept(mlq: MLQ, raw: Any, namespace: str) -> None:
     """Jobs for ten thousand sets of functions that nobody has stop nobody."""
     raw.sadd(f"{{{namespace}}}:lanes", *(f"default:absent-{i}" for i in range(10_000)))
     mlq.create_listener(lambda message: message)
-    assert mlq.submit(1).result(5) == 1
+    assert mlq.submit(1).result(60) == 1
 
 
 def test_the_context_is_a_mapping_with_attributes(mlq: MLQ) -> None:
@@ -107,7 +107,7 @@ def test_the_context_is_a_mapping_with_attributes(mlq: MLQ) -> None:
 
     mlq.create_listener(look)
     job = mlq.submit({"a": 1}, functions=["look"])
-    job.result(5)
+    job.result(60)
     context, names = seen
     assert names == {
         "full_message", "update_progress", "store_data", "fetch_data", "post", "block_until_result", "wait", "emit",
@@ -134,7 +134,7 @@ def test_store_fetch_and_post_from_a_listener(mlq: MLQ) -> None:
         return {"made_up": made_up, "fetched": fetched, "posted": posted}
 
     mlq.create_listener(keep)
-    result = mlq.submit(1).result(5)
+    result = mlq.submit(1).result(60)
     assert result["fetched"] == [{"x": [1, b"\xff"]}, 5, None, None]
     assert mlq.fetch_data(result["made_up"]) == {"x": [1, b"\xff"]}
     assert mlq.wait(result["posted"], 5) == "posted too"
@@ -169,7 +169,7 @@ def test_reported_progress_ends_nothing(mlq: MLQ, value: Any) -> None:
     assert mlq.get_progress(job.id) == ("[started]" if value == 0 else str(value))
     assert not job.ready()
     go_on.set()
-    assert job.result(5) == "done"
+    assert job.result(60) == "done"
     assert (job.progress(), mlq.get_progress(job.id)) == (100, "[completed]")
 
 
@@ -194,7 +194,7 @@ def test_progress_may_be_none_or_an_array(mlq: MLQ) -> None:
     _until_progress_reads(mlq, job.id, "[1 2]")
     assert mlq.get_progress(job.id) == "[1 2]"
     turns[3].set()
-    job.result(5)
+    job.result(60)
 
 
 def test_signatures(mlq: MLQ) -> None:
@@ -217,7 +217,7 @@ def test_signatures(mlq: MLQ) -> None:
 
     for listener, result in ((plain, [7]), (starred, [7, 1]), (coroutine, [7, "async"]), (Callee(), [7, "object"])):
         mlq.create_listener(listener)
-        assert mlq.submit(7, functions=[getattr(listener, "__name__", "Callee")]).result(5) == result
+        assert mlq.submit(7, functions=[getattr(listener, "__name__", "Callee")]).result(60) == result
 
 
 def test_one_job_at_a_time_unless_more_slots_are_asked_for(mlq: MLQ, namespace: str, server_url: str) -> None:
@@ -274,7 +274,7 @@ def test_a_deleted_job_is_unknown(mlq: MLQ) -> None:
 def test_a_listener_that_is_declared_while_the_worker_runs_is_served(mlq: MLQ) -> None:
     """And one that is removed or replaced meanwhile is not: the worker hears of each change, however it is made."""
     mlq.create_listener(print)
-    assert mlq.submit(1, functions=["print"]).result(5) is None
+    assert mlq.submit(1, functions=["print"]).result(60) is None
 
     @mlq.listener
     def late(message: int) -> int:
@@ -284,17 +284,17 @@ def test_a_listener_that_is_declared_while_the_worker_runs_is_served(mlq: MLQ) -
     def slow(message: int) -> int:
         return message + 2
 
-    assert [late.submit(1).result(5), slow.submit(1).result(5)] == [2, 3]
+    assert [late.submit(1).result(60), slow.submit(1).result(60)] == [2, 3]
 
     @mlq.listener(name="late")
     def instead(message: int) -> int:
         return message + 3
 
-    assert late.submit(1).result(5) == 4
+    assert late.submit(1).result(60) == 4
     assert mlq.remove_listener(instead)
     assert mlq.listeners.names() == ("print", "slow")
     job = late.submit(1)
-    assert mlq.submit(1, functions=["print"]).result(5) is None
+    assert mlq.submit(1, functions=["print"]).result(60) is None
     assert job.state() == "queued"
 
 
@@ -310,7 +310,7 @@ def test_jobs_that_no_listener_is_there_for_are_not_said_to_be_served(mlq: MLQ) 
     while not mlq.workers():
         time.sleep(0.01)
     assert mlq.unserved() == {"default": 1}
-    assert slow.submit(2).result(5) == 2
+    assert slow.submit(2).result(60) == 2
     mlq.create_listener(print)
     until_served(mlq)
 
@@ -395,7 +395,7 @@ def test_whatever_can_be_called_can_be_declared(mlq: MLQ, thing: Any, result: An
     declared = mlq.listener(name="thing")(thing)
     mlq.create_listener()
     assert declared(7) == result
-    assert declared.submit(7).result(5) == result
+    assert declared.submit(7).result(60) == result
     assert mlq.wait(declared.post(7), 5) == result
     assert not isinstance(thing, Client) or thing.post() == "mine"
     assert mlq.remove_listener(declared)

@@ -161,13 +161,13 @@ def test_ctrl_c_is_the_interpreters(typed: Typed, mlq: MLQ, namespace: str) -> N
     assert typed.hear() == "True"
     for times in (1, 2, 3):
         typed.interrupt(times)
-        assert mlq.submit(-times).result(20) == times
+        assert mlq.submit(-times).result(60) == times
     typed.type("mlq.shutdown()")
     typed.interrupt(4)
     typed.type("mlq.create_listener()")
     assert typed.hear() == "True"
     typed.interrupt(5)
-    assert mlq.submit(-5).result(20) == 5
+    assert mlq.submit(-5).result(60) == 5
     typed.type("0")  # else Python itself ends as one that SIGINT ended
     assert typed.leave() == 0
     assert mlq.workers() == []
@@ -189,7 +189,7 @@ for _ in range(3):
         mlq.shutdown()
         print("interrupted", flush=True)
 mlq.create_listener()
-print(mlq.submit(-3).result(20), flush=True)
+print(mlq.submit(-3).result(60), flush=True)
 mlq.shutdown()
 """
     done = subprocess.run(

@@ -118,6 +118,6 @@ def test_a_password_that_is_set_while_a_job_reports_costs_nothing_but_time(caplo
                 time.sleep(0.01)
             admin.acl_setuser("default", enabled=True, nopass=True)
         go.set()
-        assert job.result(10) == "done"
+        assert job.result(60) == "done"
         assert not mlq._worker.broken
         mlq.shutdown()

@@ -34,7 +34,7 @@ def test_what_a_listener_may_return(mlq: MLQ, returned: Any, short: Any, result:
     """A pair is a short result and a result; a list stays one; bytes stay the same."""
     mlq.create_listener(lambda message: returned)
     job = mlq.submit(1)
-    assert job.result(5) == result
+    assert job.result(60) == result
     kept = mlq.get_job(job.id)
     assert kept["result"] == mlq.get_result(job.id) == result
     assert kept["short_result"] == short
@@ -43,8 +43,8 @@ def test_what_a_listener_may_return(mlq: MLQ, returned: Any, short: Any, result:
 def test_a_numpy_array_is_a_result_like_any_other(mlq: MLQ) -> None:
     """Nobody asks whether it is true."""
     mlq.create_listener(lambda shape: np.zeros(shape))  # noqa: PLW0108 - zeros would take the context for a dtype
-    assert mlq.submit([2, 3]).result(5).shape == (2, 3)
-    assert mlq.submit(0).result(5).shape == (0,)
+    assert mlq.submit([2, 3]).result(60).shape == (2, 3)
+    assert mlq.submit(0).result(60).shape == (0,)
 
 
 class Unreadable:
@@ -137,7 +137,7 @@ def test_no_listener_takes_the_worker_down(
     mlq.create_listener(listener)
     job = mlq.submit(1)
     with pytest.raises(BaseException):  # noqa: B017, PT011 - the error's own kind, where it can be made
-        job.result(10)
+        job.result(60)
     kept = mlq.get_job(job.id)
     assert kept["state"] == "failed"
     assert kept["error_type"].endswith(kind)
@@ -154,7 +154,7 @@ def test_no_listener_takes_the_worker_down(
         return "fine"
 
     mlq.create_listener(fine)
-    assert mlq.submit(1, functions=["fine"]).result(5) == "fine"
+    assert mlq.submit(1, functions=["fine"]).result(60) == "fine"
 
 
 def test_the_listeners_own_exception_is_raised_again(mlq: MLQ) -> None:
@@ -167,7 +167,7 @@ def test_the_listeners_own_exception_is_raised_again(mlq: MLQ) -> None:
     mlq.create_listener(fail_on_purpose)
     for i, error in enumerate(errors):
         with pytest.raises(type(error)) as caught:
-            mlq.submit(i).result(5)
+            mlq.submit(i).result(60)
         assert type(caught.value) is type(error)
         assert caught.value.args == error.args
         assert "in fail_on_purpose" in str(caught.value.__cause__)
@@ -182,7 +182,7 @@ def test_a_class_that_is_not_imported_here_becomes_job_failed(mlq: MLQ) -> None:
 
     mlq.create_listener(fail)
     with pytest.raises(JobFailed, match="why") as caught:
-        mlq.submit(1).result(5)
+        mlq.submit(1).result(60)
     assert caught.value.error_type == "nowhere.to_be_found.Unknown"
     assert "in fail" in caught.value.remote_traceback
 
@@ -199,9 +199,9 @@ def test_a_result_that_the_server_refuses_fails_its_job_alone() -> None:
         mlq.create_listener(make)
         try:
             large, small = mlq.submit(2_000_000), mlq.submit(10)
-            assert small.result(30) == bytes(10)
+            assert small.result(60) == bytes(10)
             with pytest.raises(JobFailed, match="invalid bulk length"):
-                large.result(30)
+                large.result(60)
             assert mlq.get_job(large.id)["error_type"] == "mlq.errors.ValueRefused"
         finally:
             mlq.shutdown(0)
@@ -216,7 +216,7 @@ def test_failures_are_logged(mlq: MLQ, caplog: pytest.LogCaptureFixture) -> None
     mlq.create_listener(fails)
     job = mlq.submit("this", retries=1, backoff=0.01)
     with pytest.raises(ValueError, match="about this"):
-        job.result(10)
+        job.result(60)
     mlq.shutdown()
     told = [record.message for record in caplog.records if (record.name, record.levelname) == ("mlq.worker", "WARNING")]
     first = f"job {job.id} (fails): attempt 1 failed: ValueError: about this; it runs again in 0.0 s"

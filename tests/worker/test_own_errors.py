@@ -16,7 +16,7 @@ def test_a_listeners_own_errors_of_mlq(mlq: MLQ) -> None:
     mlq.create_listener(waits)
     job = mlq.submit(1)
     with pytest.raises(JobFailed, match="WaitTimeout") as caught:
-        job.result(10)
+        job.result(60)
     assert not isinstance(caught.value, TimeoutError)
     assert caught.value.error_type == "mlq.errors.WaitTimeout"
     with pytest.raises(WaitTimeout):

@@ -72,10 +72,10 @@ def test_other_listeners_use_the_other_slots(mlq, work):
     assert all(other.begun.acquire(timeout=5) for _ in range(3))  # beside it
     assert rooms(worker) == {"limited": 0}
     other.go.set()
-    assert [job.result(20) for job in others] == [0, 1, 2]
-    assert [plain.submit(number).result(20) for number in range(10)] == list(range(10))  # while it is at its limit
+    assert [job.result(60) for job in others] == [0, 1, 2]
+    assert [plain.submit(number).result(60) for number in range(10)] == list(range(10))  # while it is at its limit
     gpu.go.set()
-    assert [job.result(20) for job in jobs] == list(range(20))
+    assert [job.result(60) for job in jobs] == list(range(20))
     assert (gpu.most, gpu.calls) == (1, 20)
     until(lambda: rooms(worker) == {"limited": 1})
 
@@ -91,7 +91,7 @@ def test_a_batch_counts_once(mlq, work):
 
     jobs = [limited.submit(number) for number in range(50)]
     work(4)
-    assert [job.result(20) for job in jobs] == list(range(50))
+    assert [job.result(60) for job in jobs] == list(range(50))
     assert (meter.most, meter.calls) == (1, 7)
 
 
@@ -110,7 +110,7 @@ def test_two_workers_run_one_each(mlq, work, namespace, server_url):
         jobs = [mlq.submit(number, functions=["limited"]) for number in range(10)]
         assert all(meter.begun.acquire(timeout=5) for _ in range(2))
         meter.go.set()
-        assert [job.result(20) for job in jobs] == list(range(10))
+        assert [job.result(60) for job in jobs] == list(range(10))
         assert meter.most == 2
 
 
@@ -137,11 +137,11 @@ def test_a_worker_at_its_limit_takes_no_wake_up(mlq, work, namespace, server_url
         assert rooms(busy) == {"limited": 0}
         idle = work(4, second)
         for number in range(30):
-            assert mlq.submit(number, functions=["limited"]).result(5) == number
+            assert mlq.submit(number, functions=["limited"]).result(60) == number
         assert idle._shared.claimed == 30
-        assert [mlq.submit(number, functions=["plain"]).result(5) for number in range(30)] == list(range(30))
+        assert [mlq.submit(number, functions=["plain"]).result(60) for number in range(30)] == list(range(30))
         meter.go.set()
-        blocker.result(20)
+        blocker.result(60)
 
 
 def test_queues_without_functions_and_jobs_of_several_listeners(mlq, work):
@@ -166,7 +166,7 @@ def test_queues_without_functions_and_jobs_of_several_listeners(mlq, work):
         jobs.append(mlq.submit(number))
     work(8)
     for job in jobs:
-        job.result(20)
+        job.result(60)
     assert meters["one"].most == 1
     assert meters["two"].most == 2
     assert (meters["one"].calls, meters["two"].calls) == (40, 60)
@@ -188,7 +188,7 @@ def test_large_messages(mlq, work):
 
     jobs = [one.submit(b"x" * 200_000) for _ in range(15) for one in (limited, plain)]
     worker = work(4)
-    assert [job.result(20) for job in jobs] == [200_000] * 30
+    assert [job.result(60) for job in jobs] == [200_000] * 30
     assert meter.most == 1
     until(lambda: rooms(worker) == {"limited": 1})
 
@@ -207,7 +207,7 @@ def test_many_short_jobs(mlq, work):
 
     jobs = [(limited if number % 2 else plain).submit(number) for number in range(1000)]
     worker = work(8)
-    assert [job.result(30) for job in jobs] == list(range(1000))
+    assert [job.result(60) for job in jobs] == list(range(1000))
     assert meter.most <= 2
     until(lambda: rooms(worker) == {"limited": 2})
 
@@ -230,7 +230,7 @@ def test_another_limit(mlq, work):
     mlq.listener()(limited)
     assert meter.begun.acquire(timeout=5)
     meter.go.set()
-    assert [job.result(20) for job in jobs] == list(range(12))
+    assert [job.result(60) for job in jobs] == list(range(12))
     assert meter.most == 4
 
 
@@ -249,7 +249,7 @@ def test_a_cancelled_job_makes_room(mlq, work):
     first.cancel()
     assert meter.begun.acquire(timeout=5)
     meter.go.set()
-    assert second.result(20) == 2
+    assert second.result(60) == 2
     until(lambda: rooms(worker) == {"limited": 1})
 
 
@@ -267,14 +267,14 @@ def test_a_job_that_waits_for_another_one_counts(mlq, work):
     @mlq.listener(per_worker=1)
     def limited(number):
         with meter:
-            return plain.submit(number).result(20)
+            return plain.submit(number).result(60)
 
     worker = work(4)
     jobs = [limited.submit(number) for number in range(3)]
     assert inner.begun.acquire(timeout=5)
     assert rooms(worker) == {"limited": 0}
     inner.go.set()
-    assert [job.result(20) for job in jobs] == [0, 1, 2]
+    assert [job.result(60) for job in jobs] == [0, 1, 2]
     assert meter.most == 1
     until(lambda: rooms(worker) == {"limited": 1})
 
@@ -291,7 +291,7 @@ def test_a_failure_and_a_retry(mlq, work):
 
     jobs = [limited.submit(number) for number in range(5)]
     worker = work(3)
-    assert [job.result(20) for job in jobs] == list(range(5))
+    assert [job.result(60) for job in jobs] == list(range(5))
     until(lambda: rooms(worker) == {"limited": 1})
 
 

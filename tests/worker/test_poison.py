@@ -40,10 +40,10 @@ def test_a_poison_record_stops_nothing(mlq: MLQ, raw: Any, namespace: str, recor
     before, poison, after = mlq.submit(1), mlq.submit("poison"), mlq.submit(3)
     raw.set(f"{{{namespace}}}:post:{poison.id}", record)
     mlq.create_listener(lambda message: message)
-    assert [before.result(5), after.result(5)] == [1, 3]
-    assert mlq.submit(4).result(5) == 4
+    assert [before.result(60), after.result(60)] == [1, 3]
+    assert mlq.submit(4).result(60) == 4
     try:
-        poison.result(5)
+        poison.result(60)
     except UnknownJob:
         pass  # a time to live below zero: it ran, and was gone
     except Exception:  # noqa: BLE001 - an error of the listener, or that the record can't be read
@@ -59,11 +59,11 @@ def test_a_garbage_id_in_a_lane_stops_nothing(mlq: MLQ, raw: Any, namespace: str
     mlq.post(1)
     raw.zadd(f"{{{namespace}}}:lane:default", {member: 0})
     mlq.create_listener(lambda message: message)
-    assert mlq.submit(2).result(5) == 2
+    assert mlq.submit(2).result(60) == 2
     assert len(mlq.dead_letters()) == 1
     assert mlq.requeue_all() in (0, 1)
     assert mlq.discard_all() in (0, 1)
-    assert mlq.submit(3).result(5) == 3
+    assert mlq.submit(3).result(60) == 3
     assert mlq.job_count() == 0
     mlq.clear()
 
@@ -76,7 +76,7 @@ def test_a_garbage_id_with_a_message_stops_nothing(mlq: MLQ, raw: Any, namespace
     raw.set(f"{{{namespace}}}:post:".encode() + name, GOOD)
     raw.zadd(f"{{{namespace}}}:lane:default", {member: 0})
     mlq.create_listener(lambda message: message)
-    assert mlq.submit(2).result(5) == 2
+    assert mlq.submit(2).result(60) == 2
     assert len(mlq.dead_letters()) == 1
     raw.delete(f"{{{namespace}}}:epoch")
     assert int(mlq.post(3)) < int(job_id) + 10_000_000
@@ -89,7 +89,7 @@ def test_garbage_for_the_number_of_errors_stops_nothing(mlq: MLQ, raw: Any, name
     spoilt = mlq.submit(1)
     raw.hset(f"{{{namespace}}}:job:{spoilt.id}", mapping={"errors": "many", "attempts": "1"})
     mlq.create_listener(lambda message: message)
-    assert [spoilt.result(5), mlq.submit(2).result(5)] == [1, 2]
+    assert [spoilt.result(60), mlq.submit(2).result(60)] == [1, 2]
 
 
 def test_garbage_among_the_leases_is_swept_away(mlq: MLQ, raw: Any, namespace: str) -> None:
@@ -97,13 +97,13 @@ def test_garbage_among_the_leases_is_swept_away(mlq: MLQ, raw: Any, namespace: s
     leases = f"{{{namespace}}}:leases"
     raw.zadd(leases, {"garbage": 1, "5:no.job": 1, ":": 1, "::::": 1})
     mlq.create_listener(lambda message: message)
-    assert mlq.submit(2).result(5) == 2
+    assert mlq.submit(2).result(60) == 2
     for _ in range(600):
         if not raw.zcard(leases):
             break
         mlq._worker.stopped.wait(0.01)
     assert raw.zcard(leases) == 0
-    assert mlq.submit(3).result(5) == 3
+    assert mlq.submit(3).result(60) == 3
 
 
 def test_a_message_that_vanished_is_told(mlq: MLQ, raw: Any, namespace: str) -> None:
@@ -111,6 +111,6 @@ def test_a_message_that_vanished_is_told(mlq: MLQ, raw: Any, namespace: str) -> 
     job = mlq.submit(1)
     raw.delete(f"{{{namespace}}}:post:{job.id}")
     mlq.create_listener(lambda message: message)
-    assert mlq.submit(2).result(5) == 2
+    assert mlq.submit(2).result(60) == 2
     with pytest.raises(Exception, match=r"missing|no job"):
-        job.result(3)
+        job.result(60)

@@ -31,10 +31,10 @@ def told(mlq: MLQ, queue: str, holds: Callable[[QueueStats], bool]) -> QueueStat
 
 def test_a_worker_that_goes_on_tells_within_seconds(mlq: MLQ) -> None:
     mlq.create_listener(lambda message: 1 / message, concurrency=2)
-    mlq.submit(1).result(5)
+    mlq.submit(1).result(60)
     found = told(mlq, "default", lambda queue: queue.attempts["succeeded"] == 1)
     assert (found.run.total, found.wait.total, found.workers, found.slots) == (1, 1, 1, 2)
-    mlq.submit(2).result(5)
+    mlq.submit(2).result(60)
     assert told(mlq, "default", lambda queue: queue.attempts["succeeded"] == 2).run.total == 2
 
 
@@ -52,7 +52,7 @@ def test_a_worker_that_stops_tells_the_rest(mlq: MLQ) -> None:
 
 def _end(job: Any) -> None:
     try:
-        job.result(5)
+        job.result(60)
     except (JobFailed, ZeroDivisionError):
         return
 
@@ -90,7 +90,7 @@ def test_runs_that_are_handed_back_or_cancelled_are_counted_once(
     last = start()
     tell.heard("begun")
     tell.end(last)
-    other.result(10)
+    other.result(60)
     last.signal(signal.SIGTERM)
     last.wait()
     assert mlq.stats().queues["default"].attempts == attempts(handed_back=1, cancelled=1, succeeded=1)
@@ -100,7 +100,7 @@ def test_a_run_lost_with_its_worker_is_counted_by_whoever_takes_it_back(start: C
     job = mlq.submit("die")
     assert start(fault="listener").wait() == -signal.SIGKILL
     mlq.create_listener(lambda message: "rescued")
-    assert job.result(12) == "rescued"
+    assert job.result(60) == "rescued"
     mlq.shutdown()
     assert mlq.stats().queues["default"].attempts == attempts(lost=1, succeeded=1)
 

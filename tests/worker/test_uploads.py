@@ -64,11 +64,11 @@ def test_every_worker_runs_an_upload_at_once_and_one_that_starts_later_too(mlq, 
     for worker in workers:
         worker.signal(signal.SIGKILL)
     later = start()
-    assert mlq.submit("there", functions=["f"]).result(20) == later.pid
+    assert mlq.submit("there", functions=["f"]).result(60) == later.pid
     assert mlq.remove_upload("f")
     until(lambda: having(mlq, "f") == 2)  # by the dead, until their sign of life lapses
     waiting = mlq.submit("nowhere", functions=["f"])
-    assert mlq.submit(["echo", "here"], functions=["run"]).result(20) == "here"
+    assert mlq.submit(["echo", "here"], functions=["run"]).result(60) == "here"
     assert waiting.progress() is None
 
 
@@ -77,7 +77,7 @@ def test_a_worker_without_listeners_of_its_own_gets_them(mlq):
     until(mlq.workers)
     assert mlq.upload(made("def f(value): return value * 2")) == "f"
     begun = time.monotonic()
-    assert mlq.submit(4).result(10) == 8
+    assert mlq.submit(4).result(60) == 8
     assert time.monotonic() - begun < SOON
 
 
@@ -105,29 +105,29 @@ def test_a_newer_one_replaces_an_older_one(mlq, raw):
     mlq.create_listener()
     for factor in (2, 3):
         mlq.upload(made(f"def f(value): return value * {factor}"))
-        until(lambda factor=factor: mlq.submit(1, functions=["f"]).result(10) == factor)
+        until(lambda factor=factor: mlq.submit(1, functions=["f"]).result(60) == factor)
     assert mlq.listeners.names() == ("f",)
     assert len(mlq.uploads()) == 1
 
 
 def test_an_upload_hides_the_programs_own_listener_until_it_is_removed(mlq):
     mlq.create_listener(made("def f(value): return 'own'"))
-    assert mlq.submit(1).result(10) == "own"
+    assert mlq.submit(1).result(60) == "own"
     mlq.upload(made("def f(value): return 'uploaded'"))
-    until(lambda: mlq.submit(1).result(10) == "uploaded")
+    until(lambda: mlq.submit(1).result(60) == "uploaded")
     mlq.remove_upload("f")
-    until(lambda: mlq.submit(1).result(10) == "own")
+    until(lambda: mlq.submit(1).result(60) == "own")
 
 
 def test_a_worker_that_stops_leaves_the_programs_own_listeners(mlq):
     mlq.create_listener(made("def f(value): return 'own'"))
     mlq.upload(made("def f(value): return 'uploaded'"))
-    until(lambda: mlq.submit(1).result(10) == "uploaded")
+    until(lambda: mlq.submit(1).result(60) == "uploaded")
     mlq.shutdown()
     assert mlq.listeners.all()[0].function(1) == "own"
     mlq.remove_upload("f")
     mlq.create_listener()
-    assert mlq.submit(1).result(10) == "own"
+    assert mlq.submit(1).result(60) == "own"
 
 
 def test_what_waits_gets_the_uploads_of_before_the_start(mlq):
@@ -135,7 +135,7 @@ def test_what_waits_gets_the_uploads_of_before_the_start(mlq):
     mlq.upload(made("def f(value): return 'last'"))
     waiting = [mlq.submit(1) for _ in range(5)]
     mlq.create_listener(made("def g(value): return 'first'", "g"))
-    assert {handle.result(10) for handle in waiting} == {"last"}
+    assert {handle.result(60) for handle in waiting} == {"last"}
 
 
 def test_clear_removes_uploads_and_workers_notice(mlq):
@@ -205,7 +205,7 @@ def test_code_that_raises_in_the_worker_costs_only_itself(mlq, put, logged):
     put("f", code)
     logged("'f' is not run by worker")
     logged("ModuleNotFoundError: only_where_it_was_uploaded")
-    assert mlq.submit(3).result(10) == 3
+    assert mlq.submit(3).result(60) == 3
 
 
 class Raises:
@@ -224,7 +224,7 @@ def test_a_server_that_was_away_is_asked_again(mlq, server_url, logged):
         scratch.stop()
         scratch.restart()
         queue.upload(made("def f(value): return value * 2"))
-        assert queue.submit(2, functions=["f"]).result(10) == 4
+        assert queue.submit(2, functions=["f"]).result(60) == 4
         queue.shutdown(0)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlq import MLQ, JobCancelled, JobFailed, WaitTimeout
+from mlq import MLQ, Forward, JobCancelled, JobFailed, WaitTimeout
 
 
 def test_one_worker_with_one_slot_never_deadlocks(mlq: MLQ) -> None:
@@ -16,7 +16,7 @@ def test_one_worker_with_one_slot_never_deadlocks(mlq: MLQ) -> None:
         return 0 if depth == 0 else 1 + context.block_until_result(context.post(depth - 1), timeout=20)
 
     mlq.create_listener(nested)
-    assert mlq.submit(5).result(20) == 5
+    assert mlq.submit(5).result(60) == 5
 
 
 def test_who_waited_goes_on_while_others_queue(mlq: MLQ) -> None:
@@ -44,8 +44,24 @@ def test_waiting_in_a_circle_is_an_error(mlq: MLQ) -> None:
     mlq.create_listener(wait_for)
     for message in ("self", 1):
         with pytest.raises(Exception, match="waits for") as caught:
-            mlq.submit(message).result(10)
+            mlq.submit(message).result(60)
         assert type(caught.value).__name__ in ("WaitCircle", "JobFailed")
+
+
+def test_a_step_that_waits_for_its_root_is_an_error(mlq: MLQ) -> None:
+    """Which it could wait for until its timeout."""
+
+    def first(message: Any, context: Any) -> Any:
+        return Forward(context.full_message["id"], to="second")
+
+    def second(root: str, context: Any) -> Any:
+        return context.block_until_result(root)
+
+    mlq.create_listener(first)
+    mlq.create_listener(second)
+    job = mlq.submit("x", functions=["first"])
+    with pytest.raises(JobFailed, match=f"WaitCircle: .* can't wait for job {job.id}"):
+        job.result(60)
 
 
 def test_a_finished_job_answers_at_once(mlq: MLQ) -> None:
@@ -58,8 +74,8 @@ def test_a_finished_job_answers_at_once(mlq: MLQ) -> None:
 
     mlq.create_listener(wait_for)
     first = mlq.submit(5)
-    first.result(5)
-    assert mlq.submit(first.id).result(5) == 5
+    first.result(60)
+    assert mlq.submit(first.id).result(60) == 5
 
 
 def test_how_the_other_job_ended_is_raised(mlq: MLQ) -> None:
@@ -80,10 +96,10 @@ def test_how_the_other_job_ended_is_raised(mlq: MLQ) -> None:
     cancelled.cancel()
     mlq.create_listener(wait_for)
     failing = mlq.submit("fail")
-    result = mlq.submit([failing.id, cancelled.id, never.id, "999999"]).result(10)
+    result = mlq.submit([failing.id, cancelled.id, never.id, "999999"]).result(60)
     assert result == ["ZeroDivisionError", "JobCancelled", "WaitTimeout", "UnknownJob"]
     with pytest.raises(JobCancelled):
-        cancelled.result(20)
+        cancelled.result(60)
     with pytest.raises(WaitTimeout):
         never.result(0.05)
     with pytest.raises(TimeoutError):
@@ -110,7 +126,7 @@ def test_a_free_slot_works_while_another_listener_waits(mlq: MLQ) -> None:
     for job_id in mlq.post_many([0.3, 0.3], functions=["works"]):  # one more than there are slots left
         mlq.wait(job_id, 5)
     time.sleep(0.1)
-    assert mlq.submit(0.0, functions=["works"]).result(20) == 0.0
+    assert mlq.submit(0.0, functions=["works"]).result(60) == 0.0
     mlq.cancel(never)
     with pytest.raises(JobFailed, match=r"JobCancelled: job \d+ was cancelled"):
         mlq.wait(blocked, 5)

@@ -40,7 +40,7 @@ def test_a_wake_up_that_a_frozen_worker_takes_along_is_missed(mlq: MLQ, idle: Ca
     one, other = idle(), idle()
     (one if first else other).signal(signal.SIGSTOP)
     for number in range(3):  # of the workers that sleep, the one is woken that has slept longest
-        assert mlq.submit(["echo", number]).result(10) == number
+        assert mlq.submit(["echo", number]).result(60) == number
     assert one.sleeping() <= 1  # the frozen one was woken
 
 
@@ -50,7 +50,7 @@ def test_a_worker_of_which_the_server_forgot_everything_goes_on(
     """It says again what it serves, long before its sleep is over."""
     idle()
     raw.delete(*raw.scan_iter(f"{{{namespace}}}:*".replace("-", "\\-"), count=1000))
-    assert mlq.submit(["echo", 1]).result(10) == 1
+    assert mlq.submit(["echo", 1]).result(60) == 1
 
 
 def test_a_class_stays_known_while_slots_come_and_go(
@@ -59,7 +59,7 @@ def test_a_class_stays_known_while_slots_come_and_go(
     """Each change has the worker say at once what it is; the time until it registers again goes on."""
     monkeypatch.setattr(presence, "REGISTER_EVERY", 0.3)
     mlq.create_listener(lambda message: message)
-    assert mlq.submit(1).result(10) == 1
+    assert mlq.submit(1).result(60) == 1
     (index,) = raw.scan_iter(f"{{{namespace}}}:class:*:ready".replace("-", "\\-"), count=1000)
 
     def has_registered_again() -> bool:
@@ -93,7 +93,7 @@ def test_queues_that_are_used_once_hold_nobody_up(mlq: MLQ, raw: Any, server_url
     thread.start()
     try:
         for number in range(200):
-            assert mlq.submit(number).result(30) == number
+            assert mlq.submit(number).result(60) == number
     finally:
         over.set()
         thread.join()

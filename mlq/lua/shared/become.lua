@@ -21,6 +21,7 @@ end
 local function become(now, epoch, ending, body, finish)
   local id, lease, part = ending.id, ending.id .. ':' .. ending.token, part_of(ending)
   local root = part.root or id
+  local step = {part = {root = root}, priority = ending.priority} -- options of whatever runs for it
   local is_wanted = root == id or read_fields(jobs .. root, 'state')[1] == 'blocked'
   if not is_wanted or part.tail and not waits_for_outcome(part.tail, id) then
     redis.call('HSET', jobs .. id, 'settled', ending.token) -- the reply to the same call is the same
@@ -38,7 +39,7 @@ local function become(now, epoch, ending, body, finish)
       redis.call('HSET', jobs .. id, 'settled', ending.token)
       return return_to_lane(now, id, lease, lane_of(posts, id), 'lost', 'the server has lost parts that it had posted')
     end
-    tail = begin_split(now, root, ranges, ending.plan)
+    tail = begin_split(now, step, ranges, ending.plan)
     redis.call('DEL', plan)
   else
     tail, word = write_next(now, epoch, ending.lane, body, ending.staged)
@@ -53,6 +54,6 @@ local function become(now, epoch, ending, body, finish)
     rest(now, id, lease, ending.token, tail, ending.may_have_left)
   end
   if not ending.plan then
-    line_up(lane_prefix, lanes, serves, classes, ending.lane, tail, place_of(tail, {part = {root = root}}))
+    line_up(lane_prefix, lanes, serves, classes, ending.lane, tail, place_of(tail, step))
   end
 end

@@ -7,12 +7,25 @@
 --- include fields
 --- include part
 --- include later
+--- include clock
 
--- Puts a job into its lane that waits for no others any more.
+-- Puts a job that waits for no others any more into its lane, or if its time is to come, among those that wait for theirs.
 local function unblock(id, options)
+  local due, now = 0, 0
+  if options.delay or options.at then
+    local posted = tonumber(stamp_in(read_head(posts .. id))) or 0
+    due, now = tonumber(options.at) or posted + (tonumber(options.delay) or 0), clock() + 0
+  end
   redis.call('ZREM', blocked, id)
-  redis.call('HSET', jobs .. id, 'state', 'queued')
-  line_up(lane_prefix, lanes, serves, classes, lane_of(posts, id) or 'default', id, place_of(id, options))
+  if due > now and due < 1e11 then
+--- include tell_of_time
+    redis.call('HSET', jobs .. id, 'state', 'scheduled')
+    redis.call('ZADD', scheduled, string.format('%.6f', due), id)
+    tell_of_time(workers, inboxes, due, now)
+  else
+    redis.call('HSET', jobs .. id, 'state', 'queued')
+    line_up(lane_prefix, lanes, serves, classes, lane_of(posts, id) or 'default', id, place_of(id, options))
+  end
   notify_followers(waiters, inboxes, id)
 end
 
@@ -24,7 +37,7 @@ end
 -- Ends a job that waits for others because `cause`, one of these, ended without a result. It gets the error of that job, cut.
 local function fail_blocked(now, id, options, cause)
   local of = read_fields(jobs .. cause, 'state', 'cause', 'error_type', 'error', 'traceback', 'error_args', 'error_state', 'error_tuples')
-  local flat = {'state', 'failed', 'finished', now, 'reason', 'step', 'cause', of[2] or cause}
+  local flat = {'state', 'failed', 'finished', now, 'reason', 'step', 'cause', of[2] or cause, 'by', cause}
   if of[1] == 'failed' then
     -- any number of jobs may get a copy, so it is short: the whole is with the job that failed
     local is_short = #(of[6] or '') + #(of[7] or '') + #(of[8] or '') <= 1000
@@ -35,13 +48,13 @@ local function fail_blocked(now, id, options, cause)
     end
   else
     flat[#flat + 1], flat[#flat + 2] = 'error_type', 'mlq.errors.JobCancelled'
-    flat[#flat + 1], flat[#flat + 2] = 'error', 'job ' .. cause .. ', which it needs, was ' .. (of[1] and 'cancelled' or 'deleted')
+    flat[#flat + 1], flat[#flat + 2] = 'error', 'job ' .. cause .. ', which it needs, ' .. (of[1] == 'cancelled' and 'was cancelled' or 'is gone')
   end
   redis.call('HSET', jobs .. id, unpack(flat))
   redis.call('ZREM', blocked, id)
   redis.call('ZADD', dead, now, id)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
-  later('end', id, 'failed', options)
-  later('cancel parts', id)
+  tell_of_end(id, 'failed', options)
+  if redis.call('HEXISTS', jobs .. id, 'parts') == 1 then later('cancel parts', id) end
 end

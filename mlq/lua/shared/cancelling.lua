@@ -21,10 +21,7 @@ local function cancel_one(now, id, reason)
   redis.call('ZREM', blocked, id)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'cancelled', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
-  later('end', id, 'cancelled', options)
-  if state == 'blocked' then
-    later('cancel tail', id)
-    later('cancel parts', id)
-  end
-  let_expire(id, options.ttl) -- last, so that all that it waited for has ended when it gets its time to live
+  tell_of_end(id, 'cancelled', options)
+  if state == 'blocked' then cancel_awaited(id) end
+  let_expire(id, options) -- last, so that all that it waited for has ended when it gets its time to live
 end

@@ -1,9 +1,9 @@
 -- Checks that the job that has the id now is the one that the caller means: the one with the stamp `asked`, or any if that
--- is ''. Returns the job's stamp, and what to reply if it is not the one: 'other' or 'gone'. Call this before the first
--- write.
+-- is ''. `head`: of its record, if that was read. Returns the job's stamp, and what to reply if it is not the one: 'other' or
+-- 'gone'. Call this before the first write.
 --- include head
-local function check_stamp(post, job, asked)
-  local stamp = stamp_in(read_head(post))
+local function check_stamp(post, job, asked, head)
+  local stamp = stamp_in(head or read_head(post))
   if asked == '' or stamp == asked then
     return stamp, nil
   elseif stamp ~= '' then

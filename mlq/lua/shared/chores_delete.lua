@@ -24,7 +24,7 @@ chore['expire steps'] = function(_, id, from, seconds)
   local found, more = steps_of(id, from)
   for _, step in ipairs(found) do
     if is_kept then
-      keep(step)
+      persist(step)
     else
       expire(step, seconds)
       redis.call('ZREM', dead, step) -- its root has ended: nothing of this can be requeued when it has expired
@@ -41,11 +41,15 @@ chore['expire steps'] = function(_, id, from, seconds)
 end
 
 -- The parts that an attempt posted for a split that did not begin.
-chore['drop plan'] = function(_, key)
+chore['drop plan'] = function(now, key)
   local first, last = string.match(redis.call('LINDEX', key, 0) or '', '^(%d+)-(%d+)$')
   if not first then return end
   local until_id = math.min(last + 0, first + PAGE - 1)
-  for id = first, until_id do delete_one(string.format('%d', id)) end
+  for id = first, until_id do
+    local part = string.format('%d', id)
+    if redis.call('HEXISTS', jobs .. part, 'state') == 1 then chore.cancel(now, part) end -- a person has had it run
+    delete_one(part)
+  end
   if until_id < last + 0 then
     redis.call('LSET', key, 0, string.format('%d-%s', until_id + 1, last))
   else

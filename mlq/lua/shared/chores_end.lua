@@ -5,6 +5,7 @@
 --- include give
 --- include expiry
 --- include announce
+--- include chores_needed
 
 -- Whether job `id` did not end in `state`, or a person has requeued it since.
 local function is_over(id, state)
@@ -18,7 +19,8 @@ local function count_end_of_step(id, part, state)
     return -- it is deleted, or was counted before
   end
   local is_further, whole_is = count_step(root, what, 1)
-  if is_further and not (part.tail == root and state == 'succeeded') then -- else the whole has ended, and all know
+  if part.tail == root and whole_is == 'succeeded' then return end -- all know of that, and it expires with its root
+  if is_further then
     notify_followers(waiters, inboxes, root)
   end
   local left = whole_is and whole_is ~= 'blocked' and redis.call('PTTL', jobs .. root) or 0

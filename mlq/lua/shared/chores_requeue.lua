@@ -1,14 +1,18 @@
--- What runs again, or waits again, when a person requeues a job.
---- include ended
+-- What runs again when a person requeues a job that waits for it.
 --- include transitions
 --- include pages
 --- include requeueing
 --- include give
 
-chore.requeue = function(now, id)
+local function ended_badly(id)
+  local state = read_fields(jobs .. id, 'state')[1]
+  return state == 'failed' or state == 'cancelled'
+end
+
+chore.requeue = function(now, id, how)
   local lane = lane_of(posts, id)
   if lane and after(redis.call('HGET', jobs .. id, 'state') or 'queued', 'requeue') then
-    requeue_one(now, id, lane)
+    requeue_one(now, id, lane, how)
   end
 end
 
@@ -22,12 +26,19 @@ chore['requeue needed'] = function(now, id, needed)
   end
 end
 
--- The jobs that `id` came after, from number `from` on.
-chore['requeue after'] = function(now, id, from)
+-- The jobs that `id` came after, from number `from` on. If `id` is only `revived`, nobody has asked that those run again which ended
+-- badly for other reasons: it fails at once because of them.
+chore['requeue after'] = function(now, id, from, how)
   local needed = needed_by(options_of(id))
   local last = math.min(#needed, from + PAGE - 1)
-  for i = from, last do chore['requeue needed'](now, id, needed[i]) end
-  if last < #needed then later('requeue after', id, last + 1) end
+  for i = from, last do
+    if how ~= 'revived' or not lane_of(posts, needed[i]) then
+      chore['requeue needed'](now, id, needed[i])
+    elseif ended_badly(needed[i]) then
+      needed_ended(now, id, needed[i], 'failed')
+    end
+  end
+  if last < #needed then later('requeue after', id, last + 1, how) end
   return math.max(0, last - from + 1)
 end
 
@@ -54,25 +65,5 @@ chore['requeue parts'] = function(now, id, from)
   else
     open_parts(now, id, PAGE) -- if all that are open have succeeded, none of them will
   end
-  return #found
-end
-
--- `needed` runs again: `id` waits for it, if it failed because of it or counted it as ended. If `needed` is a step that runs only
--- for `id` (`is_step`), `id` waits for it also if a person has cancelled it: nothing runs for nobody.
-chore.revive = function(now, id, needed, is_step)
-  local own = read_fields(jobs .. id, 'state', 'reason')
-  if own[1] and redis.call('SREM', jobs .. id .. ':bad', needed) == 1 then
-    redis.call('HINCRBY', jobs .. id, 'needs', 1)
-  end
-  if own[2] == 'step' or is_step and own[1] == 'cancelled' then
-    chore.requeue(now, id)
-  end
-end
-
-chore['revive next'] = function(now, id, from)
-  if ENDED[read_fields(jobs .. id, 'state')[1]] then return end -- those that wait have been told of that end
-  local found, more = next_of(id, from)
-  for _, other in ipairs(found) do chore.revive(now, other, id) end
-  if more then later('revive next', id, more) end
   return #found
 end

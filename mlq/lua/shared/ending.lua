@@ -23,11 +23,9 @@ local function finish_attempt(now, ending, state, result, number)
     redis.call('ZADD', dead, string.format('%.6f', now + number * 1e-6), ending.id) -- keeps the order of a batch
     drop_plan(ending.id .. ':' .. ending.token)
   elseif ending.ttl then
-    let_expire(ending.id, ending.ttl)
+    let_expire(ending.id, ending)
   end
-  if ending.part or ending.after or redis.call('EXISTS', job .. ':next') == 1 then
-    later('end', ending.id, state, ending)
-  end
+  tell_of_end(ending.id, state, ending)
   if ending.callback or ending.webhook then
     queue_deliveries(deliveries, delivery, jobs, posts, now, ending.id, ending.callback, ending.webhook, state,
       ending.said or '', ending.said and '1' or '0')

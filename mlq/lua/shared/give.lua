@@ -20,7 +20,8 @@ local function give(now, to, fields, result, said)
   end
   redis.call('HSET', jobs .. to, unpack(flat))
   redis.call('ZREM', blocked, to)
-  let_expire(to, options.ttl)
+  if options.expires then redis.call('ZREM', expiring, to) end
+  let_expire(to, options)
   queue_deliveries(deliveries, delivery, jobs, posts, now, to, options.callback, options.webhook, 'succeeded', said or '', said and '1' or '0')
   announce(jobs, posts, waiters, inboxes, to)
   later('end', to, 'succeeded', options)

@@ -3,7 +3,7 @@
 -- file takes these keys:
 -- KEYS  leases zset · jobs prefix · posts prefix · lane prefix · lanes set · serves prefix · class prefix · dead zset
 --       · waiters prefix · inboxes prefix · deliveries prefix · delivery prefix · scheduled zset · streams prefix
---       · blocked zset · chores list · metrics hash
+--       · blocked zset · chores list · metrics hash · expiring zset · workers zset
 --- include lapse_keys
 --- include head
 --- include line_up
@@ -39,7 +39,7 @@ local function make_dead_letter(now, id, lease, reason, kind, text)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
   drop_plan(lease)
-  later('end', id, 'failed', options)
+  tell_of_end(id, 'failed', options)
 end
 
 -- Ends the attempt of a job that is to run again, and that waits in `state` until then.

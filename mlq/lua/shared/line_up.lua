@@ -1,9 +1,14 @@
 -- Puts jobs back into lanes, and takes them out.
 --- include lane
 --- include wake
+--- include clock
 
--- Puts job `id` (back) into its lane, at its `place` (`place_of` in part.lua).
+-- Puts job `id` (back) into its lane, at its `place` (`place_of` in part.lua). Of one that may be a model's it is kept for a
+-- minute since when it waits, which may be long after its post (reserved.lua).
 local function line_up(lane_prefix, lanes, serves, classes, lane, id, place)
+  if string.find(lane, '@', 1, true) then
+    redis.call('SET', jobs .. id .. ':ready', clock(), 'EX', 60)
+  end
   add_to_lane(lane_prefix .. lane, id, place)
   if add_lane(lanes, lane) or redis.call('ZRANK', lane_prefix .. lane, id) == 0 then
     first_came(serves, classes, lane, place)

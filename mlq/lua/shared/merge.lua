@@ -3,8 +3,8 @@
 -- each job takes one, but those of a lane for which `batch_of(sizes, lane)` is not 0 are taken in batches of so many, each of
 -- which takes one slot. Each also takes room of the listeners in `limits_of(sizes, lane)`; where that is used up, jobs are left.
 -- `take(id, batch)` returns whether to take that job and go on; `batch` is the number of its batch, or 0. Returns the lanes that
--- were read, each with its `name`, the ids `taken`, and the `place` of its first remaining job or nil; whether jobs may be left;
--- and whether a listener has no room left while jobs of others may be left.
+-- were read, each with its `name`, the ids `taken`, and the `place` of its first remaining job or nil; those of `ready` in which
+-- jobs are left; whether there are others; and whether a listener has no room left while jobs of others may be left.
 local function merge(ready, lane_prefix, count, sizes, batch_of, limits_of, take)
   local heads, touched = {}, {}
   for i = 1, #ready, 2 do
@@ -73,5 +73,5 @@ local function merge(ready, lane_prefix, count, sizes, batch_of, limits_of, take
     if lane.place then table.insert(heads, i, lane) end
   end
   local unread = ready[#ready] ~= 'inf'
-  return touched, heads[1] ~= nil or unread, closed and (full or unread)
+  return touched, heads, unread, closed and (full or unread)
 end

@@ -5,15 +5,6 @@
 --- include fields
 --- include whole
 
--- The jobs that one with these options came after.
-local function needed_by(options)
-  local found = {}
-  for _, needed in ipairs(type(options.after) == 'table' and options.after or {}) do
-    if type(needed) == 'string' and is_id(needed) then found[#found + 1] = needed end
-  end
-  return found
-end
-
 -- A job that `id` came after has ended; perhaps `id` does not wait for it any more, or has become another job since. Returns
 -- whether `id` is the join of a split of which parts are held back.
 local function needed_ended(now, id, needed, state)

@@ -1,20 +1,8 @@
--- The part of a job in a pipeline. A record has under `part`: its `root`, the job that the whole pipeline was posted as; `tail`,
--- the job that gets its outcome; `into`, the join that waits for it as one part of a split.
+-- Counts and places the steps of a pipeline.
 --- include options
 --- include lapse_keys
 --- include fields
 --- include whole
-
--- What a record says about its place in a pipeline: ids only, whatever was written there.
-local function part_of(options)
-  local part, found = options.part, {}
-  if type(part) == 'table' then
-    for _, name in ipairs({'root', 'tail', 'into'}) do
-      found[name] = type(part[name]) == 'string' and is_id(part[name]) and part[name] or nil
-    end
-  end
-  return found
-end
 
 -- Counts a step of a pipeline with its root, unless that is gone. Returns whether one more percent of the steps has ended, and
 -- the state of the root.
@@ -29,7 +17,14 @@ end
 
 -- The place of a job in its lane is its id; a step's is right behind its root's, so that pipelines that have begun are
 -- finished before new ones begin. Steps of one root are in the order of their ids, up to a million of them.
+-- A priority moves the place by 2 ^ 43, so that priorities mix only after so many jobs. Such a place is exact to an eighth: there,
+-- steps are in the order of the lengths of their ids, and those of the same length have the same place, which Redis puts in the
+-- order of their ids as texts.
 local function place_of(id, options)
-  local root = tonumber(part_of(options).root or '')
+  local root, priority = tonumber(part_of(options).root or ''), tonumber(options.priority) or 0
+  if priority ~= 0 and math.abs(priority) <= 100 then -- false for what is no number
+    local longer = root and #id - #string.format('%d', root) or 0
+    return string.format('%.17g', (root or id) - math.floor(priority) * 2 ^ 43 + math.max(0, math.min(longer, 7)) / 8)
+  end
   return root and string.format('%.17g', root + math.max(0, math.min(id - root, 1e6)) / 1000001) or id
 end

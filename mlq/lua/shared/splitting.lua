@@ -32,8 +32,9 @@ local function is_whole(ranges, join, of)
 end
 
 -- Begins the split of the join and the parts in `ranges`; returns the join's id. At most `at_once` parts are open at a time.
-local function begin_split(now, root, ranges, at_once)
-  local join = string.match(table.remove(ranges, 1), '^(%d+)-')
+-- `options`: those of each step that are asked here, its root and its priority.
+local function begin_split(now, options, ranges, at_once)
+  local join, root = string.match(table.remove(ranges, 1), '^(%d+)-'), options.part.root
   local of, open, lane = 0, 0, nil
   add_step(root, join, join)
   for _, range in ipairs(ranges) do
@@ -44,8 +45,7 @@ local function begin_split(now, root, ranges, at_once)
     local id = first + 0
     while open < at_once and id <= last + 0 do
       local name = string.format('%d', id)
-      local at = place_of(name, {part = {root = root}})
-      add_to_lane(lane_prefix .. lane, name, at)
+      add_to_lane(lane_prefix .. lane, name, place_of(name, options))
       open, id = open + 1, id + 1
     end
     if id <= last + 0 then redis.call('RPUSH', jobs .. join .. ':held', string.format('%d-%s', id, last)) end
@@ -53,7 +53,7 @@ local function begin_split(now, root, ranges, at_once)
   redis.call('HSET', jobs .. join, 'needs', of, 'of', of, 'held', of - open, 'at_once', at_once,
     'parts', table.concat(ranges, ','))
   if of == 0 then
-    unblock(join, {part = {root = root}})
+    unblock(join, options)
     return join
   end
   block(now, join)

@@ -5,6 +5,14 @@ local function is_staged(key, least)
   return (tonumber(redis.pcall('STRLEN', key)) or 0) > least
 end
 
+-- Whether all records are staged that are not in the arguments after number `before`.
+local function are_staged(staged, args, before, least)
+  for i = before + 1, #args do
+    if args[i] == '' and not is_staged(staged .. (i - before), least) then return false end
+  end
+  return true
+end
+
 -- Removes what is staged for jobs that are not posted by this call: the caller stages it again before it tries again.
 local function drop_staged(staged, args, before)
   for i = before + 1, #args do

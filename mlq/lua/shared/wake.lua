@@ -25,6 +25,9 @@ end
 local function tell_classes(serves, classes, lane, place)
   local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
   local needed = {serves .. queue .. (functions ~= '' and ':' or '')}
+  if string.sub(queue, 1, 1) == '#' then -- MLQ's own queues: classes serve their lanes one by one
+    needed, functions = {serves .. lane}, ''
+  end
   for name in string.gmatch(functions, '[^,]+') do
     needed[#needed + 1] = serves .. ':' .. name
   end

@@ -1,0 +1,1 @@
+"""Files of records: how their rows are read and written."""

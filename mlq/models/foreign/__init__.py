@@ -1,0 +1,1 @@
+"""Models that run in another Python interpreter than their worker: how they are described, started, asked and ended."""
