@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 import mlq as mlq_package
 from mlq import server
@@ -24,6 +25,10 @@ from mlq.server import process
 from mlq.shell import target
 from mlq.shell.sync import Shell
 from mlq.shell.target import Target
+
+# No test may fail because the machine is busy: else Hypothesis refuses an example that takes 0.2 s.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # What may stay in Redis without a time to live: the data itself and what finds it. All else must lapse by itself.
 KEPT = ("counter", "epoch", "models", "skipped-ids", "blocked", "lanes", "lanes-version", "leases", "scheduled",

@@ -2,8 +2,8 @@
 
 loads   20 models (0.5 s to load, 5 ms for a prediction) on 4 workers of 2 slots with room for 3 models each; 6 clients
         ask, each for one at a time, by Zipf's law: the n-th model is asked for 1/n as often as the first one. With
-        affinity, and without (--affinity-wait 0). A load also starts a Python, which costs a core more than half a
-        second.
+        affinity, and without (--affinity-wait 0). A load also starts a Python, which costs a core 0.4 s.
+        Ray Serve's multiplexing, which loads within its replicas: benchmarks/zoo/ray_serve.py
 claims  the server's own time for claiming one job, with 1 and 200 workers that live and 1 and 1,000 models.
 
 A round takes some ten minutes on two cores.
@@ -32,7 +32,15 @@ def loads(runs: int, requests: int) -> str:
             with tempfile.TemporaryDirectory() as folder:
                 found[title].append(told := measure(Path(folder), wait, requests))
             print(title, told, file=sys.stderr)
-    heads = ("", "loads per 1,000 requests", "evictions", "p50 ms", "p99 ms", "requests/s")
+    heads = (
+        "",
+        "loads per 1,000 requests",
+        "evictions",
+        "p50 ms",
+        "p99 ms",
+        "requests/s",
+        "most memory, % of the budget",
+    )
     lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * len(Told._fields)]
     for title, each in found.items():
         medians = (statistics.median(column) for column in zip(*each, strict=True))

@@ -1,15 +1,15 @@
 """What the blocking client offers to look after a namespace: counts, lists, changes of jobs, uploads, workers."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlq.client.arguments import CHORES, PAGE
+from mlq.client.connected import Connected
 from mlq.client.model_states import ModelState, readable, states_of
 from mlq.client.shadows import figures_of, states_in
 from mlq.client.unserved import unserved, why_waiting
 from mlq.core.checks import check_count, check_id, check_seconds
 from mlq.core.identity import JobId
-from mlq.core.keys import Keys
 from mlq.core.shadow import ShadowState
 from mlq.core.states import FINISHED, State
 from mlq.core.tree import STEPS, Growing, Tree
@@ -32,20 +32,9 @@ from mlq.shell.known_ids import known_ids_of
 from mlq.uploads.functions import check_name, pickled
 from mlq.uploads.sealed import overview, seal
 
-if TYPE_CHECKING:
-    from mlq.shell.sync import Shell
 
-
-class Administration:
+class Administration(Connected):
     """The part of the client that looks after jobs which others posted."""
-
-    _keys: Keys
-    _shell: "Shell"
-
-    @property
-    def namespace(self) -> str:
-        """The namespace's name."""
-        return self._keys.namespace
 
     @property
     def server(self) -> str:

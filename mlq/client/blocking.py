@@ -15,7 +15,6 @@ from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
 from mlq.core.file_job import FileJob, own_options
 from mlq.core.job_options import JobOptions, PostOptions, options_of
-from mlq.core.keys import Keys
 from mlq.core.progress import progress_of, progress_words
 from mlq.core.states import State
 from mlq.errors import MLQError
@@ -48,13 +47,7 @@ class Client(Waiting):
         Without arguments: the server in the environment variable `MLQ_URL`, else this user's embedded server if it
         runs, else one on localhost:6379, else a new embedded server. Raises InputError.
         """
-        self._keys = Keys(namespace)
-        from mlq.shell.inbox import Inbox  # redis-py takes 100 ms to import, and `import mlq` need not wait for it
-        from mlq.shell.sync import Shell
-        from mlq.shell.watch import Watch
-
-        self._shell = Shell(from_arguments(url, redis_host, redis_port, redis_db), watch=Watch())
-        self._inbox = Inbox(self._shell, self._keys.inbox)
+        super().__init__(namespace, from_arguments(url, redis_host, redis_port, redis_db))
         self._lanes = LaneChecks()
         self._models = Known()
 
@@ -67,11 +60,6 @@ class Client(Waiting):
     ) -> None:
         """Closes the connections."""
         self.close()
-
-    @property
-    def url(self) -> str | None:
-        """The server's URL as it was given to this object; None if the server is chosen when it is needed."""
-        return None if self._shell.named is None else self._shell.named.url
 
     @property
     def _redis(self) -> "redis.Redis":
@@ -253,7 +241,3 @@ class Client(Waiting):
         """What `store_data` stored; None if there is nothing, or it has expired."""
         packed = self._shell.run(data_ops.fetch(self._keys, data_key(key)))
         return None if packed is None else codec.unpack(packed)
-
-    def close(self) -> None:
-        """Close the connections; a later call opens new ones."""
-        self._shell.close()

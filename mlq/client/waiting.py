@@ -22,7 +22,6 @@ from mlq.system.importing import refuse_to_wait
 
 if TYPE_CHECKING:
     from mlq.client.blocking import Client
-    from mlq.shell.inbox import Inbox
 
 LOOK = 1.0  # seconds between two calls of `between`
 Between = Callable[[], None] | None  # is called again and again while a client waits; what it raises ends the wait
@@ -30,8 +29,6 @@ Between = Callable[[], None] | None  # is called again and again while a client 
 
 class Waiting(Administration):
     """The part of the client that waits for jobs and follows them."""
-
-    _inbox: "Inbox"
 
     def get_result(self, job_id: str) -> Any:
         """The result, or None if there is none yet (`wait` waits). Raises JobFailed, JobCancelled, UnknownJob."""

@@ -36,7 +36,9 @@ def test_making_one_connects_to_nothing() -> None:
         def refuse(*_): raise AssertionError("a socket was made")
         socket.socket.connect = refuse
         from mlq import MLQ, AsyncMLQ
-        MLQ("ns"), MLQ("ns", "example.org", 6379, 0), AsyncMLQ("ns"), MLQ("ns", url="redis://nowhere")
+        MLQ("ns"), MLQ("ns", "example.org", 6379, 0), MLQ("ns", url="redis://nowhere")
+        assert "redis" not in sys.modules
+        AsyncMLQ("ns")
         assert threading.active_count() == 1
         loaded = {"mlq.worker", "flask", "gevent", "urllib3", "mlq.deliveries.sender"} & set(sys.modules)
         assert not loaded, loaded
