@@ -48,9 +48,9 @@ class Batch:
         return None if found is None else cls(store, name, Wanted(**found), store.read(name, now, STATE) or {})
 
     @classmethod
-    def add(cls, store: Store, wanted: Wanted) -> Self:
-        """Keep a new batch. Raises OSError."""
-        made = cls(store, new_id(BATCH, time.time()), wanted, {})
+    def add(cls, store: Store, name: str, wanted: Wanted) -> Self:
+        """Keep a new batch under its id. Raises OSError."""
+        made = cls(store, name, wanted, {})
         made.want()
         return made
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mlq.core.json_values import MOST_PARTS, has_too_many_parts
+from mlq.files.kinds import unreadable
 
 MOST_ROWS = 50_000  # as in OpenAI's API
 LONGEST = 16 * 1024 * 1024  # bytes of a line: parsing one takes ten times as much memory
@@ -44,6 +45,8 @@ def check(lines: Iterable[bytes], endpoint: str) -> Checked:
     rows, faults = 0, []
     seen: set[bytes] = set()
     for number, line in enumerate(lines, 1):
+        if number == 1 and (why := unreadable(line)):
+            return Checked(0, [Fault("invalid_file_format", f"the file {why}", None)])
         text = line.removeprefix(_BOM) if number == 1 else line
         if not text.strip():
             continue

@@ -6,7 +6,7 @@ from typing import Any
 from mlq.batches.allowed import Allowed
 from mlq.batches.one_batch import predict_batch
 from mlq.batches.one_file import predict_one
-from mlq.batches.store import Store
+from mlq.batches.store import kept_at
 from mlq.client.blocking import Client
 from mlq.core.file_job import FILES_QUEUE, KEPT_IN, PLACES, PREDICT_FILE
 from mlq.core.policy import Policy
@@ -15,14 +15,14 @@ from mlq.running.context import JobContext
 from mlq.running.listeners import Listener
 
 OUTAGES = 10  # times that it runs again because the server was away for longer than a run waits
-AT_A_TIME = 4  # files that one worker predicts: each may have 64 MiB of chunks that are not parts yet
+AT_A_TIME = 16  # files that one worker predicts; they share its slots, and the memory of a process (`files/run.py`)
 
 
 def file_listener(client: Client, variables: Mapping[str, str]) -> Listener:
     """The listener for jobs of the client's namespace; `variables` say where files are. Raises InputError."""
     places = Allowed(variables.get(PLACES, "").split(","))
     root = variables.get(KEPT_IN)
-    kept = Store(root, client.namespace) if root else None
+    kept = kept_at(root, client.namespace) if root else None
 
     def predict_file(message: Any, context: JobContext) -> dict[str, Any]:
         """Either one file or a batch."""

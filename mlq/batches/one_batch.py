@@ -6,9 +6,7 @@ it after the job was deleted.
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlq.batches.batch import FINAL, OUTPUT, Batch
 from mlq.batches.checking import LONGEST, Checked, Fault, check
@@ -16,8 +14,7 @@ from mlq.batches.predicting import predict
 from mlq.batches.store import Store
 from mlq.client.blocking import Client
 from mlq.errors import InputError, RunStopped, UnknownModel
-from mlq.files.chunk_jobs import ClientJobs
-from mlq.files.kept import ABOUT, About, Kept
+from mlq.files.kept import ABOUT, JOINED, JOINED_ERRORS, About, Kept
 from mlq.files.places import folder_for
 from mlq.files.prediction import Wanted
 from mlq.files.report import Report
@@ -28,7 +25,7 @@ def predict_batch(client: Client, store: Store, name: str, context: JobContext) 
     """Predict a batch; returns its status and counts. Raises InputError, RunStopped, LeaseLost, OSError."""
     batch = Batch.find(store, name)
     if batch is None:
-        raise InputError(f"there is no batch {name:.100} in {store.folder}: it has expired, or was deleted")
+        raise InputError(f"there is no batch {name:.100} in {store.where}: it has expired, or was deleted")
     if batch.status not in FINAL:
         _Job(client, store, batch, context).run()
     return {"status": batch.status, "counts": batch.state.get("counts")}
@@ -39,9 +36,8 @@ class _Job:
 
     def __init__(self, client: Client, store: Store, batch: Batch, context: JobContext) -> None:
         self._client, self._store, self._batch, self._context = client, store, batch, context
-        self._jobs: ClientJobs | None = None  # those of the chunks
-        self._output = store.content(batch.wanted.output)
-        self._errors = store.content(batch.wanted.errors)
+        self._output = store.address(batch.wanted.output)
+        self._errors = store.address(batch.wanted.errors)
 
     def run(self) -> None:
         """Go on with the batch until its end."""
@@ -62,21 +58,17 @@ class _Job:
         found = self._store.find(self._batch.wanted.input, time.time())
         if found is None:
             return Checked(0, [Fault("file_not_found", "the input file was deleted, or has expired", None)])
-        return check(_lines(self._store.content(found.id)), self._batch.wanted.endpoint)
+        with self._store.open(found.id) as opened:
+            return check(_lines(opened), self._batch.wanted.endpoint)
 
     def _predict(self) -> None:
         batch, asked = self._batch, self._batch.wanted
-        wanted = Wanted(
-            f"{asked.model}@{asked.version}", str(self._store.content(asked.input)), str(self._output),
-            str(self._errors),
-        )  # fmt: skip
+        wanted = Wanted(f"{asked.model}@{asked.version}", self._store.address(asked.input), self._output, self._errors)
         try:
-            report = predict(self._client, wanted, self._context, self._tell, self._ends, self._made_jobs)
+            report = predict(self._client, wanted, self._context, self._tell, self._ends)
         except RunStopped:
             if self._context.cancelled or not self._ends():
                 raise
-            if self._jobs is not None:
-                self._jobs.remove_all()
             return self._end()
         except UnknownModel as error:
             return batch.note("failed", errors=[Fault("model_not_found", str(error), None).as_json()])
@@ -86,16 +78,12 @@ class _Job:
         batch.note("completed", **self._kept())
         return None
 
-    def _made_jobs(self, function: str) -> ClientJobs:
-        self._jobs = ClientJobs(self._client, function)
-        return self._jobs
-
     def _tell(self, report: Report) -> None:
         """Write down how far the run is."""
         done = {"completed": report.rows - report.failed, "failed": report.failed}
         counts = self._batch.state["counts"] | done
         self._batch.note("in_progress", counts=counts, in_progress_at=self._batch.state["in_progress_at"])
-        self._context.update_progress(counts)
+        self._context.update_progress(counts | {"rate": round(report.rate, 1)})
 
     def _ends(self) -> bool:
         """Whether the batch must end before all of it is predicted."""
@@ -111,34 +99,35 @@ class _Job:
         kept = {}
         asked = self._batch.wanted
         for word, name in (("output", asked.output), ("error", asked.errors)):
-            with suppress(FileNotFoundError):
-                if self._store.content(name).stat().st_size:
-                    self._store.add(name, f"{self._batch.id}_{word}{self._output.suffix}", OUTPUT)
-                    kept[f"{word}_file_id"] = name
-                else:
-                    self._store.remove(name)
+            if self._store.content_size(name):
+                self._store.add(name, f"{self._batch.id}_{word}.jsonl", OUTPUT)
+                kept[f"{word}_file_id"] = name
+            else:
+                self._store.remove(name)
         return kept
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(opened: IO[bytes]) -> Iterator[bytes]:
     """The lines of a file, each cut after as many bytes as a line may have, and one more."""
-    with path.open("rb") as opened:
-        while line := opened.readline(LONGEST + 1):
-            yield line
-            while len(line) > LONGEST and not line.endswith(b"\n") and (line := opened.readline(LONGEST + 1)):
-                pass
+    while line := opened.readline(LONGEST + 1):
+        yield line
+        while len(line) > LONGEST and not line.endswith(b"\n") and (line := opened.readline(LONGEST + 1)):
+            pass
 
 
-def _join(output: Path, errors: Path) -> None:
+def _join(output: str, errors: str) -> None:
     """Make files of the parts that a run has left, which stopped before its end; in order, with gaps."""
-    folder = folder_for(str(output))
+    folder = folder_for(output)
     packed = folder.read(ABOUT) if folder.exists() else None
     if packed is None:
         return
     kept = Kept(folder, About.parse(packed, folder.address))
-    kept.load()
-    with output.open("wb") as whole, errors.open("wb") as wrong:
-        for part in kept.in_order():
-            whole.write(folder.read(part.name) or b"")
-            wrong.write(folder.read(part.errors) or b"")
-    folder.remove()
+    if not kept.about.is_joined:
+        kept.load()
+        parts = kept.in_order()
+        folder.join(JOINED, (kept.read(part.name) for part in parts))
+        folder.join(JOINED_ERRORS, (kept.read(part.errors) for part in parts if part.failed))
+        kept.note_joined()
+    folder.publish(JOINED_ERRORS, errors)
+    folder.publish(JOINED, output)
+    folder.remove(ABOUT)

@@ -29,7 +29,8 @@ def predict_one(client: Client, allowed: Allowed, message: Any, context: JobCont
     def tell(report: Report) -> None:
         context.store_data(_done(report), mark, MARK)
         share = min(report.done / report.size, 1.0) if report.size else 1.0
-        context.update_progress({"rows": report.rows, "failed": report.failed, "share": round(share, 4)})
+        context.update_progress({"rows": report.rows, "failed": report.failed, "share": round(share, 4),
+                                 "rate": round(report.rate, 1)})  # fmt: skip
 
     report = predict(client, wanted, context, tell)
     if report is not None:

@@ -1,31 +1,27 @@
-"""Keeps uploaded and written files, and the records of batches, in a directory until they expire.
+"""Keeps uploaded and written files, and the records of batches, until they expire.
 
 Each has an id that nobody can guess, and which tells when it was made and when it expires: so a list of names is enough
-to find what comes next in order, what has expired, and how much room is taken. What `ID.json` describes is complete;
-`ID.jsonl` is its content, and other names that begin with an id belong to what is still being written.
+to find what comes next in order, and what has expired. What `ID.json` describes is complete; `ID.jsonl` is its content,
+and other names that begin with an id belong to what is still being written.
 """
 
-import hashlib
 import json
-import os
 import re
 import secrets
-import shutil
-from collections.abc import Iterator
+import time
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import IO, Any, NamedTuple
 
-from mlq.core.file_job import KEPT_IN
-from mlq.errors import InputError
+from mlq.batches.disks import DRAFT, Disk
+from mlq.batches.roots import check_root, disk_at, folder_of
+from mlq.files.places import SUFFIX
 
 FILE, BATCH = "file-", "batch_"  # how ids begin
 LIFETIME = 30 * 86400  # seconds that files are kept, unless an upload says otherwise
-CONTENT, RECORD, DRAFT = ".jsonl", ".json", ".part"
+CONTENT, RECORD = ".jsonl", ".json"
 STATE = ".state"  # of a batch: what its job writes down, while `RECORD` is what the service does
-LONGEST_NAME = 200  # characters of a directory's name; a namespace with a longer one is known by its hash
 UPLOADING = 86400  # seconds after which what is still a draft was left behind
+LOOKS, PAUSE = 4, 0.05  # times that a record is read that is not whole, since some stores show it while it is written
 _ID = re.compile(r"(?:file-|batch_)(?P<made>[0-9a-f]{8})(?P<expires>[0-9a-f]{8})[0-9a-f]{24}")
 
 
@@ -65,123 +61,104 @@ def _times(name: str) -> tuple[int, int]:
 
 
 class Store:
-    """The files of one namespace in a directory, which several services and workers may share."""
+    """The files of one namespace, which several services and workers may share."""
 
-    def __init__(self, root: str, namespace: str) -> None:
-        """Makes nothing yet. Raises InputError if the path is not absolute, or a URL."""
-        if "://" in root or not Path(root).is_absolute():
-            raise InputError(f"{KEPT_IN} takes the absolute path of a directory, not {root!r:.200}")
-        name = quote(namespace, safe="")
-        name = name if len(name) <= LONGEST_NAME else hashlib.sha256(namespace.encode()).hexdigest()
-        self.folder = Path(root) / f"of-{name}"
+    def __init__(self, disk: Disk) -> None:
+        """Reaches nothing yet."""
+        self._disk = disk
+        self.where = disk.where
 
-    def content(self, name: str) -> Path:
-        """Where the content of a file is. Raises KeyError if this is no id: no other text ever becomes a path."""
-        return self._path(name, CONTENT)
+    def address(self, name: str) -> str:
+        """The path or URL of a file's content. Raises KeyError if this is no id: no other text ever becomes a path."""
+        return self._disk.address(_named(name, CONTENT))
 
-    def draft(self, name: str) -> Path:
-        """Where the content of a file is written until it is complete; the directory exists then. Raises KeyError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self._path(name, DRAFT)
+    def open(self, name: str) -> IO[bytes]:
+        """The content of a file, to be read in order. Raises KeyError, OSError."""
+        return self._disk.open(_named(name, CONTENT))
 
-    def add_draft(self, name: str, shown: str, purpose: str) -> Stored:
-        """Keep the draft of a file; `shown` is the name that people see. Raises OSError."""
-        self.draft(name).replace(self.content(name))
+    def create(self, name: str) -> IO[bytes]:
+        """The content of a file that is not complete yet, to be written in pieces. Raises KeyError, OSError."""
+        return self._disk.create(_named(name, DRAFT))
+
+    def add_draft(self, draft: str, name: str, shown: str, purpose: str) -> Stored:
+        """Keep the draft with one id under another; `shown` is the name that people see. Raises OSError."""
+        self._disk.move(_named(draft, DRAFT), _named(name, CONTENT))
         return self.add(name, shown, purpose)
+
+    def drop_draft(self, draft: str) -> None:
+        """Remove a draft, if it is there. Raises OSError."""
+        self._disk.remove(_named(draft, DRAFT))
 
     def add(self, name: str, shown: str, purpose: str) -> Stored:
         """Keep the file whose content is at its place already. Raises OSError."""
-        with open(self.content(name), "rb") as opened:
-            os.fsync(opened.fileno())
-            size = os.fstat(opened.fileno()).st_size
-        self.write(name, {"name": shown, "purpose": purpose})
+        size = self._disk.size(_named(name, CONTENT))
+        self.write(name, {"name": shown, "purpose": purpose, "size": size})
         return Stored(name, shown, purpose, size)
+
+    def content_size(self, name: str) -> int | None:
+        """Bytes of a content that may not be kept yet; None if there is none. Raises OSError."""
+        with suppress(FileNotFoundError):
+            return self._disk.size(_named(name, CONTENT))
+        return None
 
     def write(self, name: str, record: dict[str, Any], ending: str = RECORD) -> None:
         """Keep a record under an id, instead of an earlier one: readers see one or the other. Raises OSError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = self._path(name, ending)
-        draft = place.with_name(f"{name}.{secrets.token_hex(4)}{DRAFT}")
-        with open(draft, "wb") as opened:
-            opened.write(json.dumps(record).encode())
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.replace(place)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self._disk.write(_named(name, ending), json.dumps(record).encode())
 
     def read(self, name: str, now: float, ending: str = RECORD) -> dict[str, Any] | None:
-        """The record of this id; None if there is none, or it has expired."""
+        """The record of this id; None if there is none, or it has expired or is damaged. Raises OSError."""
         if _ID.fullmatch(name) is None or _times(name)[1] <= now:
             return None
         with suppress(FileNotFoundError):
-            found: dict[str, Any] = json.loads(self._path(name, ending).read_bytes())
-            return found
+            for _ in range(LOOKS):
+                with suppress(ValueError):
+                    found = json.loads(self._disk.read(f"{name}{ending}"))
+                    return found if isinstance(found, dict) else None
+                time.sleep(PAUSE)
         return None
 
     def find(self, name: str, now: float) -> Stored | None:
-        """A file that is kept; None if there is none with this id, or it has expired."""
+        """A file that is kept; None if there is none with this id, or it has expired. Raises OSError."""
         found = self.read(name, now) if name.startswith(FILE) else None
         if found is None:
             return None
-        with suppress(FileNotFoundError):
-            return Stored(name, found["name"], found["purpose"], self.content(name).stat().st_size)
-        return None
+        try:
+            return Stored(name, str(found["name"]), str(found["purpose"]), int(found["size"]))
+        except (LookupError, ValueError, TypeError):  # somebody else wrote it
+            return None
 
     def ids(self, kind: str, now: float) -> list[str]:
-        """The ids of all files or all batches, oldest first."""
-        found = (name.removesuffix(RECORD) for name in self._names() if name.endswith(RECORD))
+        """The ids of all files or all batches, oldest first. Raises OSError."""
+        found = (name.removesuffix(RECORD) for name in self._disk.names() if name.endswith(RECORD))
         return sorted(one for one in found if one.startswith(kind) and _ID.fullmatch(one) and _times(one)[1] > now)
 
-    def remove(self, name: str) -> bool:
-        """Remove a file with all that belongs to it; whether there was one. Raises OSError."""
-        place = self._path(name, RECORD)
-        there = place.exists()
-        place.unlink(missing_ok=True)  # first: what it describes is complete
-        for other in [one for one in self._names() if one.startswith(f"{name}.")]:
-            self._remove(other)
-        return there
+    def remove(self, name: str) -> None:
+        """Remove a file or a batch with all that belongs to it. Raises KeyError, OSError."""
+        self._disk.remove(_named(name, RECORD))  # first: what it describes is complete
+        for ending in (CONTENT, STATE, CONTENT + SUFFIX):
+            self._disk.remove(_named(name, ending))
 
-    def size(self) -> int:
-        """Bytes of all that is kept or being written."""
-        return sum(map(_size, self._entries(self.folder)))
+    def total(self) -> int:
+        """Bytes of all that is kept. Raises OSError."""
+        return self._disk.total()
 
     def sweep(self, now: float) -> None:
-        """Remove what has expired, and drafts that nobody writes any more."""
-        for name in self._names():
+        """Remove what has expired, and drafts that nobody writes any more. Raises OSError."""
+        for name in self._disk.names():
             made, expires = _times(name)
             if made and (expires <= now or (name.endswith(DRAFT) and made + UPLOADING <= now)):
                 with suppress(OSError):  # another service removes it at the same time
-                    self._remove(name)
-
-    def _path(self, name: str, ending: str) -> Path:
-        if _ID.fullmatch(name) is None:
-            raise KeyError(name)
-        return self.folder / f"{name}{ending}"
-
-    def _names(self) -> list[str]:
-        return [one.name for one in self._entries(self.folder)]
-
-    @staticmethod
-    def _entries(folder: Path | str) -> Iterator["os.DirEntry[str]"]:
-        with suppress(FileNotFoundError), os.scandir(folder) as found:
-            yield from found
-
-    def _remove(self, name: str) -> None:
-        place = self.folder / name
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            place.unlink(missing_ok=True)
+                    self._disk.remove(name)
 
 
-def _size(entry: "os.DirEntry[str]") -> int:
-    """Bytes of a file, or of all files in a directory."""
-    with suppress(FileNotFoundError):
-        if entry.is_dir(follow_symlinks=False):
-            return sum(map(_size, os.scandir(entry.path)))
-        return entry.stat(follow_symlinks=False).st_size
-    return 0
+def _named(name: str, ending: str) -> str:
+    """The name of what belongs to an id. Raises KeyError."""
+    if _ID.fullmatch(name) is None:
+        raise KeyError(name)
+    return f"{name}{ending}"
+
+
+def kept_at(root: str, namespace: str) -> Store:
+    """The store of a namespace below a directory or a URL, for a process that reaches it itself. Raises InputError."""
+    check_root(root)
+    return Store(disk_at(folder_of(root, namespace)))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlq.batches.allowed import Allowed
+from mlq.batches.roots import check_root
 from mlq.core.checks import size_in
 from mlq.errors import InputError
 
@@ -75,18 +76,21 @@ class FilePlaces(Names):
         return found
 
 
-class Directory(click.ParamType[Any]):
-    """A directory of this machine, as an absolute path."""
+class FilesRoot(click.ParamType[Any]):
+    """Where files are kept: a directory of this machine, as an absolute path, or a URL."""
 
-    name = "directory"
+    name = "place"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """`files` as /home/me/files. Nothing is made yet."""
-        if "://" in value:
-            self.fail(f"{value!r} is a URL: it must be a directory, which may be a network mount", param, ctx)
+        """`files` as /home/me/files; s3://bucket/files stays. Nothing is made or reached yet."""
+        root = value if "://" in value else str(Path(value).absolute())
         if Path(value).exists() and not Path(value).is_dir():
             self.fail(f"{value!r} is no directory", param, ctx)
-        return str(Path(value).absolute())
+        try:
+            check_root(root)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        return root
 
 
 class Size(click.ParamType[Any]):

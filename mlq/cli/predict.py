@@ -1,18 +1,22 @@
 """The command mlq predict: runs the rows of a file through a model or a listener."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Self
 
 import click
 
-from mlq import InputError, RunStopped
+from mlq import MLQ, InputError, RunStopped, ServerError
 from mlq.cli import show
 from mlq.cli.base import ROWS, Settings, json_option, report, with_settings
 from mlq.cli.posting import without_warnings
+from mlq.files import finished
 from mlq.files.prediction import Wanted, predict_file
 from mlq.files.report import Report
 from mlq.system import terminal
@@ -20,7 +24,7 @@ from mlq.system import terminal
 EVERY_LINE = 10.0  # seconds between two lines in a log
 EVERY_JSON = 1.0
 EVERY_DRAWING = 0.2
-BAR = 20  # columns
+BAR, SHORTEST_BAR = 20, 5  # columns
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,11 +56,14 @@ def predict(
     INPUT is CSV, JSON Lines or Parquet, as a path or a URL that fsspec knows. The output is of the same kind, in the
     same order. If it is stopped, the same command goes on where it was.
     """
-    wanted = Wanted(name, input_file, output, errors, dict(map(_pair, pairs)), keep, restart)
+    if "-" in (output, errors):
+        raise InputError("-o and --errors take a file: parts of the output are kept beside it, so that a run can go on")
+    wanted = Wanted(name, input_file, output, errors, _pairs(pairs), keep, restart)
     progress, began = _Progress(name, as_json=as_json), time.monotonic()
     with settings.queue() as mlq, _Stop() as stop, without_warnings():
         try:
-            ended = predict_file(mlq, wanted, progress.show, stop.is_set)
+            known, remember = finished.before(mlq, wanted), partial(_remember, mlq, wanted)
+            ended = known or predict_file(mlq, wanted, progress.show, stop.is_set, named=remember)
         except RunStopped as error:
             if not stop.number:
                 raise
@@ -67,10 +74,32 @@ def predict(
     if as_json:
         show.emit(_told(ended), as_json=True)
     else:
-        report(f"predicted {ended.rows - ended.failed:,} rows in {show.span(time.monotonic() - began)}: {ended.output}")
+        report(_end(ended, None if known else time.monotonic() - began))
     if ended.failed:
-        report(f"{ended.failed:,} rows failed: {ended.errors} has their lines and reasons")
+        report(f"{_rows(ended.failed)} failed: {ended.errors} has the line and the reason of each")
         click.get_current_context().exit(ROWS)
+
+
+def _end(ended: Report, took: float | None) -> str:
+    """`took`: seconds; None if an earlier command has done it."""
+    rows = _rows(ended.rows - ended.failed)
+    if took is None:
+        return f"already done: {rows} are predicted in {ended.output}"
+    return f"predicted {rows} in {show.span(took)}: {ended.output}"
+
+
+def _remember(mlq: MLQ, wanted: Wanted, ended: Report) -> None:
+    with suppress(ServerError):  # then the same command says that the output exists already
+        finished.note(mlq, wanted, ended)
+
+
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Columns by field. Raises InputError."""
+    found: dict[str, str] = {}
+    for field, column in map(_pair, texts):
+        if found.setdefault(field, column) != column:
+            raise InputError(f"--map names the field {field!r:.80} twice, with {found[field]!r:.80} and {column!r:.80}")
+    return found
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -129,9 +158,9 @@ class _Progress:
         if self._as_json:
             show.emit(_told(now), as_json=True)
         elif self._draws:
-            terminal.rewrite_line(f"{self._name}  {_bar(now)} " + "  ".join(_words(now)))
+            terminal.rewrite_line(_line(self._name, now, shutil.get_terminal_size().columns - 1))
         else:
-            report(f"{self._name}: {', '.join(_words(now))}")
+            report(f"{self._name}: {', '.join(_words(now).values())}")
 
     def end(self) -> None:
         """Leave no half line on the terminal."""
@@ -139,20 +168,37 @@ class _Progress:
             terminal.rewrite_line("")
 
 
-def _bar(now: Report) -> str:
-    full = round(now.done / max(now.size, 1) * BAR)
-    return f"[{'#' * full}{'.' * (BAR - full)}]"
+def _line(name: str, now: Report, width: int) -> str:
+    """What fits into a line: the bar gets shorter, and then what says least is left out."""
+    words = {"name": name} | _words(now)
+    for least in ("rate", "name", "rows", "left", "failed"):
+        room = width - len("  ".join(words.values())) - len("[] ")
+        if room >= SHORTEST_BAR:
+            words["share"] = f"{_bar(now, min(BAR, room))} {words['share']}"
+            break
+        words.pop(least, None)
+    return "  ".join(words.values())
 
 
-def _words(now: Report) -> Iterable[str]:
-    yield f"{100 * now.done / max(now.size, 1):.0f} %"
-    yield f"{now.rows:,} rows"
+def _bar(now: Report, width: int) -> str:
+    full = round(now.done / max(now.size, 1) * width)
+    return f"[{'#' * full}{'.' * (width - full)}]"
+
+
+def _words(now: Report) -> dict[str, str]:
+    """What is told, in this order."""
+    found = {"share": f"{100 * now.done / max(now.size, 1):.0f} %", "rows": _rows(now.rows)}
     if now.rate:
-        yield f"{now.rate:,.0f} rows/s"
+        found["rate"] = f"{now.rate:,.0f} rows/s"
     if now.left is not None:
-        yield f"{show.span(now.left)} left"
+        found["left"] = f"{show.span(now.left)} left"
     if now.failed:
-        yield f"{now.failed:,} failed"
+        found["failed"] = f"{now.failed:,} failed"
+    return found
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 def _told(now: Report) -> dict[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from mlq.cli.options import Count, Directory, FilePlaces, Names, Port, Size
+from mlq.cli.options import Count, FilePlaces, FilesRoot, Names, Port, Size
 from mlq.core.file_job import KEPT_IN, PLACES
 from mlq.core.policy import AFFINITY_WAIT, LONGEST_AFFINITY_WAIT
 from mlq.queue import GRACE
@@ -58,9 +58,9 @@ grace_option = click.option(
 files_option = click.option(
     "--files",
     envvar=KEPT_IN,
-    type=Directory(),
-    metavar="DIRECTORY",
-    help=f"The directory that keeps uploaded files and those of batches: the same for services and workers. "
+    type=FilesRoot(),
+    metavar="PLACE",
+    help=f"The directory or URL that keeps uploaded files and those of batches: the same for services and workers. "
     f"Also in {KEPT_IN}.",
 )
 file_places_option = click.option(

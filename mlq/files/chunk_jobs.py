@@ -13,6 +13,7 @@ from mlq.core.job import number
 from mlq.core.job_options import JobOptions
 from mlq.errors import UnknownJob, WrongState
 from mlq.ops import jobs as job_ops
+from mlq.ops import work as work_ops
 
 if TYPE_CHECKING:
     from mlq.client.blocking import Client
@@ -45,6 +46,9 @@ class ChunkJobs(Protocol):
 
     def slots(self) -> int:
         """How many chunks may be predicted at a time; 0 if no worker can predict them."""
+
+    def waiting(self) -> int:
+        """How many chunks wait for a slot, those of other runs with the same function among them."""
 
     def lacking(self) -> str | None:
         """Why no worker can predict the chunks; None if one can."""
@@ -111,6 +115,11 @@ class ClientJobs:
             self._workers, self._look = self._client.workers(), now + AGAIN
         serving = [worker for worker in self._workers if can_serve(worker, self._options.lane)]
         return sum(int(slots) for worker in serving if (slots := worker.get("slots", "1")).isdecimal())
+
+    def waiting(self) -> int:
+        """As in `ChunkJobs`."""
+        client = self._client
+        return client._shell.run(work_ops.waiting(client._keys, self._options.lane))  # noqa: SLF001
 
     def lacking(self) -> str | None:
         """As in `ChunkJobs`."""

@@ -30,10 +30,9 @@ def join(folder: Folder, kept: Kept, source: Source) -> None:
 
 
 def publish(folder: Folder, kept: Kept, output: str) -> None:
-    """Give what was joined its names, and remove the folder. Whatever was done of that before is not done again."""
+    """Give what was joined its names. Whatever was done of that before is not done again."""
     folder.publish(JOINED_ERRORS, kept.about.errors)
     folder.publish(JOINED, output)
-    folder.remove()
 
 
 def _output(kept: Kept, source: Source, parts: list[Part]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -116,9 +116,9 @@ class Kept:
             return
         self.posted = {start: stop for start, stop in ranges if start not in self.parts}
 
-    def note_posted(self, pieces: Sequence[Piece]) -> None:
-        """Write down which chunks are about to have jobs. It need not be safe: chunks may be predicted twice."""
-        self.posted = {piece.start: piece.end for piece in pieces}
+    def note_posted(self, ranges: dict[int, int]) -> None:
+        """Write down which chunks have jobs, or are about to. It need not be safe: chunks may be predicted twice."""
+        self.posted = ranges
         self.bare &= self.posted.keys()
         words = json.dumps({"rows": self.rows, "ranges": sorted(self.posted.items()), "bare": sorted(self.bare)})
         self._folder.write(POSTED, words.encode(), safe=False)

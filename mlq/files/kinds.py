@@ -39,14 +39,21 @@ def _is_batch(line: bytes) -> bool:
     return isinstance(found, dict) and all(name in found for name in _BATCH)
 
 
-def _check_text(address: str, head: bytes) -> None:
-    """Raises InputError for a file that is compressed, or not UTF-8."""
+def unreadable(head: bytes) -> str | None:
+    """Why a text file can't be read as it is, and what to do; None if it can."""
     for magic, name in _PACKED.items():
         if head.startswith(magic):
-            raise InputError(f"{address} is compressed ({name}): unpack it first")
+            return f"is compressed ({name}): unpack it first"
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     if wide or (head[:200].count(0) > len(head[:200]) // 4 and len(head) > 3):
-        raise InputError(f"{address} is UTF-16, not UTF-8: convert it first, such as with iconv -f UTF-16 -t UTF-8")
+        return "is UTF-16, not UTF-8: convert it first, such as with iconv -f UTF-16 -t UTF-8"
+    return None
+
+
+def _check_text(address: str, head: bytes) -> None:
+    """Raises InputError for a file that is compressed, or not UTF-8."""
+    if why := unreadable(head):
+        raise InputError(f"{address} {why}")
     if b"\r" in head and b"\n" not in head:
         raise InputError(f"the lines of {address} end with CR alone: convert it first, such as with tr '\\r' '\\n'")
 
@@ -68,7 +75,9 @@ def check_output(kind: str, output: str) -> None:
 
 
 def errors_beside(kind: str, output: str) -> str:
-    """The name of the file of the rows that failed, if none was given: `out.errors.csv` beside `out.csv`."""
-    suffix = PurePosixPath(output).suffix
-    stem = output.removesuffix(suffix) if suffix.lower() in SUFFIXES else output
-    return f"{stem}.errors{'.csv' if kind == 'csv' else '.jsonl'}"
+    """The name of the file of the rows that failed, if none was given: `out.errors.csv` beside `out.csv`.
+
+    And `out.parquet.errors.jsonl` beside `out.parquet`, since there may be an `out.jsonl`, too.
+    """
+    suffix = ".csv" if kind == "csv" else ".jsonl"
+    return f"{output.removesuffix(suffix)}.errors{suffix}"

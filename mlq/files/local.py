@@ -104,10 +104,17 @@ class LocalFolder:
 
     def exists(self) -> bool:
         """As in `places.Folder`."""
+        self._check_no_link()
         return self._path.exists()
+
+    def _check_no_link(self) -> None:
+        """A link may lead out of the places that an operator has named. Raises InputError."""
+        if self._path.is_symlink():
+            raise InputError(f"{self._path} is a link, and not the folder of a run: remove it")
 
     def hold(self) -> None:
         """As in `places.Folder`."""
+        self._check_no_link()
         try:
             self._path.mkdir(exist_ok=True)
             lock = os.open(self._path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -173,8 +180,12 @@ class LocalFolder:
                 _copy(self._path / name, Path(path))
             _sync_folder(Path(path).parent)
 
-    def remove(self) -> None:
+    def remove(self, last: str) -> None:
         """As in `places.Folder`."""
+        with contextlib.suppress(OSError):
+            for one in self._path.iterdir():
+                if one.name not in (last, LOCK):
+                    one.unlink()
         shutil.rmtree(self._path, ignore_errors=True)
 
     def release(self) -> None:

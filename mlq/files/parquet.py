@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -31,7 +31,7 @@ class ParquetSource:
         try:
             with file.stream() as stream:
                 self.schema = pq.ParquetFile(stream).schema_arrow
-            texts = [field.name for field in self.schema if _is_text(field.type)]
+                texts = list(_texts(pq.ParquetFile(stream).schema))
             self._file = pq.ParquetFile(file.stream(), read_dictionary=texts)  # a text that rows share is there once
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{file.address} can't be read as Parquet: {_words(error)}") from None
@@ -96,8 +96,14 @@ class ParquetSource:
                 left -= batch.num_rows
                 continue
             for some in _portions(batch.slice(left)):
-                yield from map(self._line, some.to_pylist())
+                yield from self._written(some)
             left = 0
+
+    def _written(self, rows: pa.RecordBatch) -> Iterator[bytes]:
+        if _total(rows.columns) > ROW_LIMIT:  # it is one row, which is too long to be sent: not even its line is made
+            yield bytes(ROW_LIMIT + 1)
+        else:
+            yield from map(self._line, rows.to_pylist())
 
     def _line(self, row: dict[str, Any]) -> bytes:
         if self._optional:
@@ -105,23 +111,41 @@ class ParquetSource:
         return json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain).encode() + b"\n"
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+def _texts(schema: pq.ParquetSchema) -> Iterator[str]:
+    """The paths of texts and bytes, also within lists and structs."""
+    for column in map(schema.column, range(len(schema))):
+        if column.physical_type == "BYTE_ARRAY" and column.logical_type.type != "DECIMAL":
+            yield column.path
 
 
 def _portions(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The batch in parts that take `PORTION` at most, or one row: of a small file, a thousand rows may share 8 MB."""
-    longest = sum(map(_longest, batch.columns))
-    rows = max(1, PORTION // max(longest, 1))
-    for start in range(0, batch.num_rows, rows):
-        yield batch.slice(start, rows)
+    if batch.num_rows <= 1 or _total(batch.columns) <= PORTION:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _portions(batch.slice(0, half))
+    yield from _portions(batch.slice(half))
 
 
-def _longest(column: pa.Array) -> int:
-    """Bytes of a value: of the longest one, where rows share them."""
-    if pa.types.is_dictionary(column.type):
-        return int(pc.max(pc.binary_length(column.dictionary)).as_py() or 0)
-    return int(column.nbytes) // max(1, len(column))
+def _total(columns: Iterable[pa.Array]) -> int:
+    """Bytes of all values: what rows share is counted for each of them."""
+    return sum(map(_size, columns))
+
+
+def _size(column: pa.Array) -> int:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(column.dictionary)
+        return int(pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return _total(column.flatten())
+    if pa.types.is_map(kind):
+        first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
+        return _total(one.slice(first, last - first) for one in (column.keys, column.items))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _size(column.flatten())
+    return int(column.nbytes)
 
 
 def _plain(value: Any) -> Any:

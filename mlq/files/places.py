@@ -66,8 +66,8 @@ class Folder(Protocol):
     def publish(self, name: str, address: str) -> None:
         """Give a file its final name, if it is still here: an earlier process may have done so."""
 
-    def remove(self) -> None:
-        """Remove it with all that is in it."""
+    def remove(self, last: str) -> None:
+        """Remove it with all that is in it. As long as anything is there, so is the file `last`, if it was."""
 
     def release(self) -> None:
         """Let others hold it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlq.errors import InputError
 from mlq.files import kinds, places
+from mlq.files.batch_ids import check_ids
 from mlq.files.chunk_jobs import ChunkJobs, ClientJobs
 from mlq.files.joining import join, publish
 from mlq.files.kept import ABOUT, About, Kept, check_own, check_same
@@ -44,12 +45,13 @@ def predict_file(
     watch: Callable[[Report], None] = lambda _: None,
     stops: Callable[[], bool] = lambda: False,
     jobs: Callable[[str], ChunkJobs] | None = None,
+    named: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Predict all rows; returns when the output has its name. The same call goes on if an earlier one was stopped.
 
     `watch` is told how far it is, several times a second; it ends soon once `stops` is true. `jobs`: makes what posts
-    and waits, for a function. Raises InputError if it can't begin; RunStopped if it stopped before its end, and
-    ServerError: in both cases what was predicted is kept.
+    and waits, for a function. `named` is told of the end before the run's folder goes. Raises InputError if it can't
+    begin; RunStopped if it stopped before its end, and ServerError: in both cases what was predicted is kept.
     """
     file = places.open_input(wanted.input)
     folder: Folder | None = None
@@ -61,21 +63,29 @@ def predict_file(
         places.check_together(wanted.output, errors)
         folder = places.folder_for(wanted.output)
         kept = _earlier(folder, file, wanted, errors) or _begun(client, folder, source, wanted, errors)
-        about = kept.about
-        progress = Progress(source.end - source.begin, wanted.output, about.errors)
-        for part in kept.parts.values():
-            progress.before(part.rows, part.failed, part.end - part.start)
+        about, progress = kept.about, _progress(kept, source, wanted.output)
         if not about.is_joined:
             used = [*(column for _, column in about.fields), *about.keep] if about.fields else []
             source.use(dict.fromkeys(used), about.optional)
             Run(source, kept, (jobs or _jobs_of(client))(about.function), watch, stops).predict(progress)
             join(folder, kept, source)
         publish(folder, kept, wanted.output)
-        return progress.report(is_whole=True)
+        ended = progress.report(is_whole=True)
+        named(ended)
+        folder.remove(ABOUT)
+        return ended
     finally:
         file.close()
         if folder is not None:
             folder.release()
+
+
+def _progress(kept: Kept, source: Source, output: str) -> Progress:
+    """Counts what is done, beginning with the parts that are there."""
+    progress = Progress(source.end - source.begin, output, kept.about.errors)
+    for part in kept.parts.values():
+        progress.before(part.rows, part.failed, part.end - part.start)
+    return progress
 
 
 def _jobs_of(client: "Client") -> Callable[[str], ChunkJobs]:
@@ -105,7 +115,7 @@ def _earlier(folder: Folder, file: Input, wanted: Wanted, errors: str) -> Kept |
     packed = None if wanted.restart else folder.read(ABOUT)
     if packed is None:  # it was killed before it had begun, or is not wanted
         check_own(folder)
-        folder.remove()
+        folder.remove(ABOUT)
         folder.release()
         return None
     about = About.parse(packed, folder.address)
@@ -162,6 +172,7 @@ def _columns(source: Source, inputs: Fields | None, wanted: Wanted, *, is_model:
     """Which columns become which fields. Raises InputError."""
     address = source.file.address
     if source.kind == "batch":
+        check_ids(source.file)
         if wanted.fields or wanted.keep:
             raise InputError(f"{address} has lines of OpenAI's batch API, whose columns can't be mapped or kept")
         return Columns()

@@ -1,6 +1,7 @@
 """Inputs and folders behind URLs, through fsspec. A file there appears whole, when its writer is closed."""
 
 import contextlib
+import sys
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, cast
 
@@ -9,9 +10,22 @@ from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 from mlq.errors import InputError, MLQError, RunStopped
 from mlq.files.local import ANEW
 
+PIECE = 1 << 20  # bytes that are compared at a time
 
-def _opened(url: str) -> tuple[Any, str]:
+
+def _is_patched() -> bool:
+    """Whether gevent has replaced threads in this process: the event loop that fsspec runs on one hangs then."""
+    if "gevent" not in sys.modules:
+        return False
+    from gevent.monkey import is_module_patched  # type: ignore[import-untyped]
+
+    return bool(is_module_patched("threading"))
+
+
+def opened(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it. Raises InputError."""
+    if _is_patched():
+        raise InputError(f"can't use {url} where gevent has replaced threads: give URLs to workers of another pool")
     try:
         system, path = url_to_fs(url, use_listings_cache=False)
     except Exception as error:  # noqa: BLE001 - each of fsspec's file systems has errors of its own
@@ -40,7 +54,7 @@ class RemoteInput:
     def __init__(self, url: str) -> None:
         """Opens it. Raises InputError."""
         self.address = url
-        self._system, self._path = _opened(url)
+        self._system, self._path = opened(url)
         try:
             found = self._system.info(self._path)
             if found.get("type") == "directory":
@@ -87,7 +101,7 @@ class RemoteInput:
 
 def check_free(address: str, what: str) -> None:
     """As `places.check_free`."""
-    system, path = _opened(address)
+    system, path = opened(address)
     try:
         is_there = system.exists(path)
     except Exception as error:  # noqa: BLE001 - as above
@@ -102,7 +116,7 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         """Makes nothing yet. Raises InputError."""
         self.address = url
-        self._system, self._path = _opened(url)
+        self._system, self._path = opened(url)
 
     def _in(self, name: str) -> str:
         return f"{self._path}/{name}"
@@ -155,16 +169,30 @@ class RemoteFolder:
     def publish(self, name: str, address: str) -> None:
         """As in `places.Folder`."""
         with _reported(f"writing {address}"):
-            _, path = _opened(address)
+            _, path = opened(address)
             if not self._system.exists(self._in(name)):
                 return
-            if self._system.exists(path):
+            if not self._system.exists(path):
+                self._system.mv(self._in(name), path)
+            elif not self._is_copied(self._in(name), path):
                 raise RunStopped(f"{address} has appeared meanwhile: move it away, and run the same again")
-            self._system.mv(self._in(name), path)
 
-    def remove(self) -> None:
+    def _is_copied(self, source: str, target: str) -> bool:
+        """Whether an earlier process was killed between the two steps that a move is in most stores."""
+        if self._system.size(source) != self._system.size(target):
+            return False
+        with self._system.open(source, "rb") as one, self._system.open(target, "rb") as other:
+            while piece := one.read(PIECE):
+                if other.read(len(piece)) != piece:
+                    return False
+        return True
+
+    def remove(self, last: str) -> None:
         """As in `places.Folder`."""
         with _reported(f"removing {self.address}"):
+            for name in self.names():
+                if name != last:
+                    self._system.rm(self._in(name), recursive=True)
             self._system.rm(self._path, recursive=True)
 
     def release(self) -> None:

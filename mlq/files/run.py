@@ -7,7 +7,7 @@ out, and those that were posted are posted again with the same idempotency key, 
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from mlq.core.chunk import Chunk, Predicted
@@ -29,16 +29,18 @@ from mlq.files.kept import Kept
 from mlq.files.mapping import check_outputs
 from mlq.files.places import Input
 from mlq.files.report import Progress, Report
+from mlq.files.sharing import SharedMemory
 from mlq.files.text import ROW_LIMIT, Piece
 
 SECONDS = 1.0  # that a chunk should take: a kill costs that, and a job's own costs are a hundredth
 MOST_ROWS = 20_000
-AHEAD = 64 << 20  # bytes of chunks that are posted and not yet parts
+AHEAD = SharedMemory(64 << 20)  # of chunks that are posted and not yet parts; each run has one at least
 LOOK = 0.5  # seconds between two looks at what else is to be done
 CHECK = 1.0  # seconds between two looks whether the input has changed
 OUTAGE = 300.0  # seconds for which a run waits for a server that went away
 TRIES = 20  # to post a chunk whose job is gone
 UNBOUNDED = 10**9  # rows
+LEAST = 2  # chunks of a run: one is predicted while another waits
 OUTPUT = 4 << 20  # bytes of lines that a chunk should give
 _OF_PROCESSES = ("lost", "timeout", "oom")  # reasons of failures that fewer rows may not have
 _TOO_LARGE = f"{TooLarge.__module__}.{TooLarge.__qualname__}"  # and an error that they may not have
@@ -86,6 +88,10 @@ class Run:
     def predict(self, progress: Progress) -> None:
         """Return when each row is in a part. Raises RunStopped, InputError, ServerError."""
         self._progress = progress
+        with AHEAD.used():
+            self._predict()
+
+    def _predict(self) -> None:
         gone: float | None = None  # since when the server is
         while True:
             if self._stops():
@@ -117,10 +123,10 @@ class Run:
     def _fill(self) -> None:
         """Post chunks, as many as workers may need before the next look."""
         is_bare = self._source.form == "csv" and not self._kept.about.outputs
-        most = 1 if is_bare else 2 * self._jobs.slots() + 2  # the first prediction tells the columns of all others
+        most = 1 if is_bare else self._share()  # the first prediction tells the columns of all others
         is_new = bool(self._todo)
         waiting = [*self._out.values(), *self._todo]
-        while len(waiting) < most and sum(len(piece.data or b"") for piece in waiting) < AHEAD:
+        while len(waiting) < most and sum(len(piece.data or b"") for piece in waiting) < AHEAD.part():
             piece = self._next()
             if piece is None:
                 break
@@ -133,10 +139,24 @@ class Run:
         if is_new:
             self._check()
             self._kept.bare.update(piece.start for piece in self._todo if is_bare)
-            self._kept.note_posted(waiting)
+            self._note_posted(waiting)
         while self._todo and not (is_bare and self._out):
             self._post(self._todo[0])
             self._todo.popleft()
+
+    def _note_posted(self, pieces: Sequence[Piece]) -> None:
+        """Write down what is posted, and what an earlier process has posted further on: that is not forgotten."""
+        before = {start: end for start, end in self._before.items() if start >= self._at}
+        self._kept.note_posted(before | {piece.start: piece.end for piece in pieces})
+
+    def _share(self) -> int:
+        """How many chunks may be out: as many as workers need before the next look, less what others have waiting.
+
+        So all runs together keep workers busy, and nobody waits long behind any of them; a run that comes later gets a
+        share as large as that of one that has been there for hours.
+        """
+        others = max(0, self._jobs.waiting() - len(self._out))
+        return max(LEAST, 2 * self._jobs.slots() + LEAST - others)
 
     def _next(self) -> Piece | None:
         """The next rows that have neither a part nor a job of this process."""
@@ -216,7 +236,7 @@ class Run:
         self._kept.bare.discard(piece.start)
         if halves:
             self._kept.rows = max(1, self._kept.rows // 2)
-            self._kept.note_posted([*(one for one in self._out.values() if one is not piece), *self._todo, *halves])
+            self._note_posted([*(one for one in self._out.values() if one is not piece), *self._todo, *halves])
         else:
             self._fail(piece, str(error).partition(": ")[2])
         self._todo.extendleft(reversed(halves))

@@ -8,14 +8,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from mlq import MLQ
 from mlq.http import (
-    batches,
+    batch_api,
     bodies,
     consumer,
     deliveries,
     documents,
     events,
     file_predictions,
-    files,
     health,
     inference,
     jobs,
@@ -30,8 +29,7 @@ from mlq.http.peer import OwnClient
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
 
-MODULES = (jobs, trees, results, events, models, file_predictions, inference, files, batches, deliveries, consumer,
-           health)  # fmt: skip
+MODULES = (jobs, trees, results, events, models, file_predictions, inference, batch_api, deliveries, consumer, health)
 
 
 def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:

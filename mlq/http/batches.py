@@ -4,7 +4,6 @@ import json
 import re
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from flask import Response
@@ -18,24 +17,26 @@ from mlq.core.file_job import own_options
 from mlq.core.job import is_finished
 from mlq.core.model import ModelInfo
 from mlq.files.batch_rows import CHAT
-from mlq.http import bodies
+from mlq.http import bodies, repeated
 from mlq.http.answers import OPENAI, as_json
 from mlq.http.file_shapes import Batch, Batches, Counts, LineFault, LineFaults, NewBatch, Refusal
 from mlq.http.problems import Refused
+from mlq.http.repeated import Promised
 from mlq.http.routes import Parameter, Role, Route
-from mlq.http.served_files import GROUP, LISTS, Asked, ServedFiles, aside
-from mlq.http.settings import Settings
+from mlq.http.served_files import GROUP, LISTS, Asked, ServedFiles
 
 PAGE, MOST = 20, 100  # batches of one page
 JOB_KEPT = 86400.0  # seconds for which its job is kept after its end; the batch itself is kept as long as files
 _ENDPOINT = re.compile(r"/models/(?P<name>[^/]+)(/versions/(?P<version>[^/]+))?/predict")
 
 
-def routes(mlq: MLQ, settings: Settings) -> list[Route]:
+def routes(mlq: MLQ, files: ServedFiles) -> list[Route]:
     """The routes for one queue."""
-    files = ServedFiles(mlq, settings)
     base = f"{OPENAI}/batches"
     one = {404: "No such batch, or this service keeps no files."}
+    key = Parameter(
+        "Idempotency-Key", "header", "Within a day, the same request with the same key begins no second one."
+    )
     listed = (
         Parameter("after", "query", "The id behind which the page begins: `last_id` of the one before."),
         Parameter("limit", "query", f"Batches per page, {MOST} at most.", {"type": "integer"}),
@@ -44,7 +45,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
         Route("POST", base, partial(_begin, mlq, files), Role.POST, "Begin a batch",
               {200: "The batch.", 400: "No JSON, or the file or the endpoint can't be used.", 413: "Too large.",
                415: "Wrong content type.", 422: "Wrong shape."} | one,
-              GROUP, NewBatch, reply=Batch, refusal=Refusal,
+              GROUP, NewBatch, reply=Batch, refusal=Refusal, parameters=(key,),
               about="Its lines are checked by its job: if one is no request to `endpoint`, or two have one custom_id, "
               "the batch is `failed`."),
         Route("GET", base, partial(_list, mlq, files), Role.READ, "List batches, newest first", {200: "A page."} | one,
@@ -58,32 +59,42 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
 
 
 def _begin(mlq: MLQ, files: ServedFiles) -> Response:
-    store, asked = files.store, bodies.decoded(NewBatch)
-    source = aside(store.find, asked.input_file_id, time.time())
-    if source is None:
-        raise _wrong("input_file_id", f"there is no file {asked.input_file_id:.100}")
-    files.check_room(source.size)  # what it writes may well take as much
-    info = _model_of(mlq, store, asked)
-    lifetime = asked.output_expires_after.seconds if asked.output_expires_after else LIFETIME
-    wanted = Wanted.made(asked.input_file_id, asked.endpoint, info.name, info.version, asked.metadata, lifetime)
-    batch = aside(KeptBatch.add, store, wanted)
-    try:
-        job = _post(mlq, batch.id)
-    except ServerError:
-        aside(batch.remove)
-        raise
-    aside(partial(batch.want, job=job))
+    asked = bodies.decoded(NewBatch)
+    store, before = files.store, repeated.found(mlq, asked)
+    if before is None:
+        before = repeated.promised(mlq, Promised.of(asked, _wanted(mlq, files, asked)), asked)
+    batch = files.aside(KeptBatch.find, store, before.id)
+    if batch is None:
+        batch = files.aside(KeptBatch.add, store, before.id, before.wanted)
+    if batch.wanted.job is None:
+        try:
+            job = _post(mlq, batch.id)
+        except ServerError:
+            files.aside(batch.remove)
+            raise
+        files.aside(partial(batch.want, job=job))
     return as_json(_shown(mlq, batch))
 
 
-def _model_of(mlq: MLQ, store: Store, asked: NewBatch) -> ModelInfo:
+def _wanted(mlq: MLQ, files: ServedFiles, asked: NewBatch) -> Wanted:
+    """What a new batch is about. Raises Refused."""
+    source = files.aside(files.store.find, asked.input_file_id, time.time())
+    if source is None:
+        raise _wrong("input_file_id", f"there is no file {asked.input_file_id:.100}")
+    files.check_room(source.size)  # what it writes may well take as much
+    info = _model_of(mlq, files, asked)
+    lifetime = asked.output_expires_after.seconds if asked.output_expires_after else LIFETIME
+    return Wanted.made(asked.input_file_id, asked.endpoint, info.name, info.version, asked.metadata, lifetime)
+
+
+def _model_of(mlq: MLQ, files: ServedFiles, asked: NewBatch) -> ModelInfo:
     """The version of a model that a batch is for. Raises Refused."""
     named, is_chat = _ENDPOINT.fullmatch(asked.endpoint), asked.endpoint == CHAT
     if named is None and not is_chat:
         reason = f"the endpoint must be /models/<name>/predict or {CHAT}, not {asked.endpoint:.200}"
         raise _wrong("endpoint", reason)
     field = "input_file_id" if is_chat else "endpoint"
-    name, version = aside(_chat_model, store.content(asked.input_file_id)) if named is None else named.group(1, 2)
+    name, version = files.aside(_chat_model, files.store, asked.input_file_id) if named is None else named.group(1, 2)
     try:
         info = mlq.model(name, version).version_for()
     except InputError as error:
@@ -93,9 +104,9 @@ def _model_of(mlq: MLQ, store: Store, asked: NewBatch) -> ModelInfo:
     return info
 
 
-def _chat_model(path: Path) -> tuple[str, str | None]:
+def _chat_model(store: Store, name: str) -> tuple[str, str | None]:
     """The name and the version of the model that the first line of a file names. Raises Refused."""
-    with path.open("rb") as opened:
+    with store.open(name) as opened:
         first = opened.readline(LONGEST)
     try:
         name, at, version = json.loads(first)["body"]["model"].partition("@")
@@ -117,7 +128,7 @@ def _wrong(field: str, reason: str) -> Refused:
 
 
 def _found(files: ServedFiles, batch_id: str) -> KeptBatch:
-    found = aside(KeptBatch.find, files.store, batch_id)
+    found = files.aside(KeptBatch.find, files.store, batch_id)
     if found is None:
         raise Refused(404, f"no batch {batch_id:.100}: it may have expired")
     return found
@@ -130,15 +141,15 @@ def _show(mlq: MLQ, files: ServedFiles, batch_id: str) -> Response:
 def _list(mlq: MLQ, files: ServedFiles) -> Response:
     asked = Asked.of_query(PAGE, MOST)
     with LISTS.take():
-        found = aside(_page, files.store, asked)
+        found = files.aside(_page, files, asked)
     page = [_shown(mlq, one) for one in found[: asked.limit]]
     return as_json(Batches(page, len(found) > asked.limit, page[0].id if page else None, page[-1].id if page else None))
 
 
-def _page(store: Store, asked: Asked) -> list[KeptBatch]:
+def _page(files: ServedFiles, asked: Asked) -> list[KeptBatch]:
     """The batches of a page, and one more if there are more."""
-    ids = asked.of(store.ids(BATCH, time.time()))[: asked.limit + 1]
-    return [one for name in ids if (one := KeptBatch.find(store, name)) is not None]
+    ids = asked.of(files.store.ids(BATCH, time.time()))[: asked.limit + 1]
+    return [one for one in files.each(partial(KeptBatch.find, files.store), ids) if one is not None]
 
 
 def _cancel(mlq: MLQ, files: ServedFiles, batch_id: str) -> Response:
@@ -147,7 +158,7 @@ def _cancel(mlq: MLQ, files: ServedFiles, batch_id: str) -> Response:
     if shown.status in FINAL:
         raise Refused(409, f"batch {batch_id} has ended: it is {shown.status}")
     if batch.wanted.cancelling is None:
-        aside(partial(batch.want, cancelling=int(time.time())))
+        files.aside(partial(batch.want, cancelling=int(time.time())))
     if batch.wanted.job is not None and not batch.state:  # its job has not begun
         try:
             if mlq.get_state(batch.wanted.job) == State.QUEUED:

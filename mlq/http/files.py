@@ -8,26 +8,25 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-from mlq import MLQ
-from mlq.batches.store import FILE, Store, Stored
+from mlq.batches.store import FILE, Stored
 from mlq.http.answers import OPENAI, as_json
 from mlq.http.file_shapes import File, FileDeleted, FileForm, Files, Refusal
+from mlq.http.guard import owner
 from mlq.http.problems import Refused
 from mlq.http.receiving import Upload
 from mlq.http.routes import Parameter, Role, Route
-from mlq.http.served_files import GROUP, LISTS, Asked, ServedFiles, aside
+from mlq.http.served_files import GROUP, LISTS, Asked, ServedFiles, unusable
 from mlq.http.settings import Settings
-from mlq.http.turns import Places
+from mlq.http.shares import Shares
 
 FORM = 65_536  # bytes of an upload besides the file
 PIECE = 65_536  # bytes of a file that are sent at once
 PAGE, MOST = 100, 1000  # files of one page
-_uploads = Places(32, most_waiting=50)  # each has a file open
+_uploads = Shares(64)  # each has a file open
 
 
-def routes(mlq: MLQ, settings: Settings) -> list[Route]:
+def routes(files: ServedFiles, settings: Settings) -> list[Route]:
     """The routes for one queue."""
-    files = ServedFiles(mlq, settings)
     one = {404: "No such file, or this service keeps none."}
     base = f"{OPENAI}/files"
     listed = (
@@ -58,15 +57,17 @@ def shown(file: Stored) -> File:
 
 
 def _upload(files: ServedFiles, settings: Settings) -> Response:
-    store = files.store
     if request.mimetype != "multipart/form-data":
         raise Refused(415, "send a form (multipart/form-data) with the fields purpose and file")
     most = settings.file_limit + FORM
-    with files.room(min(request.content_length or most, most)), _uploads.take():
-        upload = Upload(store, settings.file_limit)
+    files.check_room(min(request.content_length or most, most))
+    with _uploads.take(owner(settings)), files.uploading() as coming:
+        upload = Upload(files, coming, settings.file_limit)
         try:
             fields = upload.read(request.mimetype_params.get("boundary", ""), most)
             return as_json(shown(upload.keep(fields)))
+        except ConnectionError as error:
+            raise unusable(error) from None
         except OSError as error:
             raise Refused(507, f"the file can't be kept: {error.strerror or error}") from None
         finally:
@@ -76,32 +77,32 @@ def _upload(files: ServedFiles, settings: Settings) -> Response:
 def _list(files: ServedFiles) -> Response:
     asked, purpose = Asked.of_query(PAGE, MOST), request.args.get("purpose")
     with LISTS.take():
-        found = [shown(one) for one in aside(_page, files.store, asked, purpose)]
+        found = [shown(one) for one in files.aside(_page, files, asked, purpose)]
     page = found[: asked.limit]
     return as_json(Files(page, len(found) > asked.limit, page[0].id if page else None, page[-1].id if page else None))
 
 
-def _page(store: Store, asked: "Asked", purpose: str | None) -> list[Stored]:
+def _page(files: ServedFiles, asked: "Asked", purpose: str | None) -> list[Stored]:
     """The files of a page, and one more if there are more."""
-    now = time.time()
-    kept = (store.find(one, now) for one in asked.of(store.ids(FILE, now)))
+    now, store = time.time(), files.store
+    kept = files.each(lambda one: store.find(one, now), asked.of(store.ids(FILE, now)))
     return list(islice((one for one in kept if one and purpose in (None, one.purpose)), asked.limit + 1))
 
 
 def _read(files: ServedFiles, file_id: str) -> Response:
     found = files.found(file_id)
     try:
-        opened = aside(lambda: files.store.content(found.id).open("rb"))
+        opened = files.aside(files.store.open, found.id)
     except FileNotFoundError:  # removed meanwhile
         raise Refused(404, f"no file {file_id:.100}: it has been deleted") from None
 
     def pieces() -> Iterator[bytes]:
         with opened:
-            while piece := aside(opened.read, PIECE):
+            while piece := files.called(opened.read, PIECE):
                 yield piece
 
     answer = Response(pieces(), content_type="application/octet-stream")
-    answer.call_on_close(opened.close)
+    answer.call_on_close(partial(files.called, opened.close))
     answer.content_length = found.size
     plain = found.name.encode("ascii", "replace").decode().replace("?", "_")
     answer.headers.set("Content-Disposition", "attachment", filename=plain,
@@ -111,5 +112,6 @@ def _read(files: ServedFiles, file_id: str) -> Response:
 
 def _delete(files: ServedFiles, file_id: str) -> Response:
     found = files.found(file_id)
-    aside(files.store.remove, found.id)
+    files.aside(files.store.remove, found.id)
+    files.added(-found.size)
     return as_json(FileDeleted(found.id))

@@ -100,6 +100,12 @@ def may(settings: Settings, role: Role) -> bool:
     return found is not None and found[1] >= role
 
 
+def owner(settings: Settings) -> bytes:
+    """Who makes this request: its token, or nothing where there are none and all is one user's."""
+    found = _known(settings, _given_token())
+    return found[0] if found is not None else b""
+
+
 def _known(settings: Settings, given: bytes) -> tuple[bytes, Role] | None:
     found = None
     for token, role in settings.tokens:  # always all of them, so that the time reveals nothing

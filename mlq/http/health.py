@@ -135,6 +135,7 @@ class _Families(Collector):
                 family.add_metric([name], _cumulated(histogram), histogram.seconds)
         yield from (oldest, attempts, wait, run, batches, batched)
         yield from self._models()
+        yield self._rows()
         yield self._compared()
         yield from self._totals()
 
@@ -160,6 +161,16 @@ class _Families(Collector):
                 seconds.add_metric([name], queue.load_seconds)
                 evictions.add_metric([name], queue.evictions)
         yield from (loads, seconds, evictions)
+
+    def _rows(self) -> Metric:
+        family = CounterMetricFamily("mlq_file_rows", "Rows of files that were predicted, by outcome.",
+                                     labels=["outcome"])  # fmt: skip
+        rows, failed = (
+            sum(getattr(one, name) for one in self._stats.queues.values()) for name in ("rows", "rows_failed")
+        )
+        family.add_metric(["succeeded"], rows - failed)
+        family.add_metric(["failed"], failed)
+        return family
 
     def _compared(self) -> Metric:
         family = CounterMetricFamily("mlq_shadow_predictions", "Predictions chosen for shadows, by how these compare.",

@@ -2,13 +2,15 @@
 
 import re
 import time
-from typing import BinaryIO
+from contextlib import suppress
+from typing import IO
 
-from mlq.batches.store import FILE, LIFETIME, Store, Stored, new_id
+from mlq.batches.store import FILE, LIFETIME, Stored, new_id
 from mlq.http import bodies
 from mlq.http.form_reader import FormReader, Write
 from mlq.http.problems import Refused
-from mlq.http.served_files import aside
+from mlq.http.room import Coming
+from mlq.http.served_files import ServedFiles, full
 
 PURPOSE = "batch"
 SHORTEST = 3600  # seconds that a file is kept at least
@@ -19,13 +21,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 class Upload:
     """One file on its way to the store."""
 
-    def __init__(self, store: Store, limit: int) -> None:
-        """`limit`: bytes of the file."""
-        self._store, self._limit = store, limit
+    def __init__(self, files: ServedFiles, coming: Coming, limit: int) -> None:
+        """`coming`: counts what it brings; `limit`: bytes of the file."""
+        self._files, self._coming, self._limit = files, coming, limit
         self._id = new_id(FILE, time.time())
         self._name = ""
         self._size = 0
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
 
     def read(self, boundary: str, most: int) -> dict[str, str]:
         """Write the form's file to a draft; returns the other fields. Raises Refused and OSError."""
@@ -42,15 +44,17 @@ class Upload:
         if name != "file" or self._file is not None:
             raise _refused(400, "the form must have one file, named `file`")
         self._name = _CONTROL.sub("", re.split(r"[/\\]", file)[-1])[:SHOWN] or "upload.jsonl"
-        self._file = aside(lambda: self._store.draft(self._id).open("xb"))
+        self._file = self._files.called(self._files.store.create, self._id)
         return self._write
 
     def _write(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._size > self._limit:
             raise _refused(413, f"a file may have {self._limit:,} bytes")
+        if not self._coming.add(len(piece)):
+            raise full(self._coming.most)
         if self._file is not None:
-            aside(self._file.write, piece)
+            self._files.called(self._file.write, piece)
 
     def keep(self, fields: dict[str, str]) -> Stored:
         """Keep the draft, if the fields allow it. Raises Refused and OSError."""
@@ -60,19 +64,22 @@ class Upload:
             raise Refused(400, f"purpose must be {PURPOSE!r}, not {fields.get('purpose')!r:.80}",
                           [{"detail": "wrong", "pointer": "#/purpose"}])  # fmt: skip
         lifetime = lifetime_of(fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]"))
-        aside(self._file.close)
-        draft, self._id = self._id, new_id(FILE, time.time(), lifetime)
-        return aside(self._kept, draft)
-
-    def _kept(self, draft: str) -> Stored:
-        self._store.draft(draft).rename(self._store.draft(self._id))
-        return self._store.add_draft(self._id, self._name, PURPOSE)
+        self._files.called(self._file.close)
+        kept = new_id(FILE, time.time(), lifetime)
+        made = self._files.called(self._files.store.add_draft, self._id, kept, self._name, PURPOSE)
+        self._files.added(made.size)
+        return made
 
     def drop(self) -> None:
         """Remove the draft, if it was not kept."""
         if self._file is not None:
-            aside(self._file.close)
-            aside(self._store.draft(self._id).unlink, True)  # noqa: FBT003 - missing_ok
+            with suppress(OSError):  # then it is swept some day
+                self._files.called(self._dropped, self._file)
+
+    def _dropped(self, file: IO[bytes]) -> None:
+        with suppress(OSError):
+            file.close()
+        self._files.store.drop_draft(self._id)
 
 
 def _refused(status: int, reason: str) -> Refused:

@@ -12,6 +12,11 @@ def store(keys: Keys, key: str, packed: bytes, expiry: float | None) -> Op[None]
     return Op(command if expiry is None else (*command, "PX", max(1, int(expiry * 1000))), nothing)
 
 
+def store_first(keys: Keys, key: str, packed: bytes, expiry: int) -> Op[bytes | None]:
+    """Store `packed` under `key` for `expiry` seconds, unless something is there already, which is given back."""
+    return Op(("SET", keys.data + key, packed, "NX", "GET", "EX", expiry), lambda reply: reply)
+
+
 def fetch(keys: Keys, key: str) -> Op[bytes | None]:
     """What is stored under `key`; None if there is nothing."""
     return Op(("GET", keys.data + key), lambda reply: reply)

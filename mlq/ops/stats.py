@@ -30,6 +30,8 @@ COUNTERS = (
     "loads",
     "load:sum",
     "evictions",
+    "rows",
+    "rows:failed",
 )
 
 
@@ -61,6 +63,8 @@ class QueueStats(NamedTuple):
     loads: int = 0  # of models, into processes
     load_seconds: float = 0.0  # that these took together
     evictions: int = 0  # times that a model was unloaded, unused or to make place for others
+    rows: int = 0  # of files, that were predicted or failed
+    rows_failed: int = 0  # among these
 
     @property
     def wanted(self) -> int:
@@ -208,8 +212,8 @@ def _measures(counts: dict[str, int]) -> tuple[Any, ...]:
     """The last fields of a `QueueStats`."""
     attempts = {outcome: counts.get(f"attempts:{outcome}", 0) for outcome in OUTCOMES}
     histograms = _histogram(counts, "wait"), _histogram(counts, "run")
-    batches, batched, loads, microseconds, evictions = (counts.get(name, 0) for name in COUNTERS[-5:])
-    return attempts, *histograms, batches, batched, loads, microseconds / 1e6, evictions
+    batches, batched, loads, microseconds, *others = (counts.get(name, 0) for name in COUNTERS[-7:])
+    return attempts, *histograms, batches, batched, loads, microseconds / 1e6, *others
 
 
 def _histogram(counts: dict[str, int], what: str) -> Histogram:

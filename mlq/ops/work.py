@@ -147,6 +147,11 @@ def renew(keys: Keys, claimed: Sequence[Claimed], seconds: float) -> Op[set[str]
     return call(script("renew"), (keys.leases,), (seconds, *(one.lease for one in claimed)), parse)
 
 
+def waiting(keys: Keys, lane: str) -> Op[int]:
+    """How many jobs wait in a lane."""
+    return Op(("ZCARD", keys.lane + lane), int)
+
+
 def expire(keys: Keys, claimed: Claimed) -> Op[bool]:
     """Cancel a job that expired before it was claimed; False if it goes on, since a person has requeued it."""
     return call(script("expire"), lapse_keys(keys), (claimed.id, claimed.token), bool, f"job {claimed.id}")
@@ -192,6 +197,11 @@ def report(
     flat = [piece for entry in entries for piece in entry]
     args = (claimed.lease, claimed.id, claimed.attempt, progress, STREAM_KEPT, whose, counts_as, *flat)
     return call(script("report"), names, args, parse)
+
+
+def rest(keys: Keys, claimed: Claimed) -> Op[None]:
+    """Record that a listener only waits for other jobs from now on."""
+    return call(script("rest"), (keys.leases, keys.job + claimed.id), (claimed.lease,), nothing)
 
 
 def waits_no_more(keys: Keys, claimed: Claimed) -> Op[None]:

@@ -128,10 +128,13 @@ class RedisChannel:
     def leave(self) -> None:
         """Release the slot."""
         self._supervisor.leave(self._attempt)
+        self._run(work_ops.rest(self._shared.keys, self._claimed))
 
     def go_on(self) -> None:
         """Take a slot again."""
         self._supervisor.go_on(self._attempt, at_once=True)
+        if self._attempt.holds():
+            self._run(work_ops.waits_no_more(self._shared.keys, self._claimed))
 
     def _check(self) -> None:
         if not self._attempt.holds():

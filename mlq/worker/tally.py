@@ -7,9 +7,13 @@ scripts that end them.
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mlq.core.checks import queue_of
+from mlq.core.chunk import ROWS_QUEUE, Predicted
+from mlq.core.job import Outcome
 from mlq.core.keys import Keys
+from mlq.errors import Undecodable
 from mlq.ops import Op
 from mlq.ops.stats import BOUNDS, COUNTERS, OTHER, OUTCOMES, Row, tally
 from mlq.running.loads import LoadCount
@@ -20,6 +24,8 @@ _ERROR = _OUTCOME["error"]  # also for unknown reasons: a child may send anythin
 _WAIT, _RUN = COUNTERS.index("wait:0"), COUNTERS.index("run:0")
 _BATCHES, _BATCHED = COUNTERS.index("batches"), COUNTERS.index("batched")
 _LOADS = [COUNTERS.index(name) for name in ("loads", "load:sum", "evictions")]  # as `LoadCount` has them
+_ROWS, _ROWS_FAILED = COUNTERS.index("rows"), COUNTERS.index("rows:failed")
+_OF_ROWS = f"{ROWS_QUEUE}:"  # how the lanes of chunks of files begin
 _WAIT_SUM, _RUN_SUM = COUNTERS.index("wait:sum"), COUNTERS.index("run:sum")
 
 
@@ -66,6 +72,7 @@ class Tally:
                     lane = attempt.record.lane
                     row = self._rows.get(lane) or self._new(lane)
                     row[_OUTCOME.get(outcome.fields.get("reason", "succeeded"), _ERROR)] += 1
+                    _count_rows(row, lane, outcome)
                     if attempt.took:
                         row[_RUN + bisect_left(BOUNDS, attempt.took)] += 1
                         row[_RUN_SUM] += attempt.took
@@ -85,3 +92,13 @@ class Tally:
     def delivered(self) -> None:
         """The last delivery arrived."""
         self._under_way = {}
+
+
+def _count_rows(row: Row, lane: str, outcome: Outcome) -> None:
+    """Count the rows of a file's chunk."""
+    packed = outcome.fields.get("result")
+    if lane.startswith(_OF_ROWS) and isinstance(packed, bytes):
+        with suppress(Undecodable):  # a child may send anything
+            predicted = Predicted.parse(packed)
+            row[_ROWS] += predicted.rows
+            row[_ROWS_FAILED] += predicted.failed

@@ -11,7 +11,9 @@ from mlq.cli.program import program
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--files", "s3://bucket/files"], "is a URL"),
+        (["--files", "s3://bucket/files?x=1"], "takes URLs such as"),
+        (["--files", "s3://bucket/../files"], "takes URLs such as"),
+        (["--files", "nothing://bucket/files"], "Protocol not known: nothing"),
         (["--files", __file__], "is no directory"),
         (["--file-places", "file:///data"], "takes URLs such as"),
         (["--file-places", "s3://b/../c"], "takes URLs such as"),

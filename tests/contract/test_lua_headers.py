@@ -71,6 +71,7 @@ OPS = {
         work_ops.renew(K, [ONE], 6),
         work_ops.hand_back(K, [(ONE, True)]),
         work_ops.expire(K, ONE),
+        work_ops.rest(K, ONE),
         work_ops.report(K, ONE, b"\x01", [(1, "chunk", b"\x01")]),
         follow_ops.follow(K, "1", "me", 10, ("", b""), (0, 0)),
         work_ops.reap(K, 3, 2, 2),

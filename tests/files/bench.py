@@ -84,5 +84,8 @@ class Bench:
     def slots(self):
         return self.count
 
+    def waiting(self):
+        return 0
+
     def lacking(self):
         return None

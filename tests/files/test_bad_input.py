@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlq.files import batch_ids
 from mlq.files.text import MOST
 
 pytestmark = pytest.mark.usefixtures("known")
@@ -70,6 +71,26 @@ def test_json_lines(refused, data, reason):
     assert reason in refused(data=data, name="in.jsonl", out="out.jsonl")
 
 
+REQUEST = b'{"custom_id": "%b", "method": "POST", "url": "/models/iris/predict", "body": {"length": 1, "width": 2}}\n'
+
+
+def test_requests_with_one_id(refused, monkeypatch):
+    monkeypatch.setattr(batch_ids, "AT_ONCE", 2)
+    monkeypatch.setattr(batch_ids, "MOST", 100)
+    ids = (b"a", b"b", b"c", b"d", b"b", b"a")
+    said = refused(data=REQUEST % b"z" + b"\n{}\nno json\n" + b"".join(map(REQUEST.__mod__, ids)), name="in.jsonl",
+                   out="out.jsonl")  # fmt: skip
+    assert "have the same custom_id" in said
+    assert "lines 5 and 10" in said or "lines 6 and 9" in said
+
+
+def test_a_folder_that_is_a_link(refused, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out.csv.partial").symlink_to("elsewhere")
+    assert "out.csv.partial is a link" in refused(data=GOOD)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def parquet(tmp_path, **columns):
     pq.write_table(pa.table(columns), tmp_path / "made.parquet")
     return (tmp_path / "made.parquet").read_bytes()
@@ -89,6 +110,8 @@ def test_columns_are_named_right(refused):
     assert "has no column 'withd' (did you mean 'width'?)" in refused("--map", "length=withd", data=GOOD)
     assert "no field 'lenght' (did you mean 'length'?)" in refused("--map", "lenght=width", data=GOOD)
     assert "such as width=sepal_width" in refused("--map", "length", data=GOOD)
+    assert "names the field 'length' twice" in refused("--map", "length=width", "--map", "length=length", data=GOOD)
+    assert "take a file" in refused(data=GOOD, out="-")
     assert "'width' twice" in refused("--keep", "width", "--keep", "width", data=GOOD)
     assert "can't be kept: the prediction has one of this name" in refused(
         "--keep", "species", data=b"length,width,species\n1,2,3\n"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mlq import InputError, JobFailed, NoServer, RunStopped, ValueRefused
-from mlq.files import local, prediction, run
+from mlq.files import prediction, run
 from mlq.files.prediction import Wanted, predict_file
 from mlq.files.targets import Target
 from tests.files.bench import Bench, Killed
@@ -128,15 +128,15 @@ def test_an_output_that_appears_meanwhile_is_left_alone(go, tmp_path):
     assert not bench.posts
 
 
-@pytest.mark.parametrize("step", ["publish", "remove"])
-def test_killed_between_whole_and_named(go, tmp_path, monkeypatch, step):
-    """The next run gives the names that are missing, and predicts nothing."""
+@pytest.mark.parametrize("place", ["LocalFolder.publish", "LocalFolder.remove", "shutil.rmtree"])
+def test_killed_between_whole_and_named(go, tmp_path, monkeypatch, place):
+    """The next run gives the names that are missing, and predicts nothing; also if the folder was half removed."""
     with monkeypatch.context() as patched:
 
-        def killed(*_):
+        def killed(*_, **__):
             raise Killed
 
-        patched.setattr(local.LocalFolder, step, killed)
+        patched.setattr(f"mlq.files.local.{place}", killed)
         with pytest.raises(Killed):
             go(Bench())
     assert go(bench := Bench()).is_whole

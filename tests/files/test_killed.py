@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from mlq import server
-from tests.programs import until
+from tests.programs import ROOT, until
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +42,32 @@ def test_the_client_is_killed_again_and_again(mlq, start, work, rows, seen, tmp_
     assert predicted(tmp_path, seen, expected) == {}
     assert mlq.job_count() == 0
     again = start(*command)
+    assert (again.wait(), "already done: 2,000 rows are predicted in out.csv" in again.said()) == (0, True)
+    (tmp_path / "out.csv").write_text("mine")
+    again = start(*command)
     assert (again.wait(), "exists already" in again.said()) == (2, True)
     assert set(seen().values()) == {1}
+
+
+def test_killed_after_all_files_have_their_names(start, work, rows, seen, tmp_path):
+    """Nothing is left to go on with then; the same command says that it is done."""
+    rows(5)
+    work()
+    command = ("predict", "double", "in.csv", "-o", "out.csv")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, mlq.files.local as local\n"
+        "whole = local.LocalFolder.remove\n"
+        "def remove(self, last):\n"
+        "    whole(self, last)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "local.LocalFolder.remove = remove\n"
+    )
+    assert start(*command, PYTHONPATH=f"{tmp_path}:{ROOT}").wait() == -signal.SIGKILL
+    assert (tmp_path / "out.csv").exists()
+    assert not (tmp_path / "out.csv.partial").exists()
+    again = start(*command, "--json")
+    assert (again.wait(), json.loads(again.said())["rows"]) == (0, 5)
+    assert start(*command, "--keep", "n").wait() == 2
 
 
 def test_workers_are_killed(start, work, rows, seen, tmp_path):

@@ -57,7 +57,46 @@ def test_rows_that_share_a_long_text_are_read_few_at_a_time(tmp_path):
     text = "x" * 5_000_000
     pq.write_table(pa.table({"a": [text] * 40, "n": list(range(40))}), tmp_path / "in.parquet")
     with pq.ParquetFile(tmp_path / "in.parquet", read_dictionary=["a"]) as file:
-        assert [part.num_rows for batch in file.iter_batches() for part in _portions(batch)] == [3] * 13 + [1]
+        assert [part.num_rows for batch in file.iter_batches() for part in _portions(batch)] == [2, 3] * 8
     with closing(open_input(str(tmp_path / "in.parquet"))) as opened:
         piece = ParquetSource(opened).cut(0, 1, 2, 40)
     assert [json.loads(line) for line in piece.data.splitlines()] == [{"a": text, "n": 0}]
+
+
+LARGE = "x" * 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([[LARGE]] * 300, pa.list_(pa.string())),
+        ([{"t": LARGE, "n": 1}] * 300, pa.struct([("t", pa.string()), ("n", pa.int64())])),
+        ([[{"t": [LARGE]}, None]] * 300, pa.list_(pa.struct([("t", pa.list_(pa.large_string()))]))),
+        ([[("key", LARGE)]] * 300, pa.map_(pa.string(), pa.string())),
+        ([LARGE] * 300, pa.string()),
+    ],
+    ids=["list", "struct", "deep", "map", "plain"],
+)
+def test_texts_within_others_are_bounded_as_well(tmp_path, values, kind):
+    """They are there once in the file, and would be there for each row in memory."""
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"a": pa.array(values, kind)}), path)
+    source = ParquetSource(open_input(str(path)))
+    with closing(source.file):
+        for batch in source._file.iter_batches(1024, use_threads=False):
+            assert batch.nbytes < 100_000_000
+            assert {len(one) for one in _portions(batch)} <= {2, 3, 4}
+        piece = source.cut(0, 1, 10_000, source.end)
+        assert (piece.end, LARGE[:100].encode() in piece.data) == (1, True)
+
+
+def test_a_row_of_shared_texts_that_is_too_long_is_never_made(tmp_path):
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"a": pa.array([["short"], [LARGE] * 12, ["end"]])}), path)
+    source = ParquetSource(open_input(str(path)))
+    with closing(source.file):
+        found, at = [], 0
+        while at < source.end:
+            found.append(source.cut(at, 1, 10_000, source.end))
+            at = found[-1].end
+    assert [one.data and json.loads(one.data)["a"] for one in found] == [["short"], None, ["end"]]

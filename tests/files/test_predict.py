@@ -40,7 +40,8 @@ def made(predict, tmp_path):
     def run(data, *words, model="iris", end="csv"):
         (tmp_path / f"in.{end}").write_bytes(data)
         found = predict(model, f"in.{end}", "-o", f"out.{end}", *words)
-        errors = tmp_path / f"out.errors.{'csv' if end == 'csv' else 'jsonl'}"
+        names = {"csv": "out.errors.csv", "jsonl": "out.errors.jsonl"}
+        errors = tmp_path / names.get(end, f"out.{end}.errors.jsonl")
         assert not (tmp_path / f"out.{end}.partial").exists(), found.output
         assert found.exit_code in (0, 5), found.output
         output = (tmp_path / f"out.{end}").read_bytes()

@@ -154,3 +154,47 @@ def test_chunks_that_another_version_packed_otherwise_are_posted_again(tmp_path)
     bench.posted = dict.fromkeys(bench.posted)
     predict_file(None, wanted, jobs=bench)
     assert (tmp_path / "out.csv").read_bytes() == expected(rows)
+
+
+def test_a_move_that_was_half_done_behind_a_url(monkeypatch):
+    """Most stores copy and then remove: who was killed in between left both."""
+    memory, rows = fsspec.filesystem("memory"), [(str(n), "") for n in range(20)]
+    memory.pipe_file("/moved/in.csv", written(rows, "\n").encode())
+    wanted = Wanted("double", "memory://moved/in.csv", "memory://moved/out.csv")
+
+    def half(self, source, target):
+        self.copy(source, target)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(memory), "mv", half)
+        with pytest.raises(Killed):
+            predict_file(None, wanted, jobs=Bench())
+    memory.copy("/moved/out.csv.partial/joined", "/moved/kept")
+    memory.pipe_file("/moved/out.csv", b"x" * memory.size("/moved/kept"))
+    with pytest.raises(RunStopped, match="has appeared meanwhile"):
+        predict_file(None, wanted, jobs=Bench())
+    memory.copy("/moved/kept", "/moved/out.csv")
+    assert predict_file(None, wanted, jobs=(bench := Bench())).is_whole
+    assert not bench.posts
+    assert memory.cat_file("/moved/out.csv") == expected(rows)
+    assert sorted(memory.ls("/moved", detail=False)) == ["/moved/in.csv", "/moved/kept", "/moved/out.csv"]
+    memory.rm("/moved", recursive=True)
+
+
+@pytest.mark.parametrize(("others", "most"), [(0, 10), (4, 6), (8, 2), (500, 2)])
+def test_a_run_leaves_room_for_the_chunks_of_others(tmp_path, others, most):
+    """With four slots: all runs together have as many out as one alone, and each has two."""
+    (tmp_path / "in.csv").write_text(written([(str(n), "") for n in range(500)], "\n"))
+    out = []
+
+    class Shared(Bench):
+        def waiting(self):
+            return others + len(self.jobs)
+
+        def first_ended(self, references, seconds):
+            out.append(len(references))
+            return super().first_ended(references, seconds)
+
+    predict_file(None, Wanted("double", str(tmp_path / "in.csv"), str(tmp_path / "out.csv")), jobs=Shared(slots=4))
+    assert max(out) == most

@@ -9,7 +9,8 @@ import pytest
 
 from mlq import State
 from mlq.batches.batch import Batch
-from mlq.batches.store import Store, new_id
+from mlq.batches.store import kept_at, new_id
+from mlq.http import batches, repeated
 from mlq.http.app import make_app
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
@@ -179,7 +180,7 @@ def test_batches_that_are_not_begun(client, mlq, kept, more, code, param):
 
 @pytest.fixture
 def kept(mlq, tmp_path):
-    return Store(str(tmp_path), mlq.namespace)
+    return kept_at(str(tmp_path), mlq.namespace)
 
 
 def test_a_batch_in_other_forms_than_json(client):
@@ -235,7 +236,7 @@ def test_a_job_that_fails_is_told(client, mlq, monkeypatch, tmp_path):
 def test_batches_are_listed_newest_first(client, mlq, monkeypatch):
     mlq._models.add_own(described(Gated))
     seconds = count(int(time.time()))
-    monkeypatch.setattr("mlq.batches.batch.new_id", lambda kind, _, life=10**6: new_id(kind, next(seconds), life))
+    monkeypatch.setattr("mlq.http.repeated.new_id", lambda kind, _, life=10**6: new_id(kind, next(seconds), life))
     ids = [begun(client, lines("gated", [1]), GATED).json["id"] for _ in range(3)]
     page = client.get("/v1/batches?limit=2").json
     assert ([one["id"] for one in page["data"]], page["has_more"]) == ([ids[2], ids[1]], True)
@@ -300,3 +301,44 @@ def test_no_chunk_of_a_batch_that_was_cancelled_goes_on(client, mlq, gated):
     client.post(f"/v1/batches/{batch['id']}/cancel")
     assert ended(client, batch)["status"] == "cancelled"
     assert [one for one in mlq.jobs() if one.lane == "#rows:gated@1"] == []
+
+
+def test_a_batch_is_begun_once_for_each_key(client, mlq, kept, monkeypatch):
+    """A client that lost the answer asks again."""
+    mlq._models.add_own(described(Gated))
+    file = upload(client, lines("gated", [1])).json["id"]
+    given = {"input_file_id": file, "endpoint": GATED, "completion_window": "24h"}
+
+    def ask(key, **more):
+        return client.post("/v1/batches", json=given | more, headers={"Idempotency-Key": key})
+
+    first = ask("a").json
+    client.delete(f"/v1/files/{file}")  # what began once is not looked at again
+    assert ask("a").json == first
+    assert len(kept.ids("batch_", 0)) == mlq.job_count() == 1
+    other = ask("a", metadata={"of": "me"})
+    assert (other.status_code, "another batch" in other.json["error"]["message"]) == (422, True)
+    assert ask("").status_code == 400
+    assert ask("b").status_code == 400  # there is no such file any more
+
+
+@pytest.mark.parametrize("after", ["promised", "add", "_post"])
+def test_a_service_that_stops_while_it_begins_a_batch(client, mlq, kept, monkeypatch, after):
+    """The same request, to another service, goes on with that batch."""
+    mlq._models.add_own(described(Gated))
+    file = upload(client, lines("gated", [1])).json["id"]
+    given = {"input_file_id": file, "endpoint": GATED, "completion_window": "24h"}
+    place = {"promised": repeated, "add": batches.KeptBatch, "_post": batches}[after]
+    whole = getattr(place, after)
+
+    def stops(*words):
+        whole(*words)
+        raise ArithmeticError("it stops here")
+
+    monkeypatch.setattr(place, after, stops)
+    assert client.post("/v1/batches", json=given, headers={"Idempotency-Key": "a"}).status_code == 500
+    monkeypatch.undo()
+    made = [client.post("/v1/batches", json=given, headers={"Idempotency-Key": "a"}).json for _ in range(2)]
+    assert made[0] == made[1]
+    assert (kept.ids("batch_", 0), mlq.job_count()) == ([made[0]["id"]], 1)
+    assert made[0]["job"] is not None

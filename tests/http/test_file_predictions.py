@@ -181,3 +181,14 @@ def test_an_attempt_waits_for_one_that_still_holds_the_folder(mlq, doubling, dat
     folder.release()
     assert job.result(30)["rows"] == 100
     assert (data / "twice.csv").read_text() == TWICE
+
+
+def test_no_chunk_of_a_job_that_was_cancelled_is_left(mlq, doubling, data, gate):
+    """It would take a slot from others, and what it gives would be kept for a day."""
+    (data / "numbers.csv").write_text("x\n" + "".join(f"{x}\n" for x in [*range(40), 50, *range(5000)]))
+    job = mlq.predict_file("double", doubling.input, doubling.output)
+    until(lambda: [one for one in mlq.jobs() if one.lane == "#rows:double"])
+    until(lambda: isinstance(job.progress(), dict) and job.progress()["rows"] == 32)
+    job.cancel()
+    until(lambda: not [one for one in mlq.jobs() if one.lane == "#rows:double"])
+    assert job.state() == "cancelled"

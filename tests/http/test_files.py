@@ -2,15 +2,20 @@
 
 import socket
 import time
+from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from mlq.batches.store import Store, new_id
+from mlq.batches.store import Store, kept_at, new_id
 from mlq.http.app import make_app
+from mlq.http.problems import Refused
+from mlq.http.room import Room
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
+from mlq.http.shares import Shares
 from tests.http.asking import Answer, ask, connect, port_of
 from tests.http.openai_files import form, upload
 from tests.programs import until
@@ -18,7 +23,7 @@ from tests.programs import until
 
 @pytest.fixture
 def kept(tmp_path, mlq):
-    return Store(str(tmp_path), mlq.namespace)
+    return kept_at(str(tmp_path), mlq.namespace)
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def client(mlq, tmp_path):
 
 
 def names(kept):
-    return sorted(one.name for one in kept.folder.iterdir())
+    return sorted(one.name for one in Path(kept.where).iterdir()) if Path(kept.where).exists() else []
 
 
 def test_a_file_is_kept_as_it_came_until_it_is_deleted(client, kept):
@@ -49,7 +54,7 @@ def test_a_file_is_kept_as_it_came_until_it_is_deleted(client, kept):
 
 def test_only_their_owner_reads_the_files_of_a_service(client, kept):
     upload(client, b"{}")
-    assert kept.folder.stat().st_mode & 0o077 == 0
+    assert Path(kept.where).stat().st_mode & 0o077 == 0
 
 
 def test_an_upload_says_when_it_expires(client, kept):
@@ -72,15 +77,14 @@ def test_a_time_that_no_file_can_have(client, kept, seconds):
 def test_what_has_expired_and_what_was_left_behind_is_swept(kept):
     now = time.time()
     old, new = new_id("file-", now - 90_000, 3600), new_id("file-", now)
+    folder = Path(kept.where)
     for one in (old, new):
-        kept.draft(one).write_bytes(b"x")
-        kept.add_draft(one, "a", "batch")
-    (kept.folder / f"{old}.jsonl.partial").mkdir()
-    (kept.folder / f"{old}.jsonl.partial" / "part").write_bytes(b"x")
-    kept.draft(old).write_bytes(b"x")
-    left = new_id("file-", now - 90_000)
-    kept.draft(left).write_bytes(b"x")
-    (kept.folder / "a file of somebody else").write_bytes(b"x")
+        kept.create(one).close()
+        kept.add_draft(one, one, "a", "batch")
+    (folder / f"{old}.jsonl.partial").mkdir()
+    for left in (f"{old}.jsonl.partial/part", f"{old}.part", f"{new_id('file-', now - 90_000)}.part"):
+        (folder / left).write_bytes(b"x")
+    (folder / "a file of somebody else").write_bytes(b"x")
     kept.sweep(now)
     assert names(kept) == sorted(["a file of somebody else", f"{new}.json", f"{new}.jsonl"])
 
@@ -117,7 +121,7 @@ def test_a_name_that_is_no_id_is_no_path(client, name):
 def test_no_text_but_an_id_becomes_a_path(kept):
     for name in ("", "..", "../x", "file-" + "0" * 39, "file-" + "0" * 41, "file-" + "0" * 40 + "\n"):
         with pytest.raises(KeyError):
-            kept.content(name)
+            kept.address(name)
         assert kept.read(name, 0) is None
 
 
@@ -132,7 +136,7 @@ def test_no_text_but_an_id_becomes_a_path(kept):
 def test_what_is_refused_leaves_nothing_behind(client, kept, given, status, words):
     answer = upload(client, **({"content": b"{}"} | given))
     assert (answer.status_code, words in answer.json["error"]["message"]) == (status, True)
-    assert not kept.folder.exists() or names(kept) == []
+    assert names(kept) == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_what_is_refused_leaves_nothing_behind(client, kept, given, status, word
 )
 def test_bodies_that_are_no_upload(client, kept, body, kind, status):
     assert client.post("/v1/files", data=body, content_type=kind).status_code == status
-    assert not kept.folder.exists() or names(kept) == []
+    assert names(kept) == []
 
 
 def test_all_files_together_have_a_limit(mlq, tmp_path):
@@ -246,7 +250,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(serve, kept, tmp_path):
     head = f"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port_of(serving)), timeout=20) as client:
         client.sendall(head.encode() + body[:500_000])
-        until(lambda: kept.folder.exists() and names(kept))
+        until(lambda: names(kept))
     until(lambda: not names(kept))
 
 
@@ -255,3 +259,56 @@ def test_any_name_of_a_file_is_told(client):
     said = client.get(f"/v1/files/{made['id']}/content").headers["Content-Disposition"]
     assert "filename=__.jsonl" in said.replace('"', "")
     assert "filename*=UTF-8''%E6%97%A5%E6%9C%AC.jsonl" in said
+
+
+def slow_upload(serving, token):
+    """The beginning of an upload that goes on for ever."""
+    body, kind = form(b"x" * 1_000_000)
+    client = socket.create_connection(("127.0.0.1", port_of(serving)), timeout=20)
+    head = f"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    client.sendall(f"{head}Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:1000])
+    return client
+
+
+def test_slow_uploads_of_one_token_leave_room_for_others(serve, kept, tmp_path):
+    slow, other = "s" * 16, "o" * 16
+    tokens = tuple((one.encode(), Role.POST) for one in (slow, other))
+    serving = serve(files=str(tmp_path), tokens=tokens, files_limit=40_000_000)
+    held = [slow_upload(serving, slow) for _ in range(60)]
+    try:
+        until(lambda: len(names(kept)) == 32)
+        body, kind = form(b"{}")
+        for _ in range(5):
+            sent = {"Content-Type": kind, "Authorization": f"Bearer {other}"}
+            assert ask(serving, "/v1/files", "POST", body, sent).status == 200
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_uploads_are_counted_as_they_come(mlq, tmp_path):
+    """What is announced takes no room from others."""
+    room, coming = Room(1000), []
+    with room.coming() as first, room.coming() as second:
+        assert first.add(600)
+        assert second.add(300)
+        assert not second.add(101)
+        assert not room.has(1, lambda: 0)
+    assert room.has(1000, lambda: coming.append(1) or 0)
+    assert coming == []  # it was measured a moment ago
+
+
+def test_shares_of_places():
+    shares, held = Shares(8), ExitStack()
+    for owner in (b"a", b"a", b"a", b"a", b"b", b"b", b"c"):
+        held.enter_context(shares.take(owner))
+    with held, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mlq.http.shares.PATIENCE", 0.0)
+        for owner in (b"a", b"b", b"c"):
+            with pytest.raises(Refused), shares.take(owner):
+                pass
+        with shares.take(b"d"):
+            pass
+    assert shares._free == 8
+    assert not shares._held
+    assert not shares._waiting

@@ -15,6 +15,7 @@ from tests.programs import until
 pytestmark = pytest.mark.slow
 
 ROWS = 500
+LARGEST = 6000  # rows of a chunk of `Counted`: about a second
 
 
 def hosted(mlq):
@@ -137,3 +138,63 @@ def test_a_worker_that_is_told_to_stop_hands_it_on(mlq, start, models_toml, plac
     with start("worker", "--models", toml):
         assert job.result(60)["rows"] == ROWS
     assert (places / "out.csv").read_text() == WHOLE
+
+
+def test_chunks_that_exceed_their_time_cost_no_file_its_place(mlq, start, models_toml, raw, keys, places):
+    """They end the child in which the file's own job waits."""
+    (places / "in.jsonl").write_text("1\n-2\n")
+    with start("worker", "--models", str(models_toml("Number", timeout=0.5)), "--concurrency", "1"):
+        hosted(mlq)
+        job = mlq.predict_file("number", f"{places}/in.jsonl", f"{places}/out.jsonl")
+        assert job.result(100)["failed"] == 1
+    assert raw.hmget(keys.job + str(job.id), "losses", "shared", "waits_for") == [None, None, None]
+    assert mlq.get_job(job.id)["retries"] > 0
+
+
+def test_files_of_slow_rows_leave_room_for_others(mlq, start, models_toml, places, tmp_path):
+    """Each worker used to have four places for files, which those could hold for hours."""
+    (places / "slow.csv").write_text("x,id\n100,a\n")
+    with start("worker", "--models", str(models_toml("Counted", "counted")), "--concurrency", "6"):
+        hosted(mlq)
+        slow = [mlq.predict_file("counted", f"{places}/slow.csv", f"{places}/out{one}.csv") for one in range(5)]
+        until(lambda: (tmp_path / "counted").exists() and len((tmp_path / "counted").read_text().split()) == 5)
+        (places / "quick.csv").write_text("x,id\n3,a\n")
+        assert mlq.predict_file("counted", f"{places}/quick.csv", f"{places}/quick-out.csv").result(60)["rows"] == 1
+        assert not any(one.ready() for one in slow)
+        (tmp_path / "gate").unlink()
+        assert [one.result(60)["rows"] for one in slow] == [1] * 5
+
+
+def test_workers_that_are_told_to_stop_amid_a_batch_repeat_a_chunk_for_each_slot_at_most(
+    mlq, start, models_toml, places, tmp_path
+):
+    rows, toml = 20_000, str(models_toml("Counted", "counted"))
+    (tmp_path / "gate").unlink()
+    (tmp_path / "files").mkdir()
+    client = make_app(mlq, Settings(files=str(tmp_path / "files"))).test_client()
+    words = ("worker", "--models", toml, "--files", str(tmp_path / "files"), "--concurrency", "1", "--grace", "1")
+
+    def predicted():
+        return (tmp_path / "counted").read_text().split() if (tmp_path / "counted").exists() else []
+
+    with start(*words) as one, start(*words) as two:
+        hosted(mlq)
+        file = upload(client, lines("counted", [{"x": x} for x in range(1000, 1000 + rows)])).json["id"]
+        given = {"input_file_id": file, "endpoint": "/models/counted/predict", "completion_window": "24h"}
+        made = client.post("/v1/batches", json=given).json
+        until(lambda: len(predicted()) > rows / 5)
+        for worker in (one, two):
+            worker.terminate()
+        for worker in (one, two):
+            worker.wait(30)
+    before = len(predicted())
+    assert before < rows
+    with start(*words), start(*words):
+        until(lambda: client.get(f"/v1/batches/{made['id']}").json["status"] == "completed", 110)
+    batch = client.get(f"/v1/batches/{made['id']}").json
+    assert batch["request_counts"] == {"total": rows, "completed": rows, "failed": 0}
+    answers = client.get(f"/v1/files/{batch['output_file_id']}/content").data.splitlines()
+    assert [json.loads(one)["custom_id"] for one in answers] == [f"r{number}" for number in range(rows)]
+    again = [row for row, times in Counter(predicted()).items() if times > 1]
+    assert len(set(predicted())) == rows
+    assert len(again) <= 2 * LARGEST

@@ -187,9 +187,10 @@ def test_numbers_of_workers_are_those_that_live(world, keys):
 
 
 def test_loads_and_evictions_come_back(world, keys):
-    deliver(world, 1, ("iris", row(loads=2, load_sum=2.5, evictions=1)))
+    deliver(world, 1, ("iris", row(loads=2, load_sum=2.5, evictions=1, rows=9, rows_failed=4)))
     found = world.run(stats_ops.stats(keys)).queues["iris"]
     assert (found.loads, found.load_seconds, found.evictions) == (2, 2.5, 1)
+    assert (found.rows, found.rows_failed) == (9, 4)
 
 
 def test_what_was_counted_comes_back(world, keys):

@@ -138,3 +138,29 @@ def test_a_small_result_needs_no_other_op(world, keys):
     fields = world.run(job_ops.outcome(keys, "1"))
     assert fields["result"]
     assert job_ops.large_result(keys, "1", fields) is None
+
+
+def test_who_only_waits_is_no_suspect(world, keys):
+    """What ended its process together with others is not charged to it, and it is not run apart for that."""
+    world.post(2)
+    one, two = world.claim(2)
+    world.run(work_ops.rest(keys, one))
+    assert world.raw.hget(keys.job + "1", "waits_for") == b"0"
+    with world.unchanged():
+        world.run(work_ops.rest(keys, one))
+    assert world.run(job_ops.wait(keys, "1", "w", 10, two.lease)) is None
+    for _ in range(4):
+        assert world.die(one, beside=1)
+        assert world.raw.hmget(keys.job + "1", "losses", "shared", "waits_for") == [None, None, None]
+        (one,) = world.claim()
+        world.run(work_ops.rest(keys, one))
+    world.run(work_ops.waits_no_more(keys, one))
+    assert world.settle(one)
+
+
+def test_a_lease_that_is_lost_notes_no_rest(world, keys):
+    """The job may be gone."""
+    one = world.running()
+    world.settle(one)
+    with world.unchanged():
+        world.run(work_ops.rest(keys, one))

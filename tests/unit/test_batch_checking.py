@@ -1,5 +1,6 @@
 """Lines of a batch: what is refused whole, and what is left to the model."""
 
+import gzip
 import json
 
 import pytest
@@ -51,6 +52,21 @@ def test_one_bad_line_is_told_with_its_number(bad, code):
     assert found.rows == 3
     assert [(one.code, one.line) for one in found.faults] == [(code, 3)]
     json.dumps(found.faults[0].as_json())
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (gzip.compress(line(1)), "is compressed (gzip)"),
+        (b"PK\x03\x04", "is compressed (zip)"),
+        (line(1).decode().encode("utf-16"), "is UTF-16"),
+        (line(1).decode().encode("utf-16-le"), "is UTF-16"),
+    ],
+)
+def test_files_that_are_no_text_are_named_as_such(content, reason):
+    """And not as lines that are no JSON."""
+    (fault,) = check(content.splitlines(keepends=True), HERE).faults
+    assert (fault.code, fault.line, reason in fault.message) == ("invalid_file_format", None, True)
 
 
 @pytest.mark.parametrize("lines", [[], [b"\n", b"  \r\n"], [b"\xef\xbb\xbf"]])

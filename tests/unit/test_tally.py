@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlq.core.chunk import Predicted
 from mlq.core.job import Claimed, Outcome, Record
 from mlq.core.job_options import PLAIN
 from mlq.core.keys import Keys
@@ -95,3 +96,13 @@ def test_a_run_is_measured():
     tally.settled([ended(success(1), took=0.25), ended(failure(OSError()), took=0.25)], [True, True])
     _, counts = delivered(tally)
     assert (counts["default:run:4"], counts["default:run:sum"]) == (2, 500_000)
+
+
+def test_rows_of_chunks_are_counted():
+    tally = Tally()
+    rows = success(Predicted(b"a\n", b"b\n", 5, 2))
+    tally.settled([ended(rows, "#rows:iris@1"), ended(rows, "#rows:iris@1"), ended(rows, "other")], [True, True, True])
+    tally.settled([ended(success("no rows"), "#rows:iris@1"), ended(rows, "#rows:iris@1")], [True, False])
+    found = delivered(tally)[1]
+    assert (found["#rows:rows"], found["#rows:rows:failed"]) == (10, 4)
+    assert "other:rows" not in found
