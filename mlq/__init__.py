@@ -4,8 +4,10 @@ from mlq.client.aio import AsyncMLQ
 from mlq.client.handle import AsyncJobHandle, JobHandle
 from mlq.client.stream import Update
 from mlq.core.progress import Progress
+from mlq.core.schedule import ScheduleState
 from mlq.core.states import State
 from mlq.core.tree import Tree
+from mlq.core.why import Why
 from mlq.deliveries.signing import verify_webhook
 from mlq.errors import (
     AfterFailure,
@@ -21,12 +23,15 @@ from mlq.errors import (
     NoServer,
     NotLoaded,
     OutOfMemory,
+    QueueFull,
     RunStopped,
+    ScheduleConflict,
     ServerError,
     TooLarge,
     Undecodable,
     UnknownJob,
     UnknownModel,
+    UnknownSchedule,
     Unserializable,
     Unsupported,
     Unverified,
@@ -65,7 +70,10 @@ __all__ = [
     "NotLoaded",
     "OutOfMemory",
     "Progress",
+    "QueueFull",
     "RunStopped",
+    "ScheduleConflict",
+    "ScheduleState",
     "ServerError",
     "Split",
     "State",
@@ -74,6 +82,7 @@ __all__ = [
     "Undecodable",
     "UnknownJob",
     "UnknownModel",
+    "UnknownSchedule",
     "Unserializable",
     "Unsupported",
     "Unverified",
@@ -82,6 +91,7 @@ __all__ = [
     "ValueRefused",
     "WaitCircle",
     "WaitTimeout",
+    "Why",
     "WrongOutput",
     "WrongState",
     "__version__",

@@ -90,6 +90,16 @@ class OutOfMemory(ServerError):
     """The server has reached its `maxmemory` and refuses writes."""
 
 
+class QueueFull(MLQError):
+    """The queue has as many jobs as its limit allows; nothing was posted. Try again when some have been taken."""
+
+    def __init__(self, message: str, length: int | None = None, limit: int | None = None) -> None:
+        """`length`: the jobs that wait in it; `limit`: how many may."""
+        super().__init__(message)
+        self.length = length
+        self.limit = limit
+
+
 class JobError(MLQError):
     """Something about one job."""
 
@@ -104,6 +114,18 @@ class UnknownJob(JobError, KeyError):
 
 class JobLost(UnknownJob):
     """The server lost data, this job included, and its id now belongs to another job."""
+
+
+class UnknownSchedule(MLQError, KeyError):
+    """No schedule has this name, or none any more."""
+
+    def __str__(self) -> str:
+        """The plain message; KeyError would show its repr."""
+        return str(self.args[0]) if self.args else ""
+
+
+class ScheduleConflict(MLQError):
+    """A schedule can't be changed or run now; the message says why."""
 
 
 class WrongState(JobError):

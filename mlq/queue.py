@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar, Unpack, overload
 
@@ -17,6 +17,7 @@ from mlq.errors import InputError
 from mlq.running.declared import Declared, DeclaredBatch, M_contra, P, R_co, declared
 from mlq.running.listeners import Listener, Listeners
 from mlq.running.portions import Split
+from mlq.running.scheduling import Scheduling
 from mlq.system import terminal
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _started: "weakref.WeakSet[MLQ]" = weakref.WeakSet()  # the objects that have st
 
 
 DECLARED = ("name", "queue", "timeout", "retries", "backoff", "retry_on", "batch", "max_wait", "max_cost",
-            "cost", "group", "per_worker")  # options of a listener  # fmt: skip
+            "cost", "group", "per_worker", "uses")  # options of a listener  # fmt: skip
 
 
 def _listener(function: Callable[..., Any], **given: Any) -> Listener:
@@ -56,7 +57,7 @@ def _listener(function: Callable[..., Any], **given: Any) -> Listener:
         raise InputError("cost and group are of listeners that take batches: declare batch=, too")
     return Listener.of(
         function, given.get("name"), given.get("queue"), policy, given.get("retry_on"), given.get("batch"),
-        given.get("max_wait"), split, given.get("per_worker"),
+        given.get("max_wait"), split, given.get("per_worker"), given.get("uses"),
     )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def _nothing(_msg: object) -> None:
     """Stands for a function that is about to be declared."""
 
 
-class MLQ(Client):
+class MLQ(Scheduling, Client):
     """A job queue: post jobs from this process, or run them in it."""
 
     def __init__(
@@ -103,6 +104,7 @@ class MLQ(Client):
         backoff: float | None = None,
         retry_on: Any = None,
         per_worker: int | None = None,
+        uses: str | Sequence[str] | None = None,
     ) -> Callable[[Callable[Concatenate[M_contra, P], R_co]], Declared[M_contra, P, R_co]]: ...
 
     @overload
@@ -121,6 +123,7 @@ class MLQ(Client):
         backoff: float | None = None,
         retry_on: Any = None,
         per_worker: int | None = None,
+        uses: str | Sequence[str] | None = None,
     ) -> Callable[[Callable[Concatenate[list[M_contra], P], R_co]], DeclaredBatch[M_contra, P, R_co]]: ...
 
     def listener(self, function: Any = None, **options: Any) -> Any:
@@ -139,7 +142,7 @@ class MLQ(Client):
         out. `max_cost`: what the messages of a call may cost together, by `cost`, a function of a message, such as
         `len`; `group`: only messages for which this function gives the same share a call. `per_worker`: how many of its
         jobs (or batches, if it takes batches) one worker runs at a time; as many as the worker has slots if left out.
-        Raises InputError.
+        `uses`: resources, by any names, of which `limit` says how many jobs may use them. Raises InputError.
         """
         listener = _listener(_nothing if function is None else function, **options)  # wrong options are refused here
         if function is None:

@@ -38,6 +38,7 @@ respond or refuses, and `InputError` for an argument that can't be used.
 LISTENERS = """
 `@mlq.listener` returns the function that it decorates, which can still be called, and has methods to post jobs for it.
 """
+SCHEDULES = "`mlq.schedules`. See [schedules](schedules.md)."
 PIPELINES = "See [pipelines](pipelines.md)."
 OPTIONS = "Keywords of `post`, `post_many` and `submit`, also of those of listeners and of `JobContext.post`."
 SERVER = "In the module `mlq.server`. See [the embedded server](embedded-server.md)."
@@ -53,12 +54,16 @@ TASKS = {
     "report progress or partial results from a listener": "JobContext.update_progress JobContext.emit",
     "predict a file": "MLQ.predict_file",
     "have a job become other jobs": "Forward Split route",
-    "look at one job": "JobHandle.state JobHandle.missing MLQ.get_job MLQ.position",
+    "look at one job": "JobHandle.state JobHandle.why MLQ.get_job MLQ.position",
     "see the steps of a pipeline": "JobHandle.tree",
+    "cancel all jobs that wait in a queue": "MLQ.purge",
     "list and count jobs and workers": "MLQ.jobs MLQ.counts MLQ.stats MLQ.workers",
     "cancel, run again or remove a job": "JobHandle.cancel JobHandle.requeue JobHandle.delete MLQ.purge",
+    "limit how many jobs run or start, and pause them": "MLQ.limit MLQ.limits MLQ.pause MLQ.resume",
+    "divide the workers' time among those who post": "MLQ.share_weight MLQ.shares MLQ.about_wait",
     "look after dead letters": "MLQ.dead_letters MLQ.requeue_all MLQ.discard_all",
     "keep data for other jobs": "MLQ.store_data MLQ.fetch_data",
+    "have a job posted again and again": "MLQ.schedule Schedules.add",
     "do something around each attempt": "MLQ.middleware",
     "send a function to running workers": "MLQ.upload",
     "all of this with asyncio": "AsyncMLQ AsyncJobHandle",
@@ -68,14 +73,24 @@ TASKS = {
 SECTIONS: list[tuple[str, str, dict[str, list[str]]]] = [
     ("Clients", "", {
         "MLQ": ["mlq.client.blocking:Client", "mlq.client.waiting:Waiting", "mlq.queue:MLQ",
-                "mlq.client.administration:Administration"],
+                "mlq.running.scheduling:Scheduling",
+                "mlq.client.administration:Administration", "mlq.client.asking:Asking", "mlq.client.purging:Purging",
+                "mlq.client.gates:Gates", "mlq.client.shares:Shares",
+                "mlq.client.named:Named", "mlq.client.connected:Connected"],
         "AsyncMLQ": ["mlq.client.aio:AsyncMLQ", "mlq.client.aio_waiting:AsyncWaiting",
-                     "mlq.client.aio_administration:AsyncAdministration"],
+                     "mlq.client.aio_administration:AsyncAdministration", "mlq.client.asking:AsyncAsking",
+                     "mlq.client.purging:AsyncPurging", "mlq.client.aio_gates:AsyncGates",
+                     "mlq.client.shares:AsyncShares", "mlq.client.named:AsyncNamed"],
     }),
     ("Listeners", LISTENERS, {
         "Declared": ["mlq.running.declared:Declared"],
         "JobContext": ["mlq.running.context:JobContext"],
         "Middleware": ["mlq.running.middleware:Middleware"],
+    }),
+    ("Cron lines and intervals", SCHEDULES, {
+        "Schedules": ["mlq.client.schedules:Schedules"],
+        "AsyncSchedules": ["mlq.client.schedules:AsyncSchedules"],
+        "ScheduleState": ["mlq.core.schedule:ScheduleState"],
     }),
     ("Pipelines", PIPELINES, {
         "Forward": ["mlq.running.pipeline:Forward"],
@@ -94,6 +109,7 @@ SECTIONS: list[tuple[str, str, dict[str, list[str]]]] = [
     }),
     ("What methods return", "", {
         "State": ["mlq.core.states:State"],
+        "Why": ["mlq.core.why:Why"],
         "Counts": ["mlq.ops.jobs:Counts"],
         "Listed": ["mlq.ops.lists:Listed"],
         "DeadLetter": ["mlq.ops.lists:DeadLetter"],
@@ -101,6 +117,11 @@ SECTIONS: list[tuple[str, str, dict[str, list[str]]]] = [
         "QueueStats": ["mlq.ops.stats:QueueStats"],
         "Histogram": ["mlq.ops.stats:Histogram"],
         "DeliveryStats": ["mlq.ops.stats:DeliveryStats"],
+        "GateState": ["mlq.core.limit:GateState"],
+        "Gate": ["mlq.core.limit:Gate"],
+        "Limit": ["mlq.core.limit:Limit"],
+        "Pause": ["mlq.core.limit:Pause"],
+        "ShareState": ["mlq.ops.shares:ShareState"],
         "Followed": ["mlq.ops.following:Followed"],
         "Entry": ["mlq.ops.following:Entry"],
     }),

@@ -32,8 +32,10 @@ settings.load_profile("busy")
 
 # What may stay in Redis without a time to live: the data itself and what finds it. All else must lapse by itself.
 KEPT = ("counter", "epoch", "models", "skipped-ids", "blocked", "lanes", "lanes-version", "leases", "scheduled",
-        "expiring", "low-priority", "dead", "format", "metrics", "shadows", "uploads", "uploads-version")  # fmt: skip
-KEPT_STEMS = ("model:", "post:", "job:", "lane:", "data:", "deliveries:", "upload:")
+        "expiring", "low-priority", "dead", "format", "metrics", "schedule-due", "schedules", "shadows", "uploads",
+        "uploads-version", "gates", "limits", "paused", "opening")  # fmt: skip
+KEPT_STEMS = ("model:", "post:", "job:", "lane:", "data:", "deliveries:", "schedule:", "unique:", "upload:", "running:",
+              "parked:")  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,8 +44,8 @@ def look(shared: Shared) -> Op[Waiting]:
     def parse(reply: list[Any]) -> Waiting:
         return Waiting(reply[0], float(reply[1]), float(reply[2])) if reply[0] else Waiting(0, 0.0, 0.0)
 
-    keys = shared.keys
-    return call(SCRIPT, (f"{keys.class_}{shared.served.name}:ready", keys.lane, keys.post), (), parse)
+    keys, (served,) = shared.keys, shared.served
+    return call(SCRIPT, (f"{keys.class_}{served.name}:ready", keys.lane, keys.post), (), parse)
 
 
 def claim_by(rule: Greedy, shared: Shared, give: claimer.Give) -> None:

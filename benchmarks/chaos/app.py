@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from benchmarks.chaos import effects, features
 from benchmarks.chaos.mix import BATCH, NAMESPACE, TOGETHER, crashes, value
 from benchmarks.chaos.pipelines import steps
+from benchmarks.chaos.rules import steps as rules
 from mlq import MLQ
 
 POOL = "CHAOS_POOL"  # the environment variable that tells the worker's pool
@@ -138,3 +139,4 @@ elif features.BATCHES:
 
 
 steps.declare(mlq, is_asyncio=os.environ.get(POOL) == "asyncio", backoff=0.2)
+rules.declare(mlq, is_asyncio=os.environ.get(POOL) == "asyncio", backoff=0.2)

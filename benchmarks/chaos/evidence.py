@@ -10,6 +10,7 @@ from benchmarks.chaos.effects import Run
 from benchmarks.chaos.mix import NAMESPACE, Mix
 from benchmarks.chaos.pipelines.poster import Fate
 from benchmarks.chaos.receiver import Call
+from benchmarks.chaos.rules.told import Told, Turn, turn
 from benchmarks.chaos.trouble import Troubles
 from mlq import MLQ
 from mlq.core.job import Record
@@ -54,7 +55,7 @@ class Piece(NamedTuple):
     callback: bool
 
 
-Outcome = Ended | Piece  # of any job
+Outcome = Ended | Piece | Turn  # of any job
 
 
 @dataclass
@@ -69,6 +70,8 @@ class Evidence:
     jobs: dict[str, Ended] = field(default_factory=dict)
     pieces: dict[str, Piece] = field(default_factory=dict)
     fates: dict[str, Fate] = field(default_factory=dict)
+    turns: dict[str, Turn] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
     dead: set[str] = field(default_factory=set)  # ids among the dead letters
     runs: dict[str, list[Run]] = field(default_factory=dict)
     calls: dict[str, list[Call]] = field(default_factory=dict)
@@ -95,22 +98,31 @@ class Evidence:
         }  # fmt: skip
 
 
-def read_jobs(mlq: MLQ, client: "redis.Redis") -> tuple[dict[str, Ended], dict[str, Piece]]:
-    """All jobs of the namespace that were posted to be run, and those of pipelines."""
-    jobs: dict[str, Ended] = {}
-    pieces: dict[str, Piece] = {}
+class Jobs(NamedTuple):
+    """All jobs of the namespace that were posted to be run: plain ones, those of pipelines, and those under rules."""
+
+    plain: dict[str, Ended]
+    pieces: dict[str, Piece]
+    turns: dict[str, Turn]
+
+
+def read_jobs(mlq: MLQ, client: "redis.Redis") -> Jobs:
+    """Read all of them."""
+    found = Jobs({}, {}, {})
     for name in client.scan_iter(KEYS.post + "*", count=1000):
         job_id = name.decode().removeprefix(KEYS.post)
-        job, part = mlq.get_job(job_id), Record.parse(client.get(name)).options.part
-        losses = int(client.hget(KEYS.job + job_id, "losses") or 0)
+        job, record = mlq.get_job(job_id), Record.parse(client.get(name))
+        part, losses = record.options.part, int(client.hget(KEYS.job + job_id, "losses") or 0)
         if part or "root" in job["msg"]:
-            pieces[job_id] = _piece(job, part, losses)
+            found.pieces[job_id] = _piece(job, part, losses)
+        elif "rule" in job["msg"]:
+            found.turns[job_id] = turn(job, record.last)
         elif job["msg"]["number"] >= 0:  # else of a passer-by
-            jobs[job_id] = Ended(
+            found.plain[job_id] = Ended(
                 job["msg"]["number"], job["state"], job["reason"], job["result"], job["error"],
                 job["retries"], losses, job["callback"] is not None,
             )  # fmt: skip
-    return jobs, pieces
+    return found
 
 
 def _piece(job: dict[str, Any], part: Part | None, losses: int) -> Piece:

@@ -21,6 +21,8 @@ from benchmarks.chaos.pipelines.poster import Pipelines
 from benchmarks.chaos.poster import Poster
 from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.receiver import Receiver
+from benchmarks.chaos.rules.poster import Rules
+from benchmarks.chaos.rules.told import take_back
 from benchmarks.chaos.trouble import Troubles
 from mlq import MLQ, MLQError
 from mlq.server import Scratch, scratch
@@ -42,6 +44,7 @@ class Stage(NamedTuple):
     posters: list[Poster]
     passersby: Passersby
     pipelines: Pipelines
+    rules: Rules
     effects: Path
     logs: Path
 
@@ -81,6 +84,8 @@ def _stage(mix: Mix, seed: int, jobs_per_second: float, troubles: Troubles) -> I
         through = f"redis://127.0.0.1:{proxy.port}"
         effects, logs = folder / "effects", folder / "logs"
         logs.mkdir()
+        rules = Rules(server.url, seed, jobs_per_second)
+        stack.callback(rules.end)
         fleet = Fleet(places(server.url, through), effects, logs, troubles)
         stack.callback(fleet.end)
         posters = [
@@ -93,7 +98,7 @@ def _stage(mix: Mix, seed: int, jobs_per_second: float, troubles: Troubles) -> I
         stack.callback(passersby.stop)
         pipelines = Pipelines(server.url, seed, jobs_per_second, receiver, effects)
         stack.callback(pipelines.end)
-        yield Stage(server, proxy, receiver, fleet, posters, passersby, pipelines, effects, logs)
+        yield Stage(server, proxy, receiver, fleet, posters, passersby, pipelines, rules, effects, logs)
 
 
 def _wreak(stage: Stage, steps: list[Step], seconds: float, evidence: Evidence) -> None:
@@ -106,6 +111,7 @@ def _wreak(stage: Stage, steps: list[Step], seconds: float, evidence: Evidence) 
         time.sleep(TURN)
     adversary.heal()
     stage.pipelines.stop()
+    stage.rules.stop()
     stage.passersby.stop()
     evidence.queues = stage.passersby.queues
     for poster in stage.posters:
@@ -118,12 +124,13 @@ def _make_peace(stage: Stage, evidence: Evidence) -> None:
     """Wait until everything is done, then stop the workers."""
     end = time.monotonic() + DRAIN
     with redis.Redis.from_url(stage.server.url) as client:
-        while (left := unfinished(client) or stage.pipelines.to_do()) and time.monotonic() < end:
+        while (left := unfinished(client) or stage.pipelines.to_do() or stage.rules.to_do()) and time.monotonic() < end:
             stage.fleet.tend()
             time.sleep(TURN)
     if left:
         evidence.wrong.append(f"not done after {DRAIN:.0f} s of peace: {left}")
     stage.pipelines.end()
+    stage.rules.end()
     stage.fleet.stop()
     if orphans := stage.fleet.orphans_left():
         evidence.wrong.append(f"children of killed workers still run: {orphans}")
@@ -143,8 +150,8 @@ def _delete_pipelines(mlq: MLQ, evidence: Evidence) -> Iterator[str]:
 def _gather(stage: Stage, evidence: Evidence) -> None:
     """All that is left, as evidence."""
     with redis.Redis.from_url(stage.server.url) as client, MLQ(NAMESPACE, url=stage.server.url) as mlq:
-        evidence.jobs, evidence.pieces = read_jobs(mlq, client)
-        evidence.fates = stage.pipelines.fates
+        evidence.jobs, evidence.pieces, evidence.turns = read_jobs(mlq, client)
+        evidence.fates, evidence.told = stage.pipelines.fates, stage.rules.told
         evidence.dead = {job_id.decode() for job_id in client.zrange(KEYS.dead, 0, -1)}
         evidence.runs = read_runs(stage.effects)
         evidence.calls = dict(stage.receiver.calls)
@@ -152,10 +159,11 @@ def _gather(stage: Stage, evidence: Evidence) -> None:
         evidence.wrong += stage.fleet.wrong
         workers = {run.worker for runs in evidence.runs.values() for run in runs}
         evidence.wrong += [f"worker {pid} died of SIGTERM, though it worked" for pid in stage.fleet.unborn & workers]
-        evidence.wrong += leftovers.find(client, evidence, has_pipelines=True)
+        evidence.wrong += leftovers.find(client, evidence, in_use=True)
         evidence.keys = leftovers.by_kind(client)
         evidence.wrong += _delete_pipelines(mlq, evidence)
-        evidence.wrong += leftovers.find(client, evidence, has_pipelines=False)
+        evidence.wrong += take_back(mlq)
+        evidence.wrong += leftovers.find(client, evidence, in_use=False)
     for log in sorted(stage.logs.iterdir()):
         text = log.read_text(errors="replace")
         if (start := text.find("Traceback")) >= 0:

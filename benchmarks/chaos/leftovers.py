@@ -8,30 +8,33 @@ from benchmarks.chaos.evidence import KEYS, Evidence, Piece
 if TYPE_CHECKING:
     import redis
 
-FOR_EVER = ("counter", "epoch", "format", "skipped-ids", "metrics")  # once each
+FOR_EVER = ("counter", "epoch", "format", "skipped-ids", "metrics", "low-priority")  # once each
 OF_JOBS = ("post", "job")
 LAPSING = (  # only with a time to live
     "apart-turn", "reaping", "workers", "worker", "replay", "inbox", "waiters", "staged", "stream", "lost",
+    "room", "starts",
 )  # fmt: skip
 # What workers registered: the next registration of another class removes what nobody registers any more.
-REGISTERED = ("classes", "class", "serves")
+REGISTERED = ("classes", "class", "serves", "uses")
 # Of a job in a pipeline, besides its record and state: its steps, the jobs that come after it, and the bad ones that it
 # counted; if it ended badly also the ranges of parts that were not open yet, for a requeue.
 KEPT = ("", "steps", "next", "bad")
+RULES = ("limits", "gates", "opening", "schedules", "schedule")  # as long as there are limits and schedules
+OF_SHARES = ("||times", "||means")  # what lanes of shares keep for a week after their last job
 # All else must be gone: leases, lane, scheduled, deliveries and delivery are empty when nothing is left to do.
 
 
-def find(client: "redis.Redis", evidence: Evidence, *, has_pipelines: bool) -> Iterator[str]:
-    """What is there and should not be. `has_pipelines`: whether they have not been deleted yet."""
-    pieces = evidence.pieces if has_pipelines else {}
+def find(client: "redis.Redis", evidence: Evidence, *, in_use: bool) -> Iterator[str]:
+    """What is there and should not be. `in_use`: whether pipelines, limits and schedules are there still."""
+    pieces = evidence.pieces if in_use else {}
     for name in _names(client):
         kind, _, of = name.partition(":")
         if kind in OF_JOBS:
             job_id, _, what = of.partition(":")
-            fine = of in evidence.jobs or (job_id in pieces and _is_kept(what, pieces[job_id]))
-        elif kind in REGISTERED:
+            fine = of in evidence.jobs or of in evidence.turns or (job_id in pieces and _is_kept(what, pieces[job_id]))
+        elif kind in REGISTERED or (in_use and kind in RULES):
             fine = True
-        elif kind in LAPSING:
+        elif kind in LAPSING or (kind == "lane" and name.endswith(OF_SHARES)):
             fine = client.ttl(KEYS.root + name) != -1  # -2: it has lapsed meanwhile
         else:
             fine = name in FOR_EVER or (name == "dead" and bool(evidence.dead))

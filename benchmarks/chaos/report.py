@@ -7,6 +7,7 @@ from benchmarks.chaos.adversary import REFUSALS
 from benchmarks.chaos.effects import Run
 from benchmarks.chaos.evidence import Evidence
 from benchmarks.chaos.pipelines import verify as pipelines
+from benchmarks.chaos.rules import verify as rules
 from benchmarks.chaos.verify import ended_as
 
 
@@ -51,6 +52,7 @@ def figures(evidence: Evidence, seed: int) -> dict[str, str]:
         "recovery, longest s": f"{max(recovered):.1f}",
         **outcomes(evidence),
         **pipelines.figures(evidence),
+        **rules.figures(evidence),
         "callbacks": sum(map(len, evidence.calls.values())),
         "seconds": f"{evidence.seconds:.0f}",
     }

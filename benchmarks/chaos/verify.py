@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks.chaos.effects import Run
-from benchmarks.chaos.evidence import Ended, Evidence
+from benchmarks.chaos.evidence import Ended, Evidence, Outcome
 from benchmarks.chaos.laws import LEASES, again, attempts, is_lost, lost_by_chance
 from benchmarks.chaos.laws import callbacks as callbacks_of
 from benchmarks.chaos.mix import End, value
 from benchmarks.chaos.pipelines import verify as pipelines
+from benchmarks.chaos.rules import verify as rules
 
 
 def problems(evidence: Evidence) -> list[str]:
@@ -17,7 +18,7 @@ def problems(evidence: Evidence) -> list[str]:
     found = list(evidence.wrong)
     for check in (posts, outcomes, dead_letters, runs, batches, callbacks):
         found += check(evidence)
-    return found + pipelines.problems(evidence)
+    return found + pipelines.problems(evidence) + rules.problems(evidence)
 
 
 def posts(evidence: Evidence) -> Iterator[str]:
@@ -58,7 +59,7 @@ def ended_as(end: End, job: Ended) -> bool:
 
 def dead_letters(evidence: Evidence) -> Iterator[str]:
     """They are the failed jobs, no more and no less."""
-    every = [*evidence.jobs.items(), *evidence.pieces.items()]
+    every: list[tuple[str, Outcome]] = [*evidence.jobs.items(), *evidence.pieces.items(), *evidence.turns.items()]
     failed = {job_id for job_id, job in every if job.state == "failed"}
     if odd := failed ^ evidence.dead:
         yield f"either failed or among the dead letters, but not both: {sorted(odd)[:10]}"
@@ -73,7 +74,7 @@ def runs(evidence: Evidence) -> Iterator[str]:
         yield from attempts(job_id, job, mine)
         asks_for_it = evidence.mix.job(job.number).asks_for_more
         yield from again(evidence, job_id, mine, evidence.first_heard(job_id), asks_for_it=asks_for_it)
-    known = evidence.jobs.keys() | evidence.pieces.keys()
+    known = evidence.jobs.keys() | evidence.pieces.keys() | evidence.turns.keys()
     yield from (f"job {job_id} ran, but is unknown" for job_id in evidence.runs.keys() - known)
 
 
@@ -107,5 +108,5 @@ def callbacks(evidence: Evidence) -> Iterator[str]:
     """Each job that has one told it, and told the truth; nobody else was called."""
     for job_id, job in evidence.jobs.items():
         yield from callbacks_of(evidence, job_id, job)
-    known = evidence.jobs.keys() | evidence.pieces.keys()
+    known = evidence.jobs.keys() | evidence.pieces.keys() | evidence.turns.keys()
     yield from (f"a callback of job {job_id} came, which is unknown" for job_id in evidence.calls.keys() - known)

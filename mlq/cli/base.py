@@ -5,7 +5,7 @@ Exit codes:
     0    done
     1    the job failed, was cancelled, is unknown, or is in the wrong state for the command
     2    wrong usage, or a module that can't be imported
-    3    the server can't be reached, refuses, or does not run
+    3    the server can't be reached, refuses, or does not run; or the queue is full
     4    the job did not end within --timeout
     5    rows of a file failed; the others were predicted
     130  Ctrl-C
@@ -24,7 +24,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
-from mlq import MLQ, InputError, MLQError, ServerError, WaitTimeout
+from mlq import MLQ, InputError, MLQError, QueueFull, ServerError, WaitTimeout
 from mlq import server as embedded
 from mlq.system import logs, terminal
 
@@ -165,5 +165,5 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _code(error: MLQError) -> int:
-    codes = ((InputError, USAGE), (ServerError, SERVER), (WaitTimeout, TIMEOUT))
+    codes = ((InputError, USAGE), (ServerError, SERVER), (QueueFull, SERVER), (WaitTimeout, TIMEOUT))
     return next((code for kind, code in codes if isinstance(error, kind)), OTHER)

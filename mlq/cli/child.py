@@ -90,11 +90,12 @@ def _description(queue: MLQ) -> list[Any]:
             one.per_worker,
             one.about,
             one.residency,
+            one.uses,
             *one.policy,
         ]
         for one in queue.listeners.all()
     ]
-    return [queue.namespace, queue.url, listeners]
+    return [queue.namespace, queue.url, listeners, queue.listeners.scheduled.rows(queue.listeners.names())]
 
 
 def _green() -> type[Child]:

@@ -10,7 +10,7 @@ from mlq.cli import show
 from mlq.cli.base import Settings, json_option, report, with_settings
 from mlq.cli.jobs import each
 from mlq.client.arguments import PAGE
-from mlq.core.checks import functions_of, queue_of
+from mlq.core.checks import functions_of, group_of, queue_of, share_of
 from mlq.ops.lists import DeadLetter
 from mlq.system import terminal
 
@@ -59,7 +59,11 @@ def list_letters(settings: Settings, limit: int, *, one_by_one: bool, as_json: b
 
 def _listed(letter: DeadLetter) -> dict[str, object]:
     fields = {name: value for name, value in letter._asdict().items() if name != "lane"}
-    return fields | {"queue": queue_of(letter.lane), "functions": sorted(functions_of(letter.lane))}
+    return fields | {
+        "queue": queue_of(letter.lane),
+        "functions": sorted(functions_of(letter.lane)),
+        "share": share_of(letter.lane),
+    }
 
 
 def _groups(letters: list[DeadLetter]) -> list[list[DeadLetter]]:
@@ -67,7 +71,7 @@ def _groups(letters: list[DeadLetter]) -> list[list[DeadLetter]]:
     groups: dict[tuple[str, ...], list[DeadLetter]] = {}
     for letter in letters:
         error = re.sub(r"[0-9]+", "#", letter.error)
-        groups.setdefault((letter.lane, letter.reason, letter.error_type, error), []).append(letter)
+        groups.setdefault((group_of(letter.lane), letter.reason, letter.error_type, error), []).append(letter)
     return list(groups.values())
 
 

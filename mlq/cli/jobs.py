@@ -1,4 +1,4 @@
-"""Commands on jobs that were posted: job, jobs, cancel, redeliver, delete, purge."""
+"""Commands on jobs that were posted: job, jobs, cancel, redeliver, delete."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +11,8 @@ from mlq import MLQ, JobError, MLQError, State
 from mlq.cli import show
 from mlq.cli.base import OTHER, Settings, json_option, report, with_settings
 from mlq.client.unserved import can_serve, missing
-from mlq.core.checks import functions_of, queue_of
+from mlq.core.checks import functions_of, queue_of, share_of
 from mlq.core.progress import Progress
-from mlq.core.states import FINISHED
 from mlq.ops.lists import Listed
 from mlq.system import terminal
 
@@ -24,20 +23,6 @@ FIRST_NAMES = (
     "processing_finished",
     "retries",
 )  # of the first MLQ; JSON has the usual names
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Age(click.ParamType[float]):
-    """A number with a unit, in seconds: `90s`, `30m`, `12h`, `7d`."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        number, unit = str(value)[:-1], str(value)[-1:]
-        if unit not in UNITS or not number.isdigit() or len(number) > 9:
-            self.fail(f"{value!r} is not an age: write a number and a unit, such as 90s, 30m, 12h or 7d", param, ctx)
-        return float(int(number) * UNITS[unit])
 
 
 @click.command("job")
@@ -84,13 +69,16 @@ def _description(job: dict[str, Any]) -> Iterable[tuple[str, object]]:
     started, finished = job["started"], job["finished"]
     yield "id", job["id"]
     yield "state", f"{job['state']}{lacking}"
-    yield "jobs ahead", job["position"]
+    yield "jobs ahead", f"about {job['position']}" if job["share"] and job["position"] else job["position"]
     yield "queue", job["queue"]
     yield "priority", job["priority"] or None
+    yield "key", job["key"]
+    yield "share", job["share"]
     yield "functions", job["functions"] and ", ".join(sorted(job["functions"]))
     yield "message", show.brief(job["msg"])
     yield "callback", job["callback"]
     yield "webhook", job["webhook"]
+    yield "schedule", job["schedule"] and f"{job['schedule']}, for {show.moment(job['tick'])}"
     yield "posted", show.moment(job["posted"])
     yield "started", show.moment(started)
     yield "finished", show.moment(finished)
@@ -173,7 +161,7 @@ def many_jobs(
 def _listed(job: Listed, workers: list[dict[str, str]], namespace: str) -> dict[str, Any]:
     """The names are those of `GET /jobs`, too."""
     fields = {name: value for name, value in job._asdict().items() if name not in {"lane", "age"}}
-    fields |= {"queue": queue_of(job.lane), "functions": sorted(functions_of(job.lane))}
+    fields |= {"queue": queue_of(job.lane), "functions": sorted(functions_of(job.lane)), "share": share_of(job.lane)}
     return fields | {"unserved": missing(job.lane, workers, namespace) if job.state == State.QUEUED else None}
 
 
@@ -257,16 +245,3 @@ def redeliver(settings: Settings, job_ids: tuple[str, ...]) -> None:
 def delete(settings: Settings, job_ids: tuple[str, ...]) -> None:
     """Remove jobs and their results; a running job can't be removed."""
     each(job_ids, partial(_delete, settings.queue()), "deleted")
-
-
-@click.command
-@click.option("--older", type=Age(), required=True, metavar="AGE", help="Such as 90s, 30m, 12h or 7d.")
-@click.option("--state", type=click.Choice(sorted(state.value for state in FINISHED)), help="Only jobs that ended so.")
-@with_settings
-def purge(settings: Settings, older: float, state: str | None) -> None:
-    """Remove jobs that ended longer ago than AGE, with their results.
-
-    Dead letters are among them; --state succeeded leaves those.
-    """
-    mlq = settings.queue()
-    terminal.write(f"removed {mlq.purge(older, State(state) if state else None)} jobs of namespace {mlq.namespace!r}")

@@ -44,6 +44,19 @@ class Count(click.ParamType[Any]):
         return int(value)
 
 
+class Unique(click.ParamType[Any]):
+    """A number of seconds, or a word that `core/unique.py` checks."""
+
+    name = "unique"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:  # noqa: ARG002 - click's own
+        """`60` as 60.0; `waiting` stays."""
+        try:
+            return float(value)
+        except ValueError:
+            return str(value)
+
+
 class Names(click.ParamType[Any]):
     """Names separated by commas, as a tuple."""
 

@@ -43,18 +43,22 @@ def status(settings: Settings, *, watches: bool, as_json: bool) -> None:
 
 
 def _status(mlq: MLQ, *, as_json: bool) -> None:
-    now, workers = mlq.counts(), mlq.workers()
+    now, workers, limits = mlq.counts(), mlq.workers(), mlq.limits()
     lacking = {lane: missing(lane, workers, mlq.namespace) for lane, waiting in sorted(now.lanes.items()) if waiting}
     if as_json:
         unserved = {lane: now.lanes[lane] for lane, text in lacking.items() if text}
         found = {"server": mlq.server, "namespace": mlq.namespace, "waiting": now.waiting,
                  "scheduled": now.scheduled, "blocked": now.blocked, "running": now.running,
-                 "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unserved": unserved}  # fmt: skip
+                 "dead": now.dead, "workers": len(workers), "lanes": now.lanes, "unserved": unserved,
+                 "limits": [one.as_dict() for one in limits]}  # fmt: skip
         show.emit_json(found)
         return
     lanes = [(f"  {lane}", f"{now.lanes[lane]}{f' ({text})' if text else ''}") for lane, text in lacking.items()]
     show.described([
         ("server", mlq.server), ("namespace", mlq.namespace), ("waiting", now.waiting), *lanes,
+        *[("paused", f"{one.gate.words} by {one.paused.by} since {show.moment(one.paused.since)}")
+          for one in limits if one.paused],
+        *[("at its limit", one.gate.words) for one in limits if one.holds_back and not one.paused],
         ("scheduled", now.scheduled or None), ("blocked", now.blocked or None), ("running", now.running),
         ("dead letters", now.dead), ("workers", f"{len(workers)}{_slots(workers)}"),
     ])  # fmt: skip
@@ -95,7 +99,7 @@ def _worker_row(worker: dict[str, str]) -> tuple[object, ...]:
         f"{worker.get('running', '?')} of {worker.get('slots', '?')}",
         worker.get("jobs", "").replace(",", ", "),
         show.span(began and time.time() - began),
-        worker.get("queues", "").replace(",", ", "),
+        worker.get("order") or worker.get("queues", "").replace(",", ", "),
         worker.get("functions", "").replace(",", ", "),
     )
 

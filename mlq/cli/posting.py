@@ -11,6 +11,7 @@ import click
 from mlq import MLQ, JobFailed, WaitTimeout
 from mlq.cli import live, show
 from mlq.cli.base import Settings, json_option, report, with_settings
+from mlq.cli.options import Unique
 from mlq.client.handle import JobHandle
 from mlq.client.unserved import with_server
 from mlq.core.json_values import read_message
@@ -44,6 +45,11 @@ timeout_option = click.option("--timeout", type=float, metavar="S", help="Give u
 @click.option("--at", metavar="TIME", help="Run then at the earliest: 2026-12-01T08:00+01:00, or seconds since 1970.")
 @click.option("--expires", type=float, metavar="S", help="Cancel the job if no worker has begun it S seconds from now.")
 @click.option("--priority", type=int, metavar="N", help="-100 to 100; jobs with a larger one run sooner. Default: 0.")
+@click.option("--key", metavar="KEY", help="Post no second job while one with this key has not ended.")
+@click.option("--unique", type=Unique(), metavar="waiting|active|S",
+              help="How long it holds the key: while it waits, until it has ended (default), or S s.")  # fmt: skip
+@click.option("--replace", is_flag=True, help="If a job with the key waits, give it this message and these options.")
+@click.option("--share", metavar="NAME", help="Whose job it is: shares get equal parts of the workers' time.")
 @click.option("--wait", "waits", is_flag=True, help="Wait for the result and write it instead of the id.")
 @timeout_option
 @json_option
@@ -71,15 +77,14 @@ def post(
     """
     if timeout is not None and not waits:
         raise click.UsageError("--timeout needs --wait (--job-timeout limits how long the job may run)")
-    names = _split(functions)
+    names = names_in(functions)
     mlq = settings.queue()
     message = _from_stdin() if msg == "-" else read_message(msg)
     with without_warnings():
         job = mlq.submit(
-            message, callback, names, timeout=job_timeout, after=after or None, then=_split(then), **options
+            message, callback, names, timeout=job_timeout, after=after or None, then=names_in(then), **options
         )
-    if job.warning:
-        report(f"job {job.id}: {with_server(job.warning, mlq.workers(), mlq.server)}")
+    _tell(mlq, job, replaced=options["replace"])
     if waits:
         try:
             show.emit(_result(mlq, job, timeout, warned=bool(job.warning)), as_json=as_json)
@@ -87,10 +92,18 @@ def post(
             report(f"job {job.id} goes on: mlq wait {job.id}, or mlq cancel {job.id}")
             raise
     else:
-        show.emit({"id": job.id} if as_json else job.id, as_json=as_json)
+        show.emit({"id": job.id, "new": job.new} if as_json else job.id, as_json=as_json)
 
 
-def _split(groups: tuple[str, ...]) -> list[str] | None:
+def _tell(mlq: MLQ, job: JobHandle, *, replaced: bool) -> None:
+    """Tell on stderr what is special about the job of a post."""
+    if not job.new:
+        report(f"job {job.id} holds the key: {'it has the new message now' if replaced else 'nothing was posted'}")
+    if job.warning:
+        report(f"job {job.id}: {with_server(job.warning, mlq.workers(), mlq.server)}")
+
+
+def names_in(groups: tuple[str, ...]) -> list[str] | None:
     """The names of an option that may be repeated, or have several names with commas; None if it was not given."""
     return [name.strip() for group in groups for name in group.split(",")] if groups else None
 

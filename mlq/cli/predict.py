@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Self
+from typing import NoReturn, Self
 
 import click
 
@@ -31,10 +31,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command
 @click.argument("name")
 @click.argument("input_file", metavar="INPUT")
-@click.option("-o", "--output", metavar="PATH", required=True, help="The file or URL to write; it must not be there.")
-@click.option("--errors", metavar="PATH", help="Where rows that fail are told. Default: beside the output.")
+@click.option("-o", "--output", metavar="PATH", required=True, help="The file or URL to write; it must not exist yet.")
+@click.option("--errors", metavar="PATH", help="Where rows that fail are listed. Default: beside the output.")
 @click.option("--map", "pairs", metavar="FIELD=COLUMN", multiple=True, help="A field that comes from another column.")
-@click.option("--keep", metavar="COLUMN", multiple=True, help="A column that the output has, too.")
+@click.option("--keep", metavar="COLUMN", multiple=True, help="A column of the input to copy to the output.")
 @click.option("--restart", is_flag=True, help="Begin again, instead of going on with what an earlier run has.")
 @json_option
 @with_settings
@@ -65,10 +65,7 @@ def predict(
             known, remember = finished.before(mlq, wanted), partial(_remember, mlq, wanted)
             ended = known or predict_file(mlq, wanted, progress.show, stop.is_set, named=remember)
         except RunStopped as error:
-            if not stop.number:
-                raise
-            report(str(error))
-            click.get_current_context().exit(128 + stop.number)
+            _end_early(error, stop.number, progress)
         finally:
             progress.end()
     if as_json:
@@ -80,11 +77,20 @@ def predict(
         click.get_current_context().exit(ROWS)
 
 
+def _end_early(error: RunStopped, number: int, progress: "_Progress") -> NoReturn:
+    """Tell that signal `number` stopped the run, below the line that shows the progress; raise any other reason."""
+    if not number:
+        raise error
+    progress.end()
+    report(str(error))
+    click.get_current_context().exit(128 + number)
+
+
 def _end(ended: Report, took: float | None) -> str:
     """`took`: seconds; None if an earlier command has done it."""
     rows = _rows(ended.rows - ended.failed)
     if took is None:
-        return f"already done: {rows} are predicted in {ended.output}"
+        return f"already done: {ended.output} has {rows}"
     return f"predicted {rows} in {show.span(took)}: {ended.output}"
 
 

@@ -3,7 +3,24 @@
 import click
 
 from mlq import __version__
-from mlq.cli import dead, jobs, models, overview, pipelines, posting, predict, serve, serve_models, tree, worker
+from mlq.cli import (
+    dead,
+    gates,
+    jobs,
+    models,
+    overview,
+    pipelines,
+    posting,
+    predict,
+    purge,
+    schedules,
+    serve,
+    serve_models,
+    shares,
+    tree,
+    why,
+    worker,
+)
 from mlq.cli.base import Program, global_options
 
 # MLQ_VERSION is likely to be somebody's own variable, and must not set the flag --version
@@ -16,7 +33,7 @@ version_option = click.version_option(
     cls=Program,
     context_settings={"auto_envvar_prefix": "MLQ", "help_option_names": ["-h", "--help"]},
     epilog="Every option can be set in the environment: MLQ_NAMESPACE, MLQ_WORKER_CONCURRENCY, ... Exit codes: 0 done, "
-    "1 the job failed, 2 wrong usage, 3 no server, 4 timeout, 5 rows of a file failed, 130 Ctrl-C.",
+    "1 the job failed, 2 wrong usage, 3 no server or a full queue, 4 timeout, 5 rows of a file failed, 130 Ctrl-C.",
 )
 @version_option
 @global_options(environment=True)
@@ -26,8 +43,10 @@ def program() -> None:
 
 for command in (
     posting.post, posting.wait, posting.stream, posting.logs,
-    jobs.one_job, tree.tree, jobs.many_jobs, jobs.cancel, jobs.redeliver, jobs.delete, jobs.purge, dead.dead,
+    jobs.one_job, why.why, tree.tree, jobs.many_jobs, jobs.cancel, jobs.redeliver, jobs.delete, purge.purge, dead.dead,
+    gates.limit, gates.limits, gates.pause, gates.resume, shares.shares,
     overview.count, overview.status, overview.workers, overview.clear, overview.server,
-    models.models, predict.predict, pipelines.pipelines, worker.worker, serve.serve, serve_models.serve_models,
+    models.models, predict.predict, pipelines.pipelines, schedules.schedule,
+    worker.worker, serve.serve, serve_models.serve_models,
 ):  # fmt: skip
     program.add_command(command)

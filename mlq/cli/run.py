@@ -129,10 +129,11 @@ def _pool(kind: str, slots: int) -> Pool:
 
 def _listener_of(row: list[Any]) -> Listener:
     """A listener as a child describes it; see `ready` in pools/frames.py."""
-    name, takes, is_async, queue, batch, wait, most, about, residency, *policy = row
+    name, takes, is_async, queue, batch, wait, most, about, residency, uses, *policy = row
     return Listener(
         name, None, takes, is_async, queue, Policy(*policy),
         batch=batch, max_wait=wait, per_worker=most, about=about, residency=Residency(*residency),
+        uses=tuple(uses),
     )  # fmt: skip
 
 
@@ -159,8 +160,9 @@ def _work_in_children(settings: Settings, target: str, options: dict[str, Any]) 
         pool.close()
         there = ", ".join(repr(namespace) for namespace, *_ in found)
         raise InputError(f"{target} has queues in the namespaces {there}: choose one with --namespace")
-    namespace, url, declared = found[0]
+    namespace, url, declared, scheduled = found[0]
     listeners = Listeners(map(_listener_of, declared))
+    listeners.scheduled.add_rows(scheduled)
     try:
         placing = _place(pool, programs, listeners, options)
         options |= {"unloads": placing is not None, "aside": None if green else aside_of(programs, limits, placing)}
@@ -257,7 +259,7 @@ def _begin(
         listeners = listeners.only(options["functions"])
     ahead = not options.get("unloads", False)
     wanted = WorkerSettings(
-        options["queues"] or (),
+        options["order"],
         options["name"],
         options["max_losses"],
         tuple(options["gpus"] or ()),

@@ -25,12 +25,13 @@ from mlq.cli.shared_options import (
 )
 from mlq.cli.worker import check_models
 from mlq.core.policy import LOSSES
+from mlq.core.queue_order import QueueOrder
 from mlq.system.extras import require
 
 log = logging.getLogger("mlq.cli")
 
 # What `mlq worker` can be told beyond this; who needs more starts the parts apart.
-_USUAL = {"queues": None, "functions": None, "accept_uploads": False, "max_jobs": None, "max_memory": None,
+_USUAL = {"order": QueueOrder(), "functions": None, "accept_uploads": False, "max_jobs": None, "max_memory": None,
           "max_losses": LOSSES, "burst": False, "name": None}  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
+from mlq.core import spans
 from mlq.core.json_values import to_json
 from mlq.core.progress import Progress
 from mlq.system import terminal
@@ -147,12 +148,4 @@ def short_moment(seconds: float | None) -> str | None:
 
 def span(seconds: float | None) -> str | None:
     """A duration with a suitable unit and precision."""
-    if seconds is None:
-        return None
-    if seconds < 1:
-        milliseconds = max(0.0, seconds) * 1000
-        return f"{milliseconds:.{1 if milliseconds < 10 else 0}f} ms"
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    minutes = int(seconds // 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return None if seconds is None else spans.span(seconds)

@@ -24,6 +24,7 @@ from mlq.cli.shared_options import (
     pool_option,
 )
 from mlq.core.policy import LOSSES
+from mlq.core.queue_order import QueueOrder
 
 
 @click.command
@@ -43,7 +44,13 @@ from mlq.core.policy import LOSSES
     "--queues",
     type=Names(),
     metavar="A,B",
-    help="Queues to serve. Default: the one named default, and those that the listeners declare.",
+    help="Queues to serve; gpu:3,cpu:1 takes three jobs of gpu for each one of cpu, while both have some. Default: the "
+    "one named default, and those that the listeners declare.",
+)
+@click.option(
+    "--strict-order",
+    is_flag=True,
+    help="Take jobs of a queue only while the queues before it in --queues have none.",
 )
 @click.option("--functions", type=Names(), metavar="F,G", help="Listeners to run. Default: all.")
 @click.option(
@@ -92,6 +99,7 @@ def worker(settings: Settings, /, target: str | None, **options: Any) -> None:  
     if options["check"]:
         click.get_current_context().exit(0 if _is_alive(settings, options["name"]) else 1)
     note_files(options.pop("files"), options.pop("file_places"))
+    options["order"] = QueueOrder.parse(options.pop("queues") or (), strict=options.pop("strict_order"))
     if (models := options.pop("models")) is not None:
         if target is not None:
             raise click.UsageError("Give a module or --models, not both.")

@@ -6,10 +6,11 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from mlq.client.aio_waiting import AsyncWaiting
-from mlq.client.arguments import chunks, data_key
+from mlq.client.arguments import chunks, data_key, options_of_many
 from mlq.client.handle import AsyncJobHandle
 from mlq.client.known_models import Known
 from mlq.client.models import AsyncModel
+from mlq.client.schedules import AsyncSchedules
 from mlq.client.unserved import LaneChecks
 from mlq.core import codec
 from mlq.core.checks import check_key, check_seconds, check_size
@@ -87,23 +88,23 @@ class AsyncMLQ(AsyncWaiting):
         if idempotency_key is None:
             return await self._post(wanted, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
-        lane, needs, when = wanted.lane, wanted.needs, wanted.when
+        lane, needs, when, keyed = wanted.lane, wanted.needs, wanted.when, wanted.keyed
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs, when)
+            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs, when, keyed)
 
         posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
         await self._check(lane, posted)
         return posted
 
-    async def _post(self, wanted: JobOptions, bodies: Sequence[bytes]) -> Posted:
+    async def _post(self, wanted: JobOptions, bodies: Sequence[bytes], of: int | None = None) -> Posted:
         keys, staged, lane = self._keys, post_ops.staging_name(bodies), wanted.lane
-        needs, when = wanted.needs, wanted.when
+        needs, when, keyed = wanted.needs, wanted.when, wanted.keyed
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs, when)
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs, when, keyed, of)
 
             posted = await post_aio(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
         await self._check(lane, posted)
@@ -128,10 +129,13 @@ class AsyncMLQ(AsyncWaiting):
         **options: Unpack[PostOptions],
     ) -> list[str]:
         """Post many jobs with the same options, as in the sync twin; returns their ids."""
-        wanted = options_of(callback, functions, options)
+        wanted = options_of_many(callback, functions, options)
         ids: list[str] = []
-        for bodies in chunks([wanted.body(msg) for msg in msgs], len(wanted.after or ())):
-            ids += map(str, (await self._post(wanted, bodies)).ids())
+        pages = list(chunks([wanted.body(msg) for msg in msgs], len(wanted.after or ())))
+        of = sum(map(len, pages)) if len(pages) > 1 else None
+        for bodies in pages:
+            ids += map(str, (await self._post(wanted, bodies, of)).ids())
+            of = of and 0  # the first call has seen whether the queue takes all of them
         return ids
 
     async def submit(
@@ -146,7 +150,7 @@ class AsyncMLQ(AsyncWaiting):
         """Post one job; returns a handle on it."""
         wanted = options_of(callback, functions, options)
         posted = await self._post_one(wanted, wanted.body(msg), idempotency_key)
-        return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+        return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane), new=posted.new)
 
     async def predict_file(
         self,
@@ -167,11 +171,16 @@ class AsyncMLQ(AsyncWaiting):
                  "restart": restart}  # fmt: skip
         wanted, message = own_options(callback, options), FileJob.of(given).message()
         posted = await self._post_one(wanted, wanted.body(message), idempotency_key)
-        return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+        return AsyncJobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane), new=posted.new)
 
     def model(self, name: str, version: str | None = None) -> AsyncModel:
         """A hosted model, to submit predictions to; without `version`, as its traffic says. Raises InputError."""
         return AsyncModel(self, name, version)
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """The schedules of this namespace: to add, list, run, pause and remove them."""
+        return AsyncSchedules(self)
 
     def job(self, job_id: str) -> AsyncJobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server."""

@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlq.client.aio_gates import AsyncGates
 from mlq.client.arguments import CHORES, PAGE
+from mlq.client.asking import AsyncAsking
 from mlq.client.model_states import ModelState, states_of
 from mlq.client.shadows import figures_of
+from mlq.client.shares import AsyncShares
 from mlq.client.unserved import unserved, why_waiting
-from mlq.core.checks import check_count, check_id, check_seconds
-from mlq.core.identity import JobId
-from mlq.core.keys import Keys
+from mlq.core.checks import check_count, check_id
 from mlq.core.shadow import ShadowState, state_of
-from mlq.core.states import FINISHED, State
+from mlq.core.states import State
 from mlq.core.tree import STEPS, Growing, Tree
 from mlq.core.versions import Versions
-from mlq.errors import InputError, MLQError
+from mlq.errors import MLQError
 from mlq.ops import Op
 from mlq.ops import data as data_ops
 from mlq.ops import deliveries as delivery_ops
@@ -30,33 +31,12 @@ from mlq.ops import uploads as upload_ops
 from mlq.ops.jobs import Counts
 from mlq.ops.lists import DeadLetter, Listed
 from mlq.ops.stats import Stats
-from mlq.shell.known_ids import known_ids_of
 from mlq.uploads.functions import check_name, pickled
 from mlq.uploads.sealed import overview, seal
 
-if TYPE_CHECKING:
-    from mlq.shell.aio import AsyncShell
 
-
-class AsyncAdministration:
+class AsyncAdministration(AsyncAsking, AsyncGates, AsyncShares):
     """The part of the client that looks after jobs which others posted."""
-
-    _keys: Keys
-    _shell: "AsyncShell"
-
-    @property
-    def namespace(self) -> str:
-        """The namespace's name."""
-        return self._keys.namespace
-
-    async def server(self) -> str:
-        """The server in use, without its password, and why it was chosen. Chooses it if that has not happened yet."""
-        return str(await self._shell.target())
-
-    async def _named(self, job_id: object) -> JobId:
-        """The id that the user gave, with the job's stamp if this process knows it. Raises InputError."""
-        wanted = check_id(job_id)
-        return wanted if wanted.stamp else known_ids_of(await self._shell.target(), self._keys).with_stamp(wanted)
 
     async def job_count(self) -> int:
         """Jobs that wait or run."""
@@ -142,7 +122,10 @@ class AsyncAdministration:
         return await self._shell.run(job_ops.last_id(self._keys))
 
     async def position(self, job_id: str) -> int | None:
-        """How many jobs are ahead of this one in its lane; None if it does not wait there. Raises UnknownJob."""
+        """How many jobs are ahead of this one in its lane; None if it does not wait there. Raises UnknownJob.
+
+        With a share, about how many, by the time that the shares have used.
+        """
         return (await self._shell.run(job_ops.place(self._keys, await self._named(job_id)))).ahead
 
     async def cancel(self, job_id: str) -> None:
@@ -156,21 +139,6 @@ class AsyncAdministration:
     async def delete(self, job_id: str) -> None:
         """Remove a job that does not run, with its result. Raises WrongState, UnknownJob."""
         await self._change(job_ops.delete(self._keys, await self._named(job_id)))
-
-    async def purge(self, older: float, state: State | None = None) -> int:
-        """Remove jobs that ended more than `older` seconds ago, with their results; returns how many were removed.
-
-        `state`: only those that ended in it. All jobs of the namespace are looked at, 2,000 per call to the server.
-        """
-        age, removed, below = check_seconds("older", older, zero=True) or 0.0, 0, ""
-        if state is not None and state not in FINISHED:
-            raise InputError(f"state must be one in which a job has ended ({', '.join(sorted(FINISHED))}), not {state}")
-        while below != "0":
-            page, below = await self._shell.run(list_ops.listing(self._keys, below, PAGE, state))
-            old = [job for job in page if job.finished is not None and job.age - (job.finished - job.posted) > age]
-            ops = [job_ops.purge(self._keys, job.id, job.state) for job in old if job.state in FINISHED]
-            removed += sum(await self._shell.run_many(ops)) if ops else 0
-        return removed
 
     async def dead_letters(self, first: int = 0, last: int = -1) -> list[DeadLetter]:
         """The dead letters `first` to `last` (inclusive, from 0; -1 is the last), oldest first."""

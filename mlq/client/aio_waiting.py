@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from mlq.client.aio_administration import AsyncAdministration
 from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, given_to, state_of, value_of
 from mlq.client.handle import AsyncJobHandle, converted
+from mlq.client.purging import AsyncPurging
 from mlq.client.unserved import with_server
 from mlq.core.checks import check_seconds
 from mlq.core.identity import JobId
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlq.shell.aio_inbox import AsyncInbox
 
 
-class AsyncWaiting(AsyncAdministration):
+class AsyncWaiting(AsyncPurging):
     """The part of the client that waits for jobs and follows them."""
 
     _inbox: "AsyncInbox"

@@ -1,13 +1,14 @@
 """What both clients share: preparing arguments for ops, and turning an outcome into a value or an exception. Pure."""
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlq.core import codec
 from mlq.core.checks import printable
 from mlq.core.exceptions import faults_in, from_fields
 from mlq.core.job import text
+from mlq.core.job_options import JobOptions, options_of
 from mlq.core.states import State
 from mlq.errors import InputError, JobCancelled, JobFailed, RemoteTraceback, Undecodable
 
@@ -35,6 +36,14 @@ def chunks(bodies: Iterable[bytes], links: int = 0) -> Iterator[list[bytes]]:
         yield portion
 
 
+def options_of_many(callback: object, functions: object, options: Mapping[str, object]) -> JobOptions:
+    """The options of a post of many jobs. Raises InputError."""
+    wanted = options_of(callback, functions, options)
+    if wanted.key is not None:
+        raise InputError("key is of one job, and this posts many: post them one by one, each with a key of its own")
+    return wanted
+
+
 def data_key(key: object) -> str:
     """The key to store data under; random if none is given."""
     if key is None:
@@ -57,6 +66,9 @@ def given_to(fields: dict[str, bytes] | None) -> str | None:
     return text(fields.get("gave")) if fields else None
 
 
+_CANCELLED = {"expired": "expired before a worker began it", "purged": "was purged from its queue"}
+
+
 def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
     """A finished job's result. Raises JobFailed (or, with `original`, the listener's own exception) or JobCancelled."""
     state = text(fields.get("state"))
@@ -64,8 +76,8 @@ def value_of(job_id: str, fields: dict[str, bytes], *, original: bool) -> Any:
         packed = fields.get("result")
         return None if packed is None else codec.unpack(packed)
     if state == State.CANCELLED:
-        late = text(fields.get("reason")) == "expired"
-        raise JobCancelled(f"job {job_id} {'expired before a worker began it' if late else 'was cancelled'}")
+        why = _CANCELLED.get(text(fields.get("reason")) or "", "was cancelled")
+        raise JobCancelled(f"job {job_id} {why}")
     message, kind = text(fields.get("error")) or "", text(fields.get("error_type")) or ""
     remote = text(fields.get("traceback")) or ""
     reason = text(fields.get("reason")) or ""

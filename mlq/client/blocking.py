@@ -5,10 +5,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from mlq.client.arguments import chunks, data_key
+from mlq.client.arguments import chunks, data_key, options_of_many
 from mlq.client.handle import JobHandle
 from mlq.client.known_models import Known
 from mlq.client.models import Model
+from mlq.client.schedules import Schedules
 from mlq.client.unserved import LaneChecks
 from mlq.client.waiting import Waiting
 from mlq.core import codec
@@ -86,7 +87,11 @@ class Client(Waiting):
         `delay`: seconds until it may begin; or `at`: when, as a datetime with a time zone or in seconds since 1970; up
         to a minute ago is now, earlier is refused. `expires`: seconds after which it is cancelled if no worker has
         begun it. `priority`: from -100 to 100; of the jobs that wait, those with a larger one are sooner, and those
-        with the same one in the order of their posts. Times are by the server's clock.
+        with the same one in the order of their posts. `share`: for whom it runs; shares get equal parts of the workers'
+        time, whatever their jobs take (see `share_weight`). Times are by the server's clock.
+        `key`: as long as a job of the same functions holds this key, nothing is posted, and the answer is that job;
+        `unique`: how long that is: "waiting" (until a worker has taken it), "active" (until it has ended, as if left
+        out), or seconds from its post. `replace`: the job that waits with the key gets this message and these options.
         `idempotency_key`: a string; repeating the same post with the same key within a day posts no second job, and
         returns the first one's id. Raises InputError (nothing was written; KeyReused if the key was used for another
         post) or ServerError.
@@ -99,23 +104,23 @@ class Client(Waiting):
         if idempotency_key is None:
             return self._post(wanted, (body,))
         keys, key, staged = self._keys, check_key(idempotency_key), post_ops.staging_name((body,))
-        lane, needs, when = wanted.lane, wanted.needs, wanted.when
+        lane, needs, when, keyed = wanted.lane, wanted.needs, wanted.when, wanted.keyed
 
         def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs, when)
+            return post_ops.post_once(keys, key, lane, body, epoch, staged, needs, when, keyed)
 
         posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, (body,)))
         self._check(lane, posted)
         return posted
 
-    def _post(self, wanted: JobOptions, bodies: Sequence[bytes]) -> Posted:
+    def _post(self, wanted: JobOptions, bodies: Sequence[bytes], of: int | None = None) -> Posted:
         keys, staged, lane = self._keys, post_ops.staging_name(bodies), wanted.lane
-        needs, when = wanted.needs, wanted.when
+        needs, when, keyed = wanted.needs, wanted.when, wanted.keyed
         with self._shell.callers.borrow() as caller:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":  # quoted: else each post would build the type
-                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs, when)
+                return post_ops.post(keys, name, number, lane, bodies, "", epoch, staged, needs, when, keyed, of)
 
             posted = post(self._shell, keys, make, post_ops.stage(keys, staged, lane, bodies))
         self._check(lane, posted)
@@ -142,10 +147,13 @@ class Client(Waiting):
 
         All are checked before any is sent. Raises InputError, ServerError; in the latter case some may be posted.
         """
-        wanted = options_of(callback, functions, options)
+        wanted = options_of_many(callback, functions, options)
         ids: list[str] = []
-        for bodies in chunks([wanted.body(msg) for msg in msgs], len(wanted.after or ())):
-            ids += map(str, self._post(wanted, bodies).ids())
+        pages = list(chunks([wanted.body(msg) for msg in msgs], len(wanted.after or ())))
+        of = sum(map(len, pages)) if len(pages) > 1 else None
+        for bodies in pages:
+            ids += map(str, self._post(wanted, bodies, of).ids())
+            of = of and 0  # the first call has seen whether the queue takes all of them
         return ids
 
     def submit(
@@ -157,10 +165,10 @@ class Client(Waiting):
         idempotency_key: str | None = None,
         **options: Unpack[PostOptions],
     ) -> JobHandle:
-        """Post one job, as `post` does; returns a handle on it."""
+        """Post one job, as `post` does; returns a handle on it. Its `new` is False if the job was there already."""
         wanted = options_of(callback, functions, options)
         posted = self._post_one(wanted, wanted.body(msg), idempotency_key)
-        return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+        return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane), new=posted.new)
 
     def predict_file(
         self,
@@ -187,11 +195,16 @@ class Client(Waiting):
                  "restart": restart}  # fmt: skip
         wanted, message = own_options(callback, options), FileJob.of(given).message()
         posted = self._post_one(wanted, wanted.body(message), idempotency_key)
-        return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane))
+        return JobHandle(self, posted.id, warning=self._lanes.warning(wanted.lane), new=posted.new)
 
     def model(self, name: str, version: str | None = None) -> Model:
         """A hosted model, to submit predictions to; without `version`, as its traffic says. Raises InputError."""
         return Model(self, name, version)
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of this namespace: to add, list, run, pause and remove them."""
+        return Schedules(self)
 
     def job(self, job_id: str) -> JobHandle:
         """A handle on any job, by its id or its `reference`. Does not contact the server. Raises InputError."""
@@ -203,11 +216,12 @@ class Client(Waiting):
         A mapping: `id`, `state`, `msg`, `timestamp` (of the post), `queue`, `functions`, `timeout`, `worker`,
         `processing_started`, `processing_finished`, `progress`, `short_result`, `result` (of a failed job, the text of
         its error), `due` (when a scheduled one is to run), `expires` (when it is cancelled unless begun), `priority`,
-        `retries` (runs after the first), `attempts` (a mapping for each of the last 20 runs), `error`, `error_type`,
-        `traceback`, `reason`, `callback`, `callback_outcome`, `webhook`, and `deliveries` (the last 20 tries to send
-        these two). In pipelines: `after`, `on_failure`, `then`, `root` (of a step), `becomes` (the job whose outcome it
-        will have), `gave` (the job that got its result), `cause` (the job because of which it failed), `steps` (how
-        many it has). What does not apply, or not yet, is None.
+        `share`, `key`, `retries` (runs after the first), `attempts` (a mapping for each of the last 20 runs), `error`,
+        `error_type`, `traceback`, `reason`, `callback`, `callback_outcome`, `webhook`, and `deliveries` (the last 20
+        tries to send these two). In pipelines: `after`, `on_failure`, `then`, `root` (of a step), `becomes` (the job
+        whose outcome it will have), `gave` (the job that got its result), `cause` (the job because of which it failed),
+        `steps` (how many it has). Of a schedule's job: `schedule`, its name, and `tick`, the time that the job is for.
+        What does not apply, or not yet, is None.
         """
         return self._shell.run(job_ops.read(self._keys, self._named(job_id)))
 

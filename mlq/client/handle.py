@@ -8,6 +8,7 @@ from mlq.core.checks import check_id
 from mlq.core.job import is_finished
 from mlq.core.states import State
 from mlq.core.tree import STEPS, Tree
+from mlq.core.why import Why
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # type checkers have it; Python itself has defaults from 3.13 on
@@ -31,6 +32,8 @@ class JobHandle(Generic[R_co]):
         job_id: str,
         convert: Callable[[Any], R_co] | None = None,
         warning: str | None = None,
+        *,
+        new: bool = False,
     ) -> None:
         """Does not check that the job exists. `convert`: makes the result an `R_co`."""
         self._client = client
@@ -38,6 +41,7 @@ class JobHandle(Generic[R_co]):
         self._job = check_id(job_id)
         self.id: str = str(self._job)  # a number in digits; `mlq.job(id)` makes a handle from it
         self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
+        self.new = new  # whether `submit` posted it; False for one that was there, as it holds the key, and elsewhere
 
     def __repr__(self) -> str:
         """Names the job."""
@@ -62,6 +66,10 @@ class JobHandle(Generic[R_co]):
     def missing(self) -> str | None:
         """Why no live worker can run the job while it waits; None if one can. Raises UnknownJob."""
         return self._client.missing(self._job)
+
+    def why(self) -> Why:
+        """Why the job does not run, or has not ended: the first reason that holds. Raises UnknownJob."""
+        return self._client.why(self._job)
 
     def tree(self, limit: int = STEPS) -> Tree:
         """The pipeline that the job belongs to, with up to `limit` steps. Raises UnknownJob."""
@@ -122,6 +130,8 @@ class AsyncJobHandle(Generic[R_co]):
         job_id: str,
         convert: Callable[[Any], R_co] | None = None,
         warning: str | None = None,
+        *,
+        new: bool = False,
     ) -> None:
         """Does not check that the job exists. `convert`: makes the result an `R_co`."""
         self._client = client
@@ -129,6 +139,7 @@ class AsyncJobHandle(Generic[R_co]):
         self._job = check_id(job_id)
         self.id: str = str(self._job)  # a number in digits; `mlq.job(id)` makes a handle from it
         self.warning = warning  # from `submit`: why no live worker could run the job then; None if one could
+        self.new = new  # whether `submit` posted it; False for one that was there, as it holds the key, and elsewhere
 
     def __repr__(self) -> str:
         """Names the job."""
@@ -150,6 +161,10 @@ class AsyncJobHandle(Generic[R_co]):
     async def missing(self) -> str | None:
         """Why no live worker can run the job while it waits; None if one can. Raises UnknownJob."""
         return await self._client.missing(self._job)
+
+    async def why(self) -> Why:
+        """Why the job does not run, or has not ended: the first reason that holds. Raises UnknownJob."""
+        return await self._client.why(self._job)
 
     async def tree(self, limit: int = STEPS) -> Tree:
         """The pipeline that the job belongs to, with up to `limit` steps. Raises UnknownJob."""

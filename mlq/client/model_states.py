@@ -53,7 +53,7 @@ def readable(asked: Iterable[Callable[[], Versions]]) -> Iterator[Versions]:
 
 def states_of(models: Iterable[Versions], workers: Sequence[Worker], namespace: str) -> list[ModelState]:
     """The states of all versions of these models."""
-    reports = [(worker, _reported(worker)) for worker in workers]
+    reports = [(worker, reported(worker)) for worker in workers]
     return [
         state
         for one in models
@@ -99,7 +99,7 @@ def _state_of(info: ModelInfo, reports: list[tuple[Worker, dict[str, Any]]], nam
     return ModelState(info, state, why, processes, missing(lane, [worker for worker, _ in reports], namespace))
 
 
-def _reported(worker: Worker) -> dict[str, Any]:
+def reported(worker: Worker) -> dict[str, Any]:
     """What a worker reports of its models, by listener; nothing if that is damaged."""
     try:
         found = json.loads(worker.get("models") or "{}")

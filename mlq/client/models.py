@@ -145,7 +145,7 @@ class Model(Shadowed):
         info = self.version_for(sticky)
         message = self._client._models.checker(info).check(inputs)  # noqa: SLF001
         job = self._client.submit(message, callback, **post_options(info, options))
-        return Prediction(self._client, job.reference, warning=job.warning)
+        return Prediction(self._client, job.reference, warning=job.warning, new=job.new)
 
     def submit_many(
         self, many: Iterable[Any], /, callback: str | None = None, *, sticky: str | None = None,
@@ -239,7 +239,7 @@ class AsyncModel(AsyncShadowed):
         info = await self.version_for(sticky)
         message = self._client._models.checker(info).check(inputs)  # noqa: SLF001
         job = await self._client.submit(message, callback, **post_options(info, options))
-        return AsyncPrediction(self._client, job.reference, warning=job.warning)
+        return AsyncPrediction(self._client, job.reference, warning=job.warning, new=job.new)
 
     async def submit_many(
         self, many: Iterable[Any], /, callback: str | None = None, *, sticky: str | None = None,

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 
-from mlq.core.checks import DEFAULT_QUEUE, functions_of, nearest, queue_of
+from mlq.core.checks import DEFAULT_QUEUE, functions_of, group_of, nearest, queue_of
 from mlq.core.chunk import ROWS_QUEUE
 from mlq.core.file_job import FILES_QUEUE, KEPT_IN, PLACES, PREDICT_FILE
 from mlq.core.states import State
@@ -117,7 +117,7 @@ class LaneChecks:
 
     def begins(self, lane: str) -> bool:
         """Whether to check the lane after a post to it. If so, nobody else needs to in the next second."""
-        now = time.monotonic()
+        lane, now = group_of(lane), time.monotonic()
         if self._due.get(lane, 0.0) > now:
             return False
         if len(self._due) >= LANES:
@@ -137,7 +137,7 @@ class LaneChecks:
 
     def check(self, lane: str, job_id: str, workers: list[Worker], namespace: str, server: str) -> None:
         """Log a warning if something is wrong with the lane that a job was posted to."""
-        now = time.monotonic()
+        lane, now = group_of(lane), time.monotonic()
         nobody = missing(lane, workers, namespace)
         self._due[lane] = now + (AGAIN if nobody else EVERY)
         found = nobody or ambiguous(lane, workers)
@@ -152,4 +152,4 @@ class LaneChecks:
 
     def warning(self, lane: str) -> str | None:
         """What the last check found out about a lane that posters should know; None if nothing."""
-        return self._found.get(lane)
+        return self._found.get(group_of(lane))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from mlq.client.administration import Administration
 from mlq.client.arguments import LISTEN, PAGE, WORTH_ASKING, given_to, state_of, value_of
 from mlq.client.handle import JobHandle, converted
+from mlq.client.purging import Purging
 from mlq.client.unserved import with_server
 from mlq.core.checks import check_seconds
 from mlq.core.identity import JobId, same
@@ -27,7 +27,7 @@ LOOK = 1.0  # seconds between two calls of `between`
 Between = Callable[[], None] | None  # is called again and again while a client waits; what it raises ends the wait
 
 
-class Waiting(Administration):
+class Waiting(Purging):
     """The part of the client that waits for jobs and follows them."""
 
     def get_result(self, job_id: str) -> Any:

@@ -21,6 +21,8 @@ FOREIGN_HOST_LIMIT = 100  # characters of one that is not ASCII: encoding each t
 URL_LIMIT = 8000  # characters of the URL of a callback or webhook; common servers refuse longer request lines
 DEFAULT_QUEUE = "default"
 QUEUE_LIMIT = 100  # characters
+SHARE_LIMIT = 100  # characters
+SHARE_MARK = "|"  # in a lane, before the share
 NEAR, CANDIDATES = (
     3,
     50,
@@ -59,9 +61,9 @@ def check_functions(functions: object) -> list[str] | None:
     for name in names:
         if callable(name) and hasattr(name, "__name__"):
             raise InputError(f"functions must be names, such as {name.__name__!r}, not the functions themselves")
-        if not isinstance(name, str) or not printable(name, LANE_LIMIT) or "," in name:
+        if not isinstance(name, str) or not printable(name, LANE_LIMIT) or "," in name or SHARE_MARK in name:
             raise InputError(
-                "functions must be a list of listener names (strings without commas, of up to "
+                "functions must be a list of listener names (strings without commas and |, of up to "
                 f"{LANE_LIMIT} characters), but contains {name if not isinstance(name, str) else name[:80]!r:.80}"
             )
     if not names:
@@ -146,12 +148,12 @@ def check_queue(queue: object) -> str:
 
 
 def check_stored_queue(queue: object) -> str:
-    """A queue's name: 1 to 100 printable characters without commas and colons; the default queue for None."""
+    """A queue's name: 1 to 100 printable characters without comma, colon and |; the default queue for None."""
     if queue is None:
         return DEFAULT_QUEUE
-    if not isinstance(queue, str) or not printable(queue, QUEUE_LIMIT) or set(queue) & set(",:"):
+    if not isinstance(queue, str) or not printable(queue, QUEUE_LIMIT) or set(queue) & set(",:|"):
         raise InputError(
-            f"queue must be a string of 1 to {QUEUE_LIMIT} printable characters without comma or colon, "
+            f"queue must be a string of 1 to {QUEUE_LIMIT} printable characters without comma, colon or |, "
             f"not {queue!r:.80}"
         )
     return queue
@@ -221,22 +223,48 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
-def lane_of(queue: str, functions: Sequence[str] | None) -> str:
-    """The lane of a job: its queue and the set of functions that it names (`default`, `default:embed,train`)."""
-    if functions is None:
-        return queue
-    lane = f"{queue}:{','.join(sorted(set(functions)))}"
-    if len(lane.encode()) > LANE_LIMIT:
-        raise InputError(f"functions: the names are too long; together they may take up to {LANE_LIMIT} bytes")
+def check_share(share: object) -> str | None:
+    """The name of a share: 1 to 100 printable characters without comma and |; None if there is none."""
+    if share is None:
+        return None
+    if not isinstance(share, str) or not printable(share, SHARE_LIMIT) or set(share) & set(",|"):
+        raise InputError(
+            f"share must be a string of 1 to {SHARE_LIMIT} printable characters without comma or |, not {share!r:.80}"
+        )
+    return share
+
+
+def lane_of(queue: str, functions: Sequence[str] | None, share: str | None = None) -> str:
+    """The lane of a job: its queue, the set of functions that it names, and its share.
+
+    As in `default`, `default:embed,train`, `default|team-a` and `default:embed,train|team-a`.
+    """
+    lane = queue if functions is None else f"{queue}:{','.join(sorted(set(functions)))}"
+    if share is not None:
+        lane += SHARE_MARK + share
+    if (functions is not None or share is not None) and len(lane.encode()) > LANE_LIMIT:
+        raise InputError(
+            f"functions: the names are too long; together with queue and share they may take up to {LANE_LIMIT} bytes"
+        )
     return lane
+
+
+def group_of(lane: str) -> str:
+    """A lane without its share."""
+    return lane.partition(SHARE_MARK)[0]
+
+
+def share_of(lane: str) -> str | None:
+    """The share of a lane's jobs; None if they have none."""
+    return lane.partition(SHARE_MARK)[2] or None
 
 
 def queue_of(lane: str) -> str:
     """The queue of a lane."""
-    return lane.partition(":")[0]
+    return group_of(lane).partition(":")[0]
 
 
 def functions_of(lane: str) -> frozenset[str]:
     """The functions that a lane's jobs name; empty if they name none."""
-    _, _, names = lane.partition(":")
+    _, _, names = group_of(lane).partition(":")
     return frozenset(names.split(",")) if names else frozenset()

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, TypeVar
 from mlq.core import codec
 from mlq.core.checks import shown_url
 from mlq.core.identity import JobId
-from mlq.core.job_options import JobOptions, read_options
+from mlq.core.job_options import JobOptions
 from mlq.core.progress import Progress, progress_of
 from mlq.core.states import FINISHED, State
+from mlq.core.stored_options import read_options
 from mlq.errors import Undecodable
 
 T = TypeVar("T")
@@ -38,14 +39,19 @@ class Record(NamedTuple):
     message: bytes  # packed
 
     @property
+    def begin(self) -> float:
+        """When it got this message, and its times began: its post, unless a later post replaced the message."""
+        return max(self.posted, self.options.since or 0.0)
+
+    @property
     def due(self) -> float:
         """From when on it may begin, if it comes after no others."""
-        return max(self.posted, self.options.at or 0.0) + (self.options.delay or 0.0)
+        return max(self.begin, self.options.at or 0.0) + (self.options.delay or 0.0)
 
     @property
     def last(self) -> float | None:
         """When it is cancelled if no worker has begun it; None for never."""
-        return None if self.options.expires is None else self.posted + self.options.expires
+        return None if self.options.expires is None else self.begin + self.options.expires
 
     @classmethod
     def parse(cls, record: bytes) -> "Record":
@@ -186,14 +192,18 @@ def describe(job_id: str, record: bytes, now: dict[str, bytes], due: float | Non
 
 
 def _times(posted: Record, state: State, now: dict[str, bytes], due: float | None) -> dict[str, Any]:
-    """When the job is to run, if it waits for a time, now or after others; when it expires; and its priority."""
+    """When the job is to run, if it waits for a time; when it expires; its priority, key, share and schedule."""
     if state == State.BLOCKED:
-        due = posted.due if posted.due > posted.posted else None
+        due = posted.due if posted.due > posted.begin else None
     expires = not (is_finished(state) or "lasts" in now or int(now.get("attempts", b"0")))
     return {
         "due": due if due is not None and due < APART else None,
         "expires": posted.last if expires else None,
         "priority": posted.options.priority or 0,
+        "key": posted.options.key,
+        "share": posted.options.share,
+        "schedule": posted.options.tick and posted.options.tick.schedule,
+        "tick": posted.options.tick and posted.options.tick.at,
     }
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
@@ -12,26 +12,23 @@ from mlq.core.checks import (
     DEFAULT_QUEUE,
     check_count,
     check_functions,
-    check_id,
     check_queue,
     check_seconds,
+    check_share,
     check_size,
-    check_stored_queue,
-    check_stored_url,
     check_url,
     lane_of,
     nearest,
-    queue_of,
 )
-from mlq.core.destination import destination_of
 from mlq.core.identity import JobId, stamp_of
+from mlq.core.links import check_after, check_on_failure, check_then
 from mlq.core.part import Part
 from mlq.core.policy import Policy
+from mlq.core.tick import Tick
+from mlq.core.unique import check_job_key, check_key_options, check_replace, check_unique
 from mlq.core.when import check_at, check_priority, check_times
-from mlq.errors import InputError
 
 _OF_STEPS = ("then", "priority")  # what differs from step to step of a pipeline
-REMEMBERED = 1000  # bytes; a record's packed options are cached once decoded if they are smaller than this
 
 
 class PostOptions(TypedDict, total=False):
@@ -50,6 +47,10 @@ class PostOptions(TypedDict, total=False):
     at: datetime | float | str | None  # when it may begin: a datetime with a time zone, or seconds since 1970
     expires: float | None  # seconds from the post; it is cancelled if no worker has begun it by then
     priority: int | None  # from -100 to 100; jobs with a larger one are sooner; 0 if left out
+    share: str | None  # for whom the job runs: those that wait share the workers' time
+    key: str | None  # as long as a job of these functions holds this key, a post is answered with that job
+    unique: Literal["waiting", "active"] | float | None  # how long: while it waits, until it has ended, or seconds
+    replace: bool | None  # the job that waits with this key gets this message and these options instead
 
 
 class ListenerPostOptions(PostOptions, total=False):
@@ -63,61 +64,11 @@ def _check_functions(value: object) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
 
 
-MOST_NEEDED = 1000  # jobs that one job comes after: each costs the script that posts it about 3 us
-
-
-def _check_after(value: object) -> tuple[JobId, ...] | None:
-    if value is None:
-        return None
-    found: dict[str, JobId] = {}
-    for given in value if isinstance(value, (list, tuple)) else [value]:
-        job = check_id(getattr(given, "reference", given))
-        known = found.get(str(job))
-        if known is None or not known.stamp:
-            found[str(job)] = job
-        elif job.stamp not in ("", known.stamp):
-            raise InputError(f"after: two jobs had the id {job}, and the server has lost the first one")
-    if len(found) > MOST_NEEDED:
-        raise InputError(f"after: a job can come after {MOST_NEEDED:,} others at most, not {len(found):,}")
-    return tuple(found.values()) or None
-
-
-def _check_on_failure(value: object) -> str | None:
-    if value not in (None, "fail", "run"):
-        raise InputError(f"on_failure must be 'fail' or 'run', not {value!r:.80}")
-    return "run" if value == "run" else None
-
-
-MOST_THEN = 100  # listeners in a row
-THEN_LIMIT = 4000  # bytes of their names: each job of a bulk stores them
-
-
-def _check_then(value: object) -> tuple[str, ...] | None:
-    """Lanes with one function each: `phones:extract`, or `extract` for the usual queue."""
-    if value is None:
-        return None
-    if not isinstance(value, (list, tuple)) or len(value) > MOST_THEN:
-        raise InputError(f"then must be a list of up to {MOST_THEN} listeners, not {value!r:.80}")
-    lanes = tuple(_check_one_then(one) for one in value)
-    if sum(len(lane.encode()) for lane in lanes) > THEN_LIMIT:
-        raise InputError(f"then: the names are too long; together they may take up to {THEN_LIMIT:,} bytes")
-    return lanes or None
-
-
-def _check_one_then(value: object) -> str:
-    queue, functions = destination_of(value) if callable(value) else (None, [value])
-    if queue is None and isinstance(functions[0], str):
-        given, colon, name = functions[0].rpartition(":")
-        queue, functions = (given if colon else None), [name]
-    names = check_functions(functions) or []
-    return names[0] if queue is None else lane_of(check_queue(queue), names)
-
-
 def _check_delay(value: object) -> float | None:
     return check_seconds("delay", value, zero=True) or None
 
 
-_CHECKS: dict[str, Callable[[object], Any]] = {
+CHECKS: dict[str, Callable[[object], Any]] = {
     "callback": functools.partial(check_url, "callback"),
     "functions": _check_functions,
     "queue": check_queue,
@@ -126,19 +77,19 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "retries": functools.partial(check_count, "retries"),
     "backoff": functools.partial(check_seconds, "backoff", zero=True),
     "webhook": functools.partial(check_url, "webhook"),
-    "after": _check_after,
-    "on_failure": _check_on_failure,
-    "then": _check_then,
+    "after": check_after,
+    "on_failure": check_on_failure,
+    "then": check_then,
     "delay": _check_delay,
     "at": check_at,
     "expires": functools.partial(check_seconds, "expires"),
     "priority": check_priority,
+    "share": check_share,
+    "key": check_job_key,
+    "unique": check_unique,
+    "replace": check_replace,
 }
 
-
-# Of what was checked when it was posted: anybody who reads it does less.
-_STORED = _CHECKS | {name: functools.partial(check_stored_url, name) for name in ("callback", "webhook")}
-_STORED |= {"queue": check_stored_queue}  # MLQ's own jobs are in queues that no user may name
 
 # Names that other queues have for these options, and that are not similar enough to be recognized.
 _ELSEWHERE = {"result_ttl": "ttl", "result_expires": "ttl", "time_limit": "timeout", "name": "functions"}
@@ -168,21 +119,27 @@ class JobOptions:
     at: float | None = None  # seconds since 1970
     expires: float | None = None
     priority: int | None = None
+    share: str | None = None
+    key: str | None = None
+    unique: str | float | None = None
+    replace: bool = False
+    since: float | None = None  # of a job that may have got its message later than its post: when; set by post.lua
     part: Part | None = None  # set by the worker that posts the step of a pipeline, never by a caller
+    tick: Tick | None = None  # set by the worker that posts the job of a schedule
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> "JobOptions":
         """Raises InputError for a bad value, and TypeError for an option that does not exist."""
-        if unknown := given.keys() - _CHECKS.keys():
+        if unknown := given.keys() - CHECKS.keys():
             name = min(unknown)
-            hint = " (declare it with the listener)" if name == "retry_on" else nearest(usual(name), _CHECKS)
+            hint = " (declare it with the listener)" if name == "retry_on" else nearest(usual(name), CHECKS)
             raise TypeError(f"a job has no option {name!r}{hint}")
-        return _made(given, _CHECKS)
+        return made_of(given, CHECKS)
 
     @functools.cached_property
     def lane(self) -> str:
         """The lane that the job waits in."""
-        return lane_of(self.queue, self.functions)
+        return lane_of(self.queue, self.functions, self.share)
 
     @functools.cached_property
     def needs(self) -> str:
@@ -197,14 +154,23 @@ class JobOptions:
         return " ".join("-" if one is None else repr(one) for one in given) if any(given) else ""
 
     @functools.cached_property
+    def keyed(self) -> str:
+        """How long it holds its key (`w`, `a` or seconds), or `r` to replace, and the key; empty if it has none."""
+        if self.key is None:
+            return ""
+        held = {None: "a", "waiting": "w"}.get(self.unique) or repr(self.unique)  # type: ignore[arg-type]
+        return f"{'r' if self.replace else held} {self.key}"
+
+    @functools.cached_property
     def policy(self) -> Policy:
         """How long an attempt may take, and how often and when it is retried."""
         return Policy(self.timeout, self.retries, self.backoff)
 
     @functools.cached_property
     def _kept(self) -> dict[str, object]:
-        """What is stored, without the queue, which the lane has, and what differs from step to step of a pipeline."""
-        kept = {name: getattr(self, name) for name in _CHECKS if name not in ("queue", *_OF_STEPS)}
+        """What is stored, but for queue and share, which the lane has, and what differs from step to step."""
+        kept: dict[str, object] = {"since": 0.0 if self.replace else None}  # first: post.lua writes the time there
+        kept |= {name: getattr(self, name) for name in CHECKS if name not in ("queue", "share", "replace", *_OF_STEPS)}
         if self.functions is not None:
             kept["functions"] = list(self.functions)
         if self.after is not None:
@@ -214,9 +180,13 @@ class JobOptions:
     @functools.cached_property
     def _head(self) -> bytes:
         kept = self._kept | {name: value for name in _OF_STEPS if (value := getattr(self, name))}
+        if self.tick is not None:
+            kept["tick"] = list(self.tick)
         return pack_body(b"", kept | {"part": self.part.packed()} if self.part else kept)
 
-    def of_step(self, part: Part, then: tuple[str, ...] | None, priority: int | None) -> "JobOptions":
+    def of_step(
+        self, part: Part, then: tuple[str, ...] | None, priority: int | None, share: str | None
+    ) -> "JobOptions":
         """The same for a step of a pipeline, with what that gets from the job before it.
 
         `replace` would take 7 us more, and lose all that is cached here.
@@ -225,7 +195,20 @@ class JobOptions:
         _ = self.lane, self._kept  # each step would make them again
         made.__dict__.update(self.__dict__, part=part, then=then, priority=priority)
         made.__dict__.pop("_head", None)
+        return made.of_share(share)
+
+    def of_share(self, share: str | None) -> "JobOptions":
+        """The same for another share, which is in nothing that is cached here but the lane."""
+        if share == self.share:
+            return self
+        made = object.__new__(JobOptions)
+        made.__dict__.update(self.__dict__, share=share)
+        made.__dict__["lane"] = lane_of(self.queue, self.functions, share)
         return made
+
+    def of_tick(self, tick: Tick) -> "JobOptions":
+        """The same for the job of a schedule at one tick."""
+        return replace(self, tick=tick)
 
     @property
     def size(self) -> int:
@@ -236,15 +219,22 @@ class JobOptions:
         """The record's bytes for one message. Raises Unserializable or TooLarge."""
         return self._head + check_size("the message", codec.pack(message))
 
+    def packed_body(self, message: bytes) -> bytes:
+        """The same for a message that is packed already."""
+        return self._head + check_size("the message", message)
+
 
 PLAIN = JobOptions()
 
 
-def _made(given: Mapping[str, object], checks: Mapping[str, Callable[[object], Any]]) -> JobOptions:
+def made_of(given: Mapping[str, object], checks: Mapping[str, Callable[[object], Any]]) -> JobOptions:
+    """The options as these checks return them. Raises InputError."""
     made = JobOptions(**{name: checks[name](value) for name, value in given.items()})
     lane_of(made.queue, made.functions)  # refuses names that are too long together
     if made.delay is not None or made.expires is not None:
         check_times(made)
+    if made.key is not None or made.unique is not None or made.replace:
+        check_key_options(made)
     return made
 
 
@@ -259,8 +249,11 @@ def options_of(callback: object, functions: object, options: Mapping[str, object
     if callback is functions is None and not options:
         return PLAIN
     names = tuple(functions) if isinstance(functions, list) else functions
-    # ids are equal whatever their stamps, so these can't be remembered; and each `at` is another one
-    if options.get("after") is not None or options.get("at") is not None:
+    share = options.get("share")
+    if share is not None:  # there may be thousands, with the same options otherwise
+        return options_of(callback, functions, {**options, "share": None}).of_share(check_share(share))
+    # ids are equal whatever their stamps, so these can't be remembered; and times and keys would push out all others
+    if any(options.get(name) is not None for name in ("after", "at", "key")):
         return JobOptions.of({"callback": callback, "functions": names, **options})
     with contextlib.suppress(TypeError):  # an unhashable value, so neither string nor number: the checks will say so
         return _remembered(callback=callback, functions=names, **options)
@@ -270,29 +263,3 @@ def options_of(callback: object, functions: object, options: Mapping[str, object
 @functools.lru_cache(maxsize=256, typed=True)  # saves 10 us
 def _remembered(**given: object) -> JobOptions:
     return JobOptions.of(given)
-
-
-def read_options(lane: str, packed: bytes) -> JobOptions:
-    """The options in a record. Raises ValueError: whoever can write to Redis may have put anything there."""
-    if len(packed) >= REMEMBERED:
-        return _read(lane, packed)
-    # Parts of a split are alike. Other steps, and times, are not, and would push out what all other jobs need.
-    is_rare = b"\xa4part" in packed or b"\xa2at\xcb" in packed
-    return _known_steps(lane, packed) if is_rare else _known(lane, packed)
-
-
-def _read(lane: str, packed: bytes) -> JobOptions:
-    kept: Any = codec.unpack(packed) if packed else {}
-    try:
-        if isinstance(kept, dict) and "part" in kept:
-            # each pipeline has parts of its own, but the rest is known: this saves 8 us a step
-            part = Part.read(kept.pop("part"))
-            options = read_options(lane, codec.pack(kept))
-            return options.of_step(part, options.then, options.priority)
-        return _made({name: kept[name] for name in kept.keys() & _STORED.keys()} | {"queue": queue_of(lane)}, _STORED)
-    except InputError as error:
-        raise ValueError(str(error)) from None
-
-
-_known = functools.lru_cache(maxsize=256)(_read)
-_known_steps = functools.lru_cache(maxsize=64)(_read)

@@ -27,6 +27,8 @@ class Event(StrEnum):
     POST = "post"
     POST_AFTER = "post after others"
     POST_EARLY = "post before its time"
+    REPLACE = "replace"
+    REPLACE_EARLY = "replace before its time"
     UNBLOCK = "unblock"
     UNBLOCK_EARLY = "unblock before its time"
     BECOME = "become another job"
@@ -66,16 +68,22 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.GONE, Event.POST): State.QUEUED,
     (State.GONE, Event.POST_AFTER): State.BLOCKED,
     (State.GONE, Event.POST_EARLY): State.SCHEDULED,
+    (State.BLOCKED, Event.REPLACE): State.QUEUED,
+    (State.BLOCKED, Event.REPLACE_EARLY): State.SCHEDULED,
     (State.BLOCKED, Event.UNBLOCK): State.QUEUED,
     (State.BLOCKED, Event.UNBLOCK_EARLY): State.SCHEDULED,
     (State.BLOCKED, Event.STEP_SUCCEEDED): State.SUCCEEDED,
     (State.BLOCKED, Event.STEP_FAILED): State.FAILED,
     (State.BLOCKED, Event.CANCEL): State.CANCELLED,
     (State.BLOCKED, Event.EXPIRE): State.CANCELLED,
+    (State.QUEUED, Event.REPLACE): State.QUEUED,
+    (State.QUEUED, Event.REPLACE_EARLY): State.SCHEDULED,
     (State.QUEUED, Event.CLAIM): State.RUNNING,
     (State.QUEUED, Event.CANCEL): State.CANCELLED,
     (State.QUEUED, Event.EXPIRE): State.CANCELLED,
     (State.QUEUED, Event.DELETE): State.GONE,
+    (State.SCHEDULED, Event.REPLACE): State.QUEUED,
+    (State.SCHEDULED, Event.REPLACE_EARLY): State.SCHEDULED,
     (State.SCHEDULED, Event.COME_DUE): State.QUEUED,
     (State.SCHEDULED, Event.CLAIM_APART): State.RUNNING,
     (State.SCHEDULED, Event.CANCEL): State.CANCELLED,

@@ -18,9 +18,14 @@ from mlq.http import (
     health,
     inference,
     jobs,
+    limits,
     models,
     problems,
+    purging,
+    reasons,
     results,
+    schedules,
+    shares,
     trees,
 )
 from mlq.http.guard import Guard
@@ -29,7 +34,8 @@ from mlq.http.peer import OwnClient
 from mlq.http.routes import Route
 from mlq.http.settings import Settings
 
-MODULES = (jobs, trees, results, events, models, file_predictions, inference, batch_api, deliveries, consumer, health)
+MODULES = (jobs, reasons, purging, trees, shares, results, events, models, file_predictions, inference, batch_api,
+           deliveries, schedules, consumer, limits, health)  # fmt: skip
 
 
 def make_app(mlq: MLQ, settings: Settings | None = None) -> Flask:

@@ -4,6 +4,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -216,6 +217,10 @@ def _job(message: Any, options: Any) -> NewJob:
         given |= {name: float(given[name]) for name in _NUMBERS & given.keys()}
     except ValueError:
         raise Refused(422, f"{', '.join(sorted(_NUMBERS & given.keys()))}: send numbers") from None
+    if given.get("replace") in ("true", "false"):
+        given["replace"] = given["replace"] == "true"
+    with suppress(KeyError, ValueError):  # a word, or nothing
+        given["unique"] = float(given["unique"])
     for name in ("retries", "priority"):
         if name in given and given[name].is_integer():
             given[name] = int(given[name])

@@ -6,11 +6,11 @@ from flask import Response
 
 from mlq import MLQ
 from mlq.http.answers import as_json, plain_text, wants_json
+from mlq.http.delivery_shapes import Deliveries
 from mlq.http.lookups import looked_up
 from mlq.http.problems import checked
 from mlq.http.routes import Role, Route
 from mlq.http.settings import Settings
-from mlq.http.shapes import Deliveries
 from mlq.ops import jobs as job_ops
 
 

@@ -20,7 +20,7 @@ from mlq.http.shapes import Problem
 from mlq.version import __version__
 
 _HERE = "{{here}}"  # in the cached page: each client is shown the host that it asked, and no other client's
-_VARIABLE = re.compile(r"<(\w+)>")
+_VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _ABOUT = (
     "Post jobs, follow them live, fetch their results. Responses are plain text unless `Accept: application/json` asks "

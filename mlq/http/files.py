@@ -12,17 +12,17 @@ from mlq.batches.store import FILE, Stored
 from mlq.http.answers import OPENAI, as_json
 from mlq.http.file_shapes import File, FileDeleted, FileForm, Files, Refusal
 from mlq.http.guard import owner
+from mlq.http.owner_places import OwnerPlaces
 from mlq.http.problems import Refused
 from mlq.http.receiving import Upload
 from mlq.http.routes import Parameter, Role, Route
 from mlq.http.served_files import GROUP, LISTS, Asked, ServedFiles, unusable
 from mlq.http.settings import Settings
-from mlq.http.shares import Shares
 
 FORM = 65_536  # bytes of an upload besides the file
 PIECE = 65_536  # bytes of a file that are sent at once
 PAGE, MOST = 100, 1000  # files of one page
-_uploads = Shares(64)  # each has a file open
+_uploads = OwnerPlaces(64)  # each has a file open
 
 
 def routes(files: ServedFiles, settings: Settings) -> list[Route]:

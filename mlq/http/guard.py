@@ -86,7 +86,7 @@ class Guard:
             answer.headers["Access-Control-Expose-Headers"] = EXPOSED
             answer.headers.add("Vary", "Origin")
             if request.method == "OPTIONS":
-                answer.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+                answer.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE"
                 answer.headers["Access-Control-Allow-Headers"] = HEADERS
                 answer.headers["Access-Control-Max-Age"] = str(KEPT)
         return answer

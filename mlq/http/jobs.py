@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from mlq import MLQ, State
+from mlq import MLQ, JobHandle, State
 from mlq.client.unserved import why_waiting
-from mlq.core.checks import functions_of, queue_of
-from mlq.core.identity import JobId, reference_of
+from mlq.core.checks import functions_of, queue_of, share_of
+from mlq.core.identity import reference_of
 from mlq.core.job import is_finished
 from mlq.core.job_options import options_of
 from mlq.core.progress import Progress
@@ -40,8 +40,8 @@ _bulk, _changing = Places(4, most_waiting=20), Places(2, most_waiting=50)
 _listing = Places(2, most_waiting=20)  # a page takes the server up to 10 ms, and this process as long
 _STATES = [str(state) for state in State if state is not State.GONE]
 _SHOWN = ("id", "state", "queue", "functions", "progress", "posted", "started", "finished", "due", "expires",
-          "priority", "worker", "attempts", "errors", "losses", "error", "error_type", "reason", "after", "on_failure",
-          "then", "root", "becomes", "gave", "cause", "steps")  # fmt: skip
+          "priority", "share", "key", "worker", "attempts", "errors", "losses", "error", "error_type", "reason",
+          "after", "on_failure", "then", "root", "becomes", "gave", "cause", "steps", "schedule", "tick")  # fmt: skip
 
 
 def routes(mlq: MLQ, settings: Settings) -> list[Route]:
@@ -51,8 +51,8 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     return [
         Route("POST", "/jobs", partial(_post, mlq, settings, waiting, trusts), Role.POST, "Post a job",
               {200: "The id, as text; or the result, if it was waited for.",
-               202: "The job was posted, but the result is not there yet.", 400: "Not JSON.", 413: "Too large.",
-               415: "Wrong content type.", 422: "Wrong shape, or the idempotency key of another post."} | _AFTER,
+               202: "It was posted, or if `new` is false, was there; but its result is not there yet.",
+               413: "Too large.", 422: "Wrong shape, or the idempotency key of another post."} | _COMMON,
               body=NewJob, example={"msg": {"epochs": 5}, "functions": ["train"]},
               body_kinds=("application/json", "multipart/form-data", "application/octet-stream"),
               reply=Posted, about=_POSTING,
@@ -60,7 +60,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
                                     "no second job."),
                           Parameter("Prefer", "header", "`wait=10` waits up to 10 s for the result."))),
         Route("POST", "/jobs/bulk", partial(_post_many, mlq, trusts), Role.POST, "Post many jobs with the same options",
-              {202: "All were posted.", 400: "Not JSON.", 415: "Wrong content type.", 422: "Wrong shape."} | _AFTER,
+              {202: "All were posted.", 422: "Wrong shape."} | _COMMON,
               body=NewJobs, example={"msgs": [{"my_data": 5}, {"my_data": 6}], "functions": ["double"]},
               reply=PostedMany),
         Route("GET", "/jobs", partial(_list, mlq), Role.READ, "List jobs, newest first", {200: "A page."}, reply=Page,
@@ -86,7 +86,13 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     ]  # fmt: skip
 
 
-_AFTER = {404: "No such job in `after`.", 409: "A job in `after` has ended without a result."}
+_COMMON = {
+    400: "Not JSON.",
+    404: "No such job in `after`.",
+    409: "A job in `after` has ended without a result.",
+    415: "Wrong content type.",
+    429: "The queue is full.",
+}
 _POSTING = (
     "The response is the id as plain text; with `Accept: application/json` it is 202 with the job's links. Send a "
     "message of bytes with its own content type (`image/png`), or as the file `msg` of a form; its options are then "
@@ -96,7 +102,8 @@ _POSTING = (
 
 def _post(mlq: MLQ, settings: Settings, waiting: Waiting, trusts: bool) -> Response:  # noqa: FBT001 - a view
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")  # `request.headers` would take 5 us
-    job_id, warning, queued = _submitted(mlq, trusts, key)
+    job, queued = _submitted(mlq, trusts, key)
+    job_id = checked(job.reference)
     bodies.drop()
     wanted = preferred()
     seconds = wanted if waiting.has_room() else None
@@ -107,7 +114,7 @@ def _post(mlq: MLQ, settings: Settings, waiting: Waiting, trusts: bool) -> Respo
     if seconds is not None and state is not None and is_finished(state):
         answer = result_of(mlq, settings, job_id, "result", "")
     else:
-        answer = _posted(job_id, state, 200 if wanted is None else 202, warning)
+        answer = _posted(job, job_id, state, 200 if wanted is None else 202)
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
     if wanted is not None or answer.status_code == 202:  # else the body is the id, and the header would take 15 us
@@ -115,25 +122,27 @@ def _post(mlq: MLQ, settings: Settings, waiting: Waiting, trusts: bool) -> Respo
     return answer
 
 
-def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> tuple[JobId, str | None, bool]:  # noqa: FBT001
-    """Post the job; returns its id, a warning, and whether it is known to be queued.
+def _submitted(mlq: MLQ, trusts: bool, key: str | None) -> tuple[JobHandle[Any], bool]:  # noqa: FBT001
+    """Post the job; returns a handle on it, and whether it is known to be queued.
 
     This is a separate function so that no frame holds the message while the request waits.
     """
     given = given_options(bodies.new_job(), trusts=trusts)
     with _bulk.take() if len(given.get("after", ())) > FEW else nullcontext():
         job = mlq.submit(given.pop("msg", None), **given, idempotency_key=key)
-    return checked(job.reference), job.warning, is_queued(given, key)
+    return job, is_queued(given, key)
 
 
-def _posted(job_id: str, state: State | None, plain: int, warning: str | None) -> Response:
+def _posted(job: JobHandle[Any], job_id: str, state: State | None, plain: int) -> Response:
     """The answer without a result. `plain`: the status of plain text; after a wait, 200 would look like a result."""
     if wants_json():
-        posted = Posted(str(job_id), cast("StateName | None", state), links(job_id), warning)
+        posted = Posted(str(job_id), cast("StateName | None", state), links(job_id), job.warning, job.new)
         return as_json(posted, 202, {"Retry-After": POLL})
     answer = plain_text(job_id, plain)
-    if warning:
-        answer.headers["MLQ-Warning"] = warning.encode("ascii", "backslashreplace").decode()
+    if job.warning:
+        answer.headers["MLQ-Warning"] = job.warning.encode("ascii", "backslashreplace").decode()
+    if not job.new:
+        answer.headers["MLQ-New"] = "false"
     return answer
 
 
@@ -222,7 +231,7 @@ def _line(one: Listed) -> Line:
     progress = one.progress._asdict() if isinstance(one.progress, Progress) else one.progress
     return Line(one.id, cast("StateName", one.state), queue_of(one.lane), sorted(functions_of(one.lane)), one.posted,
                 one.started, one.finished, one.took, one.worker, one.attempts, one.errors, one.losses,
-                one.reason, progress)  # fmt: skip
+                one.reason, progress, share_of(one.lane))  # fmt: skip
 
 
 def _next(cursor: str) -> str:

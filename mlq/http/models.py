@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from flask import Response, request
 
-from mlq import MLQ, State, ValidationError
+from mlq import MLQ, JobHandle, State, ValidationError
 from mlq.client.model_states import LoadedIn, ModelState, default_first
 from mlq.client.models import post_options
 from mlq.core import codec
@@ -53,7 +53,7 @@ def routes(mlq: MLQ, settings: Settings) -> list[Route]:
     result = _speaking_json(partial(_result, mlq, settings))
     posted = {200: "The output, if it was waited for.", 202: "The prediction was posted: its id, state and links.",
               400: "Not JSON.", 404: "No such model.", 413: "Too large.", 415: "Wrong content type.",
-              422: "Wrong input, with all wrong fields; nothing was posted."}  # fmt: skip
+              422: "Wrong input, with all wrong fields; nothing was posted.", 429: "The queue is full."}  # fmt: skip
     given = {200: "The output.", 202: "Not there yet.", 404: "No such prediction.", 409: "It failed: type and message.",
              410: "It was cancelled or deleted, or has expired.",
              422: "The model itself refused the input."}  # fmt: skip
@@ -179,7 +179,8 @@ def _predict(
     version: str | None = None,
 ) -> Response:
     key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
-    job_id, asked, warning, queued = _submitted(mlq, name, version, trusts, key)
+    job, asked, queued = _submitted(mlq, name, version, trusts, key)
+    job_id = checked(job.reference)
     bodies.drop()
     wanted = preferred()
     seconds = wanted if waiting.has_room() else None
@@ -190,7 +191,7 @@ def _predict(
         answer = _result(mlq, settings, name, job_id)
     else:
         state = State.QUEUED if seconds is None and queued else state_of(mlq, job_id)
-        answer = _posted(name, asked, job_id, state, warning)
+        answer = _posted(name, asked, job, job_id, state)
     if seconds is not None:
         answer.headers["Preference-Applied"] = f"wait={seconds:g}"
     answer.headers["Location"] = _links(name, job_id)["result"]
@@ -210,8 +211,8 @@ def _submitted(
     version: str | None,
     trusts: bool,  # noqa: FBT001
     key: str | None,
-) -> tuple[JobId, str, str | None, bool]:
-    """Post the prediction; returns its id, the version that it is for, a warning, and if it is known to be queued.
+) -> tuple[JobHandle[Any], str, bool]:
+    """Post the prediction; returns a handle on it, the version that it is for, and if it is known to be queued.
 
     This is a separate function so that no frame holds the input while the request waits.
     """
@@ -227,12 +228,12 @@ def _submitted(
     with _turns.take(request.content_length or bodies.JSON_LIMIT):
         message = mlq._models.checker(info).check(inputs)  # noqa: SLF001 - in a turn: large ones take long
     job = mlq.submit(message, **post_options(info, given), idempotency_key=key)
-    return checked(job.reference), info.version, job.warning, is_queued(given, key)
+    return job, info.version, is_queued(given, key)
 
 
-def _posted(name: str, version: str, job_id: JobId, state: State | None, warning: str | None) -> Response:
-    known = cast("StateName | None", state)
-    posted = PostedPrediction(str(job_id), str(job_id), known, version, _links(name, job_id), warning)
+def _posted(name: str, version: str, job: JobHandle[Any], job_id: JobId, state: State | None) -> Response:
+    known, paths = cast("StateName | None", state), _links(name, job_id)
+    posted = PostedPrediction(str(job_id), str(job_id), known, version, paths, job.warning, job.new)
     return as_json(posted, 202, {"Retry-After": POLL})
 
 

@@ -11,26 +11,28 @@ from mlq import (
     InputError,
     MLQError,
     OutOfMemory,
+    ScheduleConflict,
     ServerError,
     TooLarge,
     Undecodable,
     UnknownJob,
     UnknownModel,
+    UnknownSchedule,
     ValidationError,
     ValueRefused,
     WrongState,
 )
 from mlq.core.identity import JobId, parse_reference
-from mlq.errors import KeyReused
+from mlq.errors import KeyReused, QueueFull
 from mlq.http.answers import problem
 
 # The first match counts. Other errors are defects, and answered with 500.
 STATUS: tuple[tuple[type[MLQError], int], ...] = (
-    (UnknownJob, 404), (UnknownModel, 404), (TooLarge, 413), (KeyReused, 422), (ValidationError, 422),
-    (WrongState, 409), (InputError, 400), (Undecodable, 422), (OutOfMemory, 507), (ValueRefused, 413),
-    (ServerError, 503),
+    (UnknownJob, 404), (UnknownModel, 404), (UnknownSchedule, 404), (TooLarge, 413), (KeyReused, 422),
+    (ValidationError, 422), (WrongState, 409), (ScheduleConflict, 409), (QueueFull, 429), (InputError, 400),
+    (Undecodable, 422), (OutOfMemory, 507), (ValueRefused, 413), (ServerError, 503),
 )  # fmt: skip
-AWAY = 1  # seconds after which to try again when the server is away
+AWAY = 1  # seconds after which to try again when the server is away, or the queue is full
 
 
 class Refused(Exception):
@@ -78,7 +80,7 @@ def _failed(mlq: MLQ, error: MLQError) -> Response:
     if status == 404 and isinstance(error, UnknownJob) and _was_there(mlq):
         status = 410
     wrong = parts_of(error.faults) if isinstance(error, ValidationError) else None
-    return problem(status, str(error), wrong, {"Retry-After": str(AWAY)} if status == 503 else None)
+    return problem(status, str(error), wrong, {"Retry-After": str(AWAY)} if status in (429, 503) else None)
 
 
 def parts_of(faults: Iterable[tuple[str, str]]) -> list[dict[str, str]]:

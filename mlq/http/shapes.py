@@ -14,6 +14,8 @@ Moment = (
     Annotated[float, Meta(gt=0, lt=1e10, description="Seconds since 1970.")]
     | Annotated[str, Meta(max_length=40, description="A time with its zone, as 2026-12-01T08:00+01:00.")]
 )
+Key = Annotated[str, Meta(min_length=1, max_length=1000, description="One job at a time has it.")]
+Unique = Annotated[float, Meta(ge=0.001, le=1e9, description="Seconds for which the job holds its key.")]
 StateName = Literal["blocked", "queued", "scheduled", "running", "succeeded", "failed", "cancelled"]
 
 
@@ -28,26 +30,35 @@ class Options(Struct, forbid_unknown_fields=True, kw_only=True):
     timeout: Seconds | None = None
     retries: Annotated[int, Meta(ge=0, le=10**9)] | None = None
     backoff: Backoff | None = None
-    after: Annotated[list[Reference], Meta(max_length=1000, description="Ids of jobs that must have ended.")] | None = (
-        None
-    )
-    on_failure: Literal["fail", "run"] | None = None
     then: Annotated[list[Name], Meta(max_length=100)] | None = None
     delay: Annotated[float, Meta(ge=0, le=1e9, description="Seconds from the post until it may begin.")] | None = None
-    at: Moment | None = None
     expires: (
         Annotated[float, Meta(gt=0, le=1e9, description="Seconds from the post until it must have begun.")] | None
     ) = None
     priority: Annotated[int, Meta(ge=-100, le=100, description="Larger is sooner.")] | None = None
+    share: Annotated[str, Meta(min_length=1, max_length=100, description="For whom it runs.")] | None = None
 
 
-class NewJob(Options, kw_only=True):
+class OptionsOfPosts(Options, kw_only=True):
+    """The same for jobs that are posted now, and not by a schedule."""
+
+    after: Annotated[list[Reference], Meta(max_length=1000, description="Ids of jobs that must have ended.")] | None = (
+        None
+    )
+    on_failure: Literal["fail", "run"] | None = None
+    at: Moment | None = None
+    key: Key | None = None
+    unique: Literal["waiting", "active"] | Unique | None = None
+    replace: bool | None = None  # the job that waits with the key
+
+
+class NewJob(OptionsOfPosts, kw_only=True):
     """A job to post."""
 
     msg: Any
 
 
-class NewJobs(Options, kw_only=True):
+class NewJobs(OptionsOfPosts, kw_only=True):
     """Many jobs to post with the same options."""
 
     msgs: Annotated[list[Any], Meta(min_length=1, max_length=10_000)]
@@ -60,6 +71,7 @@ class Posted(Struct, omit_defaults=True):
     state: StateName | None
     links: dict[str, str]
     warning: str | None = None  # why no live worker can run it; left out if one can
+    new: bool = True  # false if it was there already, since it holds the key; left out if it is new
 
 
 class PostedMany(Struct):
@@ -77,6 +89,7 @@ class PostedPrediction(Struct, omit_defaults=True):
     version: str  # of the model
     links: dict[str, str]
     warning: str | None = None  # why no live worker can run it; left out if one can
+    new: bool = True  # false if it was there already, since it holds the key; left out if it is new
 
 
 class LoadedModel(Struct):
@@ -179,6 +192,8 @@ class Job(Struct):
     due: float | None  # when it is to run, if it waits for a time
     expires: float | None  # when it is cancelled if no worker has begun it
     priority: int
+    share: str | None  # for whom it runs
+    key: str | None  # of which it is or was the one job
     worker: str | None
     attempts: list[Run]
     errors: int  # attempts that raised or timed out, and after which the job was retried
@@ -194,6 +209,8 @@ class Job(Struct):
     gave: str | None  # of a step: the job that got its result
     cause: str | None  # the job because of which it failed
     steps: int | None  # how many jobs the pipeline has posted
+    schedule: str | None  # that posted it
+    tick: float | None  # the time of the schedule that it is for
     links: dict[str, str]
     position: int | None = None
     unserved: str | None = None  # why no live worker can run it while it waits; for which job a blocked one waits
@@ -214,8 +231,9 @@ class Line(Struct):
     attempts: int
     errors: int  # attempts that raised or timed out, and after which the job was retried
     losses: int  # attempts that were lost with their worker or child
-    reason: str | None  # why it failed: error, timeout, lost or oom; or expired
+    reason: str | None  # why it failed: error, timeout, lost or oom; or expired, purged
     progress: Any  # what a running job reported last, if that is short; of a pipeline an object; otherwise null
+    share: str | None
 
 
 class Page(Struct):
@@ -270,23 +288,3 @@ class Scale(Struct):
     workers: int
     capacity: int  # slots of these workers
     wanted: int  # slots that would be busy if there were enough: waiting + running
-
-
-class Try(Struct, rename={"number": "try"}):
-    """One try of a delivery. Times are seconds since 1970 by the server's clock."""
-
-    kind: Literal["callback", "webhook"]
-    number: int
-    at: float
-    status: int | None  # of the receiver's response, if there was one
-    error: str | None  # why it failed; null if it succeeded
-    next: float | None  # when the next try is due
-
-
-class Deliveries(Struct):
-    """The tries to send a job's callback and webhook."""
-
-    id: str
-    callback: str | None
-    webhook: str | None
-    deliveries: list[Try]

@@ -1,63 +1,65 @@
-"""Places that owners of tokens share: whoever takes many leaves as many for others.
+"""The routes of shares: GET and PUT /shares."""
 
-A slow upload holds its place for minutes, and one program may have begun fifty of them.
-"""
+from functools import partial
+from typing import Annotated
 
-import contextlib
-import threading
-from collections import Counter
-from collections.abc import Iterator
+from flask import Response
+from msgspec import Meta, Struct
+from msgspec.json import encode
 
-from mlq.http.problems import Refused
-
-PATIENCE = 5.0  # seconds that a request waits for a place; the client can ask again
-MOST_WAITING = 50  # requests of one owner
-
-
-class Shares:
-    """Each owner may have no more places than are free afterwards; so there is always one for somebody else."""
-
-    def __init__(self, count: int) -> None:
-        """Nobody has a place."""
-        self._free = count
-        self._held: Counter[bytes] = Counter()
-        self._waiting: Counter[bytes] = Counter()
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def take(self, owner: bytes) -> Iterator[None]:
-        """Wait for a place, then keep it. Raises Refused if too many of this owner wait, or it takes long."""
-        with self._changed:
-            self._wait(owner)
-            self._free -= 1
-            self._held[owner] += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += 1
-                _lower(self._held, owner)
-                self._changed.notify_all()
-
-    def _wait(self, owner: bytes) -> None:
-        if self._waiting[owner] >= MOST_WAITING:
-            raise _busy()
-        self._waiting[owner] += 1
-        try:
-            if not self._changed.wait_for(lambda: self._may(owner), PATIENCE):
-                raise _busy()
-        finally:
-            _lower(self._waiting, owner)
-
-    def _may(self, owner: bytes) -> bool:
-        return self._free > 0 and self._held[owner] < self._free
+from mlq import MLQ
+from mlq.http.answers import JSON
+from mlq.http.bodies import decoded
+from mlq.http.routes import Role, Route
+from mlq.http.settings import Settings
+from mlq.http.turns import AskedOnce, pausing
 
 
-def _lower(count: Counter[bytes], owner: bytes) -> None:
-    count[owner] -= 1
-    if not count[owner]:
-        del count[owner]
+class Share(Struct):
+    """A share of the workers' time."""
+
+    name: str
+    waiting: int  # its jobs that wait for a worker
+    weight: float
 
 
-def _busy() -> Refused:
-    return Refused(503, "too many requests of this kind and token at a time: ask again", headers={"Retry-After": "1"})
+class Shares(Struct):
+    """All shares with jobs that wait, or with a weight of their own."""
+
+    shares: list[Share]
+
+
+class NewWeight(Struct, forbid_unknown_fields=True):
+    """How much of the workers' time a share gets, beside others, whose weight is 1."""
+
+    share: Annotated[str, Meta(min_length=1, max_length=100)]
+    weight: Annotated[float, Meta(ge=0.001, le=1000)]
+
+
+def routes(mlq: MLQ, settings: Settings) -> list[Route]:  # noqa: ARG001 - all modules of routes are alike
+    """The routes for one queue."""
+    asked = AskedOnce(partial(_all, mlq))
+    return [
+        Route("GET", "/shares", partial(_list, asked), Role.READ, "List the shares", {200: "By name."}, "Queues",
+              reply=Shares),
+        Route("PUT", "/shares", partial(_weigh, mlq, asked), Role.ADMIN, "Set the weight of a share",
+              {200: "All shares.", 400: "Not JSON.", 422: "Wrong shape, or no weight from 0.001 to 1000."}, "Queues",
+              body=NewWeight, reply=Shares,
+              about="It counts for jobs that workers take from now on."),
+    ]  # fmt: skip
+
+
+def _all(mlq: MLQ) -> bytes:
+    """As JSON, once for all who ask together: whoever may post can make any number of shares."""
+    with pausing():
+        return encode(Shares([Share(*one) for one in mlq.shares()]))
+
+
+def _list(asked: AskedOnce[bytes]) -> Response:
+    return Response(asked.answer(), content_type=JSON)
+
+
+def _weigh(mlq: MLQ, asked: AskedOnce[bytes]) -> Response:
+    wanted = decoded(NewWeight)
+    mlq.share_weight(wanted.share, wanted.weight)
+    return _list(asked)

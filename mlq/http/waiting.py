@@ -86,7 +86,7 @@ def state_of(mlq: MLQ, job_id: str) -> State | None:
 
 def is_queued(given: dict[str, Any], key: str | None) -> bool:
     """Whether a job posted with these options waits in its lane; with a key, it may be that of an earlier post."""
-    return key is None and given.keys().isdisjoint(("after", "delay", "at"))
+    return key is None and given.keys().isdisjoint(("after", "delay", "at", "key"))
 
 
 def preferred() -> float | None:

@@ -3,36 +3,39 @@
 -- An entry whose record is missing becomes a dead letter instead of blocking the queue. However many lanes there are, it
 -- reads only those whose first jobs are oldest, `count` of them at most, and up to 32 more that it passes over.
 -- KEYS  lanes set · lane prefix · serves prefix · class prefix · posts prefix · jobs prefix · leases zset · replay string · dead zset
---       · followers string · waiters prefix · inboxes prefix · holders prefix · workers zset
+--       · followers string · waiters prefix · inboxes prefix · holders prefix · workers zset · gates string
 -- ARGV  number of the call · class · token · worker · lease in seconds · count of slots · packed map of the sizes of batches
 --       and of the rooms of limited listeners (see `batches` in ops/work.py), or '' if there are none · seconds for which jobs
 --       of models are for workers that hold these, 0 for none
 -- RETURNS  {'ok', now, id, attempt, record, id, ...}, the record '' where it is large: the worker reads it with GET ·
 --       {'unknown'} if the class is not registered, or not completely; `attempt` is as in shared/claim_reply.lua, and `now` has
---       the seconds until a job that was passed over is for any worker, if there is one: 'now seconds'
+--       the seconds until jobs that are kept back may begin here, if that is known: 'now seconds'
 --- include wake
 --- include broken
 --- include claim_reply
 --- include announce
---- include merge
 local lanes, lane_prefix, serves, classes, posts, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local leases, replay, dead, followers, waiters, inboxes = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local holders, living = KEYS[13], KEYS[14]
+local holders, living, gates = KEYS[13], KEYS[14], KEYS[15]
 local number, class, token, worker = ARGV[1], classes .. ARGV[2], ARGV[3], ARGV[4]
 local lease, count, sizes = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] ~= '' and cmsgpack.unpack(ARGV[7])
-local wait, now = tonumber(ARGV[8]), clock()
+local wait, now, owes = tonumber(ARGV[8]), clock(), {} -- `owes`: fields for the hashes of jobs with a share, by id (ring_jobs.lua)
 --- include affinity
+--- include merge
 
-local last = redis.call('GET', replay)
-local before = last and tonumber(string.match(last, '^%d+')) or 0
+local there = redis.call('MGET', replay, gates, class .. ':gates')
+local before = there[1] and tonumber(string.match(there[1], '^%d+')) or 0
 if before >= tonumber(number) then
-  return claimed_again(jobs, posts, last, token, sizes)
+  return claimed_again(jobs, posts, there[1], token, sizes)
 end
 local ready = redis.pcall('ZRANGE', class .. ':ready', 0, count, 'WITHSCORES')
-if not ready[1] or ready[3] == ':' then return {'unknown'} end
+if not ready[1] or ready[3] == ':' or there[2] ~= there[3] then return {'unknown'} end
 if ready[1] == '' then return {'ok', '0'} end
-
-if wait > 0 then ready = without_others(class .. ':ready', ready, count) end
+if there[2] then
+--- include gate_claims
+  ready = gating.spread(class, ready, wait > 0 and count + PASSED or count)
+end
+if wait > 0 then ready = without_others(class, ready, count) end
 local size, copied, ids, records, batches = 0, 0, {}, {}, {}
 local touched, left, unread, unseen = merge(ready, lane_prefix, count, sizes, batch_size, limited_by, function(id, batch, opens)
   local record, length = small_record(posts, id)
@@ -45,27 +48,13 @@ local touched, left, unread, unseen = merge(ready, lane_prefix, count, sizes, ba
   ids[#ids + 1], records[#ids + 1], batches[#ids + 1] = id, record, batch
   return true
 end)
-local deadline = string.format('%.6f', now + lease)
-local reply, held = {'ok', again and now .. ' ' .. again or now}, {}
 redis.call('SET', replay, number .. ' ' .. table.concat(ids, ' '), 'EX', 60)
-for i, id in ipairs(ids) do
-  local record = records[i]
-  if record then
-    local attempt = count_attempt(jobs, id)
-    redis.call('HSET', jobs .. id, 'state', 'running', 'token', token, 'worker', worker, 'started', now)
-    held[#held + 1], held[#held + 2] = deadline, id .. ':' .. token
-    reply[#reply + 1], reply[#reply + 2] = id, about_attempt(jobs, id, attempt, batches[i])
-    reply[#reply + 1] = record
-  else
-    bury_broken(posts, jobs, dead, id, now)
-  end
-end
-if #held > 0 then redis.call('ZADD', leases, unpack(held)) end
+local reply = {'ok', now}
+--- include claim_hold
 for _, lane in ipairs(touched) do
-  if #lane.taken > 0 then
-    redis.call('ZREM', lane_prefix .. lane.name, unpack(lane.taken))
-  elseif not lane.place then
-    redis.call('ZREM', class .. ':ready', lane.name) -- the index was wrong; the class may not even serve this lane
+  if lane.close then lane.close() elseif #lane.taken > 0 then redis.call('ZREM', lane_prefix .. lane.name, unpack(lane.taken)) end
+  if #lane.taken == 0 and not lane.place then
+    redis.call('ZREM', class .. ':ready' .. (lane.group and lane.group.name or ''), lane.name) -- the index was wrong; the class may not even serve this lane
   end
   first_left(lanes, serves, classes, lane.name, lane.place)
   note_taken(lane)
@@ -73,8 +62,10 @@ end
 if redis.call('EXISTS', followers) == 1 then -- somebody follows jobs: perhaps one of these
   for _, id in ipairs(ids) do notify_followers(waiters, inboxes, id) end
 end
+if gating then left, unread, again = gating.close(class, left, unread, again) end
 wake_others(class, left, unread)
 if unseen then -- the worker is about to sleep as a class without the listeners whose room is used up
   send(inboxes .. worker, 'wake')
 end
+if again then reply[2] = now .. ' ' .. again end
 return reply

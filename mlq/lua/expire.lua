@@ -5,6 +5,7 @@
 -- RETURNS  1 if the attempt is over, 0 if it goes on
 --- include clock
 --- include work
+--- include release
 local id, lease = ARGV[1], ARGV[1] .. ':' .. ARGV[2]
 if not redis.call('ZSCORE', leases, lease) then
   return 1
@@ -13,7 +14,8 @@ local own, now = redis.call('HMGET', jobs .. id, 'attempts', 'lasts'), clock()
 if whole(own[1]) ~= 1 or own[2] then
   return 0
 end
-redis.call('ZREM', leases, lease)
+charge(now, id, lane_of(posts, id), 0)
+end_lease(id, lease, true)
 redis.call('HSET', jobs .. id, 'state', 'queued', 'attempts', 0) -- as it was
 redis.call('HDEL', jobs .. id, 'token', 'started', 'worker')
 cancel_one(now, id, 'expired')

@@ -12,8 +12,9 @@ for i = 1, #ARGV, 3 do
   local lease = id .. ':' .. ARGV[i + 1]
   local lane = lane_of(posts, id)
   if lane and redis.call('ZSCORE', leases, lease) then
-    return_to_lane(now, id, lease, lane, 'handed back', 'its worker stopped')
-    if ARGV[i + 2] == '0' then
+    local is_unbegun = ARGV[i + 2] == '0'
+    return_to_lane(now, id, lease, lane, 'handed back', 'its worker stopped', is_unbegun)
+    if is_unbegun then
       local attempt = redis.call('HGET', jobs .. id, 'attempts')
       redis.call('HDEL', jobs .. id, 'past:' .. (attempt or ''))
       redis.call('HINCRBY', jobs .. id, 'attempts', -1)

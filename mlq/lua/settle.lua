@@ -59,6 +59,7 @@ for i = 3, #ARGV, 2 do
   local ending, word = cmsgpack.unpack(ARGV[i]), 'ok'
   if redis.call('ZSCORE', leases, ending.id .. ':' .. ending.token) then
     delete_if_wrong_type(jobs .. ending.id, 'hash')
+    if ending.used then charge(now, ending.id, ending.used[1], ending.used[2]) end
     word = verdicts[ending.verdict](ending, ARGV[i + 1]) or 'ok'
   else
     local before = redis.call('HMGET', jobs .. ending.id, 'token', 'finished', 'settled')

@@ -33,7 +33,7 @@ end
 
 local running, found = {}, {}
 for _, lease in ipairs(redis.call('ZRANGE', leases, 0, ARGV[1] - 1)) do
-  local queue = string.match(read_head(posts .. string.match(lease, '^[^:]*')), '^[^\n:]+') or '(other)'
+  local queue = string.match(read_head(posts .. string.match(lease, '^[^:]*')), '^[^\n:|]+') or '(other)'
   found[queue] = (found[queue] or 0) + 1
 end
 for queue, number in pairs(found) do

@@ -24,6 +24,7 @@ class ModelOptions(TypedDict, total=False):
     max_cost: float  # what the inputs of a call may cost together, by the model's method cost(self, x)
     max_wait: float  # the longest pause after a batch, for clients that come back at once; 0.005 s if left out
     per_worker: int  # calls that one worker runs at a time; as many as it has slots if left out
+    uses: str | list[str]  # resources that may be limited (`limit`)
     device: str  # what `load` gets; "cpu" if left out; "auto": the first GPU that the process may use, or "cpu"
     per_thread: bool  # no two threads share an instance; for models that can't be shared
     queue: str  # where its jobs wait; a queue of the model's own name if left out
@@ -105,6 +106,7 @@ def _listener(declared: Declaration, options: Mapping[str, Any], policy: Policy,
         max_wait=options.get("max_wait"),
         split=_split(declared, hosted, options) if size > 1 else None,
         per_worker=options.get("per_worker"),
+        uses=options.get("uses"),
     )
     warm_up, residency = _warming(hosted, options), _residency(options)
     made = made._replace(convert=declared.convert, convert_many=declared.convert_many)

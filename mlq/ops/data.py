@@ -36,6 +36,7 @@ def scan(keys: Keys, cursor: str) -> Op[tuple[str, list[bytes]]]:
             keys.holders,
             keys.models,
             keys.model,
+            keys.uses,
         )
     )
     pattern = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in keys.root) + "*"

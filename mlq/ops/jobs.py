@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from mlq.core.checks import group_of
 from mlq.core.identity import bind, stamp_of
 from mlq.core.job import describe, fields_of, number, or_none, stamp_in
 from mlq.core.keys import Keys
@@ -20,7 +21,7 @@ def lapse_keys(keys: Keys) -> tuple[str, ...]:
     return (
         keys.leases, keys.job, keys.post, keys.lane, keys.lanes, keys.serves,
         keys.class_, keys.dead, keys.waiters, keys.inbox, keys.deliveries, keys.delivery, keys.scheduled, keys.stream,
-        keys.blocked, keys.chores, keys.metrics, keys.expiring, keys.workers,
+        keys.blocked, keys.chores, keys.metrics, keys.expiring, keys.workers, keys.gates,
     )  # fmt: skip
 
 
@@ -195,9 +196,10 @@ class Blocker(NamedTuple):
 class Place(NamedTuple):
     """Where a job waits."""
 
-    ahead: int | None  # jobs ahead of it in its lane; None if it does not wait there
+    ahead: int | None  # jobs ahead of it in its lane; None if it does not wait there; with a share, about so many
     lane: str
     blocker: Blocker | None = None  # of a blocked job
+    seconds: float | None = None  # that those ahead take in one slot, if the job has a share and that is known
 
 
 def place(keys: Keys, job_id: str) -> Op[Place]:
@@ -206,6 +208,8 @@ def place(keys: Keys, job_id: str) -> Op[Place]:
     def parse(reply: list[Any]) -> Place:
         check_exists(keys, job_id, reply[0])
         _, ahead, lane, *other = reply
+        if len(other) == 1:
+            return Place(ahead, lane.decode(), seconds=or_none(float, other[0]))
         blocker = Blocker(shown(other[0]), shown(other[1]), shown(other[2]), other[3]) if other else None
         return Place(ahead, lane.decode(), blocker)
 
@@ -235,10 +239,20 @@ def counts(keys: Keys, begun: Counts | None = None) -> Op[Counts]:
         cursor, running, dead, scheduled, blocked, *rows = reply
         lanes = begun.lanes if begun else {}  # not a copy: copying 100,000 lanes in 200 calls takes a second
         lanes.update((rows[i].decode("utf-8", "replace"), rows[i + 1]) for i in range(0, len(rows), 2))
+        if cursor == b"0":
+            lanes = _without_shares(lanes)
         return Counts(running, dead, scheduled, lanes, cursor.decode(), blocked)
 
     names = (keys.lanes, keys.lane, keys.leases, keys.dead, keys.scheduled, keys.blocked)
     return call(script("counts"), names, (begun.cursor if begun else "0", LANES), parse)
+
+
+def _without_shares(lanes: dict[str, int]) -> dict[str, int]:
+    """The jobs of all shares of a lane together."""
+    found: dict[str, int] = {}
+    for lane, waiting in lanes.items():
+        found[group_of(lane)] = found.get(group_of(lane), 0) + waiting
+    return found
 
 
 def last_id(keys: Keys) -> Op[int]:

@@ -27,7 +27,7 @@ class Listed(NamedTuple):
     finished: float | None  # the job
     took: float | None  # seconds that the last attempt took, or has been running for
     age: float  # seconds since the post
-    reason: str | None  # why it failed: "error", "timeout", "lost" or "oom"; "expired"; None if it has not
+    reason: str | None  # why it failed: "error", "timeout", "lost" or "oom"; "expired", "purged"; None if it has not
     progress: Any  # what a running job reported last, if that is short; of a pipeline a `Progress`; otherwise None
 
 
@@ -57,7 +57,7 @@ def _listed(row: list[Any], now: float) -> Listed:
     ended = now if state == State.RUNNING else finished
     took = None if started is None or ended is None else max(0.0, ended - started)
     why = text(row[10])
-    is_told = state == State.FAILED or (state == State.CANCELLED and why == "expired")
+    is_told = state == State.FAILED or (state == State.CANCELLED and why in ("expired", "purged"))
     reason = why if is_told else None  # a retried job keeps the reason of its last error
     progress = or_none(lambda raw: progress_of(state, raw), row[11]) if row[11] else None
     return Listed(shown(row[0]), state, lane, posted, _count(row[3]), _count(row[4]), _count(row[5]) + _count(row[6]),

@@ -5,10 +5,11 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mlq.core.checks import queue_of
 from mlq.core.identity import JobId
 from mlq.core.job import LARGE
 from mlq.core.keys import Keys
-from mlq.errors import AfterFailure, InputError, JobLost, KeyReused, LeaseLost, MLQError, UnknownJob
+from mlq.errors import AfterFailure, InputError, JobLost, KeyReused, LeaseLost, MLQError, QueueFull, UnknownJob
 from mlq.ops import Argument, Op, call, nothing
 from mlq.ops.scripts import script
 
@@ -19,6 +20,7 @@ class Posted(NamedTuple):
     first: int
     size: int  # how many
     stamp: str
+    new: bool = True  # False if it was there already, since it holds the key of the one that was to be posted
 
     @property
     def id(self) -> JobId:
@@ -39,15 +41,39 @@ _UNTIMELY = {
 }
 
 
-def _posted(reply: bytes, size: int) -> Posted | None:
+class Uncounted(MLQError):
+    """It is not known how many jobs wait in a queue with a limited length: count them, and post again."""
+
+    def __init__(self, queue: str, wanted: int) -> None:
+        """`wanted`: jobs of the post."""
+        super().__init__(f"it is not known how many jobs wait in queue {queue!r}")
+        self.queue = queue
+        self.wanted = wanted
+
+
+def _posted(reply: bytes, size: int, lane: str, of: int | None = None) -> Posted | None:
     if reply in (b"stale", b"unstaged"):
         return None
+    if reply == b"uncounted":
+        raise Uncounted(queue_of(lane), size if of is None else of)
+    if reply.startswith(b"full "):
+        raise full(queue_of(lane), *map(int, reply.split()[1:]))
     if reply.startswith(b"after "):
         raise _refused(*reply.decode("utf-8", "replace").split()[1:3])
     if (why := _UNTIMELY.get(reply)) is not None:
         raise InputError(f"{why}, by the server's clock; nothing was posted")
     first, _, stamp = reply.decode().partition(" ")
-    return Posted(int(first), size, stamp)
+    return Posted(int(first.removeprefix("=")), size, stamp, not first.startswith("="))
+
+
+def full(queue: str, length: int, limit: int) -> QueueFull:
+    """The error of a post to a queue in which so many jobs wait."""
+    waiting = "1 job waits" if length == 1 else f"{length:,} jobs wait"
+    what, then = ("is full", "Try again later") if length >= limit else (
+        "has no room for so many jobs", "Post fewer at a time, or try again later"
+    )  # fmt: skip
+    text = f"queue {queue!r} {what}: {waiting} in it, and the limit is {limit:,}; nothing was posted. {then}"
+    return QueueFull(text, length, limit)
 
 
 def _refused(job_id: str, word: str) -> MLQError:
@@ -64,12 +90,16 @@ def _refused(job_id: str, word: str) -> MLQError:
     )
 
 
-def _post_keys(keys: Keys, caller: str, lane: str, staged: str) -> tuple[str, ...]:
-    return (
+def _post_keys(keys: Keys, caller: str, lane: str, staged: str, keyed: str) -> tuple[str, ...]:
+    names = (
         keys.counter, keys.post, keys.lane + lane, keys.lanes, keys.serves, keys.replay + caller, keys.leases,
         keys.class_, keys.epoch, keys.job, keys.stream, f"{keys.staged}{staged}:", keys.blocked, keys.scheduled,
-        keys.expiring, keys.low_priority, keys.workers, keys.inbox,
+        keys.expiring, keys.low_priority, keys.workers, keys.inbox, keys.gates,
     )  # fmt: skip
+    if not keyed:  # plain posts are not to pay for these
+        return names
+    entry = f"{keys.unique}{lane.partition('|')[0].partition(':')[2]}\n{keyed.partition(' ')[2]}"
+    return (*names, entry, keys.lane, keys.chores)
 
 
 def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]:
@@ -85,27 +115,40 @@ def sync_counter(keys: Keys, run: str, highest: int, known: str = "") -> Op[str]
 
 def post(
     keys: Keys, caller: str, number: int, lane: str, bodies: Sequence[bytes], lease: str = "", epoch: str = "",
-    staged: str = "", needs: str = "", when: str = "",
+    staged: str = "", needs: str = "", when: str = "", keyed: str = "",
+    of: int | None = None,
 ) -> Op[Posted | None]:  # fmt: skip
     """Post jobs of one lane. The result is None if `epoch` is out of date: run `sync_counter`, then post again.
 
     `staged`: the name under which large bodies were staged, if any. The result is None as well if they are not there.
-    `needs`: the jobs that these come after, as `JobOptions.needs` has them, or `PLAN`; `when`: as `JobOptions.when`.
+    `needs`: the jobs that these come after, as `JobOptions.needs` has them, or `PLAN`; `when`, `keyed`: as `JobOptions`
+    has them. `of`: in the first of several calls for one post, how many jobs that has; 0 in the others.
     `lease`: of the attempt that posts, if the caller is a listener; the post is refused once the attempt has lost it.
     """
 
     def parse(reply: bytes) -> Posted | None:
         if reply == b"lost":
             raise LeaseLost("post: this attempt no longer holds its job, so nothing was posted")
-        return _posted(reply, len(bodies))
+        return _posted(reply, len(bodies), lane, of)
 
-    args: tuple[Argument, ...] = (number, lane, lease, "", epoch, needs, when, *_sent(bodies, staged))
-    return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
+    args: tuple[Argument, ...] = (
+        number,
+        lane,
+        lease,
+        "" if of is None else f"of {of}",
+        epoch,
+        needs,
+        when,
+        *_held(keyed),
+        *_sent(bodies, staged),
+    )
+    return call(script("post"), _post_keys(keys, caller, lane, staged, keyed), args, parse)
 
 
 def post_once(
-    keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "", needs: str = "", when: str = ""
-) -> Op[Posted | None]:
+    keys: Keys, key: str, lane: str, body: bytes, epoch: str = "", staged: str = "", needs: str = "", when: str = "",
+    keyed: str = "",
+) -> Op[Posted | None]:  # fmt: skip
     """Post one job, or return the id of the one that was posted with this idempotency key in the last day.
 
     To the script, the key is a caller that makes just this one call.
@@ -114,12 +157,12 @@ def post_once(
     def parse(reply: bytes) -> Posted | None:
         if reply == b"other":
             raise KeyReused(f"the idempotency key {key!r} was used for another post; nothing was posted")
-        return _posted(reply, 1)
+        return _posted(reply, 1, lane)
 
     caller = f"key:{hashlib.sha256(key.encode()).hexdigest()}"
     fingerprint = hashlib.sha256(b"%b\n%b" % (lane.encode(), body)).hexdigest()
-    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, needs, when, *_sent((body,), staged))
-    return call(script("post"), _post_keys(keys, caller, lane, staged), args, parse)
+    args: tuple[Argument, ...] = (1, lane, "", fingerprint, epoch, needs, when, *_held(keyed), *_sent((body,), staged))
+    return call(script("post"), _post_keys(keys, caller, lane, staged, keyed), args, parse)
 
 
 STAGED_FOR = 60  # seconds; a caller that takes longer, or whose server lost it, stages it again
@@ -144,6 +187,11 @@ def stage(keys: Keys, name: str, lane: str, bodies: Sequence[bytes]) -> list[Op[
         for i, body in enumerate(bodies, 1)
         if len(body) > LARGE
     ]
+
+
+def _held(keyed: str) -> tuple[str, ...]:
+    """How a job that has a key is to hold it."""
+    return (keyed.partition(" ")[0],) if keyed else ()
 
 
 def _sent(bodies: Sequence[bytes], staged: str) -> Sequence[bytes]:

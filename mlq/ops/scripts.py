@@ -2,7 +2,9 @@
 
 By content and not by name, so that two versions of MLQ can use one server during a rolling upgrade. A line
 `--- include NAME` is replaced by `mlq/lua/shared/NAME.lua`, once per script; each file includes all that it uses. The
-includes `ended` and `transitions` are generated from the table of states.
+includes `ended` and `transitions` are generated from the table of states. A whole script may be included, too, as the
+body of a function. `--- block NAME` does the same within a block of Lua, beyond which what it includes is not seen:
+later lines of the script include it again.
 """
 
 import hashlib
@@ -14,7 +16,7 @@ from typing import NamedTuple
 from mlq.core.states import ended_in_lua, transitions_in_lua
 
 _FOLDER = Path(__file__).parents[1] / "lua"
-_INCLUDE = re.compile(r"^--- include (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^--- (include|block) (\w+)$", re.MULTILINE)
 _GENERATED = {"ended": ended_in_lua, "transitions": transitions_in_lua}
 
 
@@ -37,11 +39,14 @@ def _whole(path: Path, included: set[str]) -> str:
     """The text of a file with its includes, except those that were `included` before."""
 
     def include(found: re.Match[str]) -> str:
-        if found[1] in included:
+        kind, name = found.groups()
+        if name in included:
             return ""
-        included.add(found[1])
-        if (make := _GENERATED.get(found[1])) is not None:
+        seen = included if kind == "include" else set(included)
+        seen.add(name)
+        if (make := _GENERATED.get(name)) is not None:
             return make()
-        return _whole(_FOLDER / "shared" / f"{found[1]}.lua", included)
+        shared = _FOLDER / "shared" / f"{name}.lua"
+        return _whole(shared if shared.exists() else _FOLDER / f"{name}.lua", seen)
 
     return _INCLUDE.sub(include, path.read_text("utf-8"))

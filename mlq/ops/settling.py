@@ -24,6 +24,7 @@ class Ending(NamedTuple):
     waited: bool = False  # the attempt waited for another job
     lost: bool = False  # the attempt died with its child: the job runs again, unless that has happened too often
     beside: int = 0  # other attempts that died with it
+    used: float = 0.0  # seconds of a slot; of a batch, its part
     staged: str = ""  # the name under which the body of the job that this one becomes is staged
 
 
@@ -73,6 +74,8 @@ def _packed(ending: Ending) -> bytes:
         sent["after"] = [str(one) for one in options.after]
     if options.priority is not None:
         sent["priority"] = options.priority
+    if options.share is not None:
+        sent["used"] = (options.lane, ending.used)
     if ending.waited or claimed.attempt > 1:
         sent["may_have_left"] = True  # fields of the job's hash that an end removes
     if ending.lost:
@@ -84,7 +87,7 @@ def _packed(ending: Ending) -> bytes:
     else:
         sent["verdict"] = str(outcome.state)
         also = {"ttl": options.ttl, "callback": options.callback, "webhook": options.webhook, "said": outcome.said,
-                "expires": options.expires}  # fmt: skip
+                "expires": options.expires, "key": options.key}  # fmt: skip
         sent |= {name: value for name, value in also.items() if value is not None}
     packed: bytes = msgpack.packb(sent, use_bin_type=False)  # Redis' cmsgpack has no type for bytes
     return packed

@@ -35,7 +35,7 @@ class WorkerClass(NamedTuple):
 
 def register(keys: Keys, served: WorkerClass, seconds: float) -> Op[bool]:
     """Take one step of registering a class for `seconds`. The result says whether it was the last step."""
-    names = (keys.lanes, keys.lane, keys.serves, keys.class_, keys.classes)
+    names = (keys.lanes, keys.lane, keys.serves, keys.class_, keys.classes, keys.gates)
     return call(script("register"), names, (served.name, seconds, LANES, *served.serves), bool)
 
 
@@ -104,6 +104,7 @@ def claim(
         keys.inbox,
         keys.holders,
         keys.workers,
+        keys.gates,
     )
     return call(script("claim"), names, (number, served, token, worker, seconds, count, sizes, wait), parse)
 
@@ -218,6 +219,7 @@ class Reaped(NamedTuple):
     apart: int = 0  # jobs that wait to run apart from others
     chores: int = 0  # what is left to do for the jobs around those that ended
     expires_in: float | None = None  # seconds until the next job expires
+    tick_in: float | None = None  # seconds until a schedule is due
 
 
 def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, served: str = "") -> Op[Reaped]:
@@ -227,10 +229,10 @@ def reap(keys: Keys, pause: float, grace: float, losses: int, most: int = 100, s
     """
 
     def parse(reply: list[int]) -> Reaped:
-        retry_in, expires_in = (None if left < 0 else left / 1e6 for left in (reply[2], reply[5]))
-        return Reaped(reply[0], reply[1], retry_in, reply[3], reply[4], expires_in)
+        retry_in, expires_in, tick_in = (None if left < 0 else left / 1e6 for left in (reply[2], reply[5], reply[6]))
+        return Reaped(reply[0], reply[1], retry_in, reply[3], reply[4], expires_in, tick_in)
 
-    names = (*lapse_keys(keys), keys.reaping, keys.lost, _index(keys, served))
+    names = (*lapse_keys(keys), keys.reaping, keys.lost, _index(keys, served), keys.schedule_due)
     return call(script("reap"), names, (pause, grace, losses, most), parse)
 
 
@@ -254,7 +256,8 @@ def apart(keys: Keys, worker: str, seconds: float) -> Op[Apart]:
         rows = (reply[i : i + 3] for i in range(1, len(reply), 3))
         return Apart(reply[0] == 1, [(one.decode(), lane.decode("utf-8", "replace"), n) for one, lane, n in rows])
 
-    return call(script("apart"), (keys.scheduled, keys.post, keys.job, keys.apart_turn), (worker, seconds), parse)
+    names = (keys.scheduled, keys.post, keys.job, keys.apart_turn, keys.class_, keys.gates)
+    return call(script("apart"), names, (worker, seconds), parse)
 
 
 def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: float) -> Op[Claim]:
@@ -264,7 +267,7 @@ def claim_apart(keys: Keys, worker: str, number: int, job_id: str, seconds: floa
     def parse(reply: list[Any]) -> Claim:
         return _claimed(reply, token, worker)
 
-    names = (keys.scheduled, keys.post, keys.job, keys.leases, keys.waiters, keys.inbox)
+    names = (keys.scheduled, keys.post, keys.job, keys.leases, keys.waiters, keys.inbox, keys.class_, keys.gates)
     return call(script("claim_apart"), names, (job_id, token, worker, seconds), parse)
 
 

@@ -51,10 +51,10 @@ class ChildRun:
         """The value that `store` kept."""
         return self._child.ask(self.number, "fetch", key)  # type: ignore[no-any-return]
 
-    def post(self, lane: str, body: bytes, needs: str = "", when: str = "") -> str:
+    def post(self, lane: str, body: bytes, needs: str = "", when: str = "", keyed: str = "") -> str:
         """Post another job; returns its id."""
         self._check()
-        return str(self._child.ask(self.number, "post", lane, body, needs, when))
+        return str(self._child.ask(self.number, "post", lane, body, needs, when, keyed))
 
     def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split; returns the id of the first."""

@@ -11,7 +11,8 @@
         stop      end, when all runs have ended
     child -> worker
         ready     queues: [namespace, url or None, [[name, takes context, is async, queue, batch, max_wait,
-                  per_worker, about, [idle, memory, warm], timeout, retries, backoff]]] · resident memory in bytes
+                  per_worker, about, [idle, memory, warm], uses, timeout, retries, backoff]],
+                  [[schedule, its declaration, lane, body]]] · resident memory in bytes
         failed    why the listeners can't be loaded
         loaded    name · takes context · is async: an upload is loaded
         refused   name · why the upload can't be loaded

@@ -53,7 +53,7 @@ def _forwarded(
     forward: Forward, claimed: Claimed, record: Record, then: tuple[str, ...], listener: Listener | None
 ) -> Outcome:
     part = _next_part(claimed, record, forward.to, then, listener)
-    options = forward.to.options.of_step(part, then or None, record.options.priority)
+    options = forward.to.options.of_step(part, then or None, record.options.priority, record.options.share)
     fields: dict[str, bytes | str] = {"lane": options.lane, "body": options.body(forward.msg)}
     return Outcome(State.BLOCKED, fields, None, f"goes on in {options.lane}")
 
@@ -107,11 +107,13 @@ def post_split(value: Split, channel: Channel, claimed: Claimed, record: Record,
 def _posted(value: Split, part: Part, routes: bytes, channel: Channel, record: Record) -> Outcome:
     options = record.options
     joined = replace(
-        value.into.options, then=options.then, priority=options.priority, part=part._replace(joins=True),
-        on_failure="run" if value.on_failure == "run" else None,
+        value.into.options, then=options.then, priority=options.priority, share=options.share,
+        part=part._replace(joins=True), on_failure="run" if value.on_failure == "run" else None,
     )  # fmt: skip
     join = channel.post_parts(joined.lane, [joined.body(None)])
-    each = value.each.options.of_step(Part(part.root, part.hop, into=join, routes=routes), None, options.priority)
+    each = value.each.options.of_step(
+        Part(part.root, part.hop, into=join, routes=routes), None, options.priority, options.share
+    )
     count = 0
     for page in chunks(_bodies(value, each)):
         channel.post_parts(each.lane, page)

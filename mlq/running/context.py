@@ -50,8 +50,8 @@ class Channel(Protocol):
     def fetch(self, key: str) -> bytes | None:
         """What `store` stored; None if there is nothing."""
 
-    def post(self, lane: str, body: bytes, needs: str = "", when: str = "") -> str:
-        """Post another job, after those that it `needs`, to begin `when` its options say; its id."""
+    def post(self, lane: str, body: bytes, needs: str = "", when: str = "", keyed: str = "") -> str:
+        """Post another job, with what `JobOptions` has under these names; its id, or that of the one with its key."""
 
     def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split, or its join, which comes first; the id of the first one."""
@@ -163,6 +163,11 @@ class JobContext(dict[str, Any]):
         """Whether this job joins the parts of a split: its message is their results."""
         return self._options.part is not None and self._options.part.joins
 
+    @property
+    def tick(self) -> float | None:
+        """Of a schedule's job: the time that it is for, in seconds since 1970. It may run later, and be retried."""
+        return self._options.tick and self._options.tick.at
+
     @functools.cached_property
     def results(self) -> Results:
         """The results of the jobs that this one comes after, in the order of `after`; of a join, those of the parts."""
@@ -209,7 +214,7 @@ class JobContext(dict[str, Any]):
     ) -> str:  # fmt: skip
         """Post another job, with the options of `MLQ.post`; returns its id. Raises LeaseLost."""
         wanted = options_of(callback, functions, options)
-        return self._channel.post(wanted.lane, wanted.body(msg), wanted.needs, wanted.when)
+        return self._channel.post(wanted.lane, wanted.body(msg), wanted.needs, wanted.when, wanted.keyed)
 
     def block_until_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for another job's result. This attempt's slot is released meanwhile, so even a single slot is enough.

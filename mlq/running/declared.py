@@ -181,7 +181,9 @@ def submit(msg: Any, callback: str | None = None, *, _to: _Destination, **option
     """`Declared.submit`."""
     _to.check(msg, callback, options)
     handle = _to.client.submit(msg, callback, _to.functions, **{"queue": _to.queue, **options})
-    return handle if _to.back is None else JobHandle(_to.client, handle.reference, _to.back, handle.warning)
+    if _to.back is None:
+        return handle
+    return JobHandle(_to.client, handle.reference, _to.back, handle.warning, new=handle.new)
 
 
 def declaration_of(function: object) -> _Destination | None:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlq.core.checks import check_count, check_functions, check_queue, check_seconds, functions_of, lane_of, queue_of
 from mlq.core.chunk import ROWS_QUEUE
 from mlq.core.file_job import FILES_QUEUE, PREDICT_FILE
+from mlq.core.limit import check_uses
 from mlq.core.policy import Policy
+from mlq.core.schedule import Schedule
 from mlq.errors import InputError, ValidationError
 from mlq.running.loads import Loads, Residency
 from mlq.running.messages import for_message
 from mlq.running.portions import Split
+from mlq.running.scheduling import Scheduled
 from mlq.running.signatures import is_async, takes_two
 from mlq.system.importing import is_importing
 
@@ -56,6 +59,7 @@ class Listener(NamedTuple):
     declared: Mapping[str, "Routes | None"] = MappingProxyType({})
     warm_up: Callable[[], None] | None = None  # called once in each process, before it gets jobs
     residency: Residency = Residency()  # of a model
+    uses: tuple[str, ...] = ()  # resources that may be limited
 
     @classmethod
     def of(
@@ -69,6 +73,7 @@ class Listener(NamedTuple):
         max_wait: object = None,
         split: Split | None = None,
         per_worker: object = None,
+        uses: object = None,
     ) -> "Listener":
         """Raises InputError if the function has no usable name or parameters, or an option is invalid."""
         if not callable(function):
@@ -83,7 +88,7 @@ class Listener(NamedTuple):
             name, function, takes_two(function, name), is_async(function),
             None if queue is None else check_queue(queue), policy, check_retry_on(retry_on),
             batch=size, max_wait=longest, per_worker=check_count("per_worker", per_worker, 1) or 0, split=split,
-            convert=for_message(function, name, in_list=bool(size)),
+            convert=for_message(function, name, in_list=bool(size)), uses=check_uses(uses),
         )  # fmt: skip
 
     def retries(self, error: BaseException) -> bool:
@@ -132,6 +137,7 @@ class Listeners:
         self._names = tuple(listener.name for listener in self._all)
         self._routes: tuple[tuple[Listener, ...], Mapping[str, Routes | None]] = (), {}  # of which listeners, and these
         self.loads = Loads()  # what became of the models among them
+        self.scheduled = Scheduled()
         self._lock = threading.Lock()
         self._watchers: tuple[tuple[int, Callable[[], None]], ...] = ()  # each with the id of its process
 
@@ -196,6 +202,11 @@ class Listeners:
             self._tell()
         return found
 
+    def schedule(self, schedule: Schedule, function: object = None) -> None:
+        """Declare a schedule on a listener's function. Raises InputError if that has another one of this name."""
+        self.scheduled.add(schedule, function)
+        self._tell()
+
     def route(self, name: str, routes: "Routes") -> None:
         """Declare where what a listener returns goes on. Raises InputError if that is declared already."""
         listener = next((one for one in self._all if one.name == name), None)
@@ -218,7 +229,7 @@ class Listeners:
             raise InputError(f"there is no listener {', '.join(sorted(missing))}; the listeners are: {there}")
         kept = {*names, PREDICT_FILE}  # whether a worker predicts files is told in another way
         chosen = Listeners((listener for listener in self._all if listener.name in kept), self._middleware)
-        chosen.loads = self.loads
+        chosen.loads, chosen.scheduled = self.loads, self.scheduled
         return chosen
 
     def called(self, function: object) -> str:

@@ -6,13 +6,14 @@ post is sent again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mlq.core.identity import JobId, bind
 from mlq.core.keys import Keys
 from mlq.errors import ServerError
 from mlq.ops import Op
-from mlq.ops.posting import Posted, sync_counter
+from mlq.ops.lengths import length
+from mlq.ops.posting import Posted, Uncounted, sync_counter
 from mlq.shell.target import Target
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ KEPT = 5000  # posts per generation; two generations are remembered
 UNKNOWN = "?"  # matches no epoch
 TRIES = 20  # per post; it is tried again only if the epoch has changed once more
 
+T = TypeVar("T")
 Make = Callable[[str], Op[Posted | None]]
 
 
@@ -88,30 +90,56 @@ def post(shell: "Shell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ())
 
     Raises ServerError, or what the op's parser raises.
     """
+    return known_ids_of(shell.target, keys).posted(in_epoch(shell, keys, make, stage))
+
+
+def in_epoch(shell: "Shell", keys: Keys, make: "Callable[[str], Op[T | None]]", stage: Sequence[Op[None]] = ()) -> T:
+    """Run an op that assigns ids, and gives None if it names the wrong epoch; as `post`."""
     known = known_ids_of(shell.target, keys)
     if not known.epochs:
         shell.run_here(known.sync_counter)
     for _ in range(TRIES):
         if stage:
             shell.run_many(stage)
-        posted = shell.run_here(lambda run: make(known.epoch(run)))
-        if posted is not None:
-            return known.posted(posted)
+        try:
+            done = shell.run_here(lambda run: make(known.epoch(run)))
+        except Uncounted as asked:
+            counted = shell.run(length(keys, asked.queue))
+            while counted.cursor != "0":
+                counted = shell.run(length(keys, asked.queue, counted))
+            counted.check(asked)
+            continue
+        if done is not None:
+            return done
         shell.run_here(known.sync_counter)
     raise unstable(shell.target)
 
 
 async def post_aio(shell: "AsyncShell", keys: Keys, make: Make, stage: Sequence[Op[None]] = ()) -> Posted:
     """Like `post`, on an event loop."""
+    return known_ids_of(await shell.target(), keys).posted(await in_epoch_aio(shell, keys, make, stage))
+
+
+async def in_epoch_aio(
+    shell: "AsyncShell", keys: Keys, make: "Callable[[str], Op[T | None]]", stage: Sequence[Op[None]] = ()
+) -> T:
+    """Like `in_epoch`, on an event loop."""
     known = known_ids_of(await shell.target(), keys)
     if not known.epochs:
         await shell.run_here(known.sync_counter)
     for _ in range(TRIES):
         if stage:
             await shell.run_many(stage)
-        posted = await shell.run_here(lambda run: make(known.epoch(run)))
-        if posted is not None:
-            return known.posted(posted)
+        try:
+            done = await shell.run_here(lambda run: make(known.epoch(run)))
+        except Uncounted as asked:
+            counted = await shell.run(length(keys, asked.queue))
+            while counted.cursor != "0":
+                counted = await shell.run(length(keys, asked.queue, counted))
+            counted.check(asked)
+            continue
+        if done is not None:
+            return done
         await shell.run_here(known.sync_counter)
     raise unstable(await shell.target())
 

@@ -109,6 +109,8 @@ class Attempt:
         self.is_done = False  # its listeners have ended, whatever became of the job
         self.since = time.monotonic()  # when it reached its stage
         self.took = 0.0  # seconds that its listeners ran
+        self.away = 0.0  # seconds in which they waited for other jobs, without a slot; as `leave` and `back` count them
+        self.used = 0.0  # seconds that they had the slot
         self._lock = threading.Lock()
 
     def fetched(self, record: bytes) -> None:
@@ -159,6 +161,21 @@ class Attempt:
         self.since = time.monotonic()
         return True
 
+    def leave(self) -> bool:
+        """It waits for another job. Returns whether it has no slot from now on: it does not wait for any yet."""
+        self.waited = True
+        self.waits += 1
+        if self.waits == 1:
+            self.away -= time.monotonic()
+        return self.waits == 1
+
+    def back(self) -> bool:
+        """One of its waits is over. Returns whether that was the last one, after which it has a slot again."""
+        self.waits -= 1
+        if not self.waits:
+            self.away += time.monotonic()
+        return not self.waits
+
     def end(self, stage: Stage) -> Stage | None:
         """Move to a final stage; returns the stage before, or None if it had reached a final stage already."""
         with self._lock:
@@ -166,7 +183,9 @@ class Attempt:
                 return None
             before, self.stage = self.stage, stage
             if before is Stage.BEGUN:
-                self.took = time.monotonic() - self.since
+                now = time.monotonic()
+                self.took = now - self.since
+                self.used = min(max(0.0, self.took - self.away - (now if self.waits else 0.0)), self.took)
             if self.size > LARGE:
                 self.claimed, self.record = self.claimed._replace(record=b""), self.record._replace(message=b"")
         for wake in tuple(self.wakes):

@@ -4,10 +4,11 @@ Each of these attempts has its own lease, outcome, retries, progress and callbac
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlq.core.job import Claimed
 from mlq.pools.contract import Together
+from mlq.running.listeners import Listener
 from mlq.worker.attempt import Attempt, Stage
 
 
@@ -56,6 +57,11 @@ class Batch(Together):
 
 
 Unit = Attempt | Batch  # what takes a slot
+
+
+def batch_of(listeners: Sequence[Listener]) -> int:
+    """How many jobs these listeners take in one call; 0: job by job, as if there are several of them."""
+    return listeners[0].batch if len(listeners) == 1 else 0
 
 
 def slots_of(claimed: Iterable[Claimed]) -> int:

@@ -76,15 +76,15 @@ class RedisChannel:
         self._shared.note_size(len(packed or b""))
         return packed
 
-    def post(self, lane: str, body: bytes, needs: str = "", when: str = "") -> str:
+    def post(self, lane: str, body: bytes, needs: str = "", when: str = "", keyed: str = "") -> str:
         """Post another job; returns its id."""
-        return self._post(lane, [body], needs, when)
+        return self._post(lane, [body], needs, when, keyed)
 
     def post_parts(self, lane: str, bodies: Sequence[bytes]) -> str:
         """Post the next parts of a split, which begins when this attempt has ended; returns the id of the first."""
         return self._post(lane, bodies, post_ops.PLAN)
 
-    def _post(self, lane: str, bodies: Sequence[bytes], needs: str, when: str = "") -> str:
+    def _post(self, lane: str, bodies: Sequence[bytes], needs: str, when: str = "", keyed: str = "") -> str:
         self._shared.note_size(max(map(len, bodies)))
         shell, keys, lease = self._shared.shell, self._shared.keys, self._claimed.lease
         staged = post_ops.staging_name(bodies)
@@ -93,7 +93,7 @@ class RedisChannel:
             name, number = caller.name, caller.number
 
             def make(epoch: str) -> "Op[Posted | None]":
-                return post_ops.post(keys, name, number, lane, bodies, lease, epoch, staged, needs, when)
+                return post_ops.post(keys, name, number, lane, bodies, lease, epoch, staged, needs, when, keyed)
 
             return str(self._patiently(lambda: post(shell, keys, make, stage)).id)
 

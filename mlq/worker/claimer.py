@@ -20,24 +20,33 @@ BUSY = 0.2  # seconds to wait for a slot before listening to the inbox alone: sh
 Give = Callable[[list[Claimed]], None]
 
 
-def claim_now(shared: Shared, give: Give) -> None:
-    """Claim jobs for all free slots and hand them to `give`. Call it with `shared.claiming` held."""
+def claim_now(shared: Shared, give: Give, *, begun: bool = False) -> None:
+    """Claim jobs for all free slots and hand them to `give`. Call it with `shared.claiming` held.
+
+    `begun`: a claim of this round was made already.
+    """
     wanted = shared.slots.take(MOST)
     if not wanted:
         return
-    claimed = Claim()
+    turns = shared.turns
+    if not begun:
+        turns.begin()
     try:
-        claimed = ask(shared, wanted)
+        while wanted and not turns.over():
+            asked = turns.portion(wanted)
+            claimed = ask(shared, asked)
+            taken = shared.slots_of(claimed)
+            wanted -= taken
+            turns.took(asked, taken, claimed.again)
+            if claimed:
+                give(claimed)
     finally:
-        taken = shared.slots_of(claimed)
-        shared.slots.give(wanted - taken)
-    if claimed:
-        give(claimed)
-    shared.claim_ended(claimed, exhausted=taken < wanted)
+        shared.slots.give(wanted)
+    shared.claim_ended(exhausted=wanted > 0)
 
 
 def ask(shared: Shared, wanted: int) -> Claim:
-    """Claim jobs of all lanes that are served now; register the class and repeat if the server does not know it."""
+    """Claim jobs of the class whose turn it is; register the classes and repeat if the server does not know it."""
     while True:
         if shared.limits:
             shared.follow_limits()
@@ -50,7 +59,7 @@ def ask(shared: Shared, wanted: int) -> Claim:
 
 
 def next_claim(shared: Shared, wanted: int) -> Op[Claim | None]:
-    """The worker's next op to claim up to `wanted` jobs."""
+    """The worker's next op to claim up to `wanted` jobs, of the class whose turn it is."""
     served, sizes = shared.for_claim()
     number, wait = next(shared.numbers), shared.affinity.wait()
     return work_ops.claim(shared.keys, shared.name, number, served, LEASE, wanted, sizes, wait)
@@ -82,9 +91,9 @@ class Claimer(Service):
         try:
             if self._may_claim():
                 with shared.claiming:
-                    self._pass_on()
                     if not self.stopping.is_set():
                         claim_now(shared, self._give)
+                    self._pass_on()
             else:
                 self._pass_on()
                 self._listen()
@@ -98,28 +107,28 @@ class Claimer(Service):
         return bool(shared.slots.free() and not shared.exhausted and shared.serves_any())
 
     def _pass_on(self) -> None:
-        """Wake another worker, if this one took a wake-up for jobs that it can't run any more: its settler claimed."""
+        """Wake another worker, if this one took a wake-up for jobs that it did not look for: its slots are taken."""
         woken_as, self._woken_as = self._woken_as, ""
-        if not (woken_as and self._shared.limits):
-            return
-        self._shared.follow_limits()
-        if woken_as != self._shared.served.name:
-            self._shared.shell.run_many(work_ops.pass_on(self._shared.keys, woken_as))
+        shared = self._shared
+        if woken_as and (shared.limits or shared.turns.groups > 1) and woken_as not in shared.turns.asked:
+            shared.shell.run_many(work_ops.pass_on(shared.keys, woken_as))
 
     def _listen(self) -> None:
         """Block on the server until a wake-up or an inbox message comes."""
         shared = self._shared
-        mine, served = shared.keys.inbox + shared.name, shared.served.name if shared.idle() else ""
+        mine, served = shared.keys.inbox + shared.name, shared.names() if shared.idle() else ()
         shared.lacks_slot, shared.asleep_as = not served and bool(shared.listeners.names()), served
         item = None
-        if not shared.limits or not (self._may_claim() or served not in ("", shared.served.name)):
-            item = shared.shell.pop([mine, f"{shared.keys.class_}{served}:wake"] if served else [mine], LISTEN)
-        shared.lacks_slot, shared.asleep_as = False, ""
+        if not shared.limits or not (self._may_claim() or served not in ((), shared.names())):
+            lists = {f"{shared.keys.class_}{name}:wake": name for name in served}
+            item = shared.shell.pop([mine, *lists], LISTEN)
+        shared.lacks_slot, shared.asleep_as = False, ()
         self.turned = time.monotonic()
         if item is not None and item[0] == mine:
             self._hear(item[1])
         elif item is not None:
-            shared.exhausted, self._woken_as = False, served
+            shared.turns.asked.clear()
+            shared.exhausted, self._woken_as = False, lists[item[0]]
 
     def _hear(self, item: bytes) -> None:
         """Act on an inbox message: look again, now or later, a lease was lost, uploads changed, or a job ended."""

@@ -1,7 +1,7 @@
 """The classes that one worker serves: one for each set of its listeners that is open; and which the server knows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from mlq.core.checks import functions_of
 from mlq.ops.work import WorkerClass
@@ -13,22 +13,22 @@ class Classes:
 
     def __init__(self) -> None:
         """None is known."""
-        self._by_closed: dict[frozenset[str], WorkerClass] = {}
+        self._made: dict[tuple[frozenset[str], tuple[str, ...]], WorkerClass] = {}  # by what is closed, and queues
         self._known: dict[str, tuple[WorkerClass, float]] = {}  # with the time of the last use
 
     def declare(self) -> None:
         """The listeners changed: their classes are others."""
-        self._by_closed = {}
+        self._made = {}
 
-    def without(self, closed: frozenset[str], listeners: Listeners, queues: Sequence[str]) -> WorkerClass:
+    def without(self, closed: frozenset[str], listeners: Listeners, queues: tuple[str, ...]) -> WorkerClass:
         """The class that serves what these listeners run, but for the lanes of those that are `closed`."""
-        found = self._by_closed.get(closed)
+        found = self._made.get((closed, queues))
         if found is None:
             chosen = {queue: listeners.chosen(queue) for queue in queues}
             plain = [queue for queue, run in chosen.items() if run and closed.isdisjoint(one.name for one in run)]
             open_ = [name for name in listeners.names() if name not in closed]
             own = [lane for lane in listeners.own_lanes(queues) if functions_of(lane).isdisjoint(closed)]
-            found = self._by_closed[closed] = WorkerClass.of(plain, queues, open_, own)
+            found = self._made[closed, queues] = WorkerClass.of(plain, queues, open_, own)
         if found.name in self._known:
             self.registered(found)
         return found
@@ -49,10 +49,10 @@ class Classes:
         """Whether the server knows none of them."""
         return not self._known
 
-    def in_use(self, served: WorkerClass, seconds: float) -> list[WorkerClass]:
+    def in_use(self, served: Collection[WorkerClass], seconds: float) -> list[WorkerClass]:
         """`served`, and what was used within so many seconds: to be registered again. Others lapse on the server."""
         now = time.monotonic()
-        for name, (_, used) in tuple(self._known.items()):
-            if name != served.name and now - used > seconds:
+        for name, (one, used) in tuple(self._known.items()):
+            if one not in served and now - used > seconds:
                 self._known.pop(name, None)
         return [one for one, _ in tuple(self._known.values())]

@@ -32,7 +32,11 @@ def ending_of(ended: Ended) -> Ending:
     retry_in = None
     if outcome.again:
         retry_in = pause_before_retry(attempt.policy, attempt.claimed.errors, random.random())  # noqa: S311 - jitter
-    return Ending(attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost, attempt.beside)
+    batch = attempt.batch
+    used = attempt.used / len(batch.members) if batch and batch.members else attempt.used
+    return Ending(
+        attempt.claimed, outcome, attempt.record.options, retry_in, attempt.waited, lost, attempt.beside, used
+    )
 
 
 def calls_back(ending: Ending) -> bool:

@@ -52,7 +52,7 @@ class Renewer(Service):
                 self._ask([*self._news(), *self._presence.holding()])
             else:
                 self._renew()
-                self._ask([self._reaping.look(), *self._presence.due(self._shell), *self._presence.holding()])
+                self._ask([*self._reaping.look(), *self._presence.due(self._shell), *self._presence.holding()])
             self._trouble.over()
             self._halfway = not self._halfway
             pause = RENEW / 2
@@ -89,7 +89,7 @@ class Renewer(Service):
     def _news(self) -> list[Question]:
         """Questions about news it may have missed: jobs, if it is idle; uploads, if it can't read its inbox."""
         if self._shared.idle():
-            return [self._reaping.missed()]
+            return self._reaping.missed()
         return [self._presence.uploads()] if self._shared.accepts_uploads else []
 
     def _ask(self, questions: list[Question]) -> None:

@@ -13,6 +13,7 @@ class RoundClock:
         """No job is expected."""
         self._retry_at: float | None = None  # when the next job comes due, by the monotonic clock
         self._expiry_at: float | None = None  # when the next one expires
+        self._tick_at: float | None = None  # when the next schedule is due
         self._hurried = False
         self._changed = threading.Condition()
 
@@ -33,6 +34,12 @@ class RoundClock:
         """The next job expires in `seconds`; None if none does. Called by the thread that rests."""
         self._expiry_at = None if seconds is None else time.monotonic() + seconds
 
+    def tick_in(self, seconds: float | None) -> None:
+        """The next schedule is due in `seconds`; None if none is, or not known when."""
+        with self._changed:
+            self._tick_at = None if seconds is None else time.monotonic() + seconds
+            self._changed.notify()
+
     def retries_moved(self, retry_at: float | None) -> None:
         """The job that was due at `retry_at` was moved to its lane; one that was scheduled meanwhile stays."""
         with self._changed:
@@ -50,7 +57,7 @@ class RoundClock:
         soonest = time.monotonic() + LEAST
         with self._changed:
             while not self._hurried:
-                times = [at for at in (self._retry_at, self._expiry_at) if at is not None]
+                times = [at for at in (self._retry_at, self._expiry_at, self._tick_at) if at is not None]
                 due = max(soonest, min(until, *times)) if times else until
                 left = due - time.monotonic()
                 if left <= 0:

@@ -257,7 +257,10 @@ class Settler(Service):
     def _both(self, settle: Callable[[str], Op[list[bool | None]]], wanted: int) -> list[bool | None]:
         shared = self._shared
         reply: Claim | None = Claim()
-        claim = next_claim(shared, wanted)
+        turns = shared.turns
+        turns.begin()
+        asked = turns.portion(wanted)
+        claim = next_claim(shared, asked)
         try:
             settled, got = shared.shell.run_each_here(lambda run: (settle(run), claim))
             reply = got()
@@ -270,7 +273,11 @@ class Settler(Service):
             shared.unknown()
             claim_now(shared, self._give)
         else:
+            turns.took(asked, taken, reply.again)
             if claimed:
                 self._give(claimed)
-            shared.claim_ended(claimed, exhausted=taken < wanted)
+            if taken < wanted and not turns.over():
+                claim_now(shared, self._give, begun=True)
+            else:
+                shared.claim_ended(exhausted=taken < wanted)
         return settled()  # type: ignore[no-any-return]  # raises only now, when what was claimed has been handed to the pool

@@ -2,23 +2,22 @@
 
 import contextlib
 import itertools
-import logging
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from mlq.core.checks import DEFAULT_QUEUE, queue_of
+from mlq.core.checks import DEFAULT_QUEUE, group_of, queue_of
 from mlq.core.job import Claimed
 from mlq.core.keys import Keys
 from mlq.core.policy import AFFINITY_WAIT, LOSSES, Policy
+from mlq.core.queue_order import QueueOrder
 from mlq.errors import ServerError
 from mlq.ops import data as data_ops
-from mlq.ops import models as model_ops
 from mlq.ops import work as work_ops
-from mlq.ops.work import Claim, WorkerClass
+from mlq.ops.work import WorkerClass
 from mlq.running.listeners import Listener, Listeners
 from mlq.shell.known_ids import known_ids_of
 from mlq.shell.sync import Shell
@@ -26,16 +25,16 @@ from mlq.system import memory
 from mlq.worker.affinity import Affinity
 from mlq.worker.attempt import Attempt
 from mlq.worker.batch import slots_of
-from mlq.worker.batch_pause import BatchPause
 from mlq.worker.classes import Classes
+from mlq.worker.describing import declare_uses, describe_models
 from mlq.worker.inbox import Inbox
 from mlq.worker.limits import Limits
 from mlq.worker.outbox import Outbox
 from mlq.worker.slots import Slots
 from mlq.worker.success_log import SuccessLog
+from mlq.worker.survey import pauses_of, sizes_of
 from mlq.worker.tally import Tally
-
-log = logging.getLogger("mlq.worker")
+from mlq.worker.turns import Turns
 
 # A job of a dead worker runs again within 10 s: the lease, plus one look for expired leases, plus the grace period.
 LEASE = 6.0  # seconds
@@ -50,17 +49,12 @@ CALLS = 1  # calls at a time; with the connection that waits for jobs and the re
 class Settings(NamedTuple):
     """What a user may configure about a worker."""
 
-    queues: tuple[str, ...] = ()  # if empty: the default queue, and those that listeners declare
+    order: QueueOrder = QueueOrder()  # of the queues that it serves
     name: str | None = None  # what the worker's name begins with; by default, host and process
     max_losses: int = LOSSES
     gpus: tuple[str, ...] = ()  # that its children use
     claims_ahead: bool = True  # False: jobs may wait here for their models, and are not handed back for that
     affinity_wait: float = AFFINITY_WAIT  # seconds for which jobs are for workers that hold their model; 0: for all
-
-
-def batch_of(listeners: Sequence[Listener]) -> int:
-    """How many jobs these listeners take in one call; 0: job by job, as if there are several of them."""
-    return listeners[0].batch if len(listeners) == 1 else 0
 
 
 class Shared:
@@ -74,10 +68,8 @@ class Shared:
         """A new worker. Its name shows where it runs, and is new each time: it holds no lease of an earlier worker."""
         stem = settings.name or f"{socket.gethostname()}-{os.getpid()}"
         self.name = f"{stem}-{secrets.token_hex(6)}"
-        self.keys = keys
-        self.shell = shell
-        self.listeners = listeners
-        self.settings = settings
+        self.keys, self.shell = keys, shell
+        self.listeners, self.settings = listeners, settings
         self.slots = Slots()
         self.inbox = Inbox()
         self.outbox = Outbox()
@@ -85,21 +77,23 @@ class Shared:
         self.successes = SuccessLog()
         self.claiming = threading.Lock()  # one claim at a time: a caller makes one call at a time
         self.numbers = itertools.count(1)
-        self.served = WorkerClass.of((), (), ())
+        self.turns = Turns(settings.order)
+        self.served = (WorkerClass.of((), (), ()),) * self.turns.groups  # as one class, or as one for each queue
         self.classes = Classes()
         self.limits = Limits()
         self.affinity = Affinity(self.settings.affinity_wait)
         self.batches = b""  # the sizes of batches, for claims
         self._sizes: dict[str, int] = {}
-        self.pauses: dict[str, BatchPause] = {}  # after batches, by listener
+        self.pauses = pauses_of(listeners, {})  # after batches, by listener
         self.lacks_slot = False  # the claimer sleeps on its inbox alone, since no slot was free, or no listener open
-        self.asleep_as = ""  # the class on whose wake list the claimer sleeps
+        self.asleep_as: tuple[str, ...] = ()  # the classes on whose wake lists the claimer sleeps
         self.exhausted = False  # the last claim got less than it asked for: only a wake-up can bring more
         self.claimed = 0  # jobs since the start
         self.has_large_buffers = False  # a large value went through this process
         self.accepts_uploads = accepts_uploads
         self.uploads_version = ""  # as of the last look
         self.uploads_due = threading.Event()  # uploads may have changed
+        self.stopping = False  # it claims no more
         self.complete = threading.Event()  # all listeners that were uploaded before the start are loaded
         if not accepts_uploads:
             self.complete.set()
@@ -111,12 +105,12 @@ class Shared:
 
     def queues(self) -> tuple[str, ...]:
         """The queues that are served: those asked for, else the default one and those that listeners declare."""
-        return self.settings.queues or tuple(dict.fromkeys((DEFAULT_QUEUE, *self.listeners.queues())))
+        return self.settings.order.queues or tuple(dict.fromkeys((DEFAULT_QUEUE, *self.listeners.queues())))
 
     def serves(self, lane: str) -> tuple[tuple[Listener, ...], Policy]:
         """The listeners that run for jobs of `lane` (none if it is not served here), and their combined policy."""
         served = self._served  # replaced after each change: what is found for the old one must not get into the new one
-        known = served.get(lane)
+        known = served.get(lane := group_of(lane))
         if known is None:
             here = queue_of(lane) in self.queues() or lane in self.listeners.own_lanes(self.queues())
             chosen = self.listeners.chosen(lane) if here else ()
@@ -133,43 +127,44 @@ class Shared:
 
     @property
     def registered(self) -> bool:
-        """Whether the server knows the class that is served now."""
-        return self.classes.knows(self.served)
+        """Whether the server knows the classes that are served now."""
+        return all(map(self.classes.knows, self.served))
 
     def unknown(self) -> None:
         """The server may know none of the classes that were registered: register them again before the next claim."""
         self.classes.forget()
 
     def register(self) -> None:
-        """Register this worker's class, so that the server indexes its lanes. Call it with `claiming` held."""
+        """Register this worker's classes, so that the server indexes their lanes. Call it with `claiming` held."""
         if news := self.classes.knows_none():
             self._survey()
-        served = self.served
-        while not self.shell.run(work_ops.register(self.keys, served, KNOWN)):
-            pass
+            declare_uses(self.shell, self.keys, self.listeners, self.queues())
+        served = [one for one in self.served if not self.classes.knows(one)]
+        for one in served:
+            while not self.shell.run(work_ops.register(self.keys, one, KNOWN)):
+                pass
         if news:
-            self._describe_models()
-        self.classes.registered(served)
+            describe_models(self.shell, self.keys, self.listeners)
+        for one in served:
+            self.classes.registered(one)
 
     def _survey(self) -> None:
         """Find out what the listeners ask of claims and of pauses."""
-        plain = [queue for queue in self.queues() if self.listeners.chosen(queue)]
-        sizes = {f":{one.name}": one.batch for one in self.listeners.all()}
-        sizes |= {queue: batch_of(self.listeners.chosen(queue)) for queue in plain}
-        self._sizes = {what: size for what, size in sizes.items() if size}
+        self._sizes = sizes_of(self.listeners, self.queues())
         self.batches = work_ops.batches(self._sizes)
-        before = self.pauses
-        self.pauses = {
-            one.name: known if (known := before.get(one.name)) and known.fits(one.max_wait, one.batch)
-            else BatchPause(one.max_wait, one.batch)
-            for one in self.listeners.all() if one.batch
-        }  # fmt: skip
+        self.pauses = pauses_of(self.listeners, self.pauses)
         with self._lock:
             self.limits.declare(self.listeners.all())
             self.affinity.declare(self.listeners.all())
             self.classes.declare()
             self._closed = self._full()
-            self.served = self.classes.without(self._closed, self.listeners, self.queues())
+            self.served = self._classes()
+
+    def _classes(self) -> tuple[WorkerClass, ...]:
+        """What is served now: all queues together, or each by itself if they have an order."""
+        queues = self.queues()
+        groups = [queues] if self.turns.groups == 1 else [(one,) for one in queues]
+        return tuple(self.classes.without(self._closed, self.listeners, group) for group in groups)
 
     def _full(self) -> frozenset[str]:
         if not self.limits:
@@ -187,7 +182,7 @@ class Shared:
             before, self._closed = self._closed, self._full()
             if self._closed == before:
                 return
-            self.served = self.classes.without(self._closed, self.listeners, self.queues())
+            self.served = self._classes()
             if before - self._closed or not self.registered:
                 self.exhausted = False
 
@@ -195,26 +190,32 @@ class Shared:
         """Whether none of a lane's listeners runs as many units as it may."""
         return self._closed.isdisjoint(one.name for one in self.serves(lane)[0])
 
+    def full(self) -> frozenset[str]:
+        """The listeners of which it runs as many units as it may."""
+        return self._closed
+
     def serves_any(self) -> bool:
         """Whether there are listeners that are open; if they changed, the next registration finds out."""
         names = self.listeners.names()
         return len(names) > len(self._closed) or (bool(names) and self.classes.knows_none())
 
     def for_claim(self) -> tuple[str, bytes]:
-        """The class to claim as now, and what the claim must know of its listeners. Call it with `claiming` held."""
-        if not self.limits:
-            return self.served.name, self.batches
+        """The class whose turn it is, and what a claim must know of its listeners. Call it with `claiming` held."""
+        served, limits = self.served[self.turns.number].name, self.limits
+        self.turns.asked.add(served)
+        if not limits:
+            return served, self.batches
         with self._lock:
-            self._claimed_without, served = self._closed, self.served.name
-            rooms = self.limits.rooms(self._held.values())
+            self._claimed_without = self._closed
+            rooms = limits.rooms(self._held.values())
         chosen = {queue: self.listeners.chosen(queue) for queue in self.queues()}
         plain = {queue: [one.name for one in run if one.name in rooms] for queue, run in chosen.items()}
         return served, work_ops.batches(self._sizes, rooms, plain)
 
-    def claim_ended(self, claim: Claim, *, exhausted: bool) -> None:
-        """A claim has filled all slots that it was for, or not (`exhausted`). Call it with `claiming` held."""
-        if exhausted and claim.again is not None:
-            self.look_in(claim.again)
+    def claim_ended(self, *, exhausted: bool) -> None:
+        """A round of claims has filled all slots that it was for, or not (`exhausted`). With `claiming` held."""
+        if self.turns.again is not None:
+            self.look_in(self.turns.again)
         if not self.limits:
             self.exhausted = exhausted
             return
@@ -223,14 +224,9 @@ class Shared:
             opened = self._claimed_without - self._closed  # during the claim; and a class that is not registered has
             self.exhausted = exhausted and not opened and self.registered  # had no wake-ups, so it must look first
 
-    def _describe_models(self) -> None:
-        """Keep the descriptions of the models among the listeners, for clients."""
-        ops = [op for one in self.listeners.all() if one.about for op in model_ops.describe(self.keys, one.about)]
-        for kept in self.shell.run_each(ops) if ops else ():
-            try:
-                kept()
-            except ServerError as error:  # such as a key of another type: clients can't find that model; others can
-                log.error("can't describe a model: %s", error)  # noqa: TRY400
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes that are served now."""
+        return tuple(one.name for one in self.served)
 
     def slots_of(self, claimed: list[Claimed]) -> int:
         """How many slots a claim has filled."""
@@ -293,8 +289,8 @@ class Shared:
         moves = False
         if self.limits:
             self.follow_limits()
-            moves = self.asleep_as not in ("", self.served.name)
+            moves = self.asleep_as not in ((), self.names())
         if moves or (self.lacks_slot and self.slots.free() and self.serves_any()):
-            self.lacks_slot, self.asleep_as = False, ""
+            self.lacks_slot, self.asleep_as = False, ()
             with contextlib.suppress(ServerError):  # its wait ends by itself, too
                 self.shell.run_many(data_ops.wake_up(self.keys, self.name))

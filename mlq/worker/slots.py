@@ -46,6 +46,11 @@ class Slots:
         """Slots that new jobs may take now."""
         return 0 if self._closed else max(0, self._free - self._returning)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no new jobs, even if slots are free."""
+        return self._closed
+
     def overdrawn(self) -> bool:
         """Whether more attempts hold a slot than there are slots."""
         return self._free < 0

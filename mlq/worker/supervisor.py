@@ -11,12 +11,12 @@ from mlq.ops import work as work_ops
 from mlq.pools.contract import Pool
 from mlq.running.outcomes import death, failure, in_time, timeout
 from mlq.worker.attempt import Attempt, Stage
-from mlq.worker.batch import Batch, Unit, goes_on, parts_but_one, slots_of, units
+from mlq.worker.batch import Batch, Unit, batch_of, goes_on, parts_but_one, slots_of, units
 from mlq.worker.channel import RedisChannel
 from mlq.worker.fetches import Fetches
 from mlq.worker.late import is_late, without_late
 from mlq.worker.outbox import Ended
-from mlq.worker.shared import Shared, batch_of
+from mlq.worker.shared import Shared
 from mlq.worker.stuck import Stuck
 from mlq.worker.timers import Timers
 
@@ -191,9 +191,7 @@ class Supervisor:
         if attempt.batch is not None:
             raise InputError("a listener that takes batches can't wait for other jobs")
         with attempt.wait_lock:
-            attempt.waited = True
-            attempt.waits += 1
-            if attempt.waits == 1:
+            if attempt.leave():
                 self._pool.leave(attempt)
                 self._pool.submit(self._shared.slots.leave(attempt))
                 self._shared.nudge()
@@ -201,8 +199,7 @@ class Supervisor:
     def go_on(self, attempt: Attempt, *, at_once: bool) -> None:
         """A wait is over; after the last one, it gets a slot again, `at_once` or when one is free."""
         with attempt.wait_lock:
-            attempt.waits -= 1
-            if not attempt.waits:
+            if attempt.back():
                 self._shared.slots.go_on(attempt, at_once=at_once)
                 self._pool.back(attempt)
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 
-from mlq.core.checks import queue_of
+from mlq.core.checks import group_of, queue_of
 from mlq.core.chunk import ROWS_QUEUE, Predicted
 from mlq.core.job import Outcome
 from mlq.core.keys import Keys
@@ -40,7 +40,10 @@ class Tally:
         self._lock = threading.Lock()
 
     def _new(self, lane: str) -> Row:
-        row = self._rows[lane] = [0] * len(COUNTERS)
+        lane = group_of(lane)  # shares may be many, and are not counted one by one
+        row = self._rows.get(lane)
+        if row is None:
+            row = self._rows[lane] = [0] * len(COUNTERS)
         return row
 
     def waited(self, lane: str, seconds: float) -> None:

@@ -23,6 +23,7 @@ from mlq.worker.presence import Presence
 from mlq.worker.reaping import Reaping
 from mlq.worker.renewer import Renewer
 from mlq.worker.round_clock import RoundClock
+from mlq.worker.schedules import Schedules
 from mlq.worker.settler import Settler
 from mlq.worker.shadow_runner import Aside
 from mlq.worker.shadows import Shadows
@@ -63,7 +64,8 @@ class Worker:
         shadows = self._shadows = Shadows(shared, aside, self._die)
         self._settler = Settler(shared, supervisor.give, sender.due, clock.retry_in, shadows.offers, self._die)
         self._apart = Apart(shared, supervisor.give, self._die, separates=pool.name == "process")
-        reaping = Reaping(shared, clock, sender.due, self._apart.due)
+        self._schedules = Schedules(shared, clock.tick_in, self._die)
+        reaping = Reaping(shared, clock, sender.due, self._apart.due, self._schedules.due)
         self._gpu_watch = GpuWatch(shared.settings.gpus, self._die)
         presence = self._presence = Presence(shared, pool, self._gpu_watch, shadows, lambda: claimer.turned)
         self._renewer = Renewer(shared, clock, reaping, presence, supervisor.lost, self._die)
@@ -88,6 +90,7 @@ class Worker:
                 duty.start()
             if self._uploads is not None:
                 self._uploads.start()
+            self._schedules.code_changed()
             namespace = self._shared.keys.namespace
             log.info("worker %s of namespace %r started, with the %s pool", self.name, namespace, self._pool.name)
             warn_of_unions([one.about for one in self._shared.listeners.all() if one.about])
@@ -96,6 +99,7 @@ class Worker:
         """The listeners changed: other lanes may be served now."""
         with self._shared.claiming:
             self._shared.listeners_changed()
+        self._schedules.code_changed()
         self._shared.nudge()
         self._renewer.hurry()
 
@@ -109,6 +113,7 @@ class Worker:
             if self.stopped.is_set():
                 return
             self.stopping.set()
+            self._shared.stopping = True
             self._shared.listeners.unwatch(self._listeners_changed)
             self._shared.shell.patience = STOP_PATIENCE
             self._settler.refill = False
@@ -126,9 +131,11 @@ class Worker:
 
     def _wind_up(self, grace: float) -> None:
         self._shadows.give_way()
+        self._renewer.hurry()  # others are told that it claims no more
         self._shared.nudge()
         self._claimer.stop(JOIN)
         self._apart.stop(JOIN)
+        self._schedules.stop(JOIN)
         self._presence.let_go()
         if self._uploads is not None:
             self._uploads.stop(JOIN)

@@ -8,6 +8,7 @@ from benchmarks.chaos.mix import EVERY_KIND, Mix
 from benchmarks.chaos.pipelines.plans import KINDS, plan
 from benchmarks.chaos.pipelines.poster import SHARE
 from benchmarks.chaos.pipelines.verify import wholes
+from benchmarks.chaos.rules import plans as rules
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +28,8 @@ def test_chaos_leaves_nothing_wrong(seed: int) -> None:
     assert verify.problems(evidence) == [], told
     assert len(evidence.jobs) > SECONDS * JOBS_PER_SECOND / 2, told
     assert len(wholes(evidence)) > PLANS / 2, told
+    assert {turn.kind for turn in evidence.turns.values()} == {*rules.KINDS, *rules.EVERY}, told
+    assert all((evidence.told.full, evidence.told.pauses, len(evidence.told.schedules) == len(rules.EVERY))), told
 
 
 def test_a_seed_gives_the_same_jobs_and_the_same_adversary() -> None:

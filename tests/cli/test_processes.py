@@ -85,6 +85,22 @@ def test_a_worker_runs_the_listeners_of_a_module(start, mlq, tmp_path, form):
     assert ends(process) == 0
 
 
+@pytest.mark.parametrize("pool", ["process", "thread"])
+def test_schedules_of_a_module(start, mlq, tmp_path, pool):
+    """The worker's process knows those that its children have loaded; of other listeners, they are not declared."""
+    schedule = "@mlq.schedule(every=1, msg=4, overlap='queue')\n@mlq.listener\ndef double("
+    text = LISTENERS.format(namespace=mlq.namespace).replace("@mlq.listener\ndef double(", schedule)
+    (tmp_path / "listeners.py").write_text(text + "\n@mlq.schedule(every=1)\n@mlq.listener\ndef other(_): ...\n")
+    process, _ = start(*COMMAND, "worker", "listeners", "--pool", pool, "--functions", "double", sign="listeners ")
+    give_up = time.monotonic() + 30
+    while not (jobs := list(mlq.jobs())):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    assert mlq.job(jobs[-1].id).result(60) == 8
+    assert [one.name for one in mlq.schedules.all()] == ["double"]
+    assert ends(process) == 0
+
+
 def test_the_environment_sets_a_workers_options(start, environment, mlq, tmp_path):
     (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace=mlq.namespace))
     environment["MLQ_WORKER_CONCURRENCY"] = "3"
@@ -245,3 +261,33 @@ def test_the_producer_posts(start, mlq, namespace):
     process, line = start(*CONTROLLER, "test_producer", "--namespace", namespace, sign="posted job ")
     assert mlq.get_job(line.split()[-1])["msg"] == "a random message"
     assert ends(process) == 0
+
+
+def test_an_order_of_queues(start, mlq, tmp_path, namespace):
+    """On the command line and in the environment; it is listed with the workers."""
+    (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace=namespace))
+    form = (*COMMAND, "worker", "listeners.py", "--pool", "thread")
+    workers = [
+        start(*form, "--queues", "gpu:3,cpu:1", sign="started")[0],
+        start(*form, "--queues", "gpu,cpu", "--strict-order", sign="started")[0],
+    ]
+    give_up = time.monotonic() + 20
+    while len(mlq.workers()) < 2 and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert sorted(one["order"] for one in mlq.workers()) == ["gpu before cpu", "gpu:3, cpu:1"]
+    for queue in ("cpu", "gpu"):
+        assert mlq.submit(4, functions=["double"], queue=queue).result(30) == 8
+    assert [ends(one) for one in workers] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--queues", "gpu:0,cpu"), "the weight of queue 'gpu' must be"),
+        (("--queues", "gpu:3,cpu", "--strict-order"), "not both"),
+        (("--strict-order",), "needs the queues"),
+    ],
+)
+def test_wrong_orders_of_queues(run, tmp_path, namespace, words, told):
+    (tmp_path / "listeners.py").write_text(LISTENERS.format(namespace=namespace))
+    assert told in run(*COMMAND, "worker", "listeners.py", *words, code=2).stderr

@@ -8,9 +8,11 @@ from mlq.client.aio import AsyncMLQ
 from mlq.client.blocking import Client
 from mlq.client.handle import AsyncJobHandle, JobHandle
 from mlq.client.models import AsyncModel, Model
+from mlq.client.schedules import AsyncSchedules, Schedules
 from mlq.client.stream import AsyncStream, Stream
 
-TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle), (Stream, AsyncStream), (Model, AsyncModel)]
+TWINS = [(Client, AsyncMLQ), (JobHandle, AsyncJobHandle), (Stream, AsyncStream), (Model, AsyncModel),
+         (Schedules, AsyncSchedules)]  # fmt: skip
 # Choosing a server may start one, which takes time: a property can't be awaited.
 ONE_SIDED = {"server"}
 ASYNC_WORDS = {
@@ -19,6 +21,7 @@ ASYNC_WORDS = {
     "AsyncMLQ": "Client",
     "AsyncModel": "Model",
     "AsyncPrediction": "Prediction",
+    "AsyncSchedules": "Schedules",
     "AsyncStream": "Stream",
 }
 

@@ -42,7 +42,7 @@ def test_the_client_is_killed_again_and_again(mlq, start, work, rows, seen, tmp_
     assert predicted(tmp_path, seen, expected) == {}
     assert mlq.job_count() == 0
     again = start(*command)
-    assert (again.wait(), "already done: 2,000 rows are predicted in out.csv" in again.said()) == (0, True)
+    assert (again.wait(), "already done: out.csv has 2,000 rows" in again.said()) == (0, True)
     (tmp_path / "out.csv").write_text("mine")
     again = start(*command)
     assert (again.wait(), "exists already" in again.said()) == (2, True)

@@ -71,7 +71,7 @@ def test_webhook_of_a_post(client, mlq):
 def test_shape_is_what_is_sent(client, told):
     import msgspec
 
-    from mlq.http.shapes import Deliveries
+    from mlq.http.delivery_shapes import Deliveries
 
     answer = client.get(f"/jobs/{told.id}/deliveries")
     assert msgspec.json.decode(answer.data, type=Deliveries).deliveries[0].number == 1

@@ -11,11 +11,11 @@ import pytest
 
 from mlq.batches.store import Store, kept_at, new_id
 from mlq.http.app import make_app
+from mlq.http.owner_places import OwnerPlaces
 from mlq.http.problems import Refused
 from mlq.http.room import Room
 from mlq.http.routes import Role
 from mlq.http.settings import Settings
-from mlq.http.shares import Shares
 from tests.http.asking import Answer, ask, connect, port_of
 from tests.http.openai_files import form, upload
 from tests.programs import until
@@ -298,17 +298,17 @@ def test_uploads_are_counted_as_they_come(mlq, tmp_path):
     assert coming == []  # it was measured a moment ago
 
 
-def test_shares_of_places():
-    shares, held = Shares(8), ExitStack()
+def test_places_of_owners():
+    places, held = OwnerPlaces(8), ExitStack()
     for owner in (b"a", b"a", b"a", b"a", b"b", b"b", b"c"):
-        held.enter_context(shares.take(owner))
+        held.enter_context(places.take(owner))
     with held, pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mlq.http.shares.PATIENCE", 0.0)
+        patched.setattr("mlq.http.owner_places.PATIENCE", 0.0)
         for owner in (b"a", b"b", b"c"):
-            with pytest.raises(Refused), shares.take(owner):
+            with pytest.raises(Refused), places.take(owner):
                 pass
-        with shares.take(b"d"):
+        with places.take(b"d"):
             pass
-    assert shares._free == 8
-    assert not shares._held
-    assert not shares._waiting
+    assert places._free == 8
+    assert not places._held
+    assert not places._waiting

@@ -149,6 +149,7 @@ def test_a_store_that_does_not_answer_keeps_nobody_else_waiting(serve, root, pre
     until(lambda: ask(serving, "/v1/files").status == 200)
     [helper] = helpers(serving.pid)
     os.kill(helper, signal.SIGSTOP)
+    until(lambda: ") T " in Path(f"/proc/{helper}/stat").read_text())  # else it may still answer
     answers = []
     asking = threading.Thread(target=lambda: answers.append(ask(serving, "/v1/files")))
     asking.start()

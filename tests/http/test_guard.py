@@ -117,7 +117,7 @@ def test_an_allowed_page_may(mlq, tokens):
     ask = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     before = client.options("/jobs", headers=ask)
     assert (before.status_code, before.headers["Access-Control-Allow-Origin"]) == (204, PAGE)
-    assert {"GET", "POST", "DELETE"} == set(before.headers["Access-Control-Allow-Methods"].split(", "))
+    assert {"GET", "POST", "PUT", "DELETE"} == set(before.headers["Access-Control-Allow-Methods"].split(", "))
     allowed = before.headers["Access-Control-Allow-Headers"].lower().split(", ")
     assert {"authorization", "content-type", "idempotency-key", "last-event-id", "prefer", "range"} <= set(allowed)
     assert int(before.headers["Access-Control-Max-Age"]) > 0

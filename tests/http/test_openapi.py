@@ -40,7 +40,7 @@ def test_the_document_is_valid(mlq, settings):
 def test_every_route_is_in_it_and_no_other(mlq, document):
     app = make_app(mlq)
     served = {
-        (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        (method, re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
@@ -89,8 +89,9 @@ def test_examples_are_bodies_that_are_accepted(client, document):
         for content in one.get("requestBody", {"content": {}})["content"].values()
         if "example" in content
     ]
-    assert [path for path, _ in shown] == ["/jobs", "/jobs/bulk"]
-    assert [client.post(path, json=example).status_code for path, example in shown] == [200, 202]
+    assert [path for path, _ in shown] == ["/jobs", "/jobs/bulk", "/schedules/{name}"]
+    assert [client.post(path, json=example).status_code for path, example in shown[:2]] == [200, 202]
+    assert client.put("/schedules/digest", json=shown[2][1]).status_code == 200
 
 
 def test_the_page_names_the_host_that_was_asked(mlq):
@@ -99,7 +100,7 @@ def test_the_page_names_the_host_that_was_asked(mlq):
     told = [page.get("/docs", headers={"Host": host}).text for host in ("localhost:8001", "127.0.0.1:8002")]
     assert ["curl http://localhost:8001/jobs/bulk -H" in one for one in told] == [True, False]
     assert ["curl http://127.0.0.1:8002/jobs/bulk -H" in one for one in told] == [False, True]
-    assert [one.count("8001") for one in told] == [3, 0]
+    assert [one.count("8001") for one in told] == [4, 0]
     assert not any("{{" in one for one in told)
 
 

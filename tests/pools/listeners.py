@@ -11,6 +11,7 @@ from typing import Any
 import batches  # noqa: F401 - more listeners
 import contexts  # noqa: F401 - more listeners
 import corners  # noqa: F401 - more listeners
+import gated  # noqa: F401 - more listeners
 import hazards  # noqa: F401 - more listeners
 import helpers  # noqa: F401 - more listeners
 import interruptions  # noqa: F401 - more listeners

@@ -98,12 +98,17 @@ class World:
         return self._number
 
     def post(
-        self, count: int = 1, functions: Sequence[str] | None = None, queue: str = "default", **options: Any
+        self,
+        count: int = 1,
+        functions: Sequence[str] | None = None,
+        queue: str = "default",
+        share: str | None = None,
+        **options: Any,
     ) -> list[str]:
         """Post jobs; their ids."""
         kept = options | ({"functions": list(functions)} if functions else {})
         bodies = [pack_body(codec.pack(f"message {i}"), kept) for i in range(count)]
-        lane, when = lane_of(queue, functions), when_of(options)
+        lane, when = lane_of(queue, functions, share), when_of(options)
         first = self.run(job_ops.post(self.keys, "poster", self.number(), lane, bodies, when=when)).first
         return [str(first + i) for i in range(count)]
 

@@ -72,7 +72,7 @@ def test_reap_puts_back_at_the_old_place(world, keys, about):
     world.watched()
     world.token(taken=True)
     reaped, changed = world.changes(work_ops.reap(keys, 3.0, 2.0, 2))
-    assert reaped == (1, 0, None, 0, 0, None)
+    assert reaped == (1, 0, None, 0, 0, None, None)
     assert changed == {
         "job:1": queued_again(about, "lost", OFF) | {"losses": "1"},
         "leases": None,
@@ -120,7 +120,7 @@ def test_reap_counts_due_callbacks(world):
     """A worker that looks learns that a callback waits for a sender."""
     world.settle(world.running(callback="http://localhost/"))
     world.watched()
-    assert world.reap() == (0, 1, None, 0, 0, None)
+    assert world.reap() == (0, 1, None, 0, 0, None, None)
 
 
 def test_too_many_losses_make_a_dead_letter(world, keys, about):
@@ -247,7 +247,7 @@ def test_burying_a_job_with_long_options(world, keys):
     after = world.look()
     assert after["job:1"]["state"] == "failed"
     assert after["delivery:callback:1"]["url"] == "http://localhost/"
-    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None, 0, 0, None)
+    assert world.run(work_ops.reap(keys, 3.0, 2.0, 2)) == (0, 1, None, 0, 0, None, None)
 
 
 # --- retries
@@ -537,7 +537,7 @@ def test_there_is_no_turn_where_nothing_waits(world, keys):
 def test_what_waited_an_hour_to_run_apart_runs_beside_others(world, keys):
     """No worker could see to it, and it must not wait for ever."""
     one = apart(world, keys)
-    assert world.reap() == (0, 0, pytest.approx(1e11), 1, 0, None)
+    assert world.reap() == (0, 0, pytest.approx(1e11), 1, 0, None, None)
     world.raw.zincrby(keys.scheduled, -3601, one.id)
     world.reap()
     assert [again.id for again in world.claim(9)] == [one.id]

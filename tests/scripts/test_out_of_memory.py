@@ -10,6 +10,7 @@ from mlq import server
 from mlq.core import codec
 from mlq.core.job import Outcome, Record
 from mlq.core.keys import Keys
+from mlq.core.schedule import Firing, schedule_of
 from mlq.core.states import State
 from mlq.errors import OutOfMemory
 from mlq.ops import data as data_ops
@@ -18,13 +19,18 @@ from mlq.ops import following as follow_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import lists as list_ops
 from mlq.ops import presence as presence_ops
+from mlq.ops import purging as purge_ops
+from mlq.ops import schedules as schedule_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import stats as stats_ops
 from mlq.ops import uploads as upload_ops
 from mlq.ops import work as work_ops
 from mlq.ops.deliveries import Delivery
+from mlq.ops.purging import Purged
 from mlq.ops.settling import Ending
 from mlq.ops.work import WorkerClass
+
+DAILY = schedule_of("daily", None, 86400, None, None, None, 1, None, None, {})
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +41,14 @@ def small_url():
 
 
 class Seeded(NamedTuple):
-    """What the ops below act on: 1 is dead and its callback due, 5 waits, 6 was cancelled, 7 waits to run apart."""
+    """What the ops below act on: 1 is dead and its callback due, 5 waits (key k), 6 is cancelled, 7 is to run apart."""
 
     running: object
     due: Delivery
     lapsed: object
     overdue: object
     served: str
+    daily: schedule_ops.Known
 
 
 @pytest.fixture(params=["sync", "asyncio"])
@@ -65,6 +72,8 @@ def seed(world):
     running, lapsed, overdue = (world.running() for _ in range(3))
     world.post(2)
     world.run(job_ops.cancel(world.keys, "6"))
+    stamp = world.raw.get(world.keys.post + "5").split(b"\n")[1].decode()
+    world.raw.set(f"{world.keys.unique}\nk", f"5 {stamp} a")
     assert world.post(functions=["f"]) == ["7"]
     world.raw.delete(world.keys.lane + "default:f")
     world.raw.hset(world.keys.job + "7", mapping={"state": "scheduled", "attempts": 3, "shared": 3})
@@ -72,7 +81,8 @@ def seed(world):
     world.lapse(lapsed)
     world.overdue(overdue, 1000)
     world.watched()
-    return Seeded(running, due, lapsed, overdue, world.serving())
+    world.run(schedule_ops.declare(world.keys, DAILY, 1.0, "code"))
+    return Seeded(running, due, lapsed, overdue, world.serving(), world.run(schedule_ops.one(world.keys, "daily"))[1])
 
 
 def settle(keys, one, **verdict):
@@ -84,6 +94,8 @@ def settle(keys, one, **verdict):
 WRITERS = {
     "post": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"]),
     "post once": lambda k, s: job_ops.post_once(k, "key", "default", b"0\nx"),
+    "post with a key": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"], keyed="a new"),
+    "replace": lambda k, s: job_ops.post(k, "me", 1, "default", [b"0\nx"], keyed="r k"),
     "claim": lambda k, s: work_ops.claim(k, "w", 99, s.served, 60, 10),
     "claim apart": lambda k, s: work_ops.claim_apart(k, "w", 99, "7", 60),
     "turn to make room": lambda k, s: work_ops.apart(k, "w", 5),
@@ -98,6 +110,7 @@ WRITERS = {
     "reap": lambda k, s: work_ops.reap(k, 3.0, 2.0, 2),
     "overrun": lambda k, s: work_ops.overrun(k, 60.0, 3),
     "cancel": lambda k, s: job_ops.cancel(k, "5"),
+    "purge": lambda k, s: purge_ops.purge(k, "default", 99, Purged()),
     "cancel running": lambda k, s: job_ops.cancel(k, s.running.id),
     "requeue": lambda k, s: job_ops.requeue(k, "1"),
     "requeue cancelled": lambda k, s: job_ops.requeue(k, "6"),
@@ -111,6 +124,10 @@ WRITERS = {
     "upload": lambda k, s: upload_ops.put(k, "f", b"head", b"code"),
     "tally": lambda k, s: stats_ops.tally(k, "w", 1, [("default", [1] * len(stats_ops.COUNTERS))]),
     "take callbacks": lambda k, s: delivery_ops.take(k, "callback", 10, 10.0, 3),
+    "declare a schedule": lambda k, s: schedule_ops.declare(k, DAILY, 1.0, "code"),
+    "post by a schedule": lambda k, s: schedule_ops.fire(k, s.daily, DAILY, Firing([1.0], 2.0, 0), ("w", 1), ""),
+    "miss a tick": lambda k, s: schedule_ops.fire(k, s.daily, DAILY, Firing([], 2.0, 1), ("w", 1), ""),
+    "pause a schedule": lambda k, s: schedule_ops.pause(k, "daily"),
     "store": lambda k, s: data_ops.store(k, "key", b"x" * 1000, None),
 }
 
@@ -130,6 +147,9 @@ READERS = {
     "uploads": lambda k, s: upload_ops.heads(k),
     "upload": lambda k, s: upload_ops.read(k, "f", 100),
     "stats": lambda k, s: stats_ops.stats(k),
+    "schedules": lambda k, s: schedule_ops.page(k),
+    "schedule": lambda k, s: schedule_ops.one(k, "daily"),
+    "due schedules": lambda k, s: schedule_ops.due(k),
     "scan": lambda k, s: data_ops.scan(k, "0"),
     "fetch": lambda k, s: data_ops.fetch(k, "key"),
 }

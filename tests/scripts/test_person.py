@@ -228,7 +228,7 @@ def test_place(world, keys):
     world.claim()
     places = [world.run(job_ops.place(keys, str(i))) for i in (1, 2, 3, 4)]
     assert [(place.ahead, place.lane) for place in places][1:3] == [(0, "default"), (1, "default")]
-    assert (places[0].ahead, places[3]) == (None, (0, "default:f", None))
+    assert (places[0].ahead, places[3]) == (None, (0, "default:f", None, None))
 
 
 def test_counts(world, keys):
@@ -277,6 +277,7 @@ def test_read(world, keys, about):
         "errors": 0,
         "losses": 0,
         "webhook": None,
+        **dict.fromkeys(("key", "share", "schedule", "tick")),
         "deliveries": [],
         **dict.fromkeys(("after", "on_failure", "then", "root", "becomes", "gave", "cause", "steps")),
     }

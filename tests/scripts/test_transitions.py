@@ -119,6 +119,15 @@ def post_early(world):
     world.run(job_ops.post(world.keys, "poster", world.number(), "default", [b"0\n\xc0"], when="- 600.0 - -"))
 
 
+def replace(world, when=""):
+    """A post with the key that the job holds; a blocked one waits for others, and not for its tail."""
+    stamp = (world.raw.get(world.keys.post + "1") or b"\n0.0\n").split(b"\n")[1].decode()
+    world.raw.set(world.keys.unique + "\nk", f"1 {stamp} a")
+    world.raw.hdel(world.keys.job + "1", "tail")
+    op = job_ops.post(world.keys, "poster", world.number(), "default", [b"0\n\xc0"], when=when, keyed="r k")
+    world.run(op)
+
+
 def unblock_early(world):
     """As `unblock`, but the job may begin in ten minutes."""
     if world.raw.hget(world.keys.job + "1", "state") == b"blocked":
@@ -172,6 +181,8 @@ ACTS = {
     Event.POST: post,
     Event.POST_AFTER: post_after,
     Event.POST_EARLY: post_early,
+    Event.REPLACE: replace,
+    Event.REPLACE_EARLY: lambda world: replace(world, "- 600.0 - -"),
     Event.UNBLOCK: unblock,
     Event.UNBLOCK_EARLY: unblock_early,
     Event.EXPIRE: expire,
@@ -232,13 +243,14 @@ def _of_job_1(found):
     return {k: v for k, v in found.items() if not k.startswith("998")} or None if isinstance(found, dict) else found
 
 
-# A post makes another job, and a worker that settles again what it has settled is answered, so neither is refused.
+# A post makes another job, also if there is none to replace, and a worker that settles again what it has settled is
+# answered, so neither is refused.
 REFUSED = [
     (state, event)
     for state in State
     for event in Event
     if after(state, event) is None
-    and event not in {Event.POST, Event.POST_AFTER, Event.POST_EARLY}
+    and event not in {Event.POST, Event.POST_AFTER, Event.POST_EARLY, Event.REPLACE, Event.REPLACE_EARLY}
     and (state, event)
     not in {
         (done, settled)

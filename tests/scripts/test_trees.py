@@ -202,7 +202,7 @@ def test_only_blocked_jobs_have_one(world, keys):
     """Others cost nothing more."""
     world.post()
     running = world.claim()[0]
-    assert world.run(job_ops.place(keys, running.id)) == (None, "default", None)
+    assert world.run(job_ops.place(keys, running.id)) == (None, "default", None, None)
     world.settle(running)
     assert world.run(job_ops.place(keys, running.id)).blocker is None
     assert codec.unpack(world.raw_job(running.id)["result"]) == 4

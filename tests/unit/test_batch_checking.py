@@ -62,6 +62,7 @@ def test_one_bad_line_is_told_with_its_number(bad, code):
         (line(1).decode().encode("utf-16"), "is UTF-16"),
         (line(1).decode().encode("utf-16-le"), "is UTF-16"),
     ],
+    ids=["gzip", "zip", "utf-16", "utf-16-le"],
 )
 def test_files_that_are_no_text_are_named_as_such(content, reason):
     """And not as lines that are no JSON."""

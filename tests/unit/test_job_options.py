@@ -4,8 +4,9 @@ import pytest
 
 from mlq.core import codec, job_options
 from mlq.core.job import Record
-from mlq.core.job_options import PLAIN, JobOptions, PostOptions, options_of, read_options
+from mlq.core.job_options import PLAIN, JobOptions, PostOptions, options_of
 from mlq.core.policy import Policy
+from mlq.core.stored_options import read_options
 from mlq.errors import InputError, TooLarge, Undecodable, Unserializable
 from mlq.http import shapes
 
@@ -95,9 +96,11 @@ def test_an_option_of_a_later_version_is_ignored():
 
 def test_every_face_knows_every_option():
     """Keyword arguments, and bodies of HTTP."""
-    names = set(JobOptions.__dataclass_fields__) - {"part"}
+    names = set(JobOptions.__dataclass_fields__) - {"part", "since", "tick"}
     assert PostOptions.__annotations__.keys() == names - {"callback", "functions"}
-    assert set(shapes.Options.__struct_fields__) == names
+    assert set(shapes.OptionsOfPosts.__struct_fields__) == names
+    of_posts = {"after", "on_failure", "at", "key", "unique", "replace"}  # schedules have none of these
+    assert set(shapes.Options.__struct_fields__) == names - of_posts
 
 
 def test_after_names_each_job_once():

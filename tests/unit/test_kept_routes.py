@@ -9,10 +9,11 @@ import pytest
 
 from mlq import MLQ, Forward, NoRoute, Split, route, step
 from mlq.core.job import Claimed, Outcome, Record
-from mlq.core.job_options import PLAIN, JobOptions, read_options
+from mlq.core.job_options import PLAIN, JobOptions
 from mlq.core.part import Part
 from mlq.core.policy import Policy
 from mlq.core.states import State
+from mlq.core.stored_options import read_options
 from mlq.running import kept_routes
 from mlq.running.becoming import outcome_of, post_split
 from mlq.running.listeners import Listener

@@ -105,7 +105,7 @@ def test_only_classes_in_use_are_kept_known(monkeypatch):
     now = 120.0
     assert made.without(frozenset({"one"}), listeners, ("default",)) is less
     now = 140.0
-    assert made.in_use(less, 30) == [less]
+    assert made.in_use((less,), 30) == [less]
     assert made.knows(less)
     assert not made.knows(full)
     made.forget()

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mlq.core.job_options import PLAIN, JobOptions, options_of, read_options
+from mlq.core.job_options import PLAIN, JobOptions, options_of
 from mlq.core.part import Part
+from mlq.core.stored_options import read_options
 from mlq.errors import InputError
 
 EVENING = datetime(2026, 12, 1, 20, 0, tzinfo=timezone(timedelta(hours=1)))
@@ -89,7 +90,7 @@ def test_what_is_sent_and_read(given, when):
 
 def test_steps_keep_the_priority_alone():
     """The rest is over when the root has begun."""
-    step = options_of(None, ["f"], {"timeout": 5.0}).of_step(Part("1", 1, "1"), None, 7)
+    step = options_of(None, ["f"], {"timeout": 5.0}).of_step(Part("1", 1, "1"), None, 7, None)
     assert (step.priority, step.delay, step.expires, step.timeout) == (7, None, None, 5.0)
     size, _, rest = step.body(None).partition(b"\n")
     assert read_options("default:f", rest[: int(size)]) == step

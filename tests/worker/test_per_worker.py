@@ -133,7 +133,7 @@ def test_a_worker_at_its_limit_takes_no_wake_up(mlq, work, namespace, server_url
         busy = work(4)
         blocker = mlq.submit("wait", functions=["limited"])
         assert inside.wait(20)
-        until(lambda: busy._shared.asleep_as == busy._shared.served.name, 5)
+        until(lambda: busy._shared.asleep_as == busy._shared.names(), 5)
         assert rooms(busy) == {"limited": 0}
         idle = work(4, second)
         for number in range(30):

@@ -29,7 +29,7 @@ local function are_for_holders(lanes)
 end
 
 -- An index without the lanes that this claim passes over: `count` others at least, if there are so many.
-local function without_others(index, ready, count)
+local function without_others(class, ready, count)
   local kept, passed, read = {}, 0, 0
   while true do
     for i = 1, #ready, 2 do
@@ -39,9 +39,10 @@ local function without_others(index, ready, count)
         kept[#kept + 1], kept[#kept + 2] = ready[i], ready[i + 1]
       end
     end
-    read = read + #ready / 2
+    read = read + (ready.entries or #ready / 2)
     if #kept > 2 * count or #ready == 0 or kept[#kept] == 'inf' then return kept end
-    ready = redis.call('ZRANGE', index, read, read + math.max(count, PASSED), 'WITHSCORES')
+    ready = redis.call('ZRANGE', class .. ':ready', read, read + math.max(count, PASSED), 'WITHSCORES')
+    if gating then ready = gating.spread(class, ready, count + PASSED) end
   end
 end
 

@@ -6,6 +6,7 @@
 --- include cancelling
 --- include give
 --- include lapse
+--- include release
 
 local function rest(now, id, lease, token, tail, may_have_left)
   redis.call('HSET', jobs .. id, 'state', 'blocked', 'tail', tail, 'settled', token, 'token', '')
@@ -13,7 +14,7 @@ local function rest(now, id, lease, token, tail, may_have_left)
   if may_have_left then
     redis.call('HDEL', jobs .. id, 'waits_for', 'reason')
   end
-  redis.call('ZREM', leases, lease)
+  end_lease(id, lease)
   notify_followers(waiters, inboxes, id)
 end
 

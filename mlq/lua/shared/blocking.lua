@@ -56,5 +56,4 @@ local function fail_blocked(now, id, options, cause)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'failed', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
   tell_of_end(id, 'failed', options)
-  if redis.call('HEXISTS', jobs .. id, 'parts') == 1 then later('cancel parts', id) end
 end

@@ -1,5 +1,6 @@
 -- Cancels one job that has not ended, and what it was waiting for.
 --- include lapse
+--- include release
 --- include expiry
 --- include count
 --- include later
@@ -9,8 +10,9 @@ local function cancel_one(now, id, reason)
   local options = options_of(id)
   redis.call('HSET', jobs .. id, 'state', 'cancelled', 'finished', now, 'reason', reason)
   if state == 'running' then
+    charge(now, id, lane)
     local lease = id .. ':' .. (redis.call('HGET', jobs .. id, 'token') or '')
-    redis.call('ZREM', leases, lease)
+    end_lease(id, lease)
     tell_worker(id, lease)
     drop_plan(lease)
     count_end(metrics, lane, 'cancelled')
@@ -22,6 +24,6 @@ local function cancel_one(now, id, reason)
   queue_deliveries(deliveries, delivery, jobs, posts, now, id, options.callback, options.webhook, 'cancelled', '', '0')
   announce(jobs, posts, waiters, inboxes, id)
   tell_of_end(id, 'cancelled', options)
-  if state == 'blocked' then cancel_awaited(id) end
+  if state == 'blocked' and redis.call('HEXISTS', jobs .. id, 'tail') == 1 then later('cancel tail', id) end
   let_expire(id, options) -- last, so that all that it waited for has ended when it gets its time to live
 end

@@ -45,6 +45,8 @@ chore['end'] = function(now, id, state, options)
   end
   if state == 'succeeded' then
     leave_needed(id, options)
+  elseif redis.call('HEXISTS', jobs .. id, 'parts') == 1 then
+    later('cancel parts', id) -- also if it had begun: a person may have requeued one of them since
   end
   if redis.call('EXISTS', jobs .. id .. ':next') == 1 then
     later('end next', id, 0, state)

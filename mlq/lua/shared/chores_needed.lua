@@ -36,3 +36,8 @@ chore['need again'] = function(_, id, from)
   if more then later('need again', id, more) end
   return steps
 end
+
+-- A job that came after `id` no longer does: `id` may expire.
+chore.release = function(_, id)
+  release(id)
+end

@@ -19,7 +19,7 @@ end
 -- a function as ':function', and a queue for jobs without one: searching a text is faster than unpacking a map of 1,000 models.
 local function batch_size(sizes, lane)
   if not sizes or string.sub(lane, 1, 1) == '#' then return 0 end -- a chunk of a file is rows enough for a batch
-  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  local queue, functions = string.match(lane, '^([^:|]*):?([^|]*)')
   local name = '\n' .. (functions ~= '' and ':' .. functions or queue) .. '\n'
   for _, pair in ipairs(sizes[',sizes'] or {}) do
     if string.find(pair[2], name, 1, true) then return pair[1] end
@@ -32,7 +32,7 @@ end
 local function limited_by(sizes, lane)
   local rooms = sizes and sizes[',rooms']
   if not rooms then return nil end
-  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  local queue, functions = string.match(lane, '^([^:|]*):?([^|]*)')
   if functions == '' then return sizes[',plain'][queue] end
   local found = {}
   for name in string.gmatch(functions, '[^,]+') do
@@ -72,7 +72,7 @@ local function claimed_again(jobs, posts, last, token, sizes)
     local held = redis.call('HMGET', jobs .. id, 'token', 'attempts')
     if held[1] == token then
       reply[#reply + 1] = id
-      reply[#reply + 1] = about_attempt(jobs, id, whole(held[2]), sizes and batch_of(lane_of(posts, id) or '') or 0)
+      reply[#reply + 1] = about_attempt(jobs, id, whole(held[2]), sizes and batch_of(string.match(lane_of(posts, id) or '', '^[^|]*')) or 0)
       reply[#reply + 1] = small_record(posts, id) or ''
     end
   end

@@ -17,5 +17,5 @@ end
 
 -- Counts an attempt whose end no worker reports.
 local function count_end(metrics, lane, outcome)
-  count(metrics, lane and string.match(lane, '^[^:]*') or '(other)', 'attempts:' .. outcome, 1)
+  count(metrics, lane and string.match(lane, '^[^:|]*') or '(other)', 'attempts:' .. outcome, 1)
 end

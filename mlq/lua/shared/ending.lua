@@ -1,5 +1,6 @@
 -- Ends an attempt as its worker reports it, and its job with it.
 --- include lapse
+--- include release
 --- include expiry
 --- include finish
 --- include announce
@@ -15,7 +16,7 @@ local function finish_attempt(now, ending, state, result, number)
     flat[#flat + 1], flat[#flat + 2] = 'result', result
   end
   redis.call('HSET', job, unpack(flat))
-  redis.call('ZREM', leases, ending.id .. ':' .. ending.token)
+  end_lease(ending.id, ending.id .. ':' .. ending.token)
   if ending.may_have_left then
     redis.call('HDEL', job, 'waits_for', state == 'succeeded' and 'reason' or 'waits_for')
   end

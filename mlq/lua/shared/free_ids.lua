@@ -1,4 +1,5 @@
--- The first of `count` consecutive ids that have no record, job hash or stream. Searches from `first` in growing steps.
+-- The first of `count` consecutive ids that have no record, job hash or stream: after a loss, it is not known which were assigned.
+-- Searches from `first` in growing steps.
 local function first_free_ids(posts, jobs, streams, first, count)
   for step = 0, 30 do
     local names = {}

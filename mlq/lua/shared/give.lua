@@ -21,6 +21,7 @@ local function give(now, to, fields, result, said)
   redis.call('HSET', jobs .. to, unpack(flat))
   redis.call('ZREM', blocked, to)
   if options.expires then redis.call('ZREM', expiring, to) end
+  if options.key then change_key(to, options) end
   let_expire(to, options)
   queue_deliveries(deliveries, delivery, jobs, posts, now, to, options.callback, options.webhook, 'succeeded', said or '', said and '1' or '0')
   announce(jobs, posts, waiters, inboxes, to)

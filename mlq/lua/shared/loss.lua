@@ -16,6 +16,7 @@ end
 -- counts, since a job may kill only when others run beside it. If `allowed` is 0, every loss counts: the user wants at
 -- most one run.
 local function lose(now, id, lease, lane, reason, allowed, what, beside)
+  charge(now, id, lane)
   local run = redis.call('HMGET', jobs .. id, 'waits_for', 'shared')
   local shared = whole(run[2])
   if beside > 0 and allowed > 0 and run[1] then

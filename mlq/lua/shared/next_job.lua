@@ -4,7 +4,7 @@
 --- include free_ids
 --- include staged
 --- include records
-local counter, epoch_key, staged_prefix = KEYS[20], KEYS[21], KEYS[22]
+local counter, epoch_key, staged_prefix = KEYS[21], KEYS[22], KEYS[23]
 
 local known -- the epoch and the counter, read once in a call
 

@@ -7,7 +7,7 @@ local woken = {} -- workers to wake
 
 -- The models whose listeners a lane names: as `name@version`. Nil if there are none.
 local function models_of(lane)
-  local functions, found = string.match(lane, '^[^:]*:(.*@.*)$'), nil
+  local functions, found = string.match(lane, '^[^:|]*:([^|]*@[^|]*)'), nil
   for name in string.gmatch(functions or '', '[^,]+') do
     if string.find(name, '@', 1, true) then
       found = found or {}
@@ -27,6 +27,9 @@ end
 -- For how many seconds more a lane's first job is for holders of its models; nil if it is for anybody.
 local function reserved_for(lane)
   local first = redis.pcall('ZRANGE', lane_prefix .. lane, 0, 0)[1]
+  if first and string.byte(lane, -1) == 124 then -- of a ring, which has shares
+    first = redis.pcall('ZRANGE', lane_prefix .. lane .. first, 0, 0)[1]
+  end
   if not first then return nil end
   local waited = now - (tonumber(stamp_in(read_head(posts .. first))) or 0)
   if waited >= wait then -- perhaps it came back since

@@ -45,7 +45,11 @@ local function begin_split(now, options, ranges, at_once)
     local id = first + 0
     while open < at_once and id <= last + 0 do
       local name = string.format('%d', id)
-      add_to_lane(lane_prefix .. lane, name, place_of(name, options))
+      if string.find(lane, '|', 1, true) then
+        line_up(lane_prefix, lanes, serves, classes, lane, name, place_of(name, options))
+      else
+        add_to_lane(lane_prefix .. lane, name, place_of(name, options))
+      end
       open, id = open + 1, id + 1
     end
     if id <= last + 0 then redis.call('RPUSH', jobs .. join .. ':held', string.format('%d-%s', id, last)) end
@@ -57,6 +61,7 @@ local function begin_split(now, options, ranges, at_once)
     return join
   end
   block(now, join)
+  if string.find(lane, '|', 1, true) then return join end
   add_lane(lanes, lane)
   first_came(serves, classes, lane, redis.call('ZRANGE', lane_prefix .. lane, 0, 0, 'WITHSCORES')[2])
   return join

@@ -1,4 +1,4 @@
--- When jobs that are posted may begin, and how soon. Include this where it is used, in a block of its own: each function that a
+-- When jobs that are posted may begin, and how soon. Include this where it is used, as a block: each function that a
 -- script defines costs it up to 1 us, and most posts have no such options. Uses the locals of post.lua.
 --- include tell_of_time
 

@@ -1,6 +1,8 @@
 -- Tells workers about a lane's first job. Workers that serve the same queues and functions are a class, and each class has
 -- an index of the lanes with work that it serves, by the place of their first job: a claim reads only those that it needs.
 
+local gating -- what is done with limits and pauses (gating.lua); nil in a namespace that has none
+
 -- Wakes one idle worker of a class. There is at most one token: a claim that leaves jobs behind puts it back.
 local function wake(class)
   local tokens = redis.pcall('RPUSH', class .. ':wake', '1')
@@ -21,17 +23,19 @@ local function change_index(ready, ...)
 end
 
 -- Updates the indexes of the classes that serve `lane` with the place of its first job (nil if it is empty). Returns those
--- classes.
+-- classes, but those alone that may begin jobs of it now.
 local function tell_classes(serves, classes, lane, place)
-  local queue, functions = string.match(lane, '^([^:]*):?(.*)$')
+  local queue, functions = string.match(lane, '^([^:|]*):?([^|]*)')
   local needed = {serves .. queue .. (functions ~= '' and ':' or '')}
   if string.sub(queue, 1, 1) == '#' then -- MLQ's own queues: classes serve their lanes one by one
-    needed, functions = {serves .. lane}, ''
+    needed, functions = {serves .. string.match(lane, '^[^|]*')}, ''
   end
   for name in string.gmatch(functions, '[^,]+') do
     needed[#needed + 1] = serves .. ':' .. name
   end
   local found = redis.pcall('SINTER', unpack(needed)) -- none if a key is of another type, until a worker registers
+  local group = gating and gating.group_of(lane)
+  if group then return gating.tell(classes, found, group, lane, place) end
   for i, name in ipairs(found) do
     found[i] = classes .. name
     local ready = found[i] .. ':ready'

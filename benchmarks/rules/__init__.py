@@ -1,0 +1,1 @@
+"""What times, priorities, keys, shares and limits cost a job."""

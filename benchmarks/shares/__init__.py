@@ -1,0 +1,1 @@
+"""What shares cost, and how they divide the time of a worker."""
