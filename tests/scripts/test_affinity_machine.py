@@ -3,25 +3,20 @@
 `MLQ_EXAMPLES` says how many sequences are tried.
 """
 
-import itertools
 import os
 import time
-import uuid
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from mlq.core.checks import functions_of
-from mlq.core.keys import Keys
 from mlq.ops import jobs as job_ops
 from mlq.ops import presence as presence_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -34,27 +29,17 @@ WORKERS = ("one", "two", "three")
 NAMES = st.sampled_from(WORKERS)
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, url):
-        super().__init__()
-        self.keys = Keys(f"affinity-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
-        self.numbers = itertools.count(1)
+        super().__init__(url)
         self.waiting: dict[int, str] = {}  # job: lane
         self.old: set[int] = set()
         self.living: set[str] = set()
         self.held = {name: set[str]() for name in WORKERS}
         self.token = f"{self.keys.class_}{SERVED.name}:wake"
         assert self.shell.run(work_ops.register(self.keys, SERVED, 60))
-
-    def teardown(self):
-        if names := list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000)):
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
 
     def is_reserved(self, lane, among):
         """Whether a lane's first job is for workers that hold its models, as one of those `among` does that lives."""

@@ -7,18 +7,14 @@ what may begin, a claim gets the first; and as long as something may begin, no w
 `MLQ_EXAMPLES` says how many sequences are tried.
 """
 
-import itertools
 import os
 import time
-import uuid
 from collections import defaultdict
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -30,7 +26,6 @@ from mlq.core import codec
 from mlq.core.checks import functions_of, queue_of
 from mlq.core.job import Outcome, Record
 from mlq.core.job_options import JobOptions, pack_body
-from mlq.core.keys import Keys
 from mlq.core.limit import Gate, Limit
 from mlq.core.states import State
 from mlq.ops import gates as gate_ops
@@ -39,8 +34,7 @@ from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
 from mlq.ops.work import WorkerClass
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -80,15 +74,11 @@ def serves(served, lane):
     return queue_of(lane) in queues and functions_of(lane) <= set(functions)
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, url):
-        super().__init__()
-        self.keys = Keys(f"gates-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
-        self.numbers = itertools.count(1)
+        super().__init__(url)
         self.now = 0.0  # what rates go by; the server's clock stands still beside it
         self.waiting: dict[int, str] = {}  # job: lane
         self.priorities: dict[int, int] = {}
@@ -100,15 +90,6 @@ class Machine(RuleBasedStateMachine):
         self.uses: dict[str, list[str]] = {}
         self.held = defaultdict(set)  # leases by gate
         self.starts = defaultdict(dict)  # time by lease, by gate
-
-    def teardown(self):
-        if names := list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000)):
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
-
-    def run(self, op):
-        return self.shell.run(op)
 
     # The model
 

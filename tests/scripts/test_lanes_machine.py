@@ -4,27 +4,22 @@ The other machine (test_state_machine.py) has all that happens to jobs; this one
 `MLQ_EXAMPLES` says how many sequences are tried.
 """
 
-import itertools
 import math
 import os
-import uuid
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core import codec
 from mlq.core.checks import functions_of, queue_of
 from mlq.core.job_options import JobOptions, pack_body
-from mlq.core.keys import Keys
 from mlq.ops import data as data_ops
 from mlq.ops import jobs as job_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -53,29 +48,16 @@ def class_of(served):
     return WorkerClass.of(plain, queues, functions)
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, url):
-        super().__init__()
-        self.keys = Keys(f"lanes-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
-        self.numbers = itertools.count(1)
+        super().__init__(url)
         self.waiting: dict[int, str] = {}  # job: lane
         self.priorities: dict[int, int] = {}  # of all jobs
         self.out = []  # attempts that run
         self.gone: dict[int, str] = {}  # cancelled ones
         self.registered = set()
-
-    def teardown(self):
-        if names := list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000)):
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
-
-    def run(self, op):
-        return self.shell.run(op)
 
     def in_turn(self):
         """The jobs that wait, in order: those with the larger priority first."""

@@ -7,29 +7,25 @@ are tried.
 
 import contextlib
 import os
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core.job import Outcome, Record
 from mlq.core.job_options import pack_body
-from mlq.core.keys import Keys
 from mlq.core.states import State
 from mlq.errors import JobError, MLQError, WaitCircle
 from mlq.ops import jobs as job_ops
 from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
 from tests.scripts.chores import chores_of
 from tests.scripts.conftest import World
+from tests.scripts.namespaced import NamespaceMachine
 from tests.scripts.pipes import LOSSES, Pipes
 
 pytestmark = pytest.mark.slow
@@ -55,15 +51,13 @@ class Job:
     ended: list[str] = field(default_factory=list)  # how it ended, each once
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     small = False
 
     def __init__(self, url: str) -> None:
-        super().__init__()
-        self.shell, self.raw = Shell(Target(url, "arguments")), redis.Redis.from_url(url)
-        self.keys = Keys(f"machine-{uuid.uuid4().hex}")
+        super().__init__(url)
         self.world = World(self.keys, self.raw, self.shell.run)
         self.pipes = Pipes(self.world)
         self.jobs: dict[str, Job] = {}
@@ -73,11 +67,7 @@ class Machine(RuleBasedStateMachine):
         try:
             self.finish()
         finally:
-            names = list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000))
-            if names:
-                self.raw.delete(*names)
-            self.raw.close()
-            self.shell.close()
+            super().teardown()
 
     # --- helpers
 

@@ -3,25 +3,20 @@
 `MLQ_EXAMPLES` says how many sequences are tried.
 """
 
-import itertools
 import os
-import uuid
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core import codec
 from mlq.core.job import Record
-from mlq.core.keys import Keys
 from mlq.core.schedule import BY_CODE, BY_PERSON, Firing, schedule_of
 from mlq.errors import ScheduleConflict, UnknownSchedule
 from mlq.ops import jobs as job_ops
 from mlq.ops import schedules as schedule_ops
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -34,15 +29,11 @@ DECLARATIONS = [
 ]
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One schedule, what each worker saw of it last, and the calls that it sent."""
 
     def __init__(self, url):
-        super().__init__()
-        self.keys = Keys(f"schedules-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
-        self.numbers = itertools.count(1)
+        super().__init__(url)
         self.seen = {}  # by worker
         self.sent = []  # ops, any of which may arrive again, with what was done by then
         self.declared = None
@@ -52,12 +43,6 @@ class Machine(RuleBasedStateMachine):
         self.jobs = []  # the declaration and the tick of each
         self.last_ended = True
         self.declare_as(0, BY_CODE)
-
-    def teardown(self):
-        if names := list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000)):
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
 
     @rule(which=st.sampled_from(range(len(DECLARATIONS))), owner=st.sampled_from([BY_CODE, BY_PERSON]))
     def declare(self, which, owner):

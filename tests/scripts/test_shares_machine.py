@@ -3,22 +3,18 @@
 `MLQ_EXAMPLES` says how many sequences are tried.
 """
 
-import itertools
 import math
 import os
-import uuid
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core import codec
 from mlq.core.checks import group_of, lane_of
 from mlq.core.job import Outcome, Record
 from mlq.core.job_options import JobOptions, pack_body
-from mlq.core.keys import Keys
 from mlq.core.limit import Gate
 from mlq.core.states import State
 from mlq.ops import gates as gate_ops
@@ -28,8 +24,7 @@ from mlq.ops import shares as share_ops
 from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
 from mlq.ops.work import WorkerClass
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -41,15 +36,11 @@ PICK = st.integers(0, 1000)
 SECONDS = st.sampled_from([0.0, 0.001, 1.0, 60.0])
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, url):
-        super().__init__()
-        self.keys = Keys(f"shares-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
-        self.numbers = itertools.count(1)
+        super().__init__(url)
         self.lane_of: dict[int, str] = {}  # of all jobs
         self.places: dict[int, int] = {}
         self.waiting: set[int] = set()
@@ -61,15 +52,6 @@ class Machine(RuleBasedStateMachine):
     def register(self):
         while not self.run(work_ops.register(self.keys, SERVED, 60)):
             pass
-
-    def teardown(self):
-        if names := list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000)):
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
-
-    def run(self, op):
-        return self.shell.run(op)
 
     def pick(self, jobs, number):
         return sorted(jobs)[number % len(jobs)]

@@ -5,23 +5,19 @@ the thousands, so that the real seconds of the test never decide. `MLQ_EXAMPLES`
 """
 
 import contextlib
-import itertools
 import math
 import os
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core import codec
 from mlq.core.job import Outcome, Record, announced
 from mlq.core.job_options import JobOptions, pack_body
-from mlq.core.keys import Keys
 from mlq.core.states import FINISHED, Event, State, after
 from mlq.errors import LeaseLost, UnknownJob, WrongState
 from mlq.ops import following as follow_ops
@@ -31,8 +27,7 @@ from mlq.ops import work as work_ops
 from mlq.ops.settling import Ending
 from mlq.ops.work import WorkerClass
 from mlq.running.outcomes import death
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -106,18 +101,14 @@ class Job:
         self.runs = {run for run in self.runs | {self.attempts} if run > self.attempts - 20}
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, url: str) -> None:
-        super().__init__()
-        self.keys = Keys(f"machine-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
+        super().__init__(url)
         self.jobs: dict[int, Job] = {}
         self.attempts = []  # every attempt ever made; most are stale
         self.last_claim = None
-        self.numbers = itertools.count(1)
         self.now = 0.0
         self.looked: float | None = None
         self.hold = 0.0
@@ -126,17 +117,7 @@ class Machine(RuleBasedStateMachine):
         self.told_to_stop: set[str] = set()  # what workers were told
         self.waited: set[int] = set()  # jobs that somebody waits for
 
-    def teardown(self) -> None:
-        names = list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000))
-        if names:
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
-
     # --- helpers
-
-    def run(self, op):
-        return self.shell.run(op)
 
     def attempt(self, pick):
         return self.attempts[pick % len(self.attempts)]

@@ -8,14 +8,11 @@ is left. `MLQ_EXAMPLES` says how many sequences are tried.
 import itertools
 import os
 import time
-import uuid
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -26,7 +23,6 @@ from hypothesis.stateful import (
 from mlq.core.checks import lane_of
 from mlq.core.job import Outcome, Record
 from mlq.core.job_options import JobOptions
-from mlq.core.keys import Keys
 from mlq.core.limit import Limit
 from mlq.core.states import State
 from mlq.ops import gates as gate_ops
@@ -36,8 +32,7 @@ from mlq.ops import settling as settle_ops
 from mlq.ops import work as work_ops
 from mlq.ops.purging import Purged
 from mlq.ops.settling import Ending
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 from tests.scripts.together import CLASSES, GATES, Job, Model
 
 pytestmark = pytest.mark.slow
@@ -61,29 +56,16 @@ OPTIONS = st.fixed_dictionaries({
 ENDS = st.sampled_from(["succeeds", "succeeds", "retried", "handed back", "unbegun", "lost"])
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, url):
-        super().__init__()
-        self.keys = Keys(f"together-{uuid.uuid4().hex}")
-        self.shell = Shell(Target(url, "arguments"))
-        self.raw = redis.Redis.from_url(url)
-        self.numbers = itertools.count(1)
+        super().__init__(url)
         self.model = Model()
         self.those = self.model.those
         self.out = []  # attempts that run
         self.asleep: set[str] = set()  # classes whose workers have found nothing more
         self.names = self.keys.root.replace("-", "\\-") + "*"
-
-    def teardown(self):
-        if names := list(self.raw.scan_iter(self.names, count=10_000)):
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
-
-    def run(self, op):
-        return self.shell.run(op)
 
     def wake(self, name):
         return f"{self.keys.class_}{CLASSES[name].name}:wake"

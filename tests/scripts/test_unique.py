@@ -126,6 +126,7 @@ def test_for_a_time(world, keys, how):
     post(world, unique=600, expires=600)
     assert 590 < world.raw.ttl(keys.root + ENTRY) <= 600
     end(world, how)
+    assert world.raw.exists(keys.root + ENTRY) == (how != "deleted")
     assert post(world) == (("2", True) if how == "deleted" else ("1", False))
     if how != "deleted":
         world.raw.delete(keys.root + ENTRY)  # its time is over

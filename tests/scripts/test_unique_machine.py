@@ -3,28 +3,23 @@
 The model follows what jobs do; that there is never a second job of a key, and that none is lost, is checked by it.
 """
 
-import itertools
 import os
-import uuid
 from dataclasses import dataclass
 
 import hypothesis.strategies as st
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from mlq.core import codec
 from mlq.core.job import Record
 from mlq.core.job_options import JobOptions
-from mlq.core.keys import Keys
 from mlq.core.states import Event, State, after
 from mlq.ops import jobs as job_ops
 from mlq.ops import posting as post_ops
 from mlq.ops import work as work_ops
 from mlq.ops.work import WorkerClass
-from mlq.shell.sync import Shell
-from mlq.shell.target import Target
+from tests.scripts.namespaced import NamespaceMachine
 
 pytestmark = pytest.mark.slow
 
@@ -56,31 +51,18 @@ class Job:
         return self.waits() if self.unique == "waiting" else self.state in ACTIVE
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(NamespaceMachine):
     """One namespace and its model."""
 
     def __init__(self, world_type, url):
-        super().__init__()
-        self.shell, self.raw = Shell(Target(url, "arguments")), redis.Redis.from_url(url)
-        self.keys = Keys(f"machine-{uuid.uuid4().hex}")
+        super().__init__(url)
         self.world = world_type(self.keys, self.raw, self.shell.run)
-        self.numbers = itertools.count(1)
         self.forget()
 
     def forget(self):
         self.jobs: dict[str, Job] = {}
         self.took: dict[str, Job] = {}  # by key: the job that took it last
         self.last, self.attempts = 0, []
-
-    def teardown(self):
-        names = list(self.raw.scan_iter(f"{{{self.keys.namespace}}}*".replace("-", "\\-"), count=10_000))
-        if names:
-            self.raw.delete(*names)
-        self.raw.close()
-        self.shell.close()
-
-    def run(self, op):
-        return self.shell.run(op)
 
     def some(self, pick, *states):
         found = [job for job in self.jobs.values() if job.state in states]

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import redis
 
+from mlq.core.queue_order import QueueOrder
+from mlq.pools.thread import ThreadPool
+from mlq.worker.shared import Settings
+
 PROGRAM = Path(__file__).with_name("program.py")
 ROOT = Path(__file__).parents[2]
 
@@ -92,3 +96,31 @@ def tell(server_url: str, namespace: str) -> Iterator[Tell]:
     """Talk with the worker processes of the test's namespace."""
     with redis.Redis.from_url(server_url, socket_timeout=None) as client:
         yield Tell(client, namespace)
+
+
+@pytest.fixture
+def ordered(mlq: Any) -> Iterator[Callable[..., Any]]:
+    """Starts workers with an order of queues, on the listeners of `mlq`."""
+    made = []
+
+    def start(words: str, slots: int = 1, *, strict: bool = False) -> Any:
+        settings = Settings(QueueOrder.parse(words.split(","), strict=strict))
+        made.append(mlq.make_worker(ThreadPool(slots), settings=settings))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for worker in made:
+        worker.stop(0)
+
+
+@pytest.fixture
+def noted(mlq: Any) -> list[Any]:
+    """The messages of the jobs that ran, in order; their listener is `note`."""
+    order: list[Any] = []
+
+    @mlq.listener
+    def note(message: Any) -> None:
+        order.append(message)
+
+    return order

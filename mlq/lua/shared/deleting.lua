@@ -18,7 +18,7 @@ local function delete_one(id)
   redis.call('ZREM', scheduled, id)
   redis.call('ZREM', blocked, id)
   if options.expires then redis.call('ZREM', expiring, id) end
-  if options.key then change_key(id, options) end
+  if options.key then change_key(id, options, 'deleted') end
   drop_deliveries(deliveries, delivery, id)
   local removed = redis.call('DEL', jobs .. id, posts .. id)
   redis.call('DEL', streams .. id, jobs .. id .. ':bad', jobs .. id .. ':held', jobs .. id .. ':left')

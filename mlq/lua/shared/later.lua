@@ -9,15 +9,15 @@ local function later(what, id, ...)
   todo[#todo + 1] = {what, id, ...}
 end
 
--- A job with a key (shared/unique.lua) frees it when it ends or is deleted, unless it holds it for a time; if it runs `again`, it takes
--- it, unless another one has. A key is one of the functions that the job names, in whatever queue it waits.
-local function change_key(id, options, again)
+-- A job with a key (shared/unique.lua) frees it when it ends, unless it holds it for a time, and always when it is `deleted`; if it runs
+-- `again`, it takes it, unless another one has. A key is one of the functions that the job names, in whatever queue it waits.
+local function change_key(id, options, how)
   local functions = string.match(lane_of(posts, id) or '', '^[^:|]*:?([^|]*)')
   local entry = string.sub(posts, 1, -6) .. 'unique:' .. functions .. '\n' .. tostring(options.key)
   local held = redis.pcall('GET', entry)
-  if not again and type(held) == 'string' and string.match(held, '^(%d+) %S+ [wa]$') == id then
+  if how ~= 'again' and type(held) == 'string' and string.match(held, how and '^(%d+) %S+ [wat]$' or '^(%d+) %S+ [wa]$') == id then
     redis.call('DEL', entry)
-  elseif again and type(options.unique) ~= 'number' then
+  elseif how == 'again' and type(options.unique) ~= 'number' then
     local how = options.unique == 'waiting' and 'w' or 'a'
     redis.call('SET', entry, id .. ' ' .. stamp_in(read_head(posts .. id)) .. ' ' .. how, 'NX')
   end

@@ -32,7 +32,7 @@ local function requeue_one(now, id, lane, how)
     redis.call('ZREM', expiring, id)
     redis.call('HSET', jobs .. id, 'lasts', 1)
   end
-  if options.key then change_key(id, options, true) end
+  if options.key then change_key(id, options, 'again') end
   if own[2] then
     block(now, id)
     later('requeue tail', id)
